@@ -1,0 +1,32 @@
+//! The wire vocabulary of n8n's task broker: one enum for each direction, and the settings of a task.
+//!
+//! Every frame is one JSON object with a `type`. Payloads that nobody on the host reads (`settings`, `result`, RPC
+//! parameters and answers) stay raw JSON text. Nothing here does I/O.
+
+mod broker;
+mod runner;
+mod settings;
+mod wire;
+
+pub use broker::{BrokerMessage, RpcStatus};
+pub use runner::{DataRequest, InputRequest, NodeType, RunnerMessage, TaskData, TaskFailure};
+pub use settings::{NodeMode, SettingsError, TaskLabel, TaskSettings};
+
+/// Why a frame was not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// The frame is not a JSON object, or a field has the wrong type.
+    #[error("not a message: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The `type` is none that this side receives.
+    #[error("unknown message type '{0}'")]
+    UnknownType(String),
+    /// A field that this type needs is not there.
+    #[error("message '{message}' lacks the field '{field}'")]
+    MissingField {
+        /// The message's `type`.
+        message: String,
+        /// The field's name on the wire.
+        field: &'static str,
+    },
+}

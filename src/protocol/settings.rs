@@ -1,0 +1,153 @@
+//! The settings of a Python task: what a broker sends, and what the guest reads on standard input.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The settings of a Code-node task, as far as the host reads them. The guest is handed the broker's text unchanged, with
+/// the fields that are not listed here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskSettings {
+    /// Python: the body of a function.
+    pub code: String,
+    /// Whether the code runs once, or once for each item.
+    pub node_mode: NodeMode,
+    /// The input items: a JSON list of `{json, binary?, pairedItem?, …}`.
+    pub items: Box<RawValue>,
+    /// Turn a failure into a result that carries its message.
+    #[serde(default)]
+    pub continue_on_fail: bool,
+    /// The workflow's name, for the log.
+    #[serde(default = "unknown")]
+    pub workflow_name: String,
+    /// The workflow's id, for the log.
+    #[serde(default = "unknown")]
+    pub workflow_id: String,
+    /// The node's name, for the log.
+    #[serde(default = "unknown")]
+    pub node_name: String,
+    /// The node's id, for the log.
+    #[serde(default = "unknown")]
+    pub node_id: String,
+    /// The input of an AI tool: text or an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Box<RawValue>>,
+    /// `text` sends what `print` writes as plain text, without a cap, by the name `stdout`; absent or `node` sends it as
+    /// n8n's log lines. Serpentarium's own field: n8n does not send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub print_mode: Option<String>,
+}
+
+fn unknown() -> String {
+    "Unknown".into()
+}
+
+/// How often the code runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeMode {
+    /// Once, with `_items`.
+    #[serde(rename = "runOnceForAllItems")]
+    AllItems,
+    /// Once for each item, with `_item`.
+    #[serde(rename = "runOnceForEachItem")]
+    EachItem,
+}
+
+/// Why settings cannot be run. The texts are the ones that n8n's own runner gives.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A required field is not there.
+    #[error("Missing field in task settings message: '{0}'")]
+    MissingField(&'static str),
+    /// The mode is neither of the two.
+    #[error("Unknown nodeMode: {0}")]
+    UnknownMode(String),
+    /// A field has the wrong type.
+    #[error("Invalid task settings: {0}")]
+    Invalid(String),
+}
+
+impl TaskSettings {
+    /// Settings for a piece of code and its items, everything else as default.
+    pub fn new(code: impl Into<String>, node_mode: NodeMode, items: Box<RawValue>) -> Self {
+        Self {
+            code: code.into(),
+            node_mode,
+            items,
+            continue_on_fail: false,
+            workflow_name: unknown(),
+            workflow_id: unknown(),
+            node_name: unknown(),
+            node_id: unknown(),
+            query: None,
+            print_mode: None,
+        }
+    }
+
+    /// The JSON text that the guest reads.
+    ///
+    /// # Errors
+    /// None in practice: every field serialises.
+    pub fn to_raw(&self) -> Result<Box<RawValue>, serde_json::Error> {
+        serde_json::value::to_raw_value(self)
+    }
+}
+
+/// The part of the settings that the host reads, borrowed from the broker's text. Null counts as absent.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    node_mode: Option<&'a RawValue>,
+    #[serde(borrow)]
+    items: Option<&'a RawValue>,
+    continue_on_fail: Option<bool>,
+    workflow_name: Option<String>,
+    workflow_id: Option<String>,
+    node_name: Option<String>,
+    node_id: Option<String>,
+}
+
+/// What the host needs to know of a task whose settings it passes on unread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskLabel {
+    /// Turn a failure into a result that carries its message.
+    pub continue_on_fail: bool,
+    /// The workflow's name.
+    pub workflow_name: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The node's name.
+    pub node_name: String,
+    /// The node's id.
+    pub node_id: String,
+}
+
+impl TaskLabel {
+    /// Checks a broker's settings and reads what the host needs of them.
+    ///
+    /// # Errors
+    /// A required field is missing or has the wrong type, or the mode is unknown.
+    pub fn read(settings: &RawValue) -> Result<Self, SettingsError> {
+        let wire: Wire = serde_json::from_str(settings.get()).map_err(|e| SettingsError::Invalid(e.to_string()))?;
+        let code = wire.code.ok_or(SettingsError::MissingField("code"))?;
+        if !code.get().starts_with('"') {
+            return Err(SettingsError::Invalid("'code' must be a string".into()));
+        }
+        let mode = wire.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?.get();
+        if serde_json::from_str::<NodeMode>(mode).is_err() {
+            return Err(SettingsError::UnknownMode(mode.trim_matches('"').into()));
+        }
+        if !wire.items.ok_or(SettingsError::MissingField("items"))?.get().starts_with('[') {
+            return Err(SettingsError::Invalid("'items' must be a list".into()));
+        }
+        Ok(Self {
+            continue_on_fail: wire.continue_on_fail.unwrap_or(false),
+            workflow_name: wire.workflow_name.unwrap_or_else(unknown),
+            workflow_id: wire.workflow_id.unwrap_or_else(unknown),
+            node_name: wire.node_name.unwrap_or_else(unknown),
+            node_id: wire.node_id.unwrap_or_else(unknown),
+        })
+    }
+}

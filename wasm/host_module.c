@@ -1,0 +1,253 @@
+// The built-in module `_host`: everything that Python code in the image can say to the host, and hear from it.
+//
+// Text crosses as UTF-8 in the guest's memory. An answer waits on the host's side until `take` fetches it, because
+// only after the call is its length known. Standard input and output are used without Python's io stack, which would
+// cost more than a small task does.
+
+#include "image.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HOST(name) [[clang::import_module("host"), clang::import_name(#name)]] extern
+HOST(call) int32_t host_call(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
+HOST(take) void host_take(char *into, uint32_t length);
+HOST(tell) void host_tell(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
+
+static const size_t FIRST_CAPACITY = 64 * 1024;
+
+void bytes_free(struct bytes *bytes)
+{
+    free(bytes->data);
+    *bytes = (struct bytes){};
+}
+
+static bool bytes_grow(struct bytes *bytes)
+{
+    size_t capacity = bytes->capacity ? bytes->capacity * 2 : FIRST_CAPACITY;
+    char *data = capacity > bytes->capacity ? realloc(bytes->data, capacity) : nullptr;
+    if (data == nullptr) {
+        errno = ENOMEM;
+        return false;
+    }
+    bytes->data = data;
+    bytes->capacity = capacity;
+    return true;
+}
+
+bool read_standard_input(struct bytes *into)
+{
+    for (;;) {
+        if (into->length == into->capacity && !bytes_grow(into)) {
+            break;
+        }
+        ssize_t got = read(STDIN_FILENO, into->data + into->length, into->capacity - into->length);
+        if (got == 0) {
+            return true;
+        }
+        if (got > 0) {
+            into->length += (size_t)got;
+        } else if (errno != EINTR && errno != EAGAIN) {
+            break;
+        }
+    }
+    int reason = errno;
+    bytes_free(into);
+    errno = reason;
+    return false;
+}
+
+// A string's UTF-8. For plain ASCII, nearly all text here, that is the string's own memory; otherwise `copy` owns it.
+// (PyUnicode_AsUTF8 would keep the copy in the string for as long as that lives.)
+struct utf8 {
+    const char *data;
+    size_t length;
+    PyObject *copy;
+};
+
+static bool utf8_open(struct utf8 *utf8, PyObject *text)
+{
+    *utf8 = (struct utf8){};
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "expected str, got %.100s", Py_TYPE(text)->tp_name);
+        return false;
+    }
+    if (PyUnicode_IS_COMPACT_ASCII(text)) {
+        utf8->data = PyUnicode_DATA(text);
+        utf8->length = (size_t)PyUnicode_GET_LENGTH(text);
+        return true;
+    }
+    utf8->copy = PyUnicode_AsUTF8String(text);
+    if (utf8->copy == nullptr) {
+        return false;
+    }
+    utf8->data = PyBytes_AS_STRING(utf8->copy);
+    utf8->length = (size_t)PyBytes_GET_SIZE(utf8->copy);
+    return true;
+}
+
+static void utf8_close(struct utf8 *utf8)
+{
+    Py_CLEAR(utf8->copy);
+}
+
+static bool open_name_and_params(PyObject *const *args, Py_ssize_t count, const char *function, struct utf8 *name,
+                                 struct utf8 *params)
+{
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "%s() takes a name and the parameters, got %zd arguments", function, count);
+        return false;
+    }
+    if (!utf8_open(name, args[0])) {
+        return false;
+    }
+    if (!utf8_open(params, args[1])) {
+        utf8_close(name);
+        return false;
+    }
+    return true;
+}
+
+// Fetches the waiting answer of `length` bytes and decodes it.
+static PyObject *take_answer(uint32_t length, const char *errors)
+{
+    char *buffer = PyMem_Malloc(length);
+    if (buffer == nullptr) {
+        return PyErr_NoMemory();
+    }
+    host_take(buffer, length);
+    PyObject *text = PyUnicode_DecodeUTF8(buffer, (Py_ssize_t)length, errors);
+    PyMem_Free(buffer);
+    return text;
+}
+
+struct state {
+    PyObject *call_error;
+};
+
+static struct state *state_of(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+static PyObject *method_call(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    struct utf8 name, params;
+    if (!open_name_and_params(args, count, "call", &name, &params)) {
+        return nullptr;
+    }
+    int32_t answer = host_call(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
+    utf8_close(&params);
+    utf8_close(&name);
+    if (answer >= 0) {
+        return take_answer((uint32_t)answer, "strict");
+    }
+    // -1 stands for an error text of no bytes, so that failure and an empty answer stay apart.
+    PyObject *reason = take_answer((uint32_t)(-(answer + 1)), "replace");
+    if (reason != nullptr) {
+        PyErr_SetObject(state_of(module)->call_error, reason);
+        Py_DECREF(reason);
+    }
+    return nullptr;
+}
+
+static PyObject *method_tell(PyObject *, PyObject *const *args, Py_ssize_t count)
+{
+    struct utf8 name, params;
+    if (!open_name_and_params(args, count, "tell", &name, &params)) {
+        return nullptr;
+    }
+    host_tell(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
+    utf8_close(&params);
+    utf8_close(&name);
+    Py_RETURN_NONE;
+}
+
+static PyObject *method_read_input(PyObject *, PyObject *)
+{
+    struct bytes input = {};
+    if (!read_standard_input(&input)) {
+        return errno == ENOMEM ? PyErr_NoMemory() : PyErr_SetFromErrno(PyExc_OSError);
+    }
+    PyObject *text = PyUnicode_DecodeUTF8(input.data, (Py_ssize_t)input.length, "strict");
+    bytes_free(&input);
+    return text;
+}
+
+static PyObject *method_write_output(PyObject *, PyObject *text)
+{
+    struct utf8 output;
+    if (!utf8_open(&output, text)) {
+        return nullptr;
+    }
+    const char *rest = output.data;
+    size_t left = output.length;
+    bool failed = false;
+    while (left > 0 && !failed) {
+        ssize_t written = write(STDOUT_FILENO, rest, left);
+        if (written > 0) {
+            rest += written;
+            left -= (size_t)written;
+        } else {
+            failed = written == 0 || (errno != EINTR && errno != EAGAIN);
+        }
+    }
+    if (failed) {
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    utf8_close(&output);
+    return failed ? nullptr : Py_NewRef(Py_None);
+}
+
+static PyMethodDef methods[] = {
+    {"call", _PyCFunction_CAST(method_call), METH_FASTCALL,
+     "call(name: str, params: str) -> str\n\nAsk the host and wait for its answer. Raises CallError."},
+    {"tell", _PyCFunction_CAST(method_tell), METH_FASTCALL,
+     "tell(name: str, params: str) -> None\n\nLet the host know something; there is no answer."},
+    {"read_input", method_read_input, METH_NOARGS, "read_input() -> str\n\nAll of the task's input."},
+    {"write_output", method_write_output, METH_O, "write_output(text: str) -> None\n\nAdd to the task's output."},
+    {},
+};
+
+static int module_exec(PyObject *module)
+{
+    struct state *state = state_of(module);
+    state->call_error = PyErr_NewExceptionWithDoc("_host.CallError", "The host refused a call or could not answer it.",
+                                                  nullptr, nullptr);
+    return PyModule_AddObjectRef(module, "CallError", state->call_error);
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    Py_VISIT(state_of(module)->call_error);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    Py_CLEAR(state_of(module)->call_error);
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+    {},
+};
+
+static struct PyModuleDef definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_host",
+    .m_doc = "What the sandbox's host offers.",
+    .m_size = sizeof(struct state),
+    .m_methods = methods,
+    .m_slots = slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+};
+
+PyObject *host_module_init(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,41 @@
+// What the parts of the image say to each other.
+//
+// The image is CPython with its whole standard library inside, and one task's worth of glue around it:
+//
+//   entry.c          what the host calls: start the interpreter once (before the snapshot), run a task (after it)
+//   frozen.c         the table of frozen modules: the standard library, and the guest package added at snapshot time
+//   host_module.c    the `_host` module, what Python sees of the host
+//   snapshot.c       makes the memory cheap to copy before it is frozen into a snapshot
+//   wasi.c           the system calls that this image answers itself instead of importing them
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+// A growing run of bytes. All zero is a valid empty one.
+struct bytes {
+    char *data;
+    size_t length;
+    size_t capacity;
+};
+
+// Reads everything that is left on standard input. Returns false with errno set; `into` is then empty.
+bool read_standard_input(struct bytes *into);
+void bytes_free(struct bytes *bytes);
+
+// Makes the standard library importable. Call before the interpreter starts.
+void frozen_install(void);
+
+// Compiles the modules in `records` (see frozen.c for their form) and makes them importable as frozen modules.
+// Returns false with a Python exception set.
+bool frozen_add_guest(const struct bytes *records);
+
+// The initialiser of the built-in module `_host`.
+PyObject *host_module_init(void);
+
+// Call as the very last thing before the snapshot. Return false with a Python exception set.
+bool snapshot_make_immortal(void);
+bool snapshot_settle_memory(void);
