@@ -1,0 +1,90 @@
+//! The way in: the grant-token endpoint, the health check, and the WebSocket upgrade with its refusals (protocol,
+//! section 1).
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Query, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Shared, connection, grants::same};
+
+/// The longest body of a request for a grant token.
+const MAX_AUTH_BODY: usize = 16 << 10;
+/// The longest runner id.
+const MAX_ID: usize = 256;
+
+/// Every route.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+        .route("/runners/auth", post(auth).layer(DefaultBodyLimit::max(MAX_AUTH_BODY)))
+        .route("/runners/_ws", get(upgrade))
+        .with_state(shared)
+}
+
+#[derive(Deserialize)]
+struct AuthRequest {
+    token: String,
+}
+
+async fn auth(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let token = match serde_json::from_slice::<AuthRequest>(&body) {
+        Ok(request) if !request.token.is_empty() => request.token,
+        _ => return refuse(StatusCode::BAD_REQUEST, "Token is required"),
+    };
+    if !same(&token, shared.config.auth_token.expose_secret()) {
+        tracing::warn!("a runner showed a wrong auth token");
+        return refuse(StatusCode::FORBIDDEN, "Invalid token");
+    }
+    let token = shared.grants().issue(Instant::now());
+    Json(json!({"data": {"token": token}})).into_response()
+}
+
+#[derive(Deserialize)]
+struct UpgradeQuery {
+    id: Option<String>,
+}
+
+async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<UpgradeQuery>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    if shared.lock().is_draining() {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "Broker is closing");
+    }
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(token) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+        return refuse(StatusCode::UNAUTHORIZED, "A grant token is required: Authorization: Bearer …");
+    };
+    if !shared.grants().redeem(token, Instant::now()) {
+        return refuse(StatusCode::FORBIDDEN, "Invalid, expired or used grant token");
+    }
+    let Some(id) = query.id.filter(|id| !id.is_empty() && id.len() <= MAX_ID) else {
+        return refuse(StatusCode::BAD_REQUEST, "A runner id is required: ?id=…");
+    };
+    match upgrade {
+        Err(rejection) => rejection.into_response(),
+        Ok(upgrade) => {
+            let limit = usize::try_from(shared.config.max_payload.as_u64()).unwrap_or(usize::MAX);
+            upgrade
+                .max_message_size(limit)
+                .max_frame_size(limit)
+                .on_upgrade(move |socket| connection::serve(shared, id, socket))
+        }
+    }
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({"message": message}))).into_response()
+}
