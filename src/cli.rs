@@ -1,5 +1,8 @@
 //! The command line: one file for each subcommand.
 
+mod exec;
+mod worker;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -10,14 +13,25 @@ use clap::{Parser, Subcommand};
 #[command(version, propagate_version = true, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Exec(exec::Args),
+    #[command(hide = true)]
+    Worker(worker::Args),
+}
 
 /// Parses the command line, runs the subcommand, prints its error. The exit code is the process's.
 pub fn main() -> ExitCode {
-    let _cli = Cli::parse();
-    ExitCode::SUCCESS
+    let Cli { command } = Cli::parse();
+    let result = match command {
+        Command::Exec(args) => exec::run(args),
+        Command::Worker(args) => worker::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("serpentarium: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 
 pub mod cli;
+pub mod fuel;
 pub mod protocol;
 pub mod sandbox;
 pub mod workers;

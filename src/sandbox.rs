@@ -3,11 +3,24 @@
 //! This room knows nothing of n8n: a [`Job`] is input bytes and limits, an [`Outcome`] is JSON or a named failure. What
 //! the input means is the guest's business; who answers host calls is the caller's ([`HostCalls`]).
 
+mod calls;
+mod clock;
+mod codegen;
+mod engine;
 mod host;
+mod instance;
 mod limits;
 mod outcome;
+mod random;
+mod reply;
+mod state;
+mod wasi;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
+use wasmtime::InstancePre;
 
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
@@ -20,7 +33,80 @@ pub struct Job {
     pub input: Bytes,
     /// What the task may use.
     pub limits: Limits,
-    /// Run with a fixed clock, and with all randomness drawn from this seed: the same input then burns exactly the same
-    /// fuel, everywhere.
+    /// Run with a clock that only passes when it is read or slept, and with all randomness drawn from this seed: the same
+    /// input then burns exactly the same fuel, everywhere.
     pub deterministic: Option<u64>,
+}
+
+/// How a [`Sandbox`] is built.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Tasks that run or wait at the same time; further ones queue. Each slot reserves 4 GiB of address space, and no
+    /// memory. Default 64, at most 16,384.
+    pub slots: usize,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { slots: 64 }
+    }
+}
+
+/// Why a sandbox cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The CPU is older than the native code in this executable expects.
+    #[error("this CPU lacks {missing}: this build of serpentarium needs {baseline} or newer")]
+    Cpu {
+        /// The name of the CPU level.
+        baseline: &'static str,
+        /// The missing features.
+        missing: String,
+    },
+    /// The engine refused its configuration, or there is not enough address space for the slots.
+    #[error("cannot start the WebAssembly engine: {0:#}")]
+    Engine(#[source] wasmtime::Error),
+    /// The Python image does not fit the engine: the executable was built wrongly.
+    #[error("cannot load the Python image: {0:#}")]
+    Image(#[source] wasmtime::Error),
+}
+
+/// Runs Python tasks, each in a fresh instance of the image. Build one and share it: it is cheap to clone.
+///
+/// Must be used within a tokio runtime that has timers enabled. A task runs on the thread that polls it, and lets others
+/// run every few milliseconds.
+#[derive(Clone)]
+pub struct Sandbox {
+    image: InstancePre<state::State>,
+    slots: Arc<Semaphore>,
+}
+
+impl Sandbox {
+    /// Builds the engine and maps the image: a few milliseconds, nothing is compiled.
+    ///
+    /// # Errors
+    /// The CPU is too old, or address space is short.
+    pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let image = engine::load(&config)?;
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
+    }
+
+    /// Runs one job to its end; how it ended is in the outcome. Waits for a free slot first. Dropping the future stops
+    /// the task at once and frees all that it held.
+    pub async fn run(&self, job: Job, host: Arc<dyn HostCalls>) -> Outcome {
+        // The semaphore is never closed, so there is always a permit in the end.
+        let _slot = self.slots.acquire().await;
+        instance::run(&self.image, job, host).await
+    }
+
+    /// What the image imports, as `module name` pairs: the whole surface between guest and host.
+    pub fn imports(&self) -> Vec<(String, String)> {
+        self.image.module().imports().map(|import| (import.module().to_owned(), import.name().to_owned())).collect()
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").field("free_slots", &self.slots.available_permits()).finish_non_exhaustive()
+    }
 }

@@ -1,41 +1,49 @@
 //! A pool of worker processes, each running tasks in a sandbox of its own.
+//!
+//! The parent does I/O only; guests burn their fuel in the workers. One worker process for each core, one busy thread in
+//! each: two threads of one process would fight over its address space at every fresh instance. The process is also a
+//! second wall: a fault in the engine, or the machine's out-of-memory killer, takes one worker and its tasks, never the
+//! connection to the broker.
 
-use std::{future::Future, sync::Arc};
+mod child;
+mod pipe;
+mod pool;
 
-use crate::sandbox::{HostCalls, Job, Outcome};
+use std::path::PathBuf;
+
+pub use child::run as run_worker;
+pub use pool::Pool;
+
+use crate::sandbox::SandboxError;
 
 /// How many workers, and how many tasks at once in each.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
-    /// Worker processes; one for each core by default.
+    /// Worker processes, at least 1. Default: one for each core.
     pub workers: usize,
-    /// Tasks that one worker holds at once.
+    /// Tasks that one worker holds at once, at least 1; further ones wait in it. Default 64.
     pub slots: usize,
+    /// The executable that is started as `PROGRAM worker --slots N`. Default: this one.
+    pub program: PathBuf,
 }
 
-/// The pool. Dropping it ends the workers.
-#[derive(Debug, Clone)]
-pub struct Pool {}
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            slots: 64,
+            program: "/proc/self/exe".into(),
+        }
+    }
+}
 
-/// Why the pool could not start.
+/// Why workers cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkersError {
-    /// A worker process could not be started.
-    #[error("cannot start a worker process: {0}")]
-    Spawn(#[from] std::io::Error),
-}
-
-impl Pool {
-    /// Starts the workers. Must be called within a tokio runtime; returns before the workers are ready, jobs wait.
-    ///
-    /// # Errors
-    /// A worker process could not be started.
-    pub fn start(_config: PoolConfig) -> Result<Self, WorkersError> {
-        Ok(Self {})
-    }
-
-    /// Runs a job on the worker with the fewest. Dropping the future stops the task.
-    pub fn run(&self, _job: Job, _host: Arc<dyn HostCalls>) -> impl Future<Output = Outcome> + Send + 'static {
-        async { todo!("the pool lands before this is used") }
-    }
+    /// The process or its pipe failed.
+    #[error("worker process: {0}")]
+    Io(#[from] std::io::Error),
+    /// The worker cannot build its sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
 }

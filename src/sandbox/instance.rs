@@ -1,0 +1,68 @@
+//! One task in one fresh instance: make it, run it under its limits, name its end, drop it.
+
+use std::{sync::Arc, time::Instant};
+
+use wasmtime::{InstancePre, Store, Trap};
+
+use super::{End, Exceeded, HostCalls, Job, Outcome, Usage, reply, state::State, wasi};
+
+/// Fuel after which a running guest lets others run: about 2 ms.
+const YIELD_INTERVAL: u64 = 5_000_000;
+
+/// Runs a job in an instance of its own. Dropping the future stops the task.
+pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn HostCalls>) -> Outcome {
+    let started = Instant::now();
+    let limits = job.limits.clone();
+    if job.input.len() as u64 > limits.input {
+        let end = End::Exceeded(Exceeded::Input(limits.input));
+        return Outcome { end, usage: Usage::default(), stderr: String::new() };
+    }
+    let mut store = Store::new(image.module().engine(), State::new(job, host));
+    store.limiter(|state| &mut state.growth);
+    let result = match tokio::time::timeout(limits.time, execute(image, &mut store, limits.fuel)).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
+    };
+    let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+    let state = store.data_mut();
+    let end = match result {
+        Ok(0) => reply::read(&state.stdout),
+        Ok(code) => failed(state, format!("the guest's entry point returned {code}")),
+        Err(error) => stopped(state, &error),
+    };
+    let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
+    let memory = state.growth.peak;
+    // The instance goes before the outcome is handed out: a task that has ended holds nothing any more.
+    drop(store);
+    Outcome { end, usage: Usage { fuel, memory, duration: started.elapsed() }, stderr }
+}
+
+async fn execute(image: &InstancePre<State>, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<i32> {
+    store.set_fuel(fuel)?;
+    store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
+    let instance = image.instantiate_async(&mut *store).await?;
+    store.data_mut().memory = instance.get_memory(&mut *store, "memory");
+    let entry = instance.get_typed_func::<(), i32>(&mut *store, "run_task")?;
+    entry.call_async(store, ()).await
+}
+
+/// Names the end of a task that was stopped from outside, or that trapped.
+fn stopped(state: &State, error: &wasmtime::Error) -> End {
+    if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+        return End::Exceeded(*exceeded);
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => End::Exceeded(Exceeded::Fuel(state.limits.fuel)),
+        Some(Trap::StackOverflow) => failed(state, "the guest ran out of stack".into()),
+        Some(trap) => failed(state, format!("the guest trapped: {trap}")),
+        None => match error.downcast_ref::<wasi::Exit>() {
+            Some(exit) => failed(state, exit.to_string()),
+            None => failed(state, format!("the guest was stopped: {}", error.root_cause())),
+        },
+    }
+}
+
+/// The end of a guest that broke: for want of memory if it was ever denied some, for the given reason otherwise.
+fn failed(state: &State, reason: String) -> End {
+    if state.growth.denied { End::Exceeded(Exceeded::Memory(state.limits.memory)) } else { End::Broken(reason) }
+}

@@ -1,0 +1,114 @@
+//! What belongs to one running task: its input and output, its clock, its counters.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::{Caller, Memory, ResourceLimiter};
+
+use super::{Exceeded, HostCalls, Job, Limits, clock::Clock, random::Random};
+
+/// The store's data.
+pub(super) struct State {
+    pub limits: Limits,
+    pub host: Arc<dyn HostCalls>,
+    pub clock: Clock,
+    pub random: Random,
+    /// What is left of standard input.
+    pub input: Bytes,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    /// The guest's memory; set right after instantiation.
+    pub memory: Option<Memory>,
+    pub growth: Growth,
+    /// Host calls so far.
+    pub calls: u32,
+    /// Bytes told so far.
+    pub told: u64,
+    /// The answer of the last call, until the guest takes it.
+    pub answer: Option<String>,
+}
+
+impl State {
+    pub fn new(job: Job, host: Arc<dyn HostCalls>) -> Self {
+        Self {
+            growth: Growth { limit: job.limits.memory, ..Growth::default() },
+            limits: job.limits,
+            host,
+            clock: Clock::new(job.deterministic.is_some()),
+            random: Random::new(job.deterministic),
+            input: job.input,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            memory: None,
+            calls: 0,
+            told: 0,
+            answer: None,
+        }
+    }
+
+    /// Appends to standard output, within its limit.
+    pub fn write_stdout(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
+        if (self.stdout.len() + bytes.len()) as u64 > self.limits.output {
+            return Err(Exceeded::Output(self.limits.output));
+        }
+        self.stdout.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Appends to standard error what fits.
+    pub fn write_stderr(&mut self, bytes: &[u8]) {
+        let room = self.limits.stderr.saturating_sub(self.stderr.len() as u64);
+        let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        self.stderr.extend_from_slice(&bytes[..fits]);
+    }
+}
+
+/// Grants and counts memory.
+#[derive(Default)]
+pub(super) struct Growth {
+    limit: u64,
+    /// The largest size granted so far, in bytes.
+    pub peak: u64,
+    /// Whether the guest asked for more than its limit. Python then raises `MemoryError` where it can.
+    pub denied: bool,
+}
+
+impl ResourceLimiter for Growth {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let desired = desired as u64;
+        if desired > self.limit {
+            self.denied = true;
+            return Ok(false);
+        }
+        self.peak = desired;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
+}
+
+/// A pointer or length from the guest that does not lie within its memory.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest passed an address outside its memory")]
+pub(super) struct BadAddress;
+
+/// The part of the guest's memory at `ptr`, and the state beside it.
+pub(super) fn memory<'a>(
+    caller: &'a mut Caller<'_, State>,
+    ptr: u32,
+    len: u32,
+) -> Result<(&'a mut [u8], &'a mut State), BadAddress> {
+    let memory = caller.data().memory.ok_or(BadAddress)?;
+    let (bytes, state) = memory.data_and_store_mut(caller);
+    let start = ptr as usize;
+    let range = start..start.checked_add(len as usize).ok_or(BadAddress)?;
+    Ok((bytes.get_mut(range).ok_or(BadAddress)?, state))
+}
+
+/// Makes the guest pay for work that the host does for it: one unit of fuel for each byte moved.
+pub(super) fn charge(caller: &mut Caller<'_, State>, bytes: u64) -> wasmtime::Result<()> {
+    let left = caller.get_fuel()?.checked_sub(bytes).ok_or(wasmtime::Trap::OutOfFuel)?;
+    caller.set_fuel(left)
+}

@@ -1,0 +1,199 @@
+//! The six functions of WASI (preview 1) that the image imports: two clocks' worth of time, randomness, three standard
+//! streams, and the exit. There is no file, directory, environment, argument or socket behind them, nor any code that
+//! could open one; an image that imports anything else does not link.
+//!
+//! Layouts and numbers are those of the WASI preview 1 specification (witx).
+
+use std::time::Duration;
+
+use wasmtime::{Caller, Linker};
+
+use super::state::{BadAddress, State, charge, memory};
+
+const MODULE: &str = "wasi_snapshot_preview1";
+
+/// Error numbers that a guest can get.
+mod errno {
+    pub const SUCCESS: i32 = 0;
+    pub const BADF: i32 = 8;
+    pub const INVAL: i32 = 28;
+    pub const IO: i32 = 29;
+}
+
+/// Buffers in one read or write, and events in one poll; more is `EINVAL`.
+const MAX_VECTORS: u32 = 1024;
+
+/// The guest left through `proc_exit`; the number is its exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest exited with code {0}")]
+pub(super) struct Exit(pub i32);
+
+type Errno = wasmtime::Result<i32>;
+
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "clock_time_get", clock_time_get)?;
+    linker.func_wrap(MODULE, "random_get", random_get)?;
+    linker.func_wrap(MODULE, "fd_read", fd_read)?;
+    linker.func_wrap(MODULE, "fd_write", fd_write)?;
+    linker.func_wrap_async(MODULE, "poll_oneoff", |mut caller, (subs, events, count, out): (u32, u32, u32, u32)| {
+        Box::new(async move { poll_oneoff(&mut caller, subs, events, count, out).await })
+    })?;
+    linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(Exit(code).into()) })?;
+    Ok(())
+}
+
+fn clock_time_get(mut caller: Caller<'_, State>, id: u32, _precision: u64, out: u32) -> Errno {
+    let Some(now) = now(caller.data_mut(), id) else { return Ok(errno::INVAL) };
+    put_u64(&mut caller, out, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))?;
+    Ok(errno::SUCCESS)
+}
+
+/// The time by a clock's number: 0 is the wall clock, 1 to 3 are monotonic, process and thread time.
+fn now(state: &mut State, id: u32) -> Option<Duration> {
+    match id {
+        0 => Some(state.clock.wall()),
+        1..=3 => Some(state.clock.monotonic()),
+        _ => None,
+    }
+}
+
+fn random_get(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> Errno {
+    charge(&mut caller, len.into())?;
+    let (bytes, state) = memory(&mut caller, ptr, len)?;
+    Ok(if state.random.fill(bytes).is_ok() { errno::SUCCESS } else { errno::IO })
+}
+
+fn fd_read(mut caller: Caller<'_, State>, fd: u32, vectors: u32, count: u32, out: u32) -> Errno {
+    if fd != 0 {
+        return Ok(errno::BADF);
+    }
+    if count > MAX_VECTORS {
+        return Ok(errno::INVAL);
+    }
+    let mut total = 0;
+    for index in 0..count {
+        let (ptr, len) = vector(&mut caller, vectors, index)?;
+        let (buffer, state) = memory(&mut caller, ptr, len)?;
+        let chunk = state.input.split_to(buffer.len().min(state.input.len()));
+        buffer[..chunk.len()].copy_from_slice(&chunk);
+        total += chunk.len() as u64;
+        if chunk.len() < len as usize {
+            break;
+        }
+    }
+    finish(&mut caller, total, out)
+}
+
+fn fd_write(mut caller: Caller<'_, State>, fd: u32, vectors: u32, count: u32, out: u32) -> Errno {
+    if fd != 1 && fd != 2 {
+        return Ok(errno::BADF);
+    }
+    if count > MAX_VECTORS {
+        return Ok(errno::INVAL);
+    }
+    let mut total = 0;
+    for index in 0..count {
+        let (ptr, len) = vector(&mut caller, vectors, index)?;
+        let (bytes, state) = memory(&mut caller, ptr, len)?;
+        if fd == 1 { state.write_stdout(bytes)? } else { state.write_stderr(bytes) }
+        total += u64::from(len);
+    }
+    finish(&mut caller, total, out)
+}
+
+/// Pays for the bytes of a read or write, and tells the guest their number.
+fn finish(caller: &mut Caller<'_, State>, total: u64, out: u32) -> Errno {
+    charge(caller, total)?;
+    put_u32(caller, out, u32::try_from(total).unwrap_or(u32::MAX))?;
+    Ok(errno::SUCCESS)
+}
+
+/// A `subscription` as far as it matters: 48 bytes, of which a clock's are id, time-out, precision and flags.
+struct Subscription {
+    userdata: u64,
+    kind: u8,
+    clock: u32,
+    timeout: u64,
+    absolute: bool,
+}
+
+const SUBSCRIPTION_SIZE: u32 = 48;
+const EVENT_SIZE: u32 = 32;
+const KIND_CLOCK: u8 = 0;
+
+impl Subscription {
+    fn read(caller: &mut Caller<'_, State>, ptr: u32) -> Result<Self, BadAddress> {
+        let (bytes, _) = memory(caller, ptr, SUBSCRIPTION_SIZE)?;
+        Ok(Self {
+            userdata: u64::from_le_bytes(array(bytes, 0)),
+            kind: bytes[8],
+            clock: u32::from_le_bytes(array(bytes, 16)),
+            timeout: u64::from_le_bytes(array(bytes, 24)),
+            absolute: u16::from_le_bytes(array(bytes, 40)) & 1 != 0,
+        })
+    }
+
+    /// How long to wait for it. A stream is always ready.
+    fn wait(&self, state: &mut State) -> Option<Duration> {
+        if self.kind != KIND_CLOCK {
+            return Some(Duration::ZERO);
+        }
+        let timeout = Duration::from_nanos(self.timeout);
+        let now = now(state, self.clock)?;
+        Some(if self.absolute { timeout.saturating_sub(now) } else { timeout })
+    }
+}
+
+/// Sleeps until the first of the subscriptions, and reports those that are due.
+async fn poll_oneoff(caller: &mut Caller<'_, State>, subs: u32, events: u32, count: u32, out: u32) -> Errno {
+    if count == 0 || count > MAX_VECTORS {
+        return Ok(errno::INVAL);
+    }
+    charge(caller, u64::from(count) * u64::from(SUBSCRIPTION_SIZE))?;
+    let mut waits = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        let ptr = subs.checked_add(index * SUBSCRIPTION_SIZE).ok_or(BadAddress)?;
+        let subscription = Subscription::read(caller, ptr)?;
+        let Some(wait) = subscription.wait(caller.data_mut()) else { return Ok(errno::INVAL) };
+        waits.push((wait, subscription));
+    }
+    let first = waits.iter().map(|(wait, _)| *wait).min().unwrap_or_default();
+    if !first.is_zero() {
+        caller.data_mut().clock.sleep(first).await;
+    }
+    let mut due = 0;
+    for (_, subscription) in waits.iter().filter(|(wait, _)| *wait <= first) {
+        let ptr = events.checked_add(due * EVENT_SIZE).ok_or(BadAddress)?;
+        let (event, _) = memory(caller, ptr, EVENT_SIZE)?;
+        event.fill(0);
+        event[..8].copy_from_slice(&subscription.userdata.to_le_bytes());
+        event[10] = subscription.kind;
+        due += 1;
+    }
+    put_u32(caller, out, due)?;
+    Ok(errno::SUCCESS)
+}
+
+/// Address and length of one buffer in a list of them.
+fn vector(caller: &mut Caller<'_, State>, vectors: u32, index: u32) -> Result<(u32, u32), BadAddress> {
+    let ptr = vectors.checked_add(index * 8).ok_or(BadAddress)?;
+    let (bytes, _) = memory(caller, ptr, 8)?;
+    Ok((u32::from_le_bytes(array(bytes, 0)), u32::from_le_bytes(array(bytes, 4))))
+}
+
+/// `N` bytes from `start` of a slice that is known to be long enough.
+fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[start..start + N]);
+    out
+}
+
+fn put_u32(caller: &mut Caller<'_, State>, ptr: u32, value: u32) -> Result<(), BadAddress> {
+    memory(caller, ptr, 4)?.0.copy_from_slice(&value.to_le_bytes());
+    Ok(())
+}
+
+fn put_u64(caller: &mut Caller<'_, State>, ptr: u32, value: u64) -> Result<(), BadAddress> {
+    memory(caller, ptr, 8)?.0.copy_from_slice(&value.to_le_bytes());
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The worker's side: a process with one busy thread, a sandbox, and a pipe to its parent on standard input.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::{fd::AsFd, unix::net::UnixStream as StdUnixStream},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde_json::value::RawValue;
+use tokio::{net::UnixStream, sync::oneshot, task::AbortHandle};
+
+use super::{
+    WorkersError,
+    pipe::{EndHeader, Event, Inbox, Order, Outbox, outbox, write},
+};
+use crate::sandbox::{Answer, End, HostCalls, Job, Outcome, PendingAnswer, Sandbox, SandboxConfig};
+
+/// How much sooner than its parent the machine's out-of-memory killer should take a worker (`oom_score_adj`).
+const OOM_SCORE: &str = "500";
+
+/// Runs as a worker until the parent closes the pipe. This is what the hidden subcommand `worker` does.
+///
+/// # Errors
+/// The sandbox cannot be built, standard input is not the pipe to a parent, or the pipe breaks.
+pub fn run(slots: usize) -> Result<(), WorkersError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Look for orders and timers after every step of a guest, so that a cancel or a time-out takes effect at once.
+        .event_interval(1)
+        .build()?;
+    runtime.block_on(serve(slots))?;
+    // Guests may still be running: they end with the process.
+    std::process::exit(0);
+}
+
+async fn serve(slots: usize) -> Result<(), WorkersError> {
+    // Best effort: where it is not allowed, the killer decides by size alone.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    let pipe = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    pipe.set_nonblocking(true)?;
+    let (input, output) = UnixStream::from_std(pipe)?.into_split();
+    let (outbox, queue) = outbox();
+    tokio::spawn(write(queue, output));
+    let worker = Worker {
+        sandbox: Sandbox::new(SandboxConfig { slots })?,
+        outbox,
+        calls: Arc::default(),
+        running: Arc::default(),
+    };
+    let mut inbox = Inbox::new(input);
+    while let Some((order, payload)) = inbox.next().await? {
+        worker.obey(order, payload)?;
+    }
+    Ok(())
+}
+
+struct Worker {
+    sandbox: Sandbox,
+    outbox: Outbox,
+    calls: Arc<PendingCalls>,
+    running: Arc<Mutex<HashMap<u64, AbortHandle>>>,
+}
+
+impl Worker {
+    fn obey(&self, order: Order, payload: Vec<u8>) -> io::Result<()> {
+        match order {
+            Order::Run { job, limits, deterministic } => {
+                self.start(job, Job { input: payload.into(), limits, deterministic });
+            }
+            Order::Cancel { job } => {
+                if let Some(task) = lock(&self.running).remove(&job) {
+                    task.abort();
+                }
+            }
+            Order::Answer { call, ok } => {
+                let text = String::from_utf8(payload).map_err(io::Error::other)?;
+                self.calls.answer(call, if ok { Ok(RawValue::from_string(text)?) } else { Err(text) });
+            }
+            Order::Ping => self.outbox.send(&Event::Pong, [])?,
+        }
+        Ok(())
+    }
+
+    fn start(&self, id: u64, job: Job) {
+        let host = Arc::new(PipeHost { job: id, outbox: self.outbox.clone(), calls: self.calls.clone() });
+        let (sandbox, outbox, running) = (self.sandbox.clone(), self.outbox.clone(), self.running.clone());
+        let task = tokio::spawn(async move {
+            let outcome = sandbox.run(job, host).await;
+            lock(&running).remove(&id);
+            report(&outbox, id, outcome);
+        });
+        // The task cannot have run yet: this is the only thread.
+        lock(&self.running).insert(id, task.abort_handle());
+    }
+}
+
+/// Sends an outcome to the parent.
+fn report(outbox: &Outbox, job: u64, outcome: Outcome) {
+    let Outcome { end, usage, stderr } = outcome;
+    let (end, payload) = match end {
+        End::Returned(value) => (EndHeader::Returned, String::from(Box::<str>::from(value))),
+        End::Raised(exception) => (EndHeader::Raised(exception), String::new()),
+        End::Exceeded(limit) => (EndHeader::Exceeded(limit), String::new()),
+        End::Broken(reason) | End::WorkerLost(reason) => (EndHeader::Broken(reason), String::new()),
+    };
+    let sent = outbox.send(&Event::Done { job, end, usage, stderr }, payload);
+    if let Err(error) = sent {
+        let end = EndHeader::Broken(format!("the result cannot be sent: {error}"));
+        // A short text fits in every frame.
+        let _ = outbox.send(&Event::Done { job, end, usage, stderr: String::new() }, []);
+    }
+}
+
+/// Host calls of one job, over the pipe.
+struct PipeHost {
+    job: u64,
+    outbox: Outbox,
+    calls: Arc<PendingCalls>,
+}
+
+impl HostCalls for PipeHost {
+    fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
+        let (pending, answer) = PendingCalls::register(&self.calls);
+        let event = Event::Call { job: self.job, call: pending.id, name: name.into() };
+        let sent = self.outbox.send(&event, Box::<str>::from(params).into_boxed_bytes());
+        Box::pin(async move {
+            let _pending = pending;
+            sent.map_err(|error| error.to_string())?;
+            answer.await.unwrap_or_else(|_| Err("the runner is gone".into()))
+        })
+    }
+
+    fn tell(&self, name: &str, params: Box<RawValue>) {
+        let event = Event::Tell { job: self.job, name: name.into() };
+        // Parameters that are over the pipe's limit are over the task's; nobody waits for what is told.
+        let _ = self.outbox.send(&event, Box::<str>::from(params).into_boxed_bytes());
+    }
+}
+
+/// Calls that wait for their answer.
+#[derive(Default)]
+struct PendingCalls {
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
+}
+
+/// A call's place among those that wait; dropping it gives the place up.
+struct Pending {
+    id: u64,
+    calls: Arc<PendingCalls>,
+}
+
+impl PendingCalls {
+    fn register(this: &Arc<Self>) -> (Pending, oneshot::Receiver<Answer>) {
+        let id = this.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        lock(&this.waiting).insert(id, sender);
+        (Pending { id, calls: this.clone() }, receiver)
+    }
+
+    fn answer(&self, call: u64, answer: Answer) {
+        if let Some(sender) = lock(&self.waiting).remove(&call) {
+            // The task may have ended meanwhile.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        lock(&self.calls.waiting).remove(&self.id);
+    }
+}
+
+/// A lock that a panic elsewhere does not spoil: every critical section here is one map operation.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

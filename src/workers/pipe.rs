@@ -1,0 +1,206 @@
+//! The vocabulary between the parent and a worker, and the frames that carry it. Both ends use this file.
+//!
+//! A frame is `u32 header length, u32 payload length` (little endian), the header as JSON, then the payload as it is. The
+//! payload is the one part that may be large (settings, a result, a call's parameters), so it is neither escaped nor
+//! copied into another buffer.
+
+use std::io;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    sync::mpsc,
+};
+
+use crate::sandbox::{Exceeded, Exception, Limits, Usage};
+
+/// From the parent to a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Order {
+    /// Run a job; the payload is its input.
+    Run { job: u64, limits: Limits, deterministic: Option<u64> },
+    /// Stop a job, send nothing more about it.
+    Cancel { job: u64 },
+    /// The answer to a call; the payload is a JSON value, or where `ok` is false a text.
+    Answer { call: u64, ok: bool },
+    /// Are you there?
+    Ping,
+}
+
+/// From a worker to the parent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Event {
+    /// A job asks; the payload is the parameters.
+    Call { job: u64, call: u64, name: String },
+    /// A job tells; the payload is the parameters.
+    Tell { job: u64, name: String },
+    /// A job has ended; the payload is its result where it has one.
+    Done { job: u64, end: EndHeader, usage: Usage, stderr: String },
+    /// Yes.
+    Pong,
+}
+
+/// An [`End`](crate::sandbox::End) without the result.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum EndHeader {
+    Returned,
+    Raised(Exception),
+    Exceeded(Exceeded),
+    Broken(String),
+}
+
+/// Bytes of a header. The largest is a `Done` with three texts of 64 KiB, each escaped at up to six bytes for one.
+const MAX_HEADER: usize = 4 << 20;
+
+/// Bytes of a payload: n8n's own limit for a message.
+const MAX_PAYLOAD: usize = 1 << 30;
+
+/// Payloads up to this size, in bytes, are copied behind their header so that both go out in one write.
+const SMALL: usize = 64 << 10;
+
+/// A frame that waits to be written.
+pub(super) struct Frame {
+    head: Vec<u8>,
+    payload: Payload,
+}
+
+type Payload = Box<dyn AsRef<[u8]> + Send>;
+
+/// The way out: frames put here are written in order. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Outbox(mpsc::UnboundedSender<Frame>);
+
+impl Outbox {
+    /// Queues a frame. Where the other end is gone it is dropped: the reader of this end notices that and cleans up.
+    pub fn send<H: Serialize>(&self, header: &H, payload: impl AsRef<[u8]> + Send + 'static) -> io::Result<()> {
+        let size = payload.as_ref().len();
+        if size > MAX_PAYLOAD {
+            return Err(io::Error::other(format!("a payload of {size} bytes is over the limit of {MAX_PAYLOAD}")));
+        }
+        let mut head = vec![0; 8];
+        serde_json::to_writer(&mut head, header)?;
+        let header_size = (head.len() - 8) as u32;
+        head[..4].copy_from_slice(&header_size.to_le_bytes());
+        head[4..8].copy_from_slice(&(size as u32).to_le_bytes());
+        // A closed channel means that the writer has ended; see above.
+        let _ = self.0.send(Frame { head, payload: Box::new(payload) });
+        Ok(())
+    }
+}
+
+/// A way out, and the queue that [`write`] empties.
+pub(super) fn outbox() -> (Outbox, mpsc::UnboundedReceiver<Frame>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Outbox(sender), receiver)
+}
+
+/// Writes queued frames until the queue is closed; those that are waiting together go out together.
+pub(super) async fn write(mut queue: mpsc::UnboundedReceiver<Frame>, mut out: OwnedWriteHalf) -> io::Result<()> {
+    let mut frames = Vec::new();
+    let mut buffer = Vec::new();
+    while queue.recv_many(&mut frames, 64).await > 0 {
+        for Frame { head, payload } in frames.drain(..) {
+            let payload = (*payload).as_ref();
+            buffer.extend_from_slice(&head);
+            if payload.len() <= SMALL {
+                buffer.extend_from_slice(payload);
+            } else {
+                out.write_all(&buffer).await?;
+                buffer.clear();
+                out.write_all(payload).await?;
+            }
+        }
+        out.write_all(&buffer).await?;
+        buffer.clear();
+        buffer.shrink_to(SMALL);
+    }
+    Ok(())
+}
+
+/// The way in.
+pub(super) struct Inbox(BufReader<OwnedReadHalf>);
+
+impl Inbox {
+    pub fn new(input: OwnedReadHalf) -> Self {
+        Self(BufReader::with_capacity(SMALL, input))
+    }
+
+    /// The next frame; `None` when the other end has closed.
+    ///
+    /// # Errors
+    /// The other end broke off within a frame, or sent what is no frame.
+    pub async fn next<H: DeserializeOwned>(&mut self) -> io::Result<Option<(H, Vec<u8>)>> {
+        let mut sizes = [0; 8];
+        match self.0.read_exact(&mut sizes).await {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        };
+        let [a, b, c, d, e, f, g, h] = sizes;
+        let header = self.part(u32::from_le_bytes([a, b, c, d]), MAX_HEADER).await?;
+        let payload = self.part(u32::from_le_bytes([e, f, g, h]), MAX_PAYLOAD).await?;
+        Ok(Some((serde_json::from_slice(&header)?, payload)))
+    }
+
+    /// Reads `size` bytes. The buffer grows with what arrives, not with what was announced.
+    async fn part(&mut self, size: u32, limit: usize) -> io::Result<Vec<u8>> {
+        let size = size as usize;
+        if size > limit {
+            return Err(io::Error::other(format!("a frame announces {size} bytes where {limit} are allowed")));
+        }
+        let mut bytes = Vec::with_capacity(size.min(8 << 20));
+        (&mut self.0).take(size as u64).read_to_end(&mut bytes).await?;
+        if bytes.len() < size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    fn ends() -> (OwnedReadHalf, OwnedWriteHalf) {
+        let (a, b) = UnixStream::pair().unwrap();
+        (a.into_split().0, b.into_split().1)
+    }
+
+    #[tokio::test]
+    async fn small_and_large_frames_arrive_in_order_and_whole() {
+        let (input, output) = ends();
+        let (outbox, queue) = outbox();
+        for call in 0..5_u64 {
+            outbox.send(&Order::Answer { call, ok: true }, vec![b'x'; (call as usize) * 50_000]).unwrap();
+        }
+        drop(outbox);
+        let writer = tokio::spawn(write(queue, output));
+        let mut inbox = Inbox::new(input);
+        for expected in 0..5_u64 {
+            let (order, payload) = inbox.next::<Order>().await.unwrap().unwrap();
+            assert!(matches!(order, Order::Answer { call, ok: true } if call == expected));
+            assert_eq!(payload.len(), (expected as usize) * 50_000);
+        }
+        writer.await.unwrap().unwrap();
+        assert!(inbox.next::<Order>().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_over_the_limit_is_refused_before_anything_is_allocated() {
+        let (input, mut output) = ends();
+        output.write_all(&[4, 0, 0, 0, 255, 255, 255, 255]).await.unwrap();
+        output.write_all(b"null").await.unwrap();
+        let error = Inbox::new(input).next::<Order>().await.unwrap_err();
+        assert!(error.to_string().contains("4294967295"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_breaks_off_is_an_error() {
+        let (input, mut output) = ends();
+        output.write_all(&[9, 0, 0, 0, 0, 0, 0, 0, b'"']).await.unwrap();
+        drop(output);
+        assert!(Inbox::new(input).next::<Order>().await.is_err());
+    }
+}

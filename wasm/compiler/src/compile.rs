@@ -1,0 +1,23 @@
+//! WebAssembly to native code, ahead of time.
+
+use wasmtime::{Engine, OptLevel, Result};
+
+use crate::codegen;
+
+/// The triple of the machine that this tool was built for; the image runs on the same kind.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+/// Compiles for the named baseline, not for the CPU that this happens to run on.
+pub fn native(module: &[u8]) -> Result<Vec<u8>> {
+    let mut config = codegen::config();
+    config.cranelift_opt_level(OptLevel::Speed).target(TARGET)?;
+    for feature in codegen::BASELINE {
+        let flag = format!("has_{}", feature.replace('.', ""));
+        // SAFETY: the flag promises a CPU feature; the running side checks for each of them before it loads the code.
+        unsafe { config.cranelift_flag_enable(&flag) };
+    }
+    Engine::new(&config)?.precompile_module(module)
+}
