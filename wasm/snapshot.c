@@ -135,51 +135,78 @@ bool snapshot_make_immortal(void)
 }
 
 // pymalloc serves sizes up to this in steps of 8 bytes, each from pools of 4 KiB of its own.
-static const size_t SMALL_OBJECT = 512;
-static const size_t SMALL_OBJECT_STEP = 8;
-static const size_t POOL = 4 * 1024;
+#define SMALL_OBJECT 512
+#define SMALL_OBJECT_STEP 8
+#define SIZE_CLASSES (SMALL_OBJECT / SMALL_OBJECT_STEP)
 
-// The highest address that a run of small objects reaches when it has used up every free pool there is.
-static uintptr_t use_up_free_pools(void)
+// Blocks above SMALL_OBJECT come from the C library. Gaps are looked for in these steps, from large to small.
+static const size_t LARGEST_GAP = 1024 * 1024;
+static const size_t FINE_STEP = 16;
+
+// Memory that is there already does not have to be asked for: enough for a small task.
+static const size_t ROOM_TO_GROW = 1024 * 1024;
+
+static const size_t WASM_PAGE = 64 * 1024;
+
+// Takes blocks of one size for good until one lies above everything that was in use, and returns that one.
+// Returns null with an exception set if there is no memory.
+static void *use_up(void *allocate(size_t), size_t size, uintptr_t used_end)
 {
-    // A new arena is asked for when no pool is free. Arenas are 256 KiB: a run of so many pools without a gap is new.
-    static const size_t ARENA_POOLS = 64;
-    uintptr_t highest = 0;
-    size_t run = 0;
-    while (run < ARENA_POOLS / 2) {
-        // One object of the largest size class fills no pool alone; every new pool shows as a step upwards.
-        uintptr_t object = (uintptr_t)PyObject_Malloc(SMALL_OBJECT);
-        if (object == 0) {
-            return 0;
+    void *block;
+    do {
+        block = allocate(size);
+        if (block == nullptr) {
+            PyErr_NoMemory();
         }
-        uintptr_t page = object / POOL;
-        if (object > highest) {
-            run += page != highest / POOL;
-            highest = object;
-        } else {
-            run = 0;
+    } while (block != nullptr && (uintptr_t)block < used_end);
+    return block;
+}
+
+// An eighth less, in whole steps: close enough together that no gap worth having is left between two sizes.
+static size_t next_smaller(size_t size)
+{
+    size_t less = size / 8 > FINE_STEP ? size / 8 / FINE_STEP * FINE_STEP : FINE_STEP;
+    return size - less;
+}
+
+static bool fill_large_gaps(uintptr_t used_end)
+{
+    for (size_t size = LARGEST_GAP; size > SMALL_OBJECT; size = next_smaller(size)) {
+        void *block = use_up(malloc, size, used_end);
+        if (block == nullptr) {
+            return false;
+        }
+        free(block);
+    }
+    return true;
+}
+
+static bool fill_pools(uintptr_t used_end)
+{
+    void *fresh[SIZE_CLASSES];
+    for (size_t i = 0; i < SIZE_CLASSES; i++) {
+        fresh[i] = use_up(PyObject_Malloc, (i + 1) * SMALL_OBJECT_STEP, used_end);
+        if (fresh[i] == nullptr) {
+            return false;
         }
     }
-    return highest;
+    // Give the new pools back, the lowest last, so that a task gets it first and the others in order. The very first
+    // stays taken: without it, their arena would be given back too.
+    for (size_t i = SIZE_CLASSES - 1; i > 0; i--) {
+        PyObject_Free(fresh[i]);
+    }
+    return true;
 }
 
 bool snapshot_settle_memory(void)
 {
-    uintptr_t highest = use_up_free_pools();
-    if (highest == 0) {
-        PyErr_NoMemory();
+    // The heap grows by pages as it needs them, so this is where it ends, give or take one.
+    uintptr_t used_end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
+    if (!fill_large_gaps(used_end) || !fill_pools(used_end)) {
         return false;
     }
-    // Fill the half-used pools of every size class, until its objects come from above everything that was in use.
-    for (size_t size = SMALL_OBJECT_STEP; size <= SMALL_OBJECT; size += SMALL_OBJECT_STEP) {
-        uintptr_t object;
-        do {
-            object = (uintptr_t)PyObject_Malloc(size);
-            if (object == 0) {
-                PyErr_NoMemory();
-                return false;
-            }
-        } while (object <= highest);
-    }
+    // Volatile, or the compiler would see that nothing comes of it.
+    void *volatile room = malloc(ROOM_TO_GROW);
+    free(room);
     return true;
 }

@@ -1,0 +1,127 @@
+"""Builds `python.wasm`: CPython with its standard library as one WebAssembly module, ready to be snapshotted.
+
+Inputs are fetched and checked, CPython is configured and compiled, the standard library is frozen, and all of it is
+linked. Every product is kept in the user's cache under the hash of what went into it, so only what changed is built.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+# Hashed by content: bytecode files beside the recipe would be noise.
+sys.dont_write_bytecode = True
+
+import configure
+import link
+import notices
+import stdlib
+import toolchain as tools
+from compile import Flavour, compile_library
+from inputs import Fetcher, Inputs, architecture, load
+from report import BuildError, fail_line, say, step
+from store import Store, hash_of, place
+
+WASM = Path(__file__).resolve().parent.parent
+PLACE = WASM / "build"
+PRODUCTS = ("python.wasm", "NOTICES.txt")
+MEGABYTE = 1_000_000
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="build-python",
+        description="Build the Python image (wasm/build/python.wasm) and its licence notices.",
+        epilog="Products are cached in $XDG_CACHE_HOME/serpentarium/python (default: ~/.cache). A build from nothing "
+        "takes a few minutes, with the link-time optimisation about ten; a second one takes no time.",
+    )
+    parser.add_argument("--fast", action="store_true", help="leave out link-time optimisation (tasks run a bit slower)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="compile N files at a time")
+    parser.add_argument("--print-path", action="store_true", help="print the module's path in the cache on standard output")
+    return parser.parse_args(argv)
+
+
+def image_key(flavour: Flavour) -> str:
+    """The hash of everything that shapes the module. (The guest package joins later, when the snapshot is taken.)"""
+    files = [WASM / "pgo.profdata"]
+    for pattern in ("*.c", "*.h", "patches/*.patch", "recipe/*.py", "recipe/*.toml", "stdlib/*.py"):
+        files += sorted(WASM.glob(pattern))
+    return hash_of(flavour, architecture(), *files)
+
+
+def build(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Path) -> None:
+    """Builds the module into `target`, step by step."""
+    store.clear_logs()
+    fetcher = Fetcher(store)
+    with step("Unpacking the toolchain"):
+        toolchain, key = tools.prepare(store, inputs, fetcher)
+        _check_helper(toolchain, inputs)
+    with step("Configuring CPython for WASI"):
+        configured, key = configure.configure(store, inputs, fetcher, toolchain, key)
+    with step(f"Compiling CPython ({flavour.name})"):
+        tree, _ = compile_library(store, configured, key, toolchain, flavour, WASM, jobs)
+    work = target / "work"
+    with step("Freezing the standard library"):
+        stdlib.freeze(tree.source, WASM / "stdlib", inputs, fetcher, toolchain, work / "frozen", store.log("freeze"))
+    with step("Linking"):
+        log = store.log("link")
+        link.compile_own(WASM, tree, work / "frozen", toolchain, flavour, work / "objects", log)
+        link.link(WASM, tree, work / "objects", toolchain, flavour, work / "python.wasm", log)
+        module = link.check_boundary(work / "python.wasm")
+    tzdata = fetcher.wheel(inputs.wheel("tzdata"))
+    notices.write(inputs, tree, toolchain, tzdata, target / "NOTICES.txt")
+    place(work / "python.wasm", target / "python.wasm")
+    say(f"    imports: {', '.join(sorted(module.imports))}")
+    say(f"    memory at the start: {module.memory_bytes / MEGABYTE:.1f} MB")
+
+
+def _check_helper(toolchain: tools.Toolchain, inputs: Inputs) -> None:
+    version = tools.python_version(toolchain)
+    if version != inputs.python_version:
+        raise BuildError(
+            f"  the helper python is {version or 'not able to run here'}, the image is built from {inputs.python_version}\n"
+            "  to do: bring [python] version, the source and the helpers in wasm/recipe/inputs.toml together"
+        )
+
+
+def ensure_built(store: Store, flavour: Flavour, jobs: int) -> Path:
+    """The cache directory with the products, built if need be."""
+    directory = store.root / image_key(flavour)
+    if all((directory / name).exists() for name in PRODUCTS):
+        return directory
+    with store.locked():
+        if not all((directory / name).exists() for name in PRODUCTS):
+            directory.mkdir(exist_ok=True)
+            build(store, load(WASM / "recipe" / "inputs.toml"), flavour, jobs, directory)
+            if directory != store.root / image_key(flavour):
+                shutil.rmtree(directory)
+                raise BuildError("the recipe changed while it was being followed\n  to do: start again")
+    return directory
+
+
+def main(argv: list[str]) -> int:
+    """Builds and places the image; the exit status is 0 or 1."""
+    options = arguments(argv)
+    begin = time.monotonic()
+    try:
+        directory = ensure_built(Store.for_user(), Flavour(lto=not options.fast), max(1, options.jobs))
+    except BuildError as error:
+        fail_line(str(error))
+        return 1
+    except KeyboardInterrupt:
+        fail_line("interrupted; what was finished is kept")
+        return 1
+    for name in PRODUCTS:
+        place(directory / name, PLACE / name)
+    size = (directory / "python.wasm").stat().st_size / MEGABYTE
+    say(f"{PLACE / 'python.wasm'}: {size:.1f} MB, in {time.monotonic() - begin:.1f} s")
+    if options.print_path:
+        print(directory / "python.wasm")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""Compiles the image's own C files and links everything into one module."""
+
+import re
+from pathlib import Path
+
+from compile import ARCHIVES, Flavour
+from configure import LIBRARY_FILES, WASI_DEFINES, WASM_FEATURES, Tree, environment
+from module import Module, read
+from report import BuildError, run
+from toolchain import Toolchain
+
+STACK_BYTES = 8 * 1024 * 1024
+OWN_FILES = ("entry", "frozen", "host_module", "snapshot", "wasi")
+# The standard library's blob is data: the link-time optimiser would only carry it around.
+WITHOUT_LTO = ("frozen",)
+
+# The boundary of the sandbox, as the module sees it. A build that asks for more is a mistake.
+IMPORTS = {
+    "host.call",
+    "host.take",
+    "host.tell",
+    "wasi_snapshot_preview1.clock_time_get",
+    "wasi_snapshot_preview1.fd_read",
+    "wasi_snapshot_preview1.fd_write",
+    "wasi_snapshot_preview1.poll_oneoff",
+    "wasi_snapshot_preview1.proc_exit",
+    "wasi_snapshot_preview1.random_get",
+}
+EXPORTS = {"memory", "_initialize", "wizer-initialize", "run_task"}
+
+
+def compile_own(wasm: Path, tree: Tree, frozen: Path, toolchain: Toolchain, flavour: Flavour, into: Path, log: Path) -> None:
+    """Compiles the C files in `wasm/`."""
+    into.mkdir(parents=True, exist_ok=True)
+    flags = ["-std=c23", "-O3", "-Wall", "-Wextra", "-Werror", *WASM_FEATURES, *WASI_DEFINES]
+    flags += [f"-ffile-prefix-map={wasm}=/image", f"-I{tree.source}/Include", f"-I{tree.build}", f"-I{frozen}"]
+    flags += [f"--embed-dir={frozen}"]
+    for name in OWN_FILES:
+        lto = ["-flto=full"] if flavour.lto and name not in WITHOUT_LTO else []
+        command = [toolchain.tool("wcc"), *flags, *lto, "-c", wasm / f"{name}.c", "-o", into / f"{name}.o"]
+        run(command, log=log, env=environment(toolchain))
+
+
+def answered_here(wasi: Path) -> list[str]:
+    """The system calls that wasi.c defines."""
+    pattern = r"(?m)^(?:WRAP|NO_SUCH_DESCRIPTOR|NO_FILE_SYSTEM)\((\w+)"
+    return re.findall(pattern, wasi.read_text(encoding="utf-8"))
+
+
+def link(wasm: Path, tree: Tree, objects: Path, toolchain: Toolchain, flavour: Flavour, target: Path, log: Path) -> None:
+    """Links the module."""
+    libraries = [f"-L{tree.library(name)}" for name in LIBRARY_FILES] + ["-lz", "-lbz2", "-lm"]
+    libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]
+    lto = ["-flto=full", "-Wl,--lto-O3", "-Wl,--lto-CGO3"] if flavour.lto else []
+    memory = [f"-Wl,-z,stack-size={STACK_BYTES}", "-Wl,--stack-first"]
+    wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm / "wasi.c")]
+    # fmt: off
+    command = [
+        toolchain.tool("wcc"), "-mexec-model=reactor", "-O3", *WASM_FEATURES, *lto,
+        *(objects / f"{name}.o" for name in OWN_FILES), *(tree.build / archive for archive in ARCHIVES),
+        *libraries, *memory, *wrapped, "-Wl,-s", "-o", target,
+    ]
+    # fmt: on
+    run(command, log=log, env=environment(toolchain), progress=lambda: "optimising and linking")
+
+
+def check_boundary(target: Path) -> Module:
+    """Holds the linked module to its list of imports and exports."""
+    module = read(target)
+    extra, missing = set(module.imports) - IMPORTS, IMPORTS - set(module.imports)
+    if extra or missing or set(module.exports) != EXPORTS:
+        raise BuildError(
+            f"  the module's boundary has changed\n    imports too many: {sorted(extra) or 'none'}\n"
+            f"    imports missing: {sorted(missing) or 'none'}\n    exports: {sorted(module.exports)}\n"
+            "  to do: answer the call in wasm/wasi.c, or extend the list in wasm/recipe/link.py"
+        )
+    return module

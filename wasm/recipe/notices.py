@@ -1,0 +1,51 @@
+"""The licence notices of what is linked into the module, from the inputs' own licence files."""
+
+import re
+import zipfile
+from pathlib import Path
+
+from configure import Tree
+from inputs import Inputs
+from toolchain import Toolchain
+
+_INTRODUCTION = """\
+The Python image contains the following works. Each section gives a work's licence
+as the work itself states it.
+"""
+_RULE = "=" * 80
+
+
+def _first_comment(path: Path) -> str:
+    """The licence that a C file carries at its top."""
+    comment = re.match(r"\s*/\*(.*?)\*/", path.read_text(encoding="utf-8"), re.DOTALL)
+    if comment is None:
+        raise ValueError(f"{path} does not begin with a licence")
+    return re.sub(r"(?m)^ \*? ?", "", comment[1]).strip()
+
+
+def _tzdata_licence(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        names = sorted(name for name in archive.namelist() if "/licenses/" in name or "LICENSE" in name)
+        if not names:
+            raise ValueError(f"{wheel} has no licence files")
+        return "\n\n".join(archive.read(name).decode() for name in names)
+
+
+def write(inputs: Inputs, tree: Tree, toolchain: Toolchain, tzdata: Path, target: Path) -> None:
+    """Writes all notices into one file."""
+    source = tree.source
+    sections = {
+        f"CPython {inputs.python_version}": (source / "LICENSE").read_text(encoding="utf-8"),
+        "Works incorporated in CPython": (source / "Doc/license.rst").read_text(encoding="utf-8"),
+        "Expat": (source / "Modules/expat/COPYING").read_text(encoding="utf-8"),
+        "libmpdec": _first_comment(source / "Modules/_decimal/libmpdec/mpdecimal.c"),
+        "HACL*": _first_comment(source / "Modules/_hacl/Hacl_Hash_SHA2.c"),
+        "zlib": (tree.library("zlib") / "LICENSE").read_text(encoding="utf-8"),
+        "bzip2": (tree.library("bzip2") / "LICENSE").read_text(encoding="utf-8"),
+        "tzdata": _tzdata_licence(tzdata),
+    }
+    for package in inputs.packages:
+        if package.notice:
+            sections[package.notice] = toolchain.licence(package.name).read_text(encoding="utf-8")
+    parts = [f"{_RULE}\n{title}\n{_RULE}\n\n{text.strip()}\n" for title, text in sections.items()]
+    target.write_text(_INTRODUCTION + "\n" + "\n".join(parts), encoding="utf-8")

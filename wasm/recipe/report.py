@@ -1,0 +1,92 @@
+"""What a person sees of a build: its steps, how long each takes, and where to look when one fails."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+HEARTBEAT_SECONDS = 30
+SHOWN_LOG_LINES = 25
+
+
+class BuildError(Exception):
+    """A failure with everything a person needs to act on it in its text."""
+
+
+def _paint(text: str, code: str) -> str:
+    coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    return f"\x1b[{code}m{text}\x1b[0m" if coloured else text
+
+
+def say(text: str) -> None:
+    """Prints one line of what goes on. Standard output is for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Announces a step and tells how long it took; an error that leaves it says which step it was."""
+    say(f"{_paint('==>', '1;34')} {title}")
+    begin = time.monotonic()
+    try:
+        yield
+    except BuildError as error:
+        raise BuildError(f"the step «{title}» failed after {time.monotonic() - begin:.0f} s\n{error}") from error
+    say(f"    {_paint('done', '32')} in {time.monotonic() - begin:.1f} s")
+
+
+def fail_line(text: str) -> None:
+    """Prints an error."""
+    say(f"{_paint('error', '1;31')}: {text}")
+
+
+def _tail(log: Path) -> str:
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        return "".join(f"    | {line}" for line in deque(lines, SHOWN_LOG_LINES)).rstrip()
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    advice: str = "read the log",
+    progress: Callable[[], str] = lambda: "still working",
+) -> None:
+    """Runs a program with its output in `log`; every half minute says that it is still at it."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as output:
+        output.write("$ " + " ".join(str(word) for word in command) + "\n")
+        output.flush()
+        begin = time.monotonic()
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            status = _wait(process, begin, progress)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    if status != 0:
+        raise BuildError(
+            f"  {Path(command[0]).name} ended with status {status}\n  to do: {advice}\n  its log: {log}\n{_tail(log)}"
+        )
+
+
+def _wait(process: subprocess.Popen[bytes], begin: float, progress: Callable[[], str]) -> int:
+    while True:
+        try:
+            return process.wait(timeout=HEARTBEAT_SECONDS)
+        except subprocess.TimeoutExpired:
+            say(f"    ... {progress()} ({time.monotonic() - begin:.0f} s)")

@@ -1,0 +1,86 @@
+"""The standard library as one blob of compiled modules, with the table that frozen.c includes."""
+
+import json
+import zipfile
+from pathlib import Path
+
+from inputs import Fetcher, Inputs
+from report import run
+from toolchain import Toolchain
+
+_NO_PROCESSES = "there are no processes to start"
+_NO_TERMINAL = "there is no terminal"
+_NO_LIBRARY = "its C library is not in the image"
+
+# Top-level modules that are left out, and why. Importing one says that it is not available, by its own name.
+LEFT_OUT = {
+    "__hello__": "a test of frozen modules",
+    "__phello__": "a test of frozen modules",
+    "_aix_support": "another platform",
+    "_android_support": "another platform",
+    "_apple_support": "another platform",
+    "_ios_support": "another platform",
+    "_osx_support": "another platform",
+    "antigravity": "there is no browser",
+    "ctypes": _NO_LIBRARY,
+    "curses": _NO_TERMINAL,
+    "dbm": "there are no files",
+    "ensurepip": "nothing can be installed",
+    "idlelib": "there is no display",
+    "lzma": _NO_LIBRARY,
+    "multiprocessing": _NO_PROCESSES,
+    "pty": _NO_TERMINAL,
+    "pydoc_data": "large, and only for reading at a terminal",
+    "site-packages": "nothing can be installed",
+    "sqlite3": _NO_LIBRARY,
+    "ssl": _NO_LIBRARY,
+    "test": "CPython's own tests",
+    "tkinter": "there is no display",
+    "tty": _NO_TERMINAL,
+    "turtle": "there is no display",
+    "turtledemo": "there is no display",
+    "venv": "nothing can be installed",
+}
+_TEST_FOLDERS = {"__pycache__", "test", "tests"}
+
+
+def modules(library: Path) -> list[tuple[str, Path, bool]]:
+    """Every module of a library directory that goes in: its name, its file, and whether it is a package."""
+    found: list[tuple[str, Path, bool]] = []
+
+    def walk(directory: Path, prefix: str) -> None:
+        for path in sorted(directory.iterdir()):
+            if prefix == "" and path.name.removesuffix(".py") in LEFT_OUT:
+                continue
+            if (path / "__init__.py").exists() and path.name not in _TEST_FOLDERS:
+                found.append((prefix + path.name, path / "__init__.py", True))
+                walk(path, f"{prefix}{path.name}.")
+            elif path.suffix == ".py" and path.name != "__init__.py":
+                found.append((prefix + path.stem, path, False))
+
+    walk(library, "")
+    return found
+
+
+def time_zones(wheel: Path) -> str:
+    """The source of the module _tzdata. Zones that are links share their bytes, because equal constants are one."""
+    prefix = "tzdata/zoneinfo/"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.read("tzdata/zones").decode().split()
+        files = sorted(name for name in archive.namelist() if name.startswith(prefix))
+        contents = {name.removeprefix(prefix): archive.read(name) for name in files}
+    zones = {key: data for key, data in contents.items() if data.startswith(b"TZif")}
+    lines = "".join(f"    {key!r}: {data!r},\n" for key, data in zones.items())
+    return f'"""The time zone database."""\n\nNAMES = frozenset({tuple(names)!r})\nZONES = {{\n{lines}}}\n'
+
+
+def freeze(source: Path, own: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, into: Path, log: Path) -> None:
+    """Writes `stdlib.bin` and `stdlib_table.h`: CPython's library, our additions in `own`, and the time zones."""
+    into.mkdir(parents=True, exist_ok=True)
+    zones = into / "_tzdata.py"
+    zones.write_text(time_zones(fetcher.wheel(inputs.wheel("tzdata"))), encoding="utf-8")
+    everything = [*modules(source / "Lib"), *modules(own), ("_tzdata", zones, False)]
+    plan = into / "modules.json"
+    plan.write_text(json.dumps([(name, str(path), package) for name, path, package in everything]))
+    freezer = Path(__file__).with_name("freeze.py")
+    run([toolchain.tool("python"), "-B", freezer, plan, into / "stdlib.bin", into / "stdlib_table.h"], log=log)
