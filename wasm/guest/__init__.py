@@ -1,0 +1,23 @@
+"""What runs inside the sandbox: it gives the text of a Code node its meaning.
+
+The image calls `warm()` once, before the snapshot that every task starts from, and `run()` once in each fresh instance.
+A task reads its settings from the host, runs its code as the body of a function, and writes one JSON reply.
+
+    task      the way of one task: settings, code, reply
+    code      from text to a function
+    source    the lines of that text, for tracebacks
+    result    from the returned value to JSON
+    errors    from an exception to JSON
+    log       what was printed, on its way to the host
+    printing  `print`
+    streams   `sys.stdin`, `sys.stdout`, `sys.stderr`
+    loop      asyncio without file descriptors
+    seeding   `random`, seeded when it is first used
+    wire      JSON and the three ways to the host
+    warmup    what is loaded and rehearsed before the snapshot
+"""
+
+from _serpentarium.task import run
+from _serpentarium.warmup import warm
+
+__all__ = ["run", "warm"]

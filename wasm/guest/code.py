@@ -1,0 +1,96 @@
+"""From the text of a Code node to a function without parameters.
+
+The text is parsed as it is and its statements are moved into one function, so that `return` works at the top level while
+line numbers and the content of multi-line strings stay those of the user's own text.
+"""
+
+import ast
+from types import CodeType, FunctionType
+
+FILENAME = "<code>"
+
+# The name in tracebacks, as in any Python script.
+_NAME = "<module>"
+
+_ONLY_AST = ast.PyCF_ONLY_AST
+_NO_PARAMETERS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+
+# Flags of code that does not simply run when it is called: generator, coroutine, asynchronous generator.
+_SUSPENDABLE = 0x20 | 0x80 | 0x200
+
+_compile = compile
+_FunctionDef = ast.FunctionDef
+_Function = FunctionType
+
+
+def compile_body(text: str) -> CodeType | None:
+    """The code of a function whose body is `text`, or None where there is nothing to run."""
+    if text.startswith("\ufeff"):
+        text = text[1:]
+    tree = _compile(text, FILENAME, "exec", _ONLY_AST, True)
+    body = tree.body
+    if not body:
+        return None
+    future = _take_future_imports(body) if "__future__" in text else []
+    # An empty body is left where there were only future imports: `pass` takes its place.
+    function = _FunctionDef(
+        _NAME, _NO_PARAMETERS, body or [ast.Pass(lineno=1, col_offset=0, end_lineno=1, end_col_offset=0)], [],
+        lineno=1, col_offset=0, end_lineno=1, end_col_offset=0,
+    )  # fmt: skip
+    tree.body = [*future, function]
+    module = _compile(tree, FILENAME, "exec", 0, True)
+    code = module.co_consts[0]
+    if type(code) is not CodeType:
+        code = next(constant for constant in module.co_consts if type(constant) is CodeType)
+    if code.co_flags & _SUSPENDABLE:
+        raise _yield_outside_function(body, text)
+    return code
+
+
+def bind(code: CodeType, namespace: dict[str, object]) -> FunctionType:
+    """The function to call, with `namespace` as its globals."""
+    return _Function(code, namespace)
+
+
+def _take_future_imports(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Removes the leading `from __future__ import …` from `body`: they are only valid at the top of a module."""
+    start = 1 if _is_docstring(body[0]) else 0
+    end = start
+    while end < len(body) and _is_future_import(body[end]):
+        end += 1
+    future = body[start:end]
+    del body[start:end]
+    return future
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _is_future_import(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__" and not statement.level
+
+
+def _yield_outside_function(body: list[ast.stmt], text: str) -> SyntaxError:
+    """The error that Python gives a `yield` at the top level of a module."""
+    node = _first_yield(body)
+    line = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[node.lineno - 1]
+    column = len(line.encode()[: node.col_offset].decode(errors="replace")) + 1
+    return SyntaxError("'yield' outside function", (FILENAME, node.lineno, column, line))
+
+
+def _first_yield(body: list[ast.stmt]) -> ast.Yield | ast.YieldFrom:
+    """The first `yield` that belongs to the top level and not to a function or class in it."""
+    todo: list[ast.AST] = body[::-1]  # type: ignore[assignment]
+    while True:
+        node = todo.pop()
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            todo += node.decorator_list
+        elif not isinstance(node, ast.Lambda):
+            todo += list(ast.iter_child_nodes(node))[::-1]

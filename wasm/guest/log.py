@@ -1,0 +1,65 @@
+"""What user code prints, on its way to the host.
+
+There are two forms. As n8n has it, every statement is one `logNodeOutput` with one text for each value, and only the
+first hundred are sent. As plain text, everything goes as it is written, without an end.
+"""
+
+from _serpentarium.wire import tell
+
+_CAP = 100
+
+
+class Log:
+    """The log of one task."""
+
+    __slots__ = ("as_text", "partial", "statements")
+
+    def __init__(self) -> None:
+        self.as_text = False
+        self.statements = 0
+        self.partial: list[str] = []
+
+    def is_full(self) -> bool:
+        """Whether further statements are only counted."""
+        return self.statements >= _CAP
+
+    def statement(self, values: list[str]) -> None:
+        """Sends one statement, with one text for each of its values."""
+        self.statements += 1
+        if self.statements <= _CAP:
+            tell("logNodeOutput", values)
+
+    def text(self, text: str) -> None:
+        """Sends text: at once in plain form, line by line otherwise."""
+        if not text:
+            return
+        if self.as_text:
+            tell("stdout", text)
+            return
+        *lines, rest = text.split("\n")
+        for line in lines:
+            if self.partial:
+                line = self._take_partial() + line
+            self.statement([line])
+        if rest:
+            self.partial.append(rest)
+
+    def end_line(self) -> None:
+        """Sends the line that is still being written, if there is one."""
+        if self.partial:
+            self.statement([self._take_partial()])
+
+    def finish(self) -> None:
+        """Sends what is left when the task has ended."""
+        if self.partial:
+            self.end_line()
+        if self.statements > _CAP:
+            tell("logNodeOutput", [f"[Output truncated - {self.statements - _CAP} more print statements]"])
+
+    def _take_partial(self) -> str:
+        line = "".join(self.partial)
+        self.partial = []
+        return line
+
+
+log = Log()

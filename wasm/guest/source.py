@@ -1,0 +1,54 @@
+"""The lines of the user's code, for whoever looks them up in `linecache`: tracebacks, warnings, `inspect`.
+
+An entry that stands in the cache since before the snapshot finds the running task's code when it is asked for lines, so
+that a task which needs none of them pays nothing.
+"""
+
+import linecache
+import sys
+from types import CodeType
+from typing import SupportsIndex
+
+from _serpentarium.code import FILENAME
+
+_cache = linecache.cache
+_frame = sys._getframe
+
+# The code of the function in whose frame the running task lies as the local `task`.
+_performers: list[CodeType] = []
+
+
+class _Entry(tuple):  # type: ignore[type-arg]
+    """A cache entry (size, modification time, lines, full name) whose lines are looked up late."""
+
+    def __getitem__(self, index: SupportsIndex | slice) -> object:
+        return lines_of(running_code()) if index == 2 else tuple.__getitem__(self, index)
+
+
+_ENTRY = _Entry((0, None, [], FILENAME))
+
+
+def register(performer: CodeType) -> None:
+    """Remembers where the running task is found."""
+    _performers.append(performer)
+    offer()
+
+
+def offer() -> None:
+    """Puts the entry into the cache (again: user code may have cleared it)."""
+    _cache[FILENAME] = _ENTRY  # type: ignore[assignment]
+
+
+def running_code() -> str:
+    """The text of the task that runs."""
+    frame = _frame()
+    while frame is not None:
+        if frame.f_code in _performers:
+            return str(frame.f_locals["task"].code)
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines as Python's tokenizer counts them (`splitlines` knows more ends of lines than Python does)."""
+    return [line + "\n" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]

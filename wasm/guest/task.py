@@ -1,0 +1,157 @@
+"""The way of one task: read the settings, run the code, write the reply."""
+
+import builtins
+from typing import Any
+
+from _serpentarium import code, source, wire
+from _serpentarium.errors import report
+from _serpentarium.log import log
+from _serpentarium.result import TaskError, encode_result
+
+_LAST_WORDS = '{"error":{"message":"MemoryError"}}'
+
+
+class Task:
+    """What one task has at hand."""
+
+    __slots__ = ("code", "item_index", "itself", "namespace", "result", "settings")
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}
+        self.code = ""
+        self.namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
+        self.item_index: int | None = None
+        self.result: object = None
+
+    def forget(self) -> None:
+        """Lets go of the task's data, to have memory for a reply."""
+        self.settings = {}
+        self.namespace.clear()
+        self.result = None
+
+
+def run() -> None:
+    """Runs the instance's one task. Whatever happens in it, there is one reply."""
+    task = Task()
+    try:
+        reply = perform(task)
+    except BaseException:
+        reply = _LAST_WORDS
+    try:
+        wire.send(reply)
+    except MemoryError:
+        task.forget()
+        wire.send(_LAST_WORDS)
+    # In a circle nothing is freed: the instance is thrown away whole, and cheaper so.
+    task.itself = task  # type: ignore[attr-defined]
+
+
+def perform(task: Task) -> str:
+    """Runs the task; the reply is its result or its failure."""
+    try:
+        reply = _execute(task)
+    except BaseException as error:
+        if isinstance(error, MemoryError):
+            task.forget()
+        reply = report(error, task.item_index)
+    if log.statements or log.partial:
+        try:
+            log.finish()
+        except BaseException:
+            # The reply matters more than the end of the log.
+            pass
+    return reply
+
+
+def _execute(task: Task) -> str:
+    settings = task.settings = wire.decode(wire.read_input())
+    for_all_items = _check(settings)
+    task.code = settings["code"]
+    if "printMode" in settings and settings["printMode"] == "text":
+        log.as_text = True
+    body = code.compile_body(task.code)
+    if for_all_items:
+        return _run_for_all_items(task, body)
+    return _run_for_each_item(task, body)
+
+
+def _check(settings: Any) -> bool:
+    """Checks the settings' required fields, and says whether the code runs once for all items."""
+    if type(settings) is not dict:
+        raise TaskError("Invalid task settings: not an object")
+    get = settings.get
+    if type(get("code")) is str and type(get("items")) is list:
+        mode = get("nodeMode")
+        if mode == "runOnceForAllItems":
+            return True
+        if mode == "runOnceForEachItem":
+            return False
+    raise _bad_settings(settings)
+
+
+def _bad_settings(settings: dict[str, Any]) -> TaskError:
+    for field in ("code", "nodeMode", "items"):
+        if settings.get(field) is None:
+            return TaskError(f"Missing field in task settings message: '{field}'")
+    if type(settings["code"]) is not str:
+        return TaskError("Invalid task settings: 'code' must be a string")
+    if type(settings["items"]) is not list:
+        return TaskError("Invalid task settings: 'items' must be a list")
+    return TaskError(f"Unknown nodeMode: {settings['nodeMode']}")
+
+
+def _run_for_all_items(task: Task, body: Any) -> str:
+    namespace = task.namespace
+    namespace["_items"] = task.settings["items"]
+    namespace["_query"] = task.settings.get("query")
+    if body is not None:
+        task.result = code.bind(body, namespace)()
+    return encode_result(task.result)
+
+
+def _run_for_each_item(task: Task, body: Any) -> str:
+    namespace = task.namespace
+    outputs: list[dict[str, Any]] = []
+    task.result = outputs
+    if body is not None:
+        function = code.bind(body, namespace)
+        for index, item in enumerate(task.settings["items"]):
+            task.item_index = index
+            namespace["_item"] = item
+            value = function()
+            if value is not None:
+                outputs.append(_output_item(value, index))
+        task.item_index = None
+    try:
+        return encode_result(outputs)
+    except BaseException:
+        _find_culprit(task, outputs)
+        raise
+
+
+def _output_item(value: Any, index: int) -> dict[str, Any]:
+    """What n8n makes of the value that the code returned for one item."""
+    binary = None
+    if isinstance(value, dict):
+        binary = value.get("binary")
+        if "json" in value:
+            value = value["json"]
+        elif "binary" in value:
+            value = {key: member for key, member in value.items() if key != "binary"}
+    item = {"json": value, "pairedItem": {"item": index}}
+    if binary is not None:
+        item["binary"] = binary
+    return item
+
+
+def _find_culprit(task: Task, outputs: list[dict[str, Any]]) -> None:
+    """Notes which item's output cannot be encoded."""
+    for output in outputs:
+        try:
+            encode_result(output)
+        except BaseException:
+            task.item_index = output["pairedItem"]["item"]
+            return
+
+
+source.register(perform.__code__)

@@ -1,0 +1,133 @@
+"""Loads the guest package into an ordinary Python, with a host that records what it is told."""
+
+import importlib.util
+import io
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+class FakeHost(types.ModuleType):
+    """The module `_host`: the task's input, and what came out."""
+
+    class CallError(Exception):
+        """The host refused a call."""
+
+    def __init__(self) -> None:
+        super().__init__("_host")
+        self.input = ""
+        self.output: list[str] = []
+        self.told: list[tuple[str, Any]] = []
+        self.before_write: list[BaseException] = []
+
+    def read_input(self) -> str:
+        return self.input
+
+    def write_output(self, text: str) -> None:
+        if self.before_write:
+            raise self.before_write.pop()
+        text.encode()
+        self.output.append(text)
+
+    def tell(self, name: str, params: str) -> None:
+        params.encode()
+        self.told.append((name, json.loads(params)))
+
+    def call(self, name: str, params: str) -> str:
+        raise self.CallError(f"{name}({params})")
+
+
+HOST = FakeHost()
+
+
+def _load() -> types.ModuleType:
+    sys.modules["_host"] = HOST
+    spec = importlib.util.spec_from_file_location(
+        "_serpentarium", _PACKAGE / "__init__.py", submodule_search_locations=[str(_PACKAGE)]
+    )
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["_serpentarium"] = package
+    spec.loader.exec_module(package)
+    from _serpentarium import loop
+
+    loop.install()
+    return package
+
+
+GUEST = _load()
+
+
+class Reply:
+    """What a task answered and printed."""
+
+    def __init__(self, output: list[str], told: list[tuple[str, Any]]) -> None:
+        self.text = "".join(output)
+        self.value = json.loads(self.text, parse_constant=_refuse)
+        self.told = told
+
+    @property
+    def result(self) -> Any:
+        if set(self.value) != {"result"}:
+            raise AssertionError(self.value)
+        return self.value["result"]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        if set(self.value) != {"error"}:
+            raise AssertionError(self.value)
+        return self.value["error"]
+
+    @property
+    def printed(self) -> list[list[str]]:
+        return [params for name, params in self.told if name == "logNodeOutput"]
+
+    @property
+    def stdout(self) -> str:
+        return "".join(text for name, text in self.told if name == "stdout")
+
+
+def _refuse(token: str) -> None:
+    raise AssertionError(f"not JSON: {token}")
+
+
+def run_settings(settings: Any) -> Reply:
+    """Runs one task in this interpreter, and puts back what it changed."""
+    import builtins
+    import os
+
+    from _serpentarium import streams
+    from _serpentarium.log import log
+
+    HOST.input = settings if isinstance(settings, str) else json.dumps(settings)
+    HOST.output, HOST.told = [], []
+    before = sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__, builtins.print
+    limit, directory, digits = sys.getrecursionlimit(), os.getcwd(), sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    log.__init__()
+    streams.install()
+    errors = sys.stderr = io.StringIO()
+    try:
+        GUEST.run()
+    finally:
+        sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__, builtins.print = before
+        sys.setrecursionlimit(limit)
+        sys.set_int_max_str_digits(digits)
+        os.chdir(directory)
+    reply = Reply(HOST.output, HOST.told)
+    reply.stderr = errors.getvalue()
+    return reply
+
+
+def run_all(code: str, items: Any = (), **more: Any) -> Reply:
+    """Runs `code` once for all items."""
+    return run_settings({"code": code, "nodeMode": "runOnceForAllItems", "items": list(items), **more})
+
+
+def run_each(code: str, values: Any, **more: Any) -> Reply:
+    """Runs `code` once for each item, with `values` as the items' json."""
+    items = [{"json": value} for value in values]
+    return run_settings({"code": code, "nodeMode": "runOnceForEachItem", "items": items, **more})

@@ -1,0 +1,150 @@
+"""What happens once, before the snapshot: modules are loaded, streams replaced, and the way of a task is rehearsed.
+
+A rehearsal leaves behind what makes a task fast (bytecode specialised for what it meets, filled caches, interned names);
+everything else that it changed is put back.
+"""
+
+import gc
+import importlib
+import io
+import json
+import linecache
+import operator
+import sys
+from typing import Any
+
+from _serpentarium import loop, seeding, source, streams, wire
+from _serpentarium.log import log
+from _serpentarium.task import run
+
+# What Code nodes import: loaded here, an import in a task is a look-up.
+_MODULES = """
+    abc argparse array ast asyncio base64 binascii bisect calendar cmath codecs collections collections.abc colorsys
+    concurrent.futures configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib dis
+    email email.message email.mime.multipart email.mime.text email.parser email.policy email.utils enum errno fnmatch
+    fractions functools gc gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http
+    http.client http.cookies inspect io ipaddress itertools json keyword linecache locale logging math mimetypes
+    numbers operator os os.path pathlib pickle platform plistlib pprint queue quopri random re reprlib sched secrets
+    select shlex shutil signal socket stat statistics string stringprep struct subprocess sys tempfile textwrap
+    threading time timeit tokenize token traceback types typing unicodedata urllib urllib.error urllib.parse
+    urllib.request uuid warnings weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo
+    _strptime
+""".split()
+
+_ROUNDS = 60
+
+_ITEMS: list[dict[str, Any]] = [
+    {"json": {"id": 1, "name": "Ada Löve", "price": 12.5, "tags": ["a", "b"], "ok": True, "nothing": None}},
+    {"json": {"id": 2, "name": "Grace", "price": 7, "address": {"city": "Oslo"}}, "pairedItem": {"item": 0}},
+]
+
+_ALL_ITEMS = (
+    "return [{'json': {'a': 1}}]",
+    "return _items",
+    "x = 1\ny = x + 2\nreturn {'sum': y}\n",
+    "print('hello', 1, None, [1, {'a': 2}])\nreturn []",
+    "import sys\nsys.stdout.write('one line\\n')\nprint('x', file=sys.stderr) if False else None\nreturn None",
+    """\
+import json, re, math
+from datetime import datetime, timedelta
+
+def clean(text):
+    return re.sub(r"[^a-z]+", "-", text.lower()).strip("-")
+
+class Row:
+    def __init__(self, item):
+        self.data = item["json"]
+
+    @property
+    def total(self):
+        return round(self.data["price"] * 1.2, 2)
+
+out = []
+for i, item in enumerate(_items):
+    row = Row(item)
+    data = {**item["json"], "slug": clean(item["json"]["name"]), "total": row.total}
+    data["when"] = (datetime(2024, 1, 31) + timedelta(days=i)).isoformat()
+    data["day"] = datetime.strptime("2024-05-06", "%Y-%m-%d")
+    out.append({"json": data})
+totals = [o["json"]["total"] for o in out if o["json"].get("total")]
+return sorted(out, key=lambda o: o["json"]["name"]) + [{"json": {"n": sum(totals), "t": json.dumps(totals)}}]
+""",
+    "return {'odd': float('nan'), (1, 2): {3}}",
+    "a = []\na.append(a)\nreturn a",
+    "def f():\n    return {}['missing']\nf()",
+    "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise ValueError('again') from e",
+    "x = nmae",
+    "return (",
+    "yield 1",
+    "raise SystemExit(3)",
+    "import asyncio\nasync def f(x):\n    await asyncio.sleep(0)\n    return x\n"
+    "async def main():\n    return await asyncio.gather(f(1), f(2))\nreturn asyncio.run(main())",
+    "# only a comment",
+)
+
+_EACH_ITEM = (
+    "return _item",
+    "_item['json']['seen'] = True\nreturn {'json': _item['json']}",
+    "return {'a': _item['json']['id'], 'binary': None}",
+    "print(_item)\nreturn None",
+    "return _item['json']['address']",
+)
+
+
+def warm() -> None:
+    """Makes the interpreter ready for the snapshot."""
+    _load_modules()
+    # A limit against quadratic conversions of untrusted text; here every task pays for its own time.
+    sys.set_int_max_str_digits(0)
+    streams.install()
+    loop.install()
+    _rehearse()
+    _forget()
+
+
+def _load_modules() -> None:
+    for name in _MODULES:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            sys.stderr.write(f"warm-up: no {name}: {error}\n")
+
+
+def _rehearse() -> None:
+    """Runs tasks of every kind through the real path, with the host replaced."""
+    host = wire.read_input, wire.write_output, wire.tell_host
+    settings = [_settings("runOnceForAllItems", code) for code in _ALL_ITEMS]
+    settings += [_settings("runOnceForEachItem", code) for code in _EACH_ITEM]
+    settings += [_settings("runOnceForAllItems", "print('hello')", printMode="text")]
+    replies: list[str] = []
+    # Functions in C of the same kind as the host's, so that the calls specialise for those.
+    wire.write_output = replies.append
+    wire.tell_host = operator.is_  # type: ignore[assignment]
+    try:
+        for round_ in range(_ROUNDS):
+            # Failures are rehearsed less often: the bytecode is to suit what is common.
+            for text in settings if round_ % 10 == 0 else settings[:6]:
+                wire.read_input = io.StringIO(text).getvalue
+                run()
+                log.__init__()  # type: ignore[misc]
+    finally:
+        wire.read_input, wire.write_output, wire.tell_host = host
+    if len(replies) < _ROUNDS or not replies[0].startswith('{"result":'):
+        raise RuntimeError(f"the rehearsal failed: {replies[:1]}")
+
+
+def _settings(mode: str, code: str, **more: str) -> str:
+    fields = {"code": code, "nodeMode": mode, "items": _ITEMS, "continueOnFail": False, "nodeName": "Code"}
+    return json.dumps(fields | more, ensure_ascii=False)
+
+
+def _forget() -> None:
+    """Puts back what the rehearsals changed."""
+    loop.install()
+    linecache.clearcache()
+    source.offer()
+    sys.setrecursionlimit(1000)
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        sys.__dict__.pop(name, None)
+    seeding.install()
+    gc.collect()
