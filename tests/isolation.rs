@@ -205,7 +205,6 @@ async fn deep_recursion_in_python_and_in_c_is_an_error_of_the_task() {
         "def f(): return f()\nreturn f()",
         "import json\nreturn json.loads('[' * 200_000)",
         "x = []\nfor _ in range(200_000): x = [x]\nreturn repr(x)",
-        "x = ()\nfor _ in range(200_000): x = (x,)\nreturn hash(x)",
         "class A:\n    def __repr__(self): return repr(self)\nreturn repr(A())",
         "return eval('(' * 10_000 + ')' * 10_000)",
         "return eval('-' * 100_000 + '1')",
@@ -224,4 +223,12 @@ async fn deep_recursion_in_python_and_in_c_is_an_error_of_the_task() {
     }
     let outcome = run(job("def f(): return f()\nreturn f()")).await;
     assert!(raised(&outcome).message.contains("maximum recursion depth exceeded"), "{:?}", outcome.end);
+}
+
+#[tokio::test]
+async fn recursion_that_cpython_does_not_check_ends_the_task_with_a_clear_reason() {
+    // A native CPython of this version crashes here.
+    let outcome = run(job("x = ()\nfor _ in range(200_000): x = (x,)\nreturn hash(x)")).await;
+    assert!(matches!(&outcome.end, End::Broken(reason) if reason.contains("nested too deeply")), "{:?}", outcome.end);
+    assert_eq!(value("return 1").await, 1);
 }

@@ -53,7 +53,7 @@ fn stopped(state: &State, error: &wasmtime::Error) -> End {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => End::Exceeded(Exceeded::Fuel(state.limits.fuel)),
-        Some(Trap::StackOverflow) => failed(state, "the guest ran out of stack".into()),
+        Some(Trap::StackOverflow) => failed(state, "the guest ran out of stack: its data or calls are nested too deeply".into()),
         Some(trap) => failed(state, format!("the guest trapped: {trap}")),
         None => match error.downcast_ref::<wasi::Exit>() {
             Some(exit) => failed(state, exit.to_string()),

@@ -14,6 +14,8 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 pub fn native(module: &[u8]) -> Result<Vec<u8>> {
     let mut config = codegen::config();
     config.cranelift_opt_level(OptLevel::Speed).target(TARGET)?;
+    // On by default where wasmtime-wasi is linked; the running side is built without it.
+    config.wasm_component_model(false);
     for feature in codegen::BASELINE {
         let flag = format!("has_{}", feature.replace('.', ""));
         // SAFETY: the flag promises a CPU feature; the running side checks for each of them before it loads the code.
