@@ -27,7 +27,10 @@ def compile_body(text: str) -> CodeType | None:
     """The code of a function whose body is `text`, or None where there is nothing to run."""
     if text.startswith("\ufeff"):
         text = text[1:]
-    tree = _compile(text, FILENAME, "exec", _ONLY_AST, True)
+    try:
+        tree = _compile(text, FILENAME, "exec", _ONLY_AST, True)
+    except (SyntaxError, ValueError) as error:
+        raise _with_place(error, text) from None
     body = tree.body
     if not body:
         return None
@@ -45,6 +48,23 @@ def compile_body(text: str) -> CodeType | None:
     if code.co_flags & _SUSPENDABLE:
         raise _yield_outside_function(body, text)
     return code
+
+
+def _with_place(error: SyntaxError | ValueError, text: str) -> SyntaxError | ValueError:
+    """The same error, with the place where Python gives none: for text that it does not even read."""
+    if isinstance(error, UnicodeEncodeError):
+        what, where = "source code cannot contain lone surrogates", error.start
+    elif "\0" in text:
+        what, where = "source code cannot contain null bytes", text.index("\0")
+    else:
+        return error
+    before = lines(text[:where])
+    return SyntaxError(what, (FILENAME, len(before), len(before[-1]) + 1, lines(text)[len(before) - 1]))
+
+
+def lines(text: str) -> list[str]:
+    """The lines as Python's tokenizer counts them (`splitlines` knows more ends of lines than Python does)."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def bind(code: CodeType, namespace: dict[str, object]) -> FunctionType:
@@ -78,7 +98,7 @@ def _is_future_import(statement: ast.stmt) -> bool:
 def _yield_outside_function(body: list[ast.stmt], text: str) -> SyntaxError:
     """The error that Python gives a `yield` at the top level of a module."""
     node = _first_yield(body)
-    line = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[node.lineno - 1]
+    line = lines(text)[node.lineno - 1]
     column = len(line.encode()[: node.col_offset].decode(errors="replace")) + 1
     return SyntaxError("'yield' outside function", (FILENAME, node.lineno, column, line))
 

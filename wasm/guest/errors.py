@@ -28,6 +28,7 @@ _Traceback = TracebackException
 _traceback = BaseException.__dict__["__traceback__"]
 _cause = BaseException.__dict__["__cause__"]
 _context = BaseException.__dict__["__context__"]
+_members = BaseExceptionGroup.__dict__["exceptions"]
 _type_name = type.__dict__["__name__"]
 
 Report: TypeAlias = dict[str, object]
@@ -38,7 +39,7 @@ def report(error: BaseException, item_index: int | None) -> str:
     try:
         # User code may have left hardly any.
         _set_recursion_limit(1000)
-        if isinstance(error, MemoryError):
+        if issubclass(type(error), MemoryError):
             _free_locals(error)
         return _encode(_describe(error), item_index)
     except BaseException:
@@ -57,17 +58,18 @@ def _encode(details: Report, item_index: int | None) -> str:
 
 
 def _describe(error: BaseException) -> Report:
-    if type(error) is TaskError or isinstance(error, TaskError):
+    kind = type(error)
+    if issubclass(kind, TaskError):
         return {"message": str(error)}
     traceback = _user_frames(_traceback.__get__(error))
     line = _last_line(traceback)
-    if isinstance(error, SystemExit):
-        details = _describe_exit(error)
-    elif isinstance(error, SyntaxError) and line is None:
-        details, line = _describe_syntax(error)
+    if issubclass(kind, SystemExit):
+        details = _describe_exit(error)  # type: ignore[arg-type]
+    elif issubclass(kind, SyntaxError) and line is None:
+        details, line = _describe_syntax(error)  # type: ignore[arg-type]
     else:
         details = {"message": _message(error), "description": _description(error)}
-    if isinstance(error, MemoryError):
+    if issubclass(kind, MemoryError):
         details["description"] = f"{details['description'] or _name(error)}\n{_OUT_OF_MEMORY}"
     if not details.get("description", "…"):
         del details["description"]
@@ -89,7 +91,7 @@ def _describe_syntax(error: SyntaxError) -> tuple[Report, int | None]:
     if line is None:
         return {"message": _message(error), "description": _description(error)}, None
     if error.text is None:
-        lines = source.lines_of(source.running_code())
+        lines = source.running_lines()
         error.text = lines[line - 1] if 0 < line <= len(lines) else None
     return {"message": f"{_text(error.msg)} (line {line})", "description": _description(error)}, line
 
@@ -122,16 +124,13 @@ def _description(error: BaseException) -> str:
     try:
         _keep_user_frames(error)
         source.offer()
-        lines = []
-        size = 0
-        for line in _Traceback(type(error), error, _traceback.__get__(error), compact=True).format():
-            lines.append(line)
-            size += len(line)
-            if size > _TEXT:
-                break
-        return _bounded("".join(lines).rstrip("\n"))
+        printed = _Traceback(type(error), error, _traceback.__get__(error), compact=True)
+        text = "".join([_bounded(line) for line in printed.format()]).rstrip("\n")
     except BaseException:
         return ""
+    # The end says what happened, the beginning where it came from.
+    half = _TEXT // 2
+    return text if len(text) <= _TEXT else f"{text[:half]}{_TRUNCATED} …\n{text[-half:]}"
 
 
 def _keep_user_frames(error: BaseException) -> None:
@@ -148,8 +147,8 @@ def _keep_user_frames(error: BaseException) -> None:
             _context.__set__(error, None)
         _traceback.__set__(error, _user_frames(_traceback.__get__(error)))
         todo += [other for other in (_cause.__get__(error), _context.__get__(error)) if other is not None]
-        if isinstance(error, BaseExceptionGroup):
-            todo += error.exceptions
+        if issubclass(type(error), BaseExceptionGroup):
+            todo += _members.__get__(error)
 
 
 def _user_frames(traceback: TracebackType | None) -> TracebackType | None:

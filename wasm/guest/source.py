@@ -9,7 +9,7 @@ import sys
 from types import CodeType
 from typing import SupportsIndex
 
-from _serpentarium.code import FILENAME
+from _serpentarium.code import FILENAME, lines
 
 _cache = linecache.cache
 _frame = sys._getframe
@@ -22,7 +22,7 @@ class _Entry(tuple):  # type: ignore[type-arg]
     """A cache entry (size, modification time, lines, full name) whose lines are looked up late."""
 
     def __getitem__(self, index: SupportsIndex | slice) -> object:
-        return lines_of(running_code()) if index == 2 else tuple.__getitem__(self, index)
+        return running_lines() if index == 2 else tuple.__getitem__(self, index)
 
 
 _ENTRY = _Entry((0, None, [], FILENAME))
@@ -39,16 +39,12 @@ def offer() -> None:
     _cache[FILENAME] = _ENTRY  # type: ignore[assignment]
 
 
-def running_code() -> str:
-    """The text of the task that runs."""
+def running_lines() -> list[str]:
+    """The code of the task that runs, line by line."""
     frame = _frame()
     while frame is not None:
         if frame.f_code in _performers:
-            return str(frame.f_locals["task"].code)
+            return [line + "\n" for line in lines(frame.f_locals["task"].code)]
         frame = frame.f_back  # type: ignore[assignment]
-    return ""
+    return []
 
-
-def lines_of(text: str) -> list[str]:
-    """The lines as Python's tokenizer counts them (`splitlines` knows more ends of lines than Python does)."""
-    return [line + "\n" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]

@@ -35,8 +35,8 @@ def run() -> None:
     task = Task()
     try:
         reply = perform(task)
-    except BaseException:
-        reply = _LAST_WORDS
+    except BaseException as error:
+        reply = report(error, task.item_index)
     try:
         wire.send(reply)
     except MemoryError:
@@ -51,7 +51,7 @@ def perform(task: Task) -> str:
     try:
         reply = _execute(task)
     except BaseException as error:
-        if isinstance(error, MemoryError):
+        if issubclass(type(error), MemoryError):
             task.forget()
         reply = report(error, task.item_index)
     if log.statements or log.partial:
@@ -132,7 +132,7 @@ def _run_for_each_item(task: Task, body: Any) -> str:
 def _output_item(value: Any, index: int) -> dict[str, Any]:
     """What n8n makes of the value that the code returned for one item."""
     binary = None
-    if isinstance(value, dict):
+    if issubclass(type(value), dict):
         binary = value.get("binary")
         if "json" in value:
             value = value["json"]
