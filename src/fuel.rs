@@ -36,7 +36,7 @@ fn fraction_of(digits: &str, scale: u64) -> Option<u64> {
     let mut place = scale;
     let mut units = 0;
     for digit in digits.trim_end_matches('0').bytes() {
-        if place % 10 != 0 {
+        if !place.is_multiple_of(10) {
             return None;
         }
         place /= 10;

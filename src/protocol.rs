@@ -15,7 +15,7 @@ pub use settings::{NodeMode, SettingsError, TaskLabel, TaskSettings};
 /// Why a frame was not understood.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
-    /// The frame is not a JSON object, or a field has the wrong type.
+    /// The frame is not a JSON object with a `type`.
     #[error("not a message: {0}")]
     Json(#[from] serde_json::Error),
     /// The `type` is none that this side receives.
@@ -28,5 +28,15 @@ pub enum ProtocolError {
         message: String,
         /// The field's name on the wire.
         field: &'static str,
+    },
+    /// A field that this type needs has the wrong type.
+    #[error("message '{message}' has a bad field '{field}': {error}")]
+    WrongType {
+        /// The message's `type`.
+        message: String,
+        /// The field's name on the wire.
+        field: &'static str,
+        /// What is wrong with it.
+        error: serde_json::Error,
     },
 }

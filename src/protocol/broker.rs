@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{ProtocolError, wire::Envelope};
+use super::{
+    ProtocolError,
+    wire::{Envelope, Head},
+};
 
 /// A message from the broker.
 #[derive(Debug, Clone, Serialize)]
@@ -93,39 +96,41 @@ impl BrokerMessage {
     /// # Errors
     /// The frame is not JSON, has an unknown `type`, or lacks a field.
     pub fn parse(frame: &str) -> Result<Self, ProtocolError> {
-        let mut e = Envelope::parse(frame)?;
-        let task_id = e.task_id.take();
-        let task_id = |e: &Envelope| e.need("taskId", task_id);
+        let e = Envelope::parse(frame)?;
         Ok(match e.kind.as_str() {
             "broker:inforequest" => Self::InfoRequest,
             "broker:runnerregistered" => Self::RunnerRegistered,
             "broker:drain" => Self::Drain,
             "broker:taskofferaccept" => {
-                Self::TaskOfferAccept { offer_id: e.need("offerId", e.offer_id.clone())?, task_id: task_id(&e)? }
+                Self::TaskOfferAccept { task_id: e.task_id()?, offer_id: e.read("offerId", e.offer_id)? }
             }
             "broker:tasksettings" => {
-                Self::TaskSettings { settings: e.need("settings", e.settings)?.to_owned(), task_id: task_id(&e)? }
+                Self::TaskSettings { task_id: e.task_id()?, settings: e.raw("settings", e.settings)? }
             }
-            "broker:taskcancel" => {
-                Self::TaskCancel { reason: e.reason.take().unwrap_or_default(), task_id: task_id(&e)? }
-            }
+            "broker:taskcancel" => Self::TaskCancel { task_id: e.task_id()?, reason: e.reason() },
             "broker:rpcresponse" => Self::RpcResponse {
-                call_id: e.need("callId", e.call_id.clone())?,
-                status: e.need("status", e.status)?,
+                call_id: e.read("callId", e.call_id)?,
+                task_id: e.task_id()?,
+                status: e.read("status", e.status)?,
                 data: e.data.map(ToOwned::to_owned),
-                task_id: task_id(&e)?,
             },
             "broker:taskdataresponse" => Self::TaskDataResponse {
-                request_id: e.need("requestId", e.request_id.clone())?,
-                data: e.need("data", e.data)?.to_owned(),
-                task_id: task_id(&e)?,
+                task_id: e.task_id()?,
+                request_id: e.read("requestId", e.request_id)?,
+                data: e.raw("data", e.data)?,
             },
             "broker:nodetypes" => Self::NodeTypes {
-                request_id: e.need("requestId", e.request_id.clone())?,
-                node_types: e.need("nodeTypes", e.node_types)?.to_owned(),
-                task_id: task_id(&e)?,
+                task_id: e.task_id()?,
+                request_id: e.read("requestId", e.request_id)?,
+                node_types: e.raw("nodeTypes", e.node_types)?,
             },
             _ => return Err(ProtocolError::UnknownType(e.kind)),
         })
+    }
+
+    /// The task that a frame brought settings for, where [`parse`](Self::parse) refused it: that task would wait for ever.
+    pub fn task_of_bad_settings(frame: &str) -> Option<String> {
+        let head = Head::salvage(frame);
+        head.task_id.filter(|_| head.kind.as_deref() == Some("broker:tasksettings"))
     }
 }

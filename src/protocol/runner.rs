@@ -156,45 +156,53 @@ impl RunnerMessage {
     /// # Errors
     /// The frame is not JSON, has an unknown `type`, or lacks a field.
     pub fn parse(frame: &str) -> Result<Self, ProtocolError> {
-        let mut e = Envelope::parse(frame)?;
-        let task_id = e.task_id.take();
-        let task_id = |e: &Envelope| e.need("taskId", task_id);
+        let e = Envelope::parse(frame)?;
         Ok(match e.kind.as_str() {
-            "runner:info" => {
-                Self::Info { name: e.need("name", e.name.clone())?, types: e.need("types", e.types.clone())? }
-            }
+            "runner:info" => Self::Info { name: e.read("name", e.name)?, types: e.read("types", e.types)? },
             "runner:taskoffer" => Self::TaskOffer {
-                offer_id: e.need("offerId", e.offer_id.clone())?,
-                task_type: e.need("taskType", e.task_type.clone())?,
-                valid_for: e.need("validFor", e.valid_for)?,
+                offer_id: e.read("offerId", e.offer_id)?,
+                task_type: e.read("taskType", e.task_type)?,
+                valid_for: e.read("validFor", e.valid_for)?,
             },
-            "runner:taskaccepted" => Self::TaskAccepted { task_id: task_id(&e)? },
-            "runner:taskrejected" => {
-                Self::TaskRejected { reason: e.reason.take().unwrap_or_default(), task_id: task_id(&e)? }
-            }
-            "runner:taskdone" => {
-                Self::TaskDone { data: serde_json::from_str(e.need("data", e.data)?.get())?, task_id: task_id(&e)? }
-            }
-            "runner:taskerror" => {
-                Self::TaskError { error: e.need("error", e.error.clone())?, task_id: task_id(&e)? }
-            }
+            "runner:taskaccepted" => Self::TaskAccepted { task_id: e.task_id()? },
+            "runner:taskrejected" => Self::TaskRejected { task_id: e.task_id()?, reason: e.reason() },
+            "runner:taskdone" => Self::TaskDone { task_id: e.task_id()?, data: e.read("data", e.data)? },
+            "runner:taskerror" => Self::TaskError { task_id: e.task_id()?, error: e.read("error", e.error)? },
             "runner:rpc" => Self::Rpc {
-                call_id: e.need("callId", e.call_id.clone())?,
-                name: e.need("name", e.name.clone())?,
-                params: e.need("params", e.params)?.to_owned(),
-                task_id: task_id(&e)?,
+                call_id: e.read("callId", e.call_id)?,
+                task_id: e.task_id()?,
+                name: e.read("name", e.name)?,
+                params: e.raw("params", e.params)?,
             },
             "runner:taskdatarequest" => Self::TaskDataRequest {
-                request_id: e.need("requestId", e.request_id.clone())?,
-                request_params: e.data_request()?,
-                task_id: task_id(&e)?,
+                task_id: e.task_id()?,
+                request_id: e.read("requestId", e.request_id)?,
+                request_params: e.read("requestParams", e.request_params)?,
             },
             "runner:nodetypesrequest" => Self::NodeTypesRequest {
-                request_id: e.need("requestId", e.request_id.clone())?,
-                request_params: e.node_type_request()?,
-                task_id: task_id(&e)?,
+                task_id: e.task_id()?,
+                request_id: e.read("requestId", e.request_id)?,
+                request_params: e.read("requestParams", e.request_params)?,
             },
             _ => return Err(ProtocolError::UnknownType(e.kind)),
         })
+    }
+
+    /// The text of the frame. A large payload is copied once.
+    ///
+    /// # Errors
+    /// None in practice: every field serialises.
+    pub fn to_frame(&self) -> Result<String, serde_json::Error> {
+        /// Room for the fields around a payload.
+        const AROUND: usize = 256;
+        let payload = match self {
+            Self::TaskDone { data, .. } => data.result.get().len(),
+            Self::Rpc { params, .. } => params.get().len(),
+            _ => 0,
+        };
+        let mut frame = Vec::with_capacity(payload + AROUND);
+        serde_json::to_writer(&mut frame, self)?;
+        // serde_json writes UTF-8 only, so the check never fails, and it is cheap beside the copy.
+        String::from_utf8(frame).map_err(serde::ser::Error::custom)
     }
 }

@@ -99,18 +99,29 @@ impl TaskSettings {
 struct Wire<'a> {
     #[serde(borrow)]
     code: Option<&'a RawValue>,
+    #[serde(borrow)]
     node_mode: Option<&'a RawValue>,
     #[serde(borrow)]
     items: Option<&'a RawValue>,
-    continue_on_fail: Option<bool>,
-    workflow_name: Option<String>,
-    workflow_id: Option<String>,
-    node_name: Option<String>,
-    node_id: Option<String>,
+    #[serde(borrow)]
+    continue_on_fail: Option<&'a RawValue>,
+    #[serde(borrow)]
+    workflow_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    workflow_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    node_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    node_id: Option<&'a RawValue>,
+}
+
+/// A name for the log: no reason to fail a task, so anything but a text is `Unknown`.
+fn name(value: Option<&RawValue>) -> String {
+    value.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_else(unknown)
 }
 
 /// What the host needs to know of a task whose settings it passes on unread.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskLabel {
     /// Turn a failure into a result that carries its message.
     pub continue_on_fail: bool,
@@ -124,30 +135,56 @@ pub struct TaskLabel {
     pub node_id: String,
 }
 
+impl Default for TaskLabel {
+    /// The label of a task of which nothing is known.
+    fn default() -> Self {
+        Self {
+            continue_on_fail: false,
+            workflow_name: unknown(),
+            workflow_id: unknown(),
+            node_name: unknown(),
+            node_id: unknown(),
+        }
+    }
+}
+
 impl TaskLabel {
-    /// Checks a broker's settings and reads what the host needs of them.
+    /// Checks a broker's settings and reads what the host needs of them. The label is as good as it can be also where
+    /// the settings cannot be run: a failure, too, has a node, and may be asked for as a result.
     ///
     /// # Errors
     /// A required field is missing or has the wrong type, or the mode is unknown.
-    pub fn read(settings: &RawValue) -> Result<Self, SettingsError> {
-        let wire: Wire = serde_json::from_str(settings.get()).map_err(|e| SettingsError::Invalid(e.to_string()))?;
-        let code = wire.code.ok_or(SettingsError::MissingField("code"))?;
+    pub fn read(settings: &RawValue) -> (Self, Result<(), SettingsError>) {
+        match serde_json::from_str::<Wire>(settings.get()) {
+            Ok(wire) => (Self::of(&wire), wire.check()),
+            Err(error) => (Self::default(), Err(SettingsError::Invalid(error.to_string()))),
+        }
+    }
+
+    fn of(wire: &Wire) -> Self {
+        Self {
+            continue_on_fail: wire.continue_on_fail.is_some_and(|raw| raw.get() == "true"),
+            workflow_name: name(wire.workflow_name),
+            workflow_id: name(wire.workflow_id),
+            node_name: name(wire.node_name),
+            node_id: name(wire.node_id),
+        }
+    }
+}
+
+impl Wire<'_> {
+    fn check(&self) -> Result<(), SettingsError> {
+        let code = self.code.ok_or(SettingsError::MissingField("code"))?;
         if !code.get().starts_with('"') {
             return Err(SettingsError::Invalid("'code' must be a string".into()));
         }
-        let mode = wire.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?.get();
+        let mode = self.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?.get();
         if serde_json::from_str::<NodeMode>(mode).is_err() {
             return Err(SettingsError::UnknownMode(mode.trim_matches('"').into()));
         }
-        if !wire.items.ok_or(SettingsError::MissingField("items"))?.get().starts_with('[') {
+        if !self.items.ok_or(SettingsError::MissingField("items"))?.get().starts_with('[') {
             return Err(SettingsError::Invalid("'items' must be a list".into()));
         }
-        Ok(Self {
-            continue_on_fail: wire.continue_on_fail.unwrap_or(false),
-            workflow_name: wire.workflow_name.unwrap_or_else(unknown),
-            workflow_id: wire.workflow_id.unwrap_or_else(unknown),
-            node_name: wire.node_name.unwrap_or_else(unknown),
-            node_id: wire.node_id.unwrap_or_else(unknown),
-        })
+        Ok(())
     }
 }

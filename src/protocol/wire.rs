@@ -1,30 +1,47 @@
-//! One pass over a frame, whatever its type: every field that any message has, each optional.
+//! One pass over a frame, whatever its type: every field that any message has, each optional and unread.
 //!
 //! Serde's internally tagged enums buffer a whole message to find its tag, and cannot hand out raw JSON. This envelope
-//! borrows raw payloads from the frame instead, so a large message is scanned once.
+//! borrows raw values from the frame instead, so a large message is scanned once, and a field that a type does not have
+//! is never looked at.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
-use super::{DataRequest, NodeType, ProtocolError, RpcStatus, TaskFailure};
+use super::ProtocolError;
 
-/// All fields of all messages.
+/// All fields of all messages. Null counts as absent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Envelope<'a> {
     #[serde(rename = "type")]
     pub kind: String,
-    pub task_id: Option<String>,
-    pub offer_id: Option<String>,
-    pub call_id: Option<String>,
-    pub request_id: Option<String>,
-    pub reason: Option<String>,
-    pub name: Option<String>,
-    pub types: Option<Vec<String>>,
-    pub task_type: Option<String>,
-    pub valid_for: Option<i64>,
-    pub status: Option<RpcStatus>,
-    pub error: Option<TaskFailure>,
+    #[serde(borrow)]
+    pub task_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub offer_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub call_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub request_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub types: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub task_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub valid_for: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub error: Option<&'a RawValue>,
     #[serde(borrow)]
     pub settings: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -42,16 +59,72 @@ impl<'a> Envelope<'a> {
         Ok(serde_json::from_str(frame)?)
     }
 
+    /// The raw text of a field that this message type needs.
+    pub fn raw(&self, field: &'static str, value: Option<&RawValue>) -> Result<Box<RawValue>, ProtocolError> {
+        Ok(self.need(field, value)?.to_owned())
+    }
+
     /// The value of a field that this message type needs.
-    pub fn need<T>(&self, field: &'static str, value: Option<T>) -> Result<T, ProtocolError> {
+    pub fn read<T: DeserializeOwned>(
+        &self,
+        field: &'static str,
+        value: Option<&RawValue>,
+    ) -> Result<T, ProtocolError> {
+        serde_json::from_str(self.need(field, value)?.get()).map_err(|error| ProtocolError::WrongType {
+            message: self.kind.clone(),
+            field,
+            error,
+        })
+    }
+
+    pub fn task_id(&self) -> Result<String, ProtocolError> {
+        self.read("taskId", self.task_id)
+    }
+
+    /// Why; a text for people, so never a reason to drop a message.
+    pub fn reason(&self) -> String {
+        self.reason.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    }
+
+    fn need<'b>(&self, field: &'static str, value: Option<&'b RawValue>) -> Result<&'b RawValue, ProtocolError> {
         value.ok_or_else(|| ProtocolError::MissingField { message: self.kind.clone(), field })
     }
+}
 
-    pub fn data_request(&self) -> Result<DataRequest, ProtocolError> {
-        Ok(serde_json::from_str(self.need("requestParams", self.request_params)?.get())?)
+/// The type and the task of a frame, as far as it can be read: what stands before the first fault counts.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub kind: Option<String>,
+    pub task_id: Option<String>,
+}
+
+impl Head {
+    pub fn salvage(frame: &str) -> Self {
+        let mut head = Self::default();
+        // The error is known: this is the second reading of a frame that the first one refused.
+        let _ = serde_json::Deserializer::from_str(frame).deserialize_map(HeadVisitor(&mut head));
+        head
+    }
+}
+
+/// Fills in a [`Head`] that outlives the error which ends the reading.
+struct HeadVisitor<'a>(&'a mut Head);
+
+impl<'de> Visitor<'de> for HeadVisitor<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a message")
     }
 
-    pub fn node_type_request(&self) -> Result<Vec<NodeType>, ProtocolError> {
-        Ok(serde_json::from_str(self.need("requestParams", self.request_params)?.get())?)
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "type" => self.0.kind = Some(map.next_value()?),
+                "taskId" => self.0.task_id = Some(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
     }
 }

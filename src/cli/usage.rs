@@ -1,0 +1,64 @@
+//! What the command line says of a value that it cannot take: one line that names the variable or flag to change.
+
+use clap::{
+    Arg, Command, Error,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+/// One line for a value that was refused: who set it, the value, what is allowed. None where the error is another one.
+pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<String> {
+    if error.kind() != ErrorKind::ValueValidation {
+        return None;
+    }
+    command.build();
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else { return None };
+    let allowed = std::error::Error::source(error)?;
+    let arg = find(&command, shown)?;
+    let flag = format!("--{}", arg.get_long()?);
+    let is_flag = |word: &String| word.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    let name = match arg.get_env() {
+        Some(variable) if !words.iter().any(is_flag) => variable.to_string_lossy().into_owned(),
+        _ => flag,
+    };
+    Some(format!("{name} is '{}': {allowed}", value.escape_debug()))
+}
+
+/// The argument that clap shows by this text, in the command or a subcommand.
+fn find<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
+    let own = command.get_arguments().find(|arg| arg.to_string() == shown);
+    own.or_else(|| command.get_subcommands().find_map(|sub| find(sub, shown)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Parser};
+
+    use super::*;
+    use crate::config::RunnerArgs;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        _args: RunnerArgs,
+    }
+
+    fn explained(words: &[&str]) -> Option<String> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let command = RunnerArgs::augment_args(Command::new("runner"));
+        explain(command, &Cli::try_parse_from(&words).unwrap_err(), &words)
+    }
+
+    #[test]
+    fn a_bad_flag_is_named_with_its_value_and_what_is_allowed() {
+        let expected = Some("--max-concurrency is '0': must be a whole number above 0".to_owned());
+        assert_eq!(explained(&["runner", "--max-concurrency", "0"]), expected);
+        assert_eq!(explained(&["runner", "--max-concurrency=0"]), expected);
+        assert!(explained(&["runner", "--fuel=many"]).unwrap().starts_with("--fuel is 'many': must be"));
+    }
+
+    #[test]
+    fn other_errors_are_left_to_clap() {
+        assert_eq!(explained(&["runner", "--no-such-flag"]), None);
+    }
+}

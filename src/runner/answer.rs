@@ -1,0 +1,176 @@
+//! What the broker is told at a task's end: every [`End`] has exactly one message.
+
+use serde_json::{Map, Value, json, value::RawValue};
+
+use crate::{
+    config::{MAX_PAYLOAD_VAR, variable_of},
+    protocol::{RunnerMessage, TaskData, TaskFailure},
+    sandbox::{End, Exceeded, Exception, Outcome},
+};
+
+/// Bytes of a text that come from a guest or name one: enough for any traceback, small beside any payload limit.
+const MAX_TEXT: usize = 32 << 10;
+
+/// How a task ended, as the broker is told.
+pub type Reply = Result<Box<RawValue>, TaskFailure>;
+
+/// The message that ends a task. Where failures are to be results, a failure is one.
+pub fn message(task_id: String, reply: Reply, continue_on_fail: bool) -> RunnerMessage {
+    let failure = match reply {
+        Ok(result) => return done(task_id, result),
+        Err(failure) => failure,
+    };
+    if continue_on_fail {
+        let items = json!([{ "json": { "error": failure.message } }]);
+        if let Ok(result) = serde_json::value::to_raw_value(&items) {
+            return done(task_id, result);
+        }
+    }
+    RunnerMessage::TaskError { task_id, error: failure }
+}
+
+fn done(task_id: String, result: Box<RawValue>) -> RunnerMessage {
+    RunnerMessage::TaskDone { task_id, data: TaskData { result, custom_data: None, static_data: None } }
+}
+
+/// What an outcome means for the broker.
+pub fn reply(outcome: Outcome) -> Reply {
+    let stderr = (!outcome.stderr.trim().is_empty()).then_some(outcome.stderr);
+    Err(match outcome.end {
+        End::Returned(result) => return Ok(result),
+        End::Raised(exception) => raised(exception, stderr),
+        End::Exceeded(limit) => failure(&limit.to_string(), Some(&advice(&limit))),
+        End::Broken(why) => failure(&format!("Python stopped unexpectedly: {why}"), stderr.as_deref()),
+        End::WorkerLost(why) => {
+            failure(&format!("The worker process that ran the task was lost: {why}"), stderr.as_deref())
+        }
+    })
+}
+
+/// A failure with a message and perhaps a description.
+pub fn failure(message: &str, description: Option<&str>) -> TaskFailure {
+    let mut details = Map::new();
+    if let Some(text) = description {
+        details.insert("description".into(), cut(text).into());
+    }
+    TaskFailure { message: cut(message).into(), details }
+}
+
+/// A result that is larger than a message to the broker may be.
+pub fn too_large(limit: usize) -> TaskFailure {
+    let limit = bytesize::ByteSize::b(limit as u64).display().iec();
+    failure(
+        &format!("Task result is too large: a message to n8n may have {limit}"),
+        Some(&format!("Return less, or raise {MAX_PAYLOAD_VAR} for both n8n and the runner.")),
+    )
+}
+
+fn raised(exception: Exception, stderr: Option<String>) -> TaskFailure {
+    let message = if exception.message.trim().is_empty() { "Unknown error" } else { &exception.message };
+    let mut failure = failure(message, exception.description.or(stderr).as_deref());
+    if let Some(line) = exception.line_number {
+        failure.details.insert("lineNumber".into(), line.into());
+    }
+    if let Some(context) = exception.context {
+        let context: Value = json!({ "itemIndex": context.item_index });
+        failure.details.insert("context".into(), context);
+    }
+    failure
+}
+
+fn advice(limit: &Exceeded) -> String {
+    let variable = variable_of(limit);
+    match limit {
+        Exceeded::Memory(_) => format!("Use less memory at once, or raise {variable}."),
+        Exceeded::Input(_) => format!("Give the node less data at once, or raise {variable}."),
+        Exceeded::Output(_) => format!("Return less, or raise {variable}."),
+        Exceeded::Time(_) | Exceeded::Fuel(_) => format!("Do less in one task, or raise {variable}."),
+        Exceeded::Calls(_) | Exceeded::CallBytes(_) => format!("Call or print less in one task, or raise {variable}."),
+    }
+}
+
+/// The first [`MAX_TEXT`] bytes, whole characters only.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sandbox::{ItemContext, Usage};
+
+    fn wire(end: End, stderr: &str, continue_on_fail: bool) -> Value {
+        let outcome = Outcome { end, usage: Usage::default(), stderr: stderr.into() };
+        let frame = message("t1".into(), reply(outcome), continue_on_fail).to_frame().unwrap();
+        serde_json::from_str(&frame).unwrap()
+    }
+
+    fn returned(json: &str) -> End {
+        End::Returned(RawValue::from_string(json.into()).unwrap())
+    }
+
+    #[test]
+    fn what_the_code_returned_is_the_result() {
+        let expected = json!({ "type": "runner:taskdone", "taskId": "t1", "data": { "result": [{ "json": 1 }] } });
+        assert_eq!(wire(returned(r#"[{"json":1}]"#), "noise", false), expected);
+        assert_eq!(wire(returned("null"), "", true)["data"], json!({ "result": null }));
+    }
+
+    #[test]
+    fn an_exception_keeps_its_line_traceback_and_item() {
+        let exception = Exception {
+            message: "boom".into(),
+            description: Some("Line 3: boom".into()),
+            line_number: Some(3),
+            context: Some(ItemContext { item_index: 2 }),
+        };
+        let error = wire(End::Raised(exception), "noise", false)["error"].take();
+        let expected = json!({
+            "message": "boom", "description": "Line 3: boom", "lineNumber": 3, "context": { "itemIndex": 2 }
+        });
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn standard_error_explains_what_nothing_else_does() {
+        let error = wire(End::Raised(Exception::default()), "oh no", false)["error"].take();
+        assert_eq!(error, json!({ "message": "Unknown error", "description": "oh no" }));
+        let error = wire(End::Broken("trap".into()), "oh no", false)["error"].take();
+        assert_eq!(error["description"], "oh no");
+    }
+
+    #[test]
+    fn a_limit_names_the_setting_that_raises_it() {
+        let error = wire(End::Exceeded(Exceeded::Time(Duration::from_secs(1))), "", false)["error"].take();
+        assert_eq!(error["message"], "Task execution timed out after 1 second");
+        assert!(error["description"].as_str().unwrap().contains("N8N_RUNNERS_TASK_TIMEOUT"));
+        let error = wire(End::Exceeded(Exceeded::Memory(64 << 20)), "", false)["error"].take();
+        assert!(error["description"].as_str().unwrap().contains("SERPENTARIUM_MEMORY"));
+    }
+
+    #[test]
+    fn a_failure_of_any_kind_can_be_a_result() {
+        let ends = [
+            End::Raised(Exception { message: "boom".into(), ..Exception::default() }),
+            End::Exceeded(Exceeded::Fuel(1)),
+            End::Broken("trap".into()),
+            End::WorkerLost("killed".into()),
+        ];
+        for end in ends {
+            let done = wire(end, "", true);
+            assert_eq!(done["type"], "runner:taskdone");
+            assert!(done["data"]["result"][0]["json"]["error"].is_string());
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let long = "é".repeat(MAX_TEXT);
+        let exception = Exception { message: long.clone(), description: Some(long), ..Exception::default() };
+        let error = wire(End::Raised(exception), "", false)["error"].take();
+        assert_eq!(error["message"].as_str().unwrap().len(), MAX_TEXT);
+        assert_eq!(error["description"].as_str().unwrap().len(), MAX_TEXT);
+    }
+}

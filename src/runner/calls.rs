@@ -1,0 +1,149 @@
+//! A task's host calls, over the broker: `runner:rpc` out, `broker:rpcresponse` back.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use tracing::{debug, warn};
+
+use super::connection::Outbox;
+use crate::{
+    ids::random_id,
+    protocol::{RpcStatus, RunnerMessage},
+    sandbox::{Answer, HostCalls, METHOD_NOT_ALLOWED, PendingAnswer},
+};
+
+/// What a task prints.
+const LOG_NODE_OUTPUT: &str = "logNodeOutput";
+
+/// All that a real n8n answers; nothing else is sent.
+const METHODS: [&str; 8] = [
+    LOG_NODE_OUTPUT,
+    "helpers.httpRequest",
+    "helpers.assertBinaryData",
+    "helpers.getBinaryDataBuffer",
+    "helpers.prepareBinaryData",
+    "helpers.setBinaryDataBuffer",
+    "helpers.binaryToString",
+    "helpers.request",
+];
+
+/// How the id of something told begins: its answer is expected, and nobody waits for it.
+const TOLD: char = 't';
+/// How the id of a call begins.
+const ASKED: char = 'c';
+
+/// The host calls of one task.
+#[derive(Debug)]
+pub struct TaskCalls {
+    task_id: String,
+    outbox: Outbox,
+    /// The calls that wait for an answer; none once the task is over.
+    waiting: Arc<Mutex<Option<Waiting>>>,
+}
+
+type Waiting = HashMap<String, oneshot::Sender<Answer>>;
+
+impl TaskCalls {
+    /// For a task that is about to run.
+    pub fn new(task_id: String, outbox: Outbox) -> Self {
+        Self { task_id, outbox, waiting: Arc::new(Mutex::new(Some(Waiting::new()))) }
+    }
+
+    /// Hands the broker's answer to the call that waits for it. One that nobody waits for is dropped.
+    pub fn answer(&self, call_id: &str, status: RpcStatus, data: Option<Box<RawValue>>) {
+        if is_told(call_id) {
+            return;
+        }
+        let Some(caller) = lock(&self.waiting).as_mut().and_then(|calls| calls.remove(call_id)) else {
+            warn!(task_id = self.task_id, call_id, "dropped an answer to a call that is not waiting");
+            return;
+        };
+        // The guest may have stopped waiting.
+        let _ = caller.send(match status {
+            RpcStatus::Success => Ok(data.unwrap_or_else(|| RawValue::NULL.to_owned())),
+            RpcStatus::Error => Err(error_text(data.as_deref())),
+        });
+    }
+
+    /// The task is over: nothing more is sent for it.
+    pub fn close(&self) {
+        *lock(&self.waiting) = None;
+    }
+
+    fn is_open(&self) -> bool {
+        lock(&self.waiting).is_some()
+    }
+
+    fn message(&self, kind: char, name: &str, params: Box<RawValue>) -> (String, RunnerMessage) {
+        let call_id = format!("{kind}{}", random_id());
+        let task_id = self.task_id.clone();
+        (call_id.clone(), RunnerMessage::Rpc { call_id, task_id, name: name.into(), params })
+    }
+}
+
+impl HostCalls for TaskCalls {
+    fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
+        if !METHODS.contains(&name) {
+            return Box::pin(std::future::ready(Err(METHOD_NOT_ALLOWED.into())));
+        }
+        if !is_list(&params) {
+            return Box::pin(std::future::ready(Err("parameters must be a list".into())));
+        }
+        let (call_id, message) = self.message(ASKED, name, params);
+        let (outbox, waiting) = (self.outbox.clone(), self.waiting.clone());
+        Box::pin(async move {
+            let over = || Err("the task is over".to_owned());
+            outbox.room().await;
+            let (caller, answer) = oneshot::channel();
+            match lock(&waiting).as_mut() {
+                Some(calls) => calls.insert(call_id.clone(), caller),
+                None => return over(),
+            };
+            if let Err(error) = outbox.send(&message) {
+                return Err(error.to_string());
+            }
+            answer.await.unwrap_or_else(|_| over())
+        })
+    }
+
+    fn tell(&self, name: &str, params: Box<RawValue>) {
+        if name != LOG_NODE_OUTPUT || !is_list(&params) || !self.is_open() {
+            debug!(task_id = self.task_id, name, "dropped what a task told");
+            return;
+        }
+        let sent = !self.outbox.is_full() && self.outbox.send(&self.message(TOLD, name, params).1).is_ok();
+        if !sent {
+            warn!(task_id = self.task_id, "dropped a print: it is too large, or the broker reads too slowly");
+        }
+    }
+}
+
+/// Whether a call id is that of something told, whose answer says nothing.
+pub fn is_told(call_id: &str) -> bool {
+    call_id.starts_with(TOLD)
+}
+
+fn is_list(params: &RawValue) -> bool {
+    params.get().starts_with('[')
+}
+
+/// What an error says: its text, its `message`, or all of it.
+fn error_text(data: Option<&RawValue>) -> String {
+    let Some(data) = data else { return "the call failed without a reason".into() };
+    match serde_json::from_str(data.get()) {
+        Ok(serde_json::Value::String(text)) => text,
+        Ok(serde_json::Value::Object(fields)) if fields.get("message").is_some_and(|m| m.is_string()) => {
+            fields["message"].as_str().unwrap_or_default().into()
+        }
+        _ => data.get().into(),
+    }
+}
+
+/// Nothing that could panic runs under the lock, so a poisoned one is as good.
+fn lock(waiting: &Mutex<Option<Waiting>>) -> MutexGuard<'_, Option<Waiting>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,357 @@
+//! One WebSocket to the broker: reading here, writing in a task of its own.
+//!
+//! Because nobody waits for a write, frames are read, and pings answered, also while a large result is on its way out.
+//! Such a result goes out in fragments, so that a pong (which WebSocket allows between fragments) never waits for more
+//! than one of them.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use reqwest::Url;
+use rustls::ClientConfig;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{
+    net::TcpStream,
+    sync::{
+        Notify,
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+    },
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    tungstenite::{
+        self, Message, Utf8Bytes,
+        client::IntoClientRequest,
+        handshake::client::Request,
+        http::{
+            HeaderValue,
+            header::{AUTHORIZATION, RETRY_AFTER},
+        },
+        protocol::{
+            CloseFrame, WebSocketConfig,
+            frame::{
+                Frame,
+                coding::{CloseCode, Data, OpCode},
+            },
+        },
+    },
+};
+use tracing::warn;
+
+use super::{ConnectError, auth::retry_after};
+use crate::protocol::RunnerMessage;
+
+/// How long each step of getting connected may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the last messages may take to go out, and the broker to answer the close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The size of the pieces that a larger frame is sent in.
+const FRAGMENT: usize = 256 << 10;
+/// Unsent bytes above which tasks that call wait, and prints are dropped: the broker reads slower than tasks write.
+const BACKLOG: usize = 64 << 20;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub enum Lost {
+    /// The broker closed it.
+    Closed(Option<CloseFrame>),
+    /// It broke.
+    Broken(String),
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Closed(None) => write!(f, "the broker closed it"),
+            Self::Closed(Some(frame)) if frame.reason.is_empty() => {
+                write!(f, "the broker closed it with code {}", u16::from(frame.code))
+            }
+            Self::Closed(Some(frame)) => {
+                let reason = frame.reason.escape_debug();
+                write!(f, "the broker closed it with code {}: {reason}", u16::from(frame.code))
+            }
+            Self::Broken(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+/// A connection that the broker let in.
+#[derive(Debug)]
+pub struct Connection {
+    frames: SplitStream<Socket>,
+    outbox: Outbox,
+    writer: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Connects and upgrades.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, or refuses.
+    pub async fn open(
+        broker: &Url,
+        tls: &ClientConfig,
+        id: &str,
+        grant: &SecretString,
+        max_payload: usize,
+    ) -> Result<Self, ConnectError> {
+        let request = request(broker, id, grant)?;
+        let config = WebSocketConfig::default().max_message_size(Some(max_payload)).max_frame_size(Some(max_payload));
+        let connector = match broker.scheme() {
+            "https" => Connector::Rustls(Arc::new(tls.clone())),
+            _ => Connector::Plain,
+        };
+        let opening = async {
+            let stream = dial(broker).await.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+            client_async_tls_with_config(request, stream, Some(config), Some(connector)).await.map_err(refused)
+        };
+        let (socket, _) = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::TimedOut)??;
+        let (sink, frames) = socket.split();
+        let (queue, unsent) = mpsc::unbounded_channel();
+        let outbox = Outbox { queue, backlog: Arc::default(), max_payload };
+        let writer = tokio::spawn(write(sink, unsent, outbox.backlog.clone()));
+        Ok(Self { frames, outbox, writer })
+    }
+
+    /// Where messages to the broker go.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The next frame with text. May be dropped and called again.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub async fn next(&mut self) -> Result<Utf8Bytes, Lost> {
+        loop {
+            match self.frames.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(text),
+                Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
+                    Ok(text) => return Ok(text),
+                    Err(_) => warn!("dropped a frame that is not UTF-8"),
+                },
+                // Pings were answered on the way here.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(frame))) => return Err(Lost::Closed(frame)),
+                Some(Err(error)) => return Err(Lost::Broken(error.to_string())),
+                None => return Err(Lost::Closed(None)),
+            }
+        }
+    }
+
+    /// Sends what is queued and a close frame, and waits a little for the broker's.
+    pub async fn close(mut self) {
+        let closing = async {
+            // An error means that the writer is gone, with the connection.
+            let _ = self.outbox.queue.send(Outgoing::Close);
+            while self.next().await.is_ok() {}
+        };
+        let _ = timeout(CLOSE_TIMEOUT, closing).await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.writer.abort();
+    }
+}
+
+/// Where messages to the broker go: a queue that never blocks.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    queue: UnboundedSender<Outgoing>,
+    backlog: Arc<Backlog>,
+    max_payload: usize,
+}
+
+#[derive(Debug)]
+enum Outgoing {
+    Frame(String),
+    Close,
+}
+
+/// How many bytes are queued, and a bell for when that falls.
+#[derive(Debug, Default)]
+struct Backlog {
+    bytes: AtomicUsize,
+    fell: Notify,
+}
+
+/// A message is larger than the broker accepts; the limit in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("larger than a message to the broker may be ({0} bytes)")]
+pub struct TooLarge(pub usize);
+
+impl Outbox {
+    /// Queues a message; returns the size of its frame. Once the connection is over, messages vanish.
+    ///
+    /// # Errors
+    /// The frame would be larger than the payload limit, which costs the connection and all its tasks.
+    pub fn send(&self, message: &RunnerMessage) -> Result<usize, TooLarge> {
+        let frame = message.to_frame().map_err(|_| TooLarge(self.max_payload))?;
+        let size = frame.len();
+        if size > self.max_payload {
+            return Err(TooLarge(self.max_payload));
+        }
+        self.backlog.bytes.fetch_add(size, Ordering::Relaxed);
+        let _ = self.queue.send(Outgoing::Frame(frame));
+        Ok(size)
+    }
+
+    /// Whether the queue is as full as it should get.
+    pub fn is_full(&self) -> bool {
+        self.backlog.bytes.load(Ordering::Relaxed) > BACKLOG
+    }
+
+    /// Waits until the queue is not full.
+    pub async fn room(&self) {
+        loop {
+            let fell = self.backlog.fell.notified();
+            if !self.is_full() {
+                return;
+            }
+            fell.await;
+        }
+    }
+}
+
+/// The task that writes: everything queued, in order, flushed when the queue is empty.
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut unsent: UnboundedReceiver<Outgoing>,
+    backlog: Arc<Backlog>,
+) {
+    while let Some(first) = unsent.recv().await {
+        let mut next = Some(first);
+        while let Some(outgoing) = next {
+            let sent = match outgoing {
+                Outgoing::Frame(frame) => {
+                    let size = frame.len();
+                    let sent = feed(&mut sink, frame).await;
+                    backlog.bytes.fetch_sub(size, Ordering::Relaxed);
+                    backlog.fell.notify_waiters();
+                    sent
+                }
+                Outgoing::Close => {
+                    let frame = CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
+                    sink.send(Message::Close(Some(frame))).await
+                }
+            };
+            // What broke the connection, the reading side reports.
+            if sent.is_err() {
+                return;
+            }
+            next = unsent.try_recv().ok();
+        }
+        if sink.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn feed(sink: &mut SplitSink<Socket, Message>, frame: String) -> Result<(), tungstenite::Error> {
+    if frame.len() <= FRAGMENT {
+        return sink.feed(Message::text(frame)).await;
+    }
+    let mut rest = Bytes::from(frame);
+    let mut kind = Data::Text;
+    while !rest.is_empty() {
+        let piece = rest.split_to(rest.len().min(FRAGMENT));
+        let last = rest.is_empty();
+        sink.feed(Message::Frame(Frame::message(piece, OpCode::Data(kind), last))).await?;
+        kind = Data::Continue;
+    }
+    Ok(())
+}
+
+/// An address under the broker's.
+pub fn endpoint(broker: &Url, path: &str) -> Url {
+    let mut url = broker.clone();
+    url.set_path(&format!("{}/{path}", broker.path().trim_end_matches('/')));
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+fn request(broker: &Url, id: &str, grant: &SecretString) -> Result<Request, ConnectError> {
+    let mut url = endpoint(broker, "runners/_ws");
+    url.query_pairs_mut().append_pair("id", id);
+    let address = url.as_str().replacen("http", "ws", 1);
+    let mut request = address.into_client_request().map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+    let bearer = format!("Bearer {}", grant.expose_secret());
+    let mut bearer = HeaderValue::try_from(bearer).map_err(|_| ConnectError::NoGrant)?;
+    bearer.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    Ok(request)
+}
+
+async fn dial(broker: &Url) -> std::io::Result<TcpStream> {
+    let host = broker.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let port = broker.port_or_known_default().unwrap_or_default();
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    notice_silence(&stream)?;
+    Ok(stream)
+}
+
+/// Has the kernel end a connection whose other side vanished without a word: it would look idle for a quarter of an hour.
+#[cfg(target_os = "linux")]
+fn notice_silence(stream: &TcpStream) -> rustix::io::Result<()> {
+    use rustix::net::sockopt;
+    /// Unacknowledged data for this long means that nobody is there.
+    const SILENCE: Duration = Duration::from_secs(30);
+    /// How often an idle connection is probed.
+    const PROBE: Duration = Duration::from_secs(10);
+    sockopt::set_tcp_user_timeout(stream, SILENCE.as_millis() as u32)?;
+    sockopt::set_tcp_keepidle(stream, PROBE)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE)?;
+    sockopt::set_socket_keepalive(stream, true)
+}
+
+fn refused(error: tungstenite::Error) -> ConnectError {
+    match error {
+        tungstenite::Error::Http(response) => ConnectError::Refused {
+            what: "the connection",
+            status: response.status().as_u16(),
+            retry_after: retry_after(response.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes)),
+        },
+        other => ConnectError::Unreachable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_the_brokers_with_the_runners_id() {
+        let grant = SecretString::from("secret");
+        let broker = Url::parse("https://n8n.example:8443").unwrap();
+        let request = request(&broker, "a b&c", &grant).unwrap();
+        assert_eq!(request.uri().to_string(), "wss://n8n.example:8443/runners/_ws?id=a+b%26c");
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer secret");
+        assert!(!format!("{request:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_path_in_the_brokers_address_is_kept() {
+        let broker = Url::parse("http://proxy/n8n/").unwrap();
+        assert_eq!(endpoint(&broker, "runners/auth").as_str(), "http://proxy/n8n/runners/auth");
+    }
+}

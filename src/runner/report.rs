@@ -1,0 +1,113 @@
+//! The log line of a finished task, and how texts from outside are shown in the log.
+
+use std::fmt;
+
+use tracing::{info, warn};
+
+use crate::{
+    fuel::display_fuel,
+    protocol::TaskLabel,
+    sandbox::{End, Usage},
+};
+
+/// How a task ended, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// With a result.
+    Well,
+    /// By a fault of its own.
+    Failed(&'static str),
+    /// By what may be a fault of ours.
+    Broken(&'static str),
+}
+
+impl Finished {
+    /// Reads it off the outcome, before that is taken apart.
+    pub fn of(end: &End) -> Self {
+        match end {
+            End::Returned(_) => Self::Well,
+            End::Raised(_) => Self::Failed("exception"),
+            End::Exceeded(limit) => Self::Failed(limit.name()),
+            End::Broken(_) => Self::Broken("broken"),
+            End::WorkerLost(_) => Self::Broken("worker lost"),
+        }
+    }
+
+    /// Writes the line. User code's own texts stay out of the log: they may hold anything.
+    pub fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
+        let line = Line { task_id, label, usage, size };
+        let Usage { fuel, memory, duration } = usage;
+        let (fuel, duration) = (display_fuel(fuel), Took(duration));
+        match self {
+            Self::Well => info!(fuel, memory, %duration, "Completed task {line}"),
+            Self::Failed(why) => info!(fuel, memory, %duration, why, "Failed task {line}"),
+            Self::Broken(why) => warn!(fuel, memory, %duration, why, "Failed task {line}"),
+        }
+    }
+}
+
+/// `{id} in {duration} ({size}) for node "{node}" ({node id}) in workflow "{workflow}" ({workflow id})`: an operator may
+/// grep for it.
+struct Line<'a> {
+    task_id: &'a str,
+    label: &'a TaskLabel,
+    usage: Usage,
+    size: usize,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { task_id, label, usage, size } = self;
+        let size = bytesize::ByteSize::b(*size as u64).display().iec();
+        write!(f, "{} in {} ({size}) ", Shown(task_id), Took(usage.duration))?;
+        write!(f, "for node \"{}\" ({}) ", Shown(&label.node_name), Shown(&label.node_id))?;
+        write!(f, "in workflow \"{}\" ({})", Shown(&label.workflow_name), Shown(&label.workflow_id))
+    }
+}
+
+/// A duration with one decimal.
+struct Took(std::time::Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:.1?}", self.0)
+    }
+}
+
+/// A text from outside, on one line of the log: control characters escaped, cut at 200 characters.
+pub struct Shown<'a>(pub &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        const MOST: usize = 200;
+        for (at, c) in self.0.chars().enumerate() {
+            match c {
+                _ if at == MOST => return f.write_str("…"),
+                c if c.is_control() => write!(f, "{}", c.escape_debug())?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_line_reads_as_n8n_operators_know_it() {
+        let label = TaskLabel { node_name: "Code".into(), workflow_name: "My \"flow\"\n".into(), ..TaskLabel::default() };
+        let usage = Usage { duration: Duration::from_micros(12_345), ..Usage::default() };
+        let line = Line { task_id: "abc", label: &label, usage, size: 2048 }.to_string();
+        let expected = r#"abc in 12.3ms (2.0 KiB) for node "Code" (Unknown) in workflow "My "flow"\n" (Unknown)"#;
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        assert_eq!(Shown(&"é".repeat(1000)).to_string().chars().count(), 201);
+    }
+}

@@ -1,0 +1,197 @@
+//! The tasks of one connection, each in one state: waiting for its settings, running, or given up.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+use super::calls::TaskCalls;
+use crate::{
+    protocol::TaskLabel,
+    sandbox::{End, Outcome, Usage},
+};
+
+/// How long an accepted task's settings may take; a broker sends them within milliseconds.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a task that was given up is remembered, to answer settings that come after all: as long as n8n's own time-out.
+const REMEMBERED: Duration = Duration::from_secs(300);
+
+/// The tasks of one connection. Dropping them stops those that run.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    states: HashMap<String, State>,
+    jobs: JoinSet<Outcome>,
+    /// The task that each job belongs to.
+    owners: HashMap<Id, String>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Accepted; its settings are due by then.
+    Waiting(Instant),
+    /// Running.
+    Running(Running),
+    /// Its settings never came; it holds no place, and is forgotten then.
+    GivenUp(Instant),
+}
+
+/// A task that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// What it is, for the log.
+    pub label: TaskLabel,
+    /// Its host calls.
+    pub calls: Arc<TaskCalls>,
+    job: AbortHandle,
+}
+
+/// Where a task stands when its settings come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// It waits for them.
+    Now,
+    /// It waited too long.
+    TooLate,
+    /// It has them already.
+    Twice,
+    /// It was never accepted, or is over.
+    Unknown,
+}
+
+/// What a cancelled task was doing.
+#[derive(Debug)]
+pub enum Cancelled {
+    /// It ran, and was stopped; it needs an answer.
+    Running(Running),
+    /// It waited for its settings; nobody waits for an answer.
+    Waiting,
+    /// There is no such task.
+    Unknown,
+}
+
+impl Tasks {
+    /// Tasks that hold a place.
+    pub fn active(&self) -> usize {
+        self.states.values().filter(|state| !matches!(state, State::GivenUp(_))).count()
+    }
+
+    /// Whether a task of this id holds a place.
+    pub fn is_active(&self, task_id: &str) -> bool {
+        matches!(self.states.get(task_id), Some(State::Waiting(_) | State::Running(_)))
+    }
+
+    /// A task was accepted, and waits for its settings.
+    pub fn accept(&mut self, task_id: &str, now: Instant) {
+        self.states.insert(task_id.into(), State::Waiting(now + SETTINGS_TIMEOUT));
+    }
+
+    /// Settings came. Unless they are due now, the task does not wait for them (any more).
+    pub fn settings_due(&mut self, task_id: &str) -> Due {
+        match self.states.get(task_id) {
+            None => Due::Unknown,
+            Some(State::Running(_)) => Due::Twice,
+            Some(State::Waiting(_)) => {
+                self.states.remove(task_id);
+                Due::Now
+            }
+            Some(State::GivenUp(_)) => {
+                self.states.remove(task_id);
+                Due::TooLate
+            }
+        }
+    }
+
+    /// A task runs from here on.
+    pub fn start(
+        &mut self,
+        task_id: String,
+        label: TaskLabel,
+        calls: Arc<TaskCalls>,
+        job: impl Future<Output = Outcome> + Send + 'static,
+    ) {
+        let job = self.jobs.spawn(job);
+        self.owners.insert(job.id(), task_id.clone());
+        self.states.insert(task_id, State::Running(Running { label, calls, job }));
+    }
+
+    /// The host calls of a running task.
+    pub fn calls(&self, task_id: &str) -> Option<&TaskCalls> {
+        match self.states.get(task_id) {
+            Some(State::Running(running)) => Some(&running.calls),
+            _ => None,
+        }
+    }
+
+    /// Stops and forgets a task.
+    pub fn cancel(&mut self, task_id: &str) -> Cancelled {
+        match self.states.remove(task_id) {
+            None => Cancelled::Unknown,
+            Some(State::Waiting(_) | State::GivenUp(_)) => Cancelled::Waiting,
+            Some(State::Running(running)) => {
+                running.stop();
+                self.owners.remove(&running.job.id());
+                Cancelled::Running(running)
+            }
+        }
+    }
+
+    /// The next task that ends by itself. For ever pending while none runs; may be dropped and called again.
+    pub async fn finished(&mut self) -> (String, Running, Outcome) {
+        loop {
+            let Some(ended) = self.jobs.join_next_with_id().await else { return std::future::pending().await };
+            let (id, outcome) = match ended {
+                Ok(ended) => ended,
+                Err(error) => (error.id(), lost(&error)),
+            };
+            // A job without an owner was cancelled and is answered.
+            let Some(task_id) = self.owners.remove(&id) else { continue };
+            if let Some(State::Running(running)) = self.states.remove(&task_id) {
+                running.calls.close();
+                return (task_id, running, outcome);
+            }
+        }
+    }
+
+    /// Gives up the tasks whose settings did not come, and returns them.
+    pub fn give_up(&mut self, now: Instant) -> Vec<String> {
+        self.states.retain(|_, state| !matches!(state, State::GivenUp(until) if *until <= now));
+        let mut given_up = Vec::new();
+        for (task_id, state) in &mut self.states {
+            if matches!(state, State::Waiting(due) if *due <= now) {
+                *state = State::GivenUp(now + REMEMBERED);
+                given_up.push(task_id.clone());
+            }
+        }
+        given_up
+    }
+
+    /// The ids of the tasks that run.
+    pub fn running(&self) -> Vec<String> {
+        self.owners.values().cloned().collect()
+    }
+}
+
+impl Running {
+    fn stop(&self) {
+        self.calls.close();
+        self.job.abort();
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for state in self.states.values() {
+            if let State::Running(running) = state {
+                running.stop();
+            }
+        }
+    }
+}
+
+/// The outcome of a job that ended without one: a panic, which is a fault of ours, must not leave a task unanswered.
+fn lost(error: &JoinError) -> Outcome {
+    Outcome { end: End::Broken(error.to_string()), usage: Usage::default(), stderr: String::new() }
+}
