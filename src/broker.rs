@@ -105,8 +105,8 @@ struct Shared {
     matching: Mutex<Matching>,
     /// A deadline came up that is earlier than the one that the sweeper sleeps for.
     earlier: Notify,
-    /// Draining, and no task is left.
-    idle: Notify,
+    /// Something changed while draining.
+    draining: watch::Sender<()>,
     /// Runners that are registered now.
     registered: watch::Sender<usize>,
     /// No new connections, please.
@@ -130,7 +130,7 @@ impl Broker {
             matching: Mutex::new(Matching::new(config.ack_window, config.task_timeout)),
             config,
             earlier: Notify::new(),
-            idle: Notify::new(),
+            draining: watch::Sender::new(()),
             registered: watch::Sender::new(0),
             stop: Notify::new(),
         });
@@ -184,12 +184,7 @@ impl Broker {
     /// `grace`, then closes every connection with 1001 (protocol, section 3).
     pub async fn drain(&self, grace: Duration) {
         self.shared.update(|matching, _| matching.drain());
-        let busy = || self.shared.lock().tasks_in_flight() > 0;
-        let finished = async {
-            while busy() {
-                self.shared.idle.notified().await;
-            }
-        };
+        let finished = self.shared.drained_until(|matching| matching.tasks_in_flight() == 0);
         if tokio::time::timeout(grace, finished).await.is_err() {
             tracing::warn!(?grace, "some tasks did not finish while draining");
         }
@@ -207,7 +202,9 @@ impl Broker {
                 server.abort();
             }
         }
-        self.shared.disconnected().await;
+        let good_byes = self.shared.drained_until(|matching| matching.sockets() == 0);
+        // A runner that does not say good-bye is left behind.
+        let _ = tokio::time::timeout(connection::CLOSE_GRACE, good_byes).await;
     }
 }
 
@@ -240,8 +237,8 @@ impl Shared {
         if wake.sweeper {
             self.earlier.notify_one();
         }
-        if wake.idle {
-            self.idle.notify_one();
+        if wake.draining {
+            self.draining.send_replace(());
         }
         if let Some(runners) = wake.runners {
             self.registered.send_replace(runners);
@@ -249,14 +246,13 @@ impl Shared {
         value
     }
 
-    /// Waits until every connection has said good-bye, for two seconds at most.
-    async fn disconnected(&self) {
-        let gone = async {
-            while self.lock().sockets() > 0 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let _ = tokio::time::timeout(connection::CLOSE_GRACE, gone).await;
+    /// Waits, while draining, until the state is so.
+    async fn drained_until(&self, so: impl Fn(&Matching) -> bool) {
+        let mut changes = self.draining.subscribe();
+        while !so(&self.lock()) {
+            // The sender lives in `self`, so the channel is open.
+            let _ = changes.changed().await;
+        }
     }
 }
 

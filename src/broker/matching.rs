@@ -43,8 +43,8 @@ pub(super) struct Matching {
 pub(super) struct Wake {
     /// There is an earlier deadline.
     pub(super) sweeper: bool,
-    /// Draining, and no task is left.
-    pub(super) idle: bool,
+    /// Somebody may wait for the end.
+    pub(super) draining: bool,
     /// The number of registered runners, where it changed.
     pub(super) runners: Option<usize>,
 }
@@ -76,7 +76,7 @@ impl Matching {
         let registered = self.runners.registered();
         let runners = (registered != self.told_registered).then_some(registered);
         self.told_registered = registered;
-        Wake { sweeper, idle: self.draining && self.tasks.is_empty(), runners }
+        Wake { sweeper, draining: self.draining, runners }
     }
 
     // Tasks, from the side of who submits them.

@@ -6,12 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::{Rng, distr::Alphanumeric};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::Shared;
-use crate::protocol::{TaskData, TaskFailure};
+use crate::{
+    ids::random_id,
+    protocol::{TaskData, TaskFailure},
+};
 
 /// What a task may print: so many calls and so many bytes are kept for the handle, the rest is dropped. n8n's own cap is
 /// 100 calls; this one only keeps a hostile runner from filling our memory.
@@ -106,7 +108,6 @@ pub(super) enum Stage {
 
 /// Both sides of a new task.
 pub(super) fn new(shared: Arc<Shared>, settings: Box<RawValue>) -> (TaskHandle, Task) {
-    let id: String = rand::rng().sample_iter(Alphanumeric).take(21).map(char::from).collect();
     let (sender, events) = mpsc::unbounded_channel();
     let task = Task {
         settings: Some(settings),
@@ -118,11 +119,11 @@ pub(super) fn new(shared: Arc<Shared>, settings: Box<RawValue>) -> (TaskHandle, 
         prints: 0,
         print_bytes: 0,
     };
-    (TaskHandle { key: id.into(), shared, events, ended: false }, task)
+    (TaskHandle { key: random_id().into(), shared, events, ended: false }, task)
 }
 
 impl TaskHandle {
-    /// The id that the runner knows it by: 21 letters and digits.
+    /// The id that the runner knows it by: 22 letters and digits.
     pub fn id(&self) -> &str {
         &self.key
     }

@@ -1,0 +1,220 @@
+//! `serpentarium broker`: a task broker for those who have no n8n at hand, with tasks from a file.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+use tokio::sync::mpsc;
+
+use crate::{
+    broker::{Broker, BrokerConfig, TaskEvent, TaskHandle, TaskReport, TaskResult, print_text},
+    config,
+    protocol::TaskFailure,
+};
+
+/// Tasks that are submitted at a time; the rest of the file is read when one of them ends.
+const IN_FLIGHT: usize = 256;
+/// How long tasks in flight may take after Ctrl-C.
+const DRAIN_GRACE: Duration = Duration::from_secs(30);
+/// Exit code where a task is not JSON.
+const USAGE: u8 = 2;
+
+/// Serves runners as n8n's task broker does, and runs tasks from a file on them.
+///
+/// A task is the JSON object that n8n would send as its settings: {"code": "return 1", "nodeMode":
+/// "runOnceForAllItems", "items": []}. What a task prints goes to standard error; its result is one line of JSON on
+/// standard output. Ctrl-C stops taking tasks and lets those in flight finish; a second one does not.
+///
+/// Exit codes: 0 every task is done, 1 one failed (or a file could not be read), 2 wrong usage, or a task is not JSON.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A file with tasks, one JSON object after the other; - reads standard input. Without it the broker only serves.
+    task: Option<PathBuf>,
+    /// Where to listen. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5679")]
+    listen: SocketAddr,
+    /// The token that runners show; prefer the variable, flags are visible to other users [default: a random one].
+    #[arg(long, env = "N8N_RUNNERS_AUTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    auth_token: Option<SecretString>,
+    /// How long a task may run.
+    #[arg(long, value_name = "TIME", default_value = "300s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    /// Print an object for each task instead: its number, result or error, prints, times.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Serves until the tasks are done, or until Ctrl-C where there are none.
+///
+/// # Errors
+/// The address cannot be listened on, or the file not be read.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let colour = config::colour() && io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_target(false).with_ansi(colour);
+    // Refused only where somebody logs already.
+    let _ = log.with_writer(io::stderr).try_init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: Args) -> anyhow::Result<ExitCode> {
+    // A sender that is kept: without tasks the queue never ends.
+    let (sender, queue) = mpsc::channel(IN_FLIGHT);
+    let _open = match &args.task {
+        Some(path) => {
+            read_tasks(open(path)?, sender);
+            None
+        }
+        None => Some(sender),
+    };
+    let mut config = BrokerConfig { listen: args.listen, task_timeout: args.timeout, ..BrokerConfig::default() };
+    let chosen = args.auth_token.is_some();
+    if let Some(token) = args.auth_token {
+        config.auth_token = token;
+    }
+    let broker = Broker::start(config).await?;
+    invite(&broker, chosen, args.task.is_none());
+    let code = run_tasks(&broker, queue, args.json).await;
+    broker.shutdown().await;
+    code
+}
+
+/// Says how to start a runner. A token that the user chose is not repeated.
+fn invite(broker: &Broker, chosen: bool, only_serves: bool) {
+    eprintln!("Listening on {}. Start a runner with:\n", broker.uri());
+    let token = if chosen { "…" } else { broker.auth_token().expose_secret() };
+    eprintln!("  N8N_RUNNERS_TASK_BROKER_URI={} N8N_RUNNERS_AUTH_TOKEN={token} serpentarium runner\n", broker.uri());
+    if only_serves {
+        eprintln!(
+            "No tasks were given (serpentarium broker TASK.json, or - for standard input): only serving. Ctrl-C ends."
+        );
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Box::new(io::BufReader::new(file)))
+}
+
+/// Reads one JSON object after the other on a thread of its own: standard input may take its time.
+fn read_tasks(input: Box<dyn Read + Send>, queue: mpsc::Sender<Result<Box<RawValue>, String>>) {
+    std::thread::spawn(move || {
+        for value in serde_json::Deserializer::from_reader(input).into_iter::<Box<RawValue>>() {
+            let task = match value {
+                Ok(value) if value.get().starts_with('{') => Ok(value),
+                Ok(_) => Err("a task must be a JSON object".to_owned()),
+                Err(error) => Err(format!("a task is not JSON: {error}")),
+            };
+            let wrong = task.is_err();
+            if queue.blocking_send(task).is_err() || wrong {
+                return;
+            }
+        }
+    });
+}
+
+async fn run_tasks(
+    broker: &Broker,
+    mut queue: mpsc::Receiver<Result<Box<RawValue>, String>>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let (mut running, mut number, mut code) = (FuturesUnordered::new(), 0, 0);
+    let (mut open, mut interrupted) = (true, false);
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
+    let mut drain = pin!(async {
+        tokio::select! {
+            () = broker.drain(DRAIN_GRACE) => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    });
+    while open || !running.is_empty() {
+        tokio::select! {
+            task = queue.recv(), if open && running.len() < IN_FLIGHT => match task {
+                Some(Ok(settings)) => {
+                    number += 1;
+                    running.push(follow(number, broker.submit(settings), json));
+                }
+                Some(Err(wrong)) => {
+                    eprintln!("serpentarium: {wrong}");
+                    (open, code) = (false, USAGE);
+                }
+                None => open = false,
+            },
+            Some(done) = running.next() => if !done? { code = code.max(1) },
+            _ = &mut interrupt, if !interrupted => {
+                eprintln!("Draining; Ctrl-C again to stop at once.");
+                (open, interrupted) = (false, true);
+            }
+            () = &mut drain, if interrupted => break,
+        }
+    }
+    // What a second Ctrl-C leaves is not done.
+    Ok(ExitCode::from(if running.is_empty() { code } else { code.max(1) }))
+}
+
+/// One line of `--json`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    task: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a TaskFailure>,
+    prints: Vec<String>,
+    waited_seconds: f64,
+    ran_seconds: f64,
+}
+
+/// Prints what a task prints, and how it ends. True where it is done.
+async fn follow(number: usize, mut task: TaskHandle, json: bool) -> anyhow::Result<bool> {
+    let mut prints = Vec::new();
+    let report = loop {
+        match task.event().await {
+            Some(TaskEvent::Print(print)) if json => prints.push(print_text(&print)),
+            Some(TaskEvent::Print(print)) => eprintln!("{}", print_text(&print)),
+            Some(TaskEvent::Ended(report)) => break report,
+            None => return Ok(false),
+        }
+    };
+    let TaskReport { result, waited, ran } = *report;
+    let failure = match &result {
+        TaskResult::Done(_) => None,
+        TaskResult::Failed(failure) => Some(failure.clone()),
+        other => Some(TaskFailure { message: other.to_string(), ..TaskFailure::default() }),
+    };
+    // Through a value: whatever white space the runner put into it, the result is one line.
+    let value = match &result {
+        TaskResult::Done(data) => Some(serde_json::from_str::<Value>(data.result.get())?),
+        _ => None,
+    };
+    let mut stdout = io::stdout().lock();
+    if json {
+        let (waited_seconds, ran_seconds) = (waited.as_secs_f64(), ran.as_secs_f64());
+        let line = Line { task: number, result: value, error: failure.as_ref(), prints, waited_seconds, ran_seconds };
+        writeln!(stdout, "{}", serde_json::to_string(&line)?)?;
+    } else if let Some(value) = value {
+        writeln!(stdout, "{value}")?;
+    }
+    if let Some(failure) = failure.as_ref().filter(|_| !json) {
+        eprintln!("Task {number} failed: {}", failure.message);
+        if let Some(description) = failure.details.get("description").and_then(Value::as_str) {
+            eprintln!("{description}");
+        }
+    }
+    Ok(failure.is_none())
+}

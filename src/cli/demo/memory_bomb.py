@@ -1,0 +1,3 @@
+hoard = []
+while True:
+    hoard.append(bytearray(8 * 1024 * 1024))

@@ -1,0 +1,4 @@
+print("rows:", len(_items))
+for item in _items:
+    print(item["json"])
+return []

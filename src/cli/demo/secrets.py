@@ -1,0 +1,16 @@
+import os
+
+
+def attempt(action):
+    try:
+        return action()
+    except Exception as error:
+        return type(error).__name__
+
+
+return {
+    "/etc/passwd": attempt(lambda: open("/etc/passwd").read()),
+    "files in /": attempt(lambda: os.listdir("/")),
+    "environment": dict(os.environ),
+    "a shell": attempt(lambda: os.system("id")),
+}

@@ -1,0 +1,3 @@
+import ssl
+
+return ssl.OPENSSL_VERSION
