@@ -30,7 +30,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = runner::shutdown::requested()?;
-        let pool = Pool::start(PoolConfig { workers, slots, ..PoolConfig::default() })?;
+        let pool = Pool::start(&PoolConfig { workers, slots, ..PoolConfig::default() })?;
         runner::run(config, pool, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     })

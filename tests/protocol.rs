@@ -1,0 +1,156 @@
+//! The wire vocabulary: nothing that arrives can panic it, and what one side writes the other reads.
+
+use proptest::prelude::*;
+use serde_json::{Value, json, value::RawValue};
+use serpentarium::protocol::{BrokerMessage, ProtocolError, RpcStatus, RunnerMessage, SettingsError, TaskData, TaskLabel};
+
+fn raw(value: &Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).unwrap()
+}
+
+/// Any JSON, a few levels deep.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(".*", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// Something like a message: the right names with any values.
+fn almost_a_message() -> impl Strategy<Value = Value> {
+    let kind = prop::sample::select(vec![
+        "broker:tasksettings",
+        "broker:taskofferaccept",
+        "broker:taskcancel",
+        "broker:rpcresponse",
+        "broker:nodetypes",
+        "runner:taskdone",
+        "runner:taskerror",
+        "runner:info",
+        "runner:rpc",
+        "runner:taskoffer",
+        "runner:taskdatarequest",
+    ]);
+    let field = prop::sample::select(vec![
+        "taskId", "offerId", "callId", "settings", "data", "error", "status", "params", "name", "types", "validFor", "reason",
+    ]);
+    (kind, prop::collection::btree_map(field, any_json(), 0..6)).prop_map(|(kind, fields)| {
+        let mut message = json!({ "type": kind });
+        for (name, value) in fields {
+            message[name] = value;
+        }
+        message
+    })
+}
+
+fn read_all(frame: &str) {
+    let _ = BrokerMessage::parse(frame);
+    let _ = RunnerMessage::parse(frame);
+    let _ = BrokerMessage::task_of_bad_settings(frame);
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(frame in ".*") {
+        read_all(&frame);
+    }
+
+    #[test]
+    fn nothing_like_a_message_panics_whole_or_cut(message in almost_a_message(), cut in 0usize..200) {
+        let frame = message.to_string();
+        read_all(&frame);
+        read_all(&frame[..frame.floor_char_boundary(cut)]);
+    }
+
+    #[test]
+    fn no_settings_panic(settings in any_json(), field in any_json()) {
+        let _ = TaskLabel::read(&raw(&settings));
+        for name in ["code", "nodeMode", "items", "continueOnFail", "nodeName"] {
+            let (label, _) = TaskLabel::read(&raw(&json!({ name: field.clone() })));
+            prop_assert_eq!(label.continue_on_fail, name == "continueOnFail" && field == json!(true));
+        }
+    }
+
+    #[test]
+    fn settings_pass_through_unchanged(task_id in ".*", settings in any_json().prop_filter("null is absent", |v| !v.is_null())) {
+        let sent = BrokerMessage::TaskSettings { task_id: task_id.clone(), settings: raw(&settings) };
+        match BrokerMessage::parse(&serde_json::to_string(&sent).unwrap()) {
+            Ok(BrokerMessage::TaskSettings { task_id: id, settings: text }) => {
+                prop_assert_eq!((id, text.get().to_owned()), (task_id, settings.to_string()));
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    #[test]
+    fn results_pass_through_unchanged(task_id in ".*", result in any_json()) {
+        let data = TaskData { result: raw(&result), custom_data: None, static_data: None };
+        let frame = RunnerMessage::TaskDone { task_id: task_id.clone(), data }.to_frame().unwrap();
+        match RunnerMessage::parse(&frame) {
+            Ok(RunnerMessage::TaskDone { task_id: id, data }) => {
+                prop_assert_eq!((id, data.result.get().to_owned()), (task_id, result.to_string()));
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    #[test]
+    fn calls_and_their_answers_pass_through_unchanged(id in ".*", name in ".*", data in any_json()) {
+        let call = RunnerMessage::Rpc { call_id: id.clone(), task_id: id.clone(), name, params: raw(&data) };
+        let read = RunnerMessage::parse(&call.to_frame().unwrap());
+        if !data.is_null() {
+            prop_assert_eq!(read.unwrap().to_frame().unwrap(), call.to_frame().unwrap());
+        }
+        let answer = json!({ "type": "broker:rpcresponse", "taskId": id, "callId": id, "status": "error", "data": data });
+        match BrokerMessage::parse(&answer.to_string()) {
+            Ok(BrokerMessage::RpcResponse { status: RpcStatus::Error, data: read, .. }) => {
+                prop_assert_eq!(read.map(|raw| raw.get().to_owned()), (!data.is_null()).then(|| data.to_string()));
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+}
+
+#[test]
+fn a_field_that_a_message_does_not_have_is_never_looked_at() {
+    let frame = r#"{"type":"broker:taskcancel","taskId":"t","status":"odd","types":7,"validFor":"x","error":[],"more":{}}"#;
+    assert!(matches!(BrokerMessage::parse(frame), Ok(BrokerMessage::TaskCancel { .. })));
+}
+
+#[test]
+fn what_is_wrong_with_a_message_is_said() {
+    let error = |frame| BrokerMessage::parse(frame).unwrap_err();
+    assert!(matches!(error(r#"{"type":"broker:news"}"#), ProtocolError::UnknownType(kind) if kind == "broker:news"));
+    let missing = error(r#"{"type":"broker:taskcancel"}"#).to_string();
+    assert_eq!(missing, "message 'broker:taskcancel' lacks the field 'taskId'");
+    let wrong = error(r#"{"type":"broker:taskcancel","taskId":7}"#).to_string();
+    assert!(wrong.starts_with("message 'broker:taskcancel' has a bad field 'taskId': "), "{wrong}");
+    assert!(matches!(error("{"), ProtocolError::Json(_)));
+}
+
+#[test]
+fn the_task_of_bad_settings_is_found_where_it_can_be() {
+    let task = BrokerMessage::task_of_bad_settings;
+    assert_eq!(task(r#"{"type":"broker:tasksettings","taskId":"t"}"#).as_deref(), Some("t"));
+    assert_eq!(task(r#"{"taskId":"t","type":"broker:tasksettings","settings":{"items":[NaN]}}"#).as_deref(), Some("t"));
+    assert_eq!(task(r#"{"type":"broker:tasksettings","taskId":"t","settings":{"#).as_deref(), Some("t"));
+    assert_eq!(task(r#"{"type":"broker:tasksettings","settings":}"#), None);
+    assert_eq!(task(r#"{"type":"broker:taskcancel","taskId":"t"}"#), None);
+}
+
+#[test]
+fn settings_that_cannot_be_run_still_have_a_label() {
+    let settings = raw(&json!({ "continueOnFail": true, "nodeName": "Code", "nodeId": 7, "workflowName": null }));
+    let (label, checked) = TaskLabel::read(&settings);
+    assert_eq!(checked, Err(SettingsError::MissingField("code")));
+    assert!(label.continue_on_fail);
+    assert_eq!((label.node_name.as_str(), label.node_id.as_str()), ("Code", "Unknown"));
+}
