@@ -50,7 +50,7 @@ def _tail(log: Path) -> str:
 
 
 def run(
-    command: Sequence[str | Path],
+    command: Sequence[object],
     *,
     log: Path,
     cwd: Path | None = None,
@@ -58,7 +58,8 @@ def run(
     advice: str = "read the log",
     progress: Callable[[], str] = lambda: "still working",
 ) -> None:
-    """Runs a program with its output in `log`; every half minute says that it is still at it."""
+    """Runs a program (its words are taken by their text) with its output in `log`; says every half minute that it is
+    still at it."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as output:
         output.write("$ " + " ".join(str(word) for word in command) + "\n")
@@ -80,7 +81,7 @@ def run(
             raise
     if status != 0:
         raise BuildError(
-            f"  {Path(command[0]).name} ended with status {status}\n  to do: {advice}\n  its log: {log}\n{_tail(log)}"
+            f"  {Path(str(command[0])).name} ended with status {status}\n  to do: {advice}\n  its log: {log}\n{_tail(log)}"
         )
 
 

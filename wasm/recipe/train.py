@@ -1,0 +1,128 @@
+"""Regenerates `wasm/pgo.profdata`: how the interpreter behaves under the programs in `wasm/train/`.
+
+The profile is taken from a native build of the same sources by the same compiler, because there it runs at full
+speed. What has to agree with the build for WASI: the compiler, the relative paths of the sources (they are part of the
+names of static functions), and the dispatch of bytecode, which has no computed gotos in WebAssembly.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from pathlib import Path
+
+# Hashed by content: bytecode files beside the recipe would be noise.
+sys.dont_write_bytecode = True
+
+import configure
+import toolchain as tools
+from compile import OPTIMISE, patched
+from inputs import Fetcher, Inputs, load
+from report import BuildError, fail_line, run, say, step
+from store import Store, hash_of, place
+from toolchain import LLVM, Toolchain
+
+WASM = Path(__file__).resolve().parent.parent
+PROFILE = WASM / "pgo.profdata"
+# The second pair counts what indirect calls really call.
+INSTRUMENT = ("-fprofile-instr-generate", "-mllvm", "-enable-value-profiling=true")
+CONFIGURE_OPTIONS = ("--without-computed-gotos", "--disable-test-modules", "--without-ensurepip", "--with-pymalloc")
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="train-python",
+        description="Regenerate the profile that the Python image is optimised with (wasm/pgo.profdata).",
+        epilog="Builds CPython for this machine with counters in it and runs the programs in wasm/train. Needs this "
+        "machine's C library headers (the package libc6-dev). Takes about five minutes.",
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="compile N files at a time")
+    parser.add_argument("--seconds", type=float, default=10.0, help="train with each program for so long (default: 10)")
+    parser.add_argument("--output", type=Path, default=PROFILE, help="where to put the profile (default: %(default)s)")
+    return parser.parse_args(argv)
+
+
+def instrumented(store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, key: str, jobs: int) -> Path:
+    """CPython for this machine, with counters."""
+    patches = sorted((WASM / "patches").glob("*.patch"))
+    key = hash_of(key, Path(__file__), inputs.sources, inputs.group("train"), *patches)
+
+    def build(directory: Path) -> None:
+        _lay_out_resources(directory, inputs, fetcher, toolchain, store.log("train"))
+        root = directory / "python"
+        (root / "native").mkdir(parents=True)
+        configure.unpack(fetcher.source(inputs.source("python")), root / "py")
+        patched(root / "py", patches, toolchain, store.log("patch"))
+        _configure_and_make(root / "native", directory / "resource", toolchain, store, jobs)
+
+    return store.stage("instrumented", key, build) / "python" / "native" / "python"
+
+
+def _lay_out_resources(
+    directory: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, log: Path
+) -> None:
+    """The compiler's own files as it wants them: the headers that it has, and the counters' runtime for this machine."""
+    for archive in fetcher.helpers(inputs.group("train"), directory / "archives"):
+        run(["dpkg", "-x", archive, directory / "debian"], log=log)
+    own = LLVM / "lib/clang/19"
+    (directory / "resource").mkdir()
+    (directory / "resource/include").symlink_to(toolchain.root / "debian" / own / "include")
+    (directory / "resource/lib").symlink_to(directory / "debian" / own / "lib")
+
+
+def _configure_and_make(native: Path, resource: Path, toolchain: Toolchain, store: Store, jobs: int) -> None:
+    env = configure.environment(toolchain) | {
+        "CC": " ".join((str(toolchain.tool("clang")), f"-resource-dir={resource}", *INSTRUMENT)),
+        # The programs that the build itself runs count too; their counts are not wanted.
+        "LLVM_PROFILE_FILE": os.devnull,
+        # All in one program, as in the image.
+        "MODULE_BUILDTYPE": "static",
+    }
+    machine = f"--build={platform.machine()}-pc-linux-gnu"
+    advice = "this machine's compiler or C library headers may be missing: install gcc and libc6-dev"
+    run(["../py/configure", "-q", machine, *CONFIGURE_OPTIONS], log=store.log("train"), cwd=native, env=env, advice=advice)
+
+    def progress() -> str:
+        return f"{sum(1 for _ in native.rglob('*.o'))} files compiled"
+
+    command = [toolchain.tool("make"), "-s", f"-j{jobs}", f"OPT={' '.join(OPTIMISE)}", "python"]
+    run(command, log=store.log("train"), cwd=native, env=env, advice=advice, progress=progress)
+
+
+def train(python: Path, toolchain: Toolchain, seconds: float, store: Store) -> Path:
+    """Runs the programs and merges what they counted."""
+    counts, profile = python.parent / "counts.profraw", python.parent / "pgo.profdata"
+    env = {"LLVM_PROFILE_FILE": str(counts), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    run([python, "-B", WASM / "train" / "run.py", str(seconds)], log=store.log("train"), env=env)
+    run([toolchain.tool("llvm-profdata"), "merge", "-o", profile, counts], log=store.log("train"))
+    return profile
+
+
+def main(argv: list[str]) -> int:
+    """Trains and places the profile; the exit status is 0 or 1."""
+    options = arguments(argv)
+    store = Store.for_user()
+    try:
+        with store.locked():
+            store.clear_logs()
+            inputs, fetcher = load(WASM / "recipe" / "inputs.toml"), Fetcher(store)
+            with step("Unpacking the toolchain"):
+                toolchain, key = tools.prepare(store, inputs, fetcher)
+            with step("Building CPython with counters"):
+                python = instrumented(store, inputs, fetcher, toolchain, key, max(1, options.jobs))
+            with step("Training"):
+                profile = train(python, toolchain, options.seconds, store)
+    except BuildError as error:
+        fail_line(str(error))
+        return 1
+    except KeyboardInterrupt:
+        fail_line("interrupted; what was finished is kept")
+        return 1
+    place(profile, options.output)
+    say(f"{options.output}: now build with scripts/build-python and compare before committing it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
