@@ -1,6 +1,55 @@
-//! Tells the crate where the Python image lies.
+//! Makes sure that the Python image is there and current, and puts it where the crate includes it from.
+//!
+//! `SERPENTARIUM_IMAGE=FILE` takes a ready image instead; `SERPENTARIUM_BUILD_PYTHON=--fast` leaves out link-time
+//! optimisation.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// All that the image is made from.
+const INPUTS: &[&str] = &["wasm", "scripts/build-python", "src/sandbox/codegen.rs"];
+
 fn main() {
-    println!("cargo:rerun-if-changed=wasm/build/python.cwasm");
-    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| ".".into());
-    println!("cargo:rustc-env=SERPENTARIUM_IMAGE={root}/wasm/build/python.cwasm");
+    println!("cargo:rerun-if-env-changed=SERPENTARIUM_IMAGE");
+    println!("cargo:rerun-if-env-changed=SERPENTARIUM_BUILD_PYTHON");
+    let image = match env::var_os("SERPENTARIUM_IMAGE") {
+        Some(file) => PathBuf::from(file),
+        None => built(),
+    };
+    println!("cargo:rerun-if-changed={}", image.display());
+    let out = Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join("python.cwasm");
+    if let Err(error) = fs::copy(&image, &out) {
+        fail(&format!(
+            "cannot copy {} to {}: {error}",
+            image.display(),
+            out.display()
+        ));
+    }
+}
+
+/// Builds the image, which takes no time where it is current.
+fn built() -> PathBuf {
+    for input in INPUTS {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let flags = env::var("SERPENTARIUM_BUILD_PYTHON").unwrap_or_default();
+    let status = Command::new("python3")
+        .arg("scripts/build-python")
+        .args(flags.split_whitespace())
+        .status();
+    match status {
+        Ok(status) if status.success() => PathBuf::from("wasm/build/python.cwasm"),
+        Ok(_) => fail("the Python image could not be built; run scripts/build-python to see why"),
+        Err(error) => fail(&format!(
+            "python3 is needed to build the Python image: {error}"
+        )),
+    }
+}
+
+fn fail(reason: &str) -> ! {
+    println!("cargo:error={reason}");
+    std::process::exit(1);
 }

@@ -32,10 +32,14 @@ use session::Ended;
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
     /// The only grant token is no good, so trying again cannot help.
-    #[error("the broker refused the grant token: it is wrong, expired or used (a grant token is good for one connection, within 30 seconds)")]
+    #[error(
+        "the broker refused the grant token: it is wrong, expired or used (a grant token is good for one connection, within 30 seconds)"
+    )]
     GrantRefused,
     /// The connection is gone, and there is no token for another one.
-    #[error("connection to the broker lost: {0}; the grant token is spent, and without N8N_RUNNERS_AUTH_TOKEN there is no other")]
+    #[error(
+        "connection to the broker lost: {0}; the grant token is spent, and without N8N_RUNNERS_AUTH_TOKEN there is no other"
+    )]
     GrantSpent(String),
     /// An `https` broker without a way to trust it.
     #[error("cannot use https: {0}")]
@@ -73,7 +77,11 @@ enum ConnectError {
 ///
 /// # Errors
 /// There is no token for another connection, or no way to trust the broker. Anything else is tried again.
-pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output = ()>) -> Result<(), RunnerError> {
+pub async fn run(
+    config: RunnerConfig,
+    pool: Pool,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunnerError> {
     let mut shutdown = pin!(shutdown);
     let tls = match config.broker.scheme() {
         "https" => tls::native().map_err(RunnerError::Tls)?,
@@ -87,19 +95,23 @@ pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output 
             connected = connect(&config, &tls, &mut auth) => connected,
         };
         let (reason, retry_after) = match connected {
-            Ok(connection) => match session::serve(connection, &config, &pool, shutdown.as_mut()).await {
-                Ended::ShutDown => return Ok(()),
-                Ended::Lost { reason, registered } => {
-                    if registered {
-                        backoff = Backoff::default();
+            Ok(connection) => {
+                match session::serve(connection, &config, &pool, shutdown.as_mut()).await {
+                    Ended::ShutDown => return Ok(()),
+                    Ended::Lost { reason, registered } => {
+                        if registered {
+                            backoff = Backoff::default();
+                        }
+                        if !auth.can_reconnect() {
+                            return Err(RunnerError::GrantSpent(reason));
+                        }
+                        (format!("connection to the broker lost: {reason}"), None)
                     }
-                    if !auth.can_reconnect() {
-                        return Err(RunnerError::GrantSpent(reason));
-                    }
-                    (format!("connection to the broker lost: {reason}"), None)
                 }
-            },
-            Err(ConnectError::Refused { status: 403, .. } | ConnectError::GrantSpent) if !auth.can_reconnect() => {
+            }
+            Err(ConnectError::Refused { status: 403, .. } | ConnectError::GrantSpent)
+                if !auth.can_reconnect() =>
+            {
                 return Err(RunnerError::GrantRefused);
             }
             Err(error) => (error.to_string(), error.retry_after()),
@@ -112,7 +124,11 @@ pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output 
 
 /// Waits before the next attempt. False if the shutdown came first.
 async fn wait(reason: &str, time: Duration, shutdown: Pin<&mut impl Future<Output = ()>>) -> bool {
-    warn!("{}; trying again in {} ms", report::Shown(reason), time.as_millis());
+    warn!(
+        "{}; trying again in {} ms",
+        report::Shown(reason),
+        time.as_millis()
+    );
     tokio::select! {
         () = shutdown => false,
         () = tokio::time::sleep(time) => true,
@@ -125,7 +141,8 @@ async fn connect(
     auth: &mut Auth,
 ) -> Result<Connection, ConnectError> {
     let grant = auth.grant().await?;
-    let opened = Connection::open(&config.broker, tls, &config.id, &grant, config.max_payload).await;
+    let opened =
+        Connection::open(&config.broker, tls, &config.id, &grant, config.max_payload).await;
     match &opened {
         Ok(_) => {
             auth.spend();
@@ -173,7 +190,9 @@ impl Backoff {
     /// The wait after one more failure. A quarter of it is random, so that runners that lost the same broker do not
     /// return all at once; what the broker asked for is the least.
     fn next(&mut self, retry_after: Option<Duration>) -> Duration {
-        let doubled = Self::FIRST.saturating_mul(1 << self.failures.min(16)).min(Self::MOST);
+        let doubled = Self::FIRST
+            .saturating_mul(1 << self.failures.min(16))
+            .min(Self::MOST);
         self.failures += 1;
         let wait = doubled.mul_f64(rand::rng().random_range(0.75..=1.0));
         wait.max(retry_after.unwrap_or_default())
@@ -200,8 +219,13 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_it_means() {
-        let error = ConnectError::Refused { what: "a grant token", status: 403, retry_after: None };
-        let expected = "the broker refused a grant token: the token is wrong, expired or used (status 403)";
+        let error = ConnectError::Refused {
+            what: "a grant token",
+            status: 403,
+            retry_after: None,
+        };
+        let expected =
+            "the broker refused a grant token: the token is wrong, expired or used (status 403)";
         assert_eq!(error.to_string(), expected);
     }
 }

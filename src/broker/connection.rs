@@ -55,12 +55,24 @@ struct Connection {
 /// Serves one runner until its connection ends.
 pub(super) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSocket) {
     let (outbox, inbox) = Outbox::new();
-    let Some(key) = shared.update(|matching, _| matching.connect(outbox.clone())) else { return };
+    let Some(key) = shared.update(|matching, _| matching.connect(outbox.clone())) else {
+        return;
+    };
     // Also where the runtime is torn down around us.
-    let _disconnect = Disconnect { shared: &shared, key };
+    let _disconnect = Disconnect {
+        shared: &shared,
+        key,
+    };
     let heartbeat = shared.config.heartbeat;
     let calls = Arc::new(Semaphore::new(MAX_CALLS));
-    let connection = Connection { shared: shared.clone(), key, runner_id, outbox, calls, alive: AtomicBool::new(true) };
+    let connection = Connection {
+        shared: shared.clone(),
+        key,
+        runner_id,
+        outbox,
+        calls,
+        alive: AtomicBool::new(true),
+    };
     let (mut sink, mut stream) = socket.split();
     let good_bye = tokio::select! {
         // What is read is often answered: so the answer leaves in the same turn.
@@ -74,14 +86,21 @@ pub(super) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSoc
     shared.update(|matching, now| matching.cut(key, None, now));
     tracing::info!(runner_id = connection.runner_id, "runner disconnected");
     if let Some((code, reason)) = good_bye {
-        let frame = CloseFrame { code, reason: reason.into() };
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
         let _ = timeout(CLOSE_GRACE, close(&mut sink, &mut stream, frame)).await;
     }
 }
 
 /// Sends a close frame and reads until the peer has closed as well; unread data would reset the connection, and the peer
 /// might never see our frame.
-async fn close(sink: &mut SplitSink<WebSocket, Message>, stream: &mut SplitStream<WebSocket>, frame: CloseFrame) {
+async fn close(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    frame: CloseFrame,
+) {
     if sink.send(Message::Close(Some(frame))).await.is_ok() {
         while let Some(Ok(_)) = stream.next().await {}
     }
@@ -95,13 +114,18 @@ struct Disconnect<'a> {
 
 impl Drop for Disconnect<'_> {
     fn drop(&mut self) {
-        self.shared.update(|matching, now| matching.disconnected(self.key, now));
+        self.shared
+            .update(|matching, now| matching.disconnected(self.key, now));
     }
 }
 
 impl Connection {
     /// Writes what the state puts into the outbox, until it says good-bye. `None`: the socket is broken.
-    async fn write(&self, sink: &mut SplitSink<WebSocket, Message>, mut inbox: mpsc::Receiver<Outgoing>) -> GoodBye {
+    async fn write(
+        &self,
+        sink: &mut SplitSink<WebSocket, Message>,
+        mut inbox: mpsc::Receiver<Outgoing>,
+    ) -> GoodBye {
         feed(sink, &BrokerMessage::InfoRequest).await?;
         sink.flush().await.ok()?;
         let mut batch = Vec::with_capacity(BATCH);
@@ -135,7 +159,9 @@ impl Connection {
                 Ok(Message::Text(text)) => self.frame(&text).await,
                 Ok(Message::Binary(bytes)) => match std::str::from_utf8(&bytes) {
                     Ok(text) => self.frame(text).await,
-                    Err(error) => tracing::warn!(%error, runner_id = self.runner_id, "binary frame dropped"),
+                    Err(error) => {
+                        tracing::warn!(%error, runner_id = self.runner_id, "binary frame dropped")
+                    }
                 },
                 Ok(Message::Pong(_)) => self.alive.store(true, Ordering::Relaxed),
                 Ok(Message::Ping(_) | Message::Close(_)) => {}
@@ -162,9 +188,16 @@ impl Connection {
         }
         let registered = self.shared.lock().is_registered(key);
         match message {
-            _ if !registered => tracing::debug!(runner_id = self.runner_id, "message before runner:info ignored"),
+            _ if !registered => tracing::debug!(
+                runner_id = self.runner_id,
+                "message before runner:info ignored"
+            ),
             RunnerMessage::Info { .. } => {}
-            RunnerMessage::TaskOffer { offer_id, task_type, valid_for } => {
+            RunnerMessage::TaskOffer {
+                offer_id,
+                task_type,
+                valid_for,
+            } => {
                 if task_type != "python" {
                     return tracing::warn!(task_type, "offer of an unknown type ignored");
                 }
@@ -179,10 +212,14 @@ impl Connection {
                 self.update(|matching, now| matching.rejected(key, &task_id, now));
             }
             RunnerMessage::TaskDone { task_id, data } => {
-                self.update(|matching, now| matching.finished(key, &task_id, TaskResult::Done(data), now));
+                self.update(|matching, now| {
+                    matching.finished(key, &task_id, TaskResult::Done(data), now)
+                });
             }
             RunnerMessage::TaskError { task_id, error } => {
-                self.update(|matching, now| matching.finished(key, &task_id, TaskResult::Failed(error), now));
+                self.update(|matching, now| {
+                    matching.finished(key, &task_id, TaskResult::Failed(error), now)
+                });
             }
             call => self.call(call).await,
         }
@@ -197,7 +234,11 @@ impl Connection {
             return;
         }
         if !types.iter().any(|kind| kind == "python") {
-            tracing::warn!(runner_id = self.runner_id, ?types, "runner takes no Python tasks");
+            tracing::warn!(
+                runner_id = self.runner_id,
+                ?types,
+                "runner takes no Python tasks"
+            );
         }
         tracing::info!(runner_id = self.runner_id, name, "runner registered");
         self.update(|matching, now| matching.register(self.key, self.runner_id.clone(), now));
@@ -205,12 +246,24 @@ impl Connection {
 
     /// Something that a task asks. Waits while too many answers are due.
     async fn call(&self, message: RunnerMessage) {
-        let Ok(permit) = self.calls.clone().acquire_owned().await else { return };
+        let Ok(permit) = self.calls.clone().acquire_owned().await else {
+            return;
+        };
         let hooks = &self.shared.config.hooks;
         match message {
-            RunnerMessage::Rpc { call_id, task_id, name, params } => {
+            RunnerMessage::Rpc {
+                call_id,
+                task_id,
+                name,
+                params,
+            } => {
                 let id = task_id.clone();
-                let respond = |status, data| BrokerMessage::RpcResponse { call_id, task_id, status, data };
+                let respond = |status, data| BrokerMessage::RpcResponse {
+                    call_id,
+                    task_id,
+                    status,
+                    data,
+                };
                 if name == "logNodeOutput" {
                     if self.update(|matching, _| matching.print(self.key, &id, params)) {
                         self.send(respond(RpcStatus::Success, None), permit);
@@ -220,21 +273,40 @@ impl Connection {
                     self.answer(permit, async move {
                         match answer.await {
                             Ok(data) => respond(RpcStatus::Success, data),
-                            Err(text) => respond(RpcStatus::Error, serde_json::value::to_raw_value(&text).ok()),
+                            Err(text) => respond(
+                                RpcStatus::Error,
+                                serde_json::value::to_raw_value(&text).ok(),
+                            ),
                         }
                     });
                 }
             }
-            RunnerMessage::TaskDataRequest { task_id, request_id, request_params } if self.runs(&task_id) => {
+            RunnerMessage::TaskDataRequest {
+                task_id,
+                request_id,
+                request_params,
+            } if self.runs(&task_id) => {
                 let answer = hooks.task_data(&task_id, request_params);
                 self.answer(permit, async move {
-                    BrokerMessage::TaskDataResponse { task_id, request_id, data: answer.await }
+                    BrokerMessage::TaskDataResponse {
+                        task_id,
+                        request_id,
+                        data: answer.await,
+                    }
                 });
             }
-            RunnerMessage::NodeTypesRequest { task_id, request_id, request_params } if self.runs(&task_id) => {
+            RunnerMessage::NodeTypesRequest {
+                task_id,
+                request_id,
+                request_params,
+            } if self.runs(&task_id) => {
                 let answer = hooks.node_types(&task_id, request_params);
                 self.answer(permit, async move {
-                    BrokerMessage::NodeTypes { task_id, request_id, node_types: answer.await }
+                    BrokerMessage::NodeTypes {
+                        task_id,
+                        request_id,
+                        node_types: answer.await,
+                    }
                 });
             }
             _ => {}
@@ -246,7 +318,11 @@ impl Connection {
     }
 
     /// Sends an answer when it is there; until then the connection goes on.
-    fn answer(&self, permit: OwnedSemaphorePermit, answer: impl Future<Output = BrokerMessage> + Send + 'static) {
+    fn answer(
+        &self,
+        permit: OwnedSemaphorePermit,
+        answer: impl Future<Output = BrokerMessage> + Send + 'static,
+    ) {
         let outbox = self.outbox.clone();
         tokio::spawn(async move {
             tokio::select! {

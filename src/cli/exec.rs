@@ -16,8 +16,8 @@ use crate::{
     fuel::{display_fuel, parse_fuel},
     protocol::{NodeMode, TaskSettings},
     sandbox::{
-        Answer, End, FUEL_PER_SECOND, HostCalls, Job, Limits, MAX_MEMORY, METHOD_NOT_ALLOWED, Outcome, PendingAnswer,
-        Sandbox, SandboxConfig,
+        Answer, End, FUEL_PER_SECOND, HostCalls, Job, Limits, MAX_MEMORY, METHOD_NOT_ALLOWED,
+        Outcome, PendingAnswer, Sandbox, SandboxConfig,
     },
 };
 
@@ -58,7 +58,12 @@ pub(super) struct Args {
     #[arg(long)]
     deterministic: bool,
     /// The seed of a deterministic run.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "deterministic")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        requires = "deterministic"
+    )]
     seed: u64,
     /// Print one JSON object instead: result or error, prints, standard error, fuel, memory, time.
     #[arg(long)]
@@ -67,21 +72,40 @@ pub(super) struct Args {
 
 fn parse_memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
-    if size.as_u64() > MAX_MEMORY { Err("at most 4GiB can be addressed".into()) } else { Ok(size) }
+    if size.as_u64() > MAX_MEMORY {
+        Err("at most 4GiB can be addressed".into())
+    } else {
+        Ok(size)
+    }
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write 500ms, 10s or 2m"))?;
-    if time.is_zero() { Err("must be above 0".into()) } else { Ok(time) }
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write 500ms, 10s or 2m"))?;
+    if time.is_zero() {
+        Err("must be above 0".into())
+    } else {
+        Ok(time)
+    }
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let job = job(&args)?;
     let sandbox = Sandbox::new(SandboxConfig { slots: 1 })?;
-    let prints = Arc::new(Prints { live: !args.json, ..Prints::default() });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
+    let prints = Arc::new(Prints {
+        live: !args.json,
+        ..Prints::default()
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .event_interval(1)
+        .build()?;
     let outcome = runtime.block_on(sandbox.run(job, prints.clone()));
-    if args.json { print_json(&outcome, &prints.text())? } else { print_text(&outcome)? }
+    if args.json {
+        print_json(&outcome, &prints.text())?
+    } else {
+        print_text(&outcome)?
+    }
     Ok(match outcome.end {
         End::Returned(_) => ExitCode::SUCCESS,
         End::Raised(_) => RAISED.into(),
@@ -94,9 +118,15 @@ fn job(args: &Args) -> anyhow::Result<Job> {
     if args.file == Path::new("-") && args.items.as_deref() == Some(Path::new("-")) {
         bail!("code and items cannot both come from standard input");
     }
-    let mode = if args.each { NodeMode::EachItem } else { NodeMode::AllItems };
+    let mode = if args.each {
+        NodeMode::EachItem
+    } else {
+        NodeMode::AllItems
+    };
     let items = match &args.items {
-        Some(path) => items(&read(path)?).with_context(|| format!("{} holds no items", path.display()))?,
+        Some(path) => {
+            items(&read(path)?).with_context(|| format!("{} holds no items", path.display()))?
+        }
         None => items("[{}]")?,
     };
     let mut settings = TaskSettings::new(read(&args.file)?, mode, items);
@@ -108,14 +138,20 @@ fn job(args: &Args) -> anyhow::Result<Job> {
         memory: args.memory.as_u64(),
         ..Limits::default()
     };
-    let input = String::from(Box::<str>::from(settings.to_raw()?)).into();
-    Ok(Job { input, limits, deterministic: args.deterministic.then_some(args.seed) })
+    let input = settings.to_input()?;
+    Ok(Job {
+        input,
+        limits,
+        deterministic: args.deterministic.then_some(args.seed),
+    })
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
         return Ok(text);
     }
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
@@ -126,7 +162,11 @@ fn items(text: &str) -> anyhow::Result<Box<RawValue>> {
     let list: Vec<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_str(text).context("expected a JSON list of objects")?;
     let as_item = |object: serde_json::Map<_, _>| {
-        if object.get("json").is_some_and(serde_json::Value::is_object) { object.into() } else { json!({"json": object}) }
+        if object.get("json").is_some_and(serde_json::Value::is_object) {
+            object.into()
+        } else {
+            json!({"json": object})
+        }
     };
     let items: Vec<serde_json::Value> = list.into_iter().map(as_item).collect();
     Ok(serde_json::value::to_raw_value(&items)?)
@@ -141,7 +181,10 @@ struct Prints {
 
 impl Prints {
     fn text(&self) -> String {
-        self.kept.lock().map(|text| text.clone()).unwrap_or_default()
+        self.kept
+            .lock()
+            .map(|text| text.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -152,7 +195,9 @@ impl HostCalls for Prints {
     }
 
     fn tell(&self, name: &str, params: Box<RawValue>) {
-        let Ok(text) = serde_json::from_str::<String>(params.get()) else { return };
+        let Ok(text) = serde_json::from_str::<String>(params.get()) else {
+            return;
+        };
         if name != "stdout" {
             return;
         }
@@ -170,8 +215,13 @@ fn print_text(outcome: &Outcome) -> anyhow::Result<()> {
     if !outcome.stderr.is_empty() {
         eprintln!("{}", outcome.stderr.trim_end());
     }
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let (red, dim, off) = if colour { ("\x1b[31m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let colour = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (red, dim, off) = if colour {
+        ("\x1b[31m", "\x1b[2m", "\x1b[0m")
+    } else {
+        ("", "", "")
+    };
     match &outcome.end {
         End::Returned(value) => {
             let value: serde_json::Value = serde_json::from_str(value.get())?;
@@ -192,7 +242,10 @@ fn print_text(outcome: &Outcome) -> anyhow::Result<()> {
     let usage = &outcome.usage;
     let memory = ByteSize::b(usage.memory).display().iec();
     let millis = usage.duration.as_secs_f64() * 1e3;
-    eprintln!("{dim}fuel {} · memory {memory} · {millis:.1} ms{off}", display_fuel(usage.fuel));
+    eprintln!(
+        "{dim}fuel {} · memory {memory} · {millis:.1} ms{off}",
+        display_fuel(usage.fuel)
+    );
     Ok(())
 }
 

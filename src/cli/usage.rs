@@ -5,30 +5,41 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-/// One line for a value that was refused: where it stands, the value, what is allowed. None where the error is another one.
-pub fn explain(mut command: Command, error: &Error) -> Option<String> {
+/// One line for a value that was refused: where it stands, the value, what is allowed. None where the error is another
+/// one. `words` are the command line's: clap does not say whether a value came from there or from a variable.
+pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<String> {
     if error.kind() != ErrorKind::ValueValidation {
         return None;
     }
-    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
-    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else { return None };
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else {
+        return None;
+    };
     let allowed = std::error::Error::source(error)?;
     command.build();
     let mut arguments = Vec::new();
     collect(&command, shown, &mut arguments);
-    // Clap does not say where a value came from; a variable that holds it is where.
-    let holds = |variable: &&std::ffi::OsStr| std::env::var_os(variable).is_some_and(|held| held == value.as_str());
-    let variable = arguments.iter().filter_map(|arg| arg.get_env()).find(holds);
-    let name = match variable {
-        Some(variable) => variable.to_string_lossy().into_owned(),
-        None => format!("--{}", arguments.first()?.get_long()?),
+    let flag = format!("--{}", arguments.first()?.get_long()?);
+    let is_flag = |word: &String| {
+        word.strip_prefix(&flag)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
+    let name = match arguments.iter().find_map(|arg| arg.get_env()) {
+        Some(variable) if !words.iter().any(is_flag) => variable.to_string_lossy().into_owned(),
+        _ => flag,
     };
     Some(format!("{name} is '{}': {allowed}", value.escape_debug()))
 }
 
 /// The arguments that clap shows by this text, in the command and its subcommands.
 fn collect<'a>(command: &'a Command, shown: &str, found: &mut Vec<&'a Arg>) {
-    found.extend(command.get_arguments().filter(|arg| arg.to_string() == shown));
+    found.extend(
+        command
+            .get_arguments()
+            .filter(|arg| arg.to_string() == shown),
+    );
     for subcommand in command.get_subcommands() {
         collect(subcommand, shown, found);
     }
@@ -48,8 +59,9 @@ mod tests {
     }
 
     fn explained(words: &[&str]) -> Option<String> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let command = RunnerArgs::augment_args(Command::new("runner"));
-        explain(command, &Cli::try_parse_from(words).unwrap_err())
+        explain(command, &Cli::try_parse_from(&words).unwrap_err(), &words)
     }
 
     #[test]
@@ -57,7 +69,11 @@ mod tests {
         let expected = Some("--max-concurrency is '0': must be a whole number above 0".to_owned());
         assert_eq!(explained(&["runner", "--max-concurrency", "0"]), expected);
         assert_eq!(explained(&["runner", "--max-concurrency=0"]), expected);
-        assert!(explained(&["runner", "--fuel=many"]).unwrap().starts_with("--fuel is 'many': must be"));
+        assert!(
+            explained(&["runner", "--fuel=many"])
+                .unwrap()
+                .starts_with("--fuel is 'many': must be")
+        );
     }
 
     #[test]

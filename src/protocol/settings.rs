@@ -1,5 +1,6 @@
 //! The settings of a Python task: what a broker sends, and what the guest reads on standard input.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -84,12 +85,12 @@ impl TaskSettings {
         }
     }
 
-    /// The JSON text that the guest reads.
+    /// The JSON text that the guest reads, as the input of a [`Job`](crate::sandbox::Job).
     ///
     /// # Errors
     /// None in practice: every field serialises.
-    pub fn to_raw(&self) -> Result<Box<RawValue>, serde_json::Error> {
-        serde_json::value::to_raw_value(self)
+    pub fn to_input(&self) -> Result<Bytes, serde_json::Error> {
+        serde_json::to_vec(self).map(Bytes::from)
     }
 }
 
@@ -117,7 +118,9 @@ struct Wire<'a> {
 
 /// A name for the log: no reason to fail a task, so anything but a text is `Unknown`.
 fn name(value: Option<&RawValue>) -> String {
-    value.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_else(unknown)
+    value
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_else(unknown)
 }
 
 /// What the host needs to know of a task whose settings it passes on unread.
@@ -157,7 +160,10 @@ impl TaskLabel {
     pub fn read(settings: &RawValue) -> (Self, Result<(), SettingsError>) {
         match serde_json::from_str::<Wire>(settings.get()) {
             Ok(wire) => (Self::of(&wire), wire.check()),
-            Err(error) => (Self::default(), Err(SettingsError::Invalid(error.to_string()))),
+            Err(error) => (
+                Self::default(),
+                Err(SettingsError::Invalid(error.to_string())),
+            ),
         }
     }
 
@@ -178,11 +184,19 @@ impl Wire<'_> {
         if !code.get().starts_with('"') {
             return Err(SettingsError::Invalid("'code' must be a string".into()));
         }
-        let mode = self.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?.get();
+        let mode = self
+            .node_mode
+            .ok_or(SettingsError::MissingField("nodeMode"))?
+            .get();
         if serde_json::from_str::<NodeMode>(mode).is_err() {
             return Err(SettingsError::UnknownMode(mode.trim_matches('"').into()));
         }
-        if !self.items.ok_or(SettingsError::MissingField("items"))?.get().starts_with('[') {
+        if !self
+            .items
+            .ok_or(SettingsError::MissingField("items"))?
+            .get()
+            .starts_with('[')
+        {
             return Err(SettingsError::Invalid("'items' must be a list".into()));
         }
         Ok(())

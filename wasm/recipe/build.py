@@ -1,4 +1,5 @@
-"""Builds `python.wasm`: CPython with its standard library as one WebAssembly module, ready to be snapshotted.
+"""Builds the Python image: CPython with its standard library as one WebAssembly module (`python.wasm`), and that module
+with the guest package, started, snapshotted and compiled to native code (`python.cwasm`).
 
 Inputs are fetched and checked, CPython is configured and compiled, the standard library is frozen, and all of it is
 linked. Every product is kept in the user's cache under the hash of what went into it, so only what changed is built.
@@ -16,6 +17,7 @@ sys.dont_write_bytecode = True
 
 import configure
 import link
+import native
 import notices
 import stdlib
 import toolchain as tools
@@ -27,6 +29,8 @@ from store import Store, hash_of, place
 WASM = Path(__file__).resolve().parent.parent
 PLACE = WASM / "build"
 PRODUCTS = ("python.wasm", "NOTICES.txt")
+# Part of the recipe that the module does not depend on.
+NOT_INPUTS = ("native.py", "report.py", "store.py", "train.py")
 MEGABYTE = 1_000_000
 
 
@@ -34,7 +38,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="build-python",
-        description="Build the Python image (wasm/build/python.wasm) and its licence notices.",
+        description="Build the Python image (wasm/build/python.cwasm) and its licence notices.",
         epilog="Products are cached in $XDG_CACHE_HOME/serpentarium/python (default: ~/.cache). A build from nothing "
         "takes a few minutes, with the link-time optimisation about ten; a second one takes no time.",
     )
@@ -48,7 +52,7 @@ def image_key(flavour: Flavour) -> str:
     """The hash of everything that shapes the module. (The guest package joins later, when the snapshot is taken.)"""
     files = [WASM / "pgo.profdata"]
     for pattern in ("*.c", "*.h", "patches/*.patch", "recipe/*.py", "recipe/*.toml", "stdlib/*.py"):
-        files += sorted(WASM.glob(pattern))
+        files += sorted(path for path in WASM.glob(pattern) if path.name not in NOT_INPUTS)
     return hash_of(flavour, architecture(), *files)
 
 
@@ -106,18 +110,20 @@ def main(argv: list[str]) -> int:
     """Builds and places the image; the exit status is 0 or 1."""
     options = arguments(argv)
     begin = time.monotonic()
+    store = Store.for_user()
     try:
-        directory = ensure_built(Store.for_user(), Flavour(lto=not options.fast), max(1, options.jobs))
+        directory = ensure_built(store, Flavour(lto=not options.fast), max(1, options.jobs))
+        image = native.ensure_native(store, WASM, directory / "python.wasm")
     except BuildError as error:
         fail_line(str(error))
         return 1
     except KeyboardInterrupt:
         fail_line("interrupted; what was finished is kept")
         return 1
-    for name in PRODUCTS:
-        place(directory / name, PLACE / name)
-    size = (directory / "python.wasm").stat().st_size / MEGABYTE
-    say(f"{PLACE / 'python.wasm'}: {size:.1f} MB, in {time.monotonic() - begin:.1f} s")
+    for source in (*(directory / name for name in PRODUCTS), image / native.IMAGE):
+        place(source, PLACE / source.name)
+    size = (PLACE / native.IMAGE).stat().st_size / MEGABYTE
+    say(f"{PLACE / native.IMAGE}: {size:.1f} MB, in {time.monotonic() - begin:.1f} s")
     if options.print_path:
         print(directory / "python.wasm")
     return 0

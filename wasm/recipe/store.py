@@ -1,6 +1,7 @@
 """Where builds are kept: one directory for each product, named by the hash of everything that went into it."""
 
 import fcntl
+import filecmp
 import hashlib
 import os
 import shutil
@@ -32,7 +33,10 @@ def file_sha256(path: Path) -> str:
 
 
 def place(source: Path, target: Path) -> None:
-    """Puts a copy of `source` at `target` in one move: a reader sees the old file or the new one, never a part."""
+    """Puts a copy of `source` at `target` in one move: a reader sees the old file or the new one, never a part. A target
+    that is the same already keeps its date, so that what depends on it is not built again."""
+    if target.exists() and filecmp.cmp(source, target, shallow=False):
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:

@@ -1,0 +1,51 @@
+"""The last step: the linked module and the guest package become native code, through the tool in wasm/compiler."""
+
+import os
+import shutil
+from pathlib import Path
+
+from report import BuildError, run, step
+from store import Store, hash_of, place
+
+IMAGE = "python.cwasm"
+# Settings of a cargo that runs this build would otherwise reach the cargo that is run here.
+FOREIGN_PREFIXES = ("CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC")
+
+
+def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
+    """The directory with the native image of a linked module, built if need be."""
+    compiler = wasm / "compiler"
+    sources = [
+        *sorted((compiler / "src").glob("*.rs")),
+        compiler / "Cargo.toml",
+        compiler / "Cargo.lock",
+        wasm.parent / "src" / "sandbox" / "codegen.rs",
+    ]
+    key = hash_of(module.parent.name, os.uname().machine, *sources, *sorted((wasm / "guest").glob("*.py")))
+    if (store.product("native", key) / ".complete").exists():
+        return store.product("native", key)
+
+    def build(directory: Path) -> None:
+        with step("Building the snapshot tool"):
+            tool = _build_tool(store, compiler)
+        with step("Snapshot of the started interpreter, and its native code"):
+            log = store.log("native")
+            advice = "where the log shows a Python traceback, mend wasm/guest"
+            run([tool, module, wasm / "guest", directory / "python.tmp"], log=log, advice=advice)
+            place(directory / "python.tmp", directory / IMAGE)
+            (directory / "python.tmp").unlink()
+
+    with store.locked():
+        return store.stage("native", key, build)
+
+
+def _build_tool(store: Store, compiler: Path) -> Path:
+    cargo = os.environ.get("CARGO") or shutil.which("cargo")
+    if cargo is None:
+        raise BuildError("  cargo was not found\n  to do: install Rust, and have cargo on the PATH")
+    target = store.root.parent / "compiler"
+    kept = ("CARGO_HOME",)
+    env = {name: value for name, value in os.environ.items() if name in kept or not name.startswith(FOREIGN_PREFIXES)}
+    command = [cargo, "build", "--release", "--locked", "--manifest-path", compiler / "Cargo.toml", "--target-dir", target]
+    run(command, log=store.log("compiler"), env=env, advice="mend wasm/compiler")
+    return target / "release" / "serpentarium-image"
