@@ -22,11 +22,7 @@ fn main() {
     println!("cargo:rerun-if-changed={}", image.display());
     let out = Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join("python.cwasm");
     if let Err(error) = fs::copy(&image, &out) {
-        fail(&format!(
-            "cannot copy {} to {}: {error}",
-            image.display(),
-            out.display()
-        ));
+        fail(&format!("cannot copy {} to {}: {error}", image.display(), out.display()));
     }
 }
 
@@ -36,16 +32,11 @@ fn built() -> PathBuf {
         println!("cargo:rerun-if-changed={input}");
     }
     let flags = env::var("SERPENTARIUM_BUILD_PYTHON").unwrap_or_default();
-    let status = Command::new("python3")
-        .arg("scripts/build-python")
-        .args(flags.split_whitespace())
-        .status();
+    let status = Command::new("python3").arg("scripts/build-python").args(flags.split_whitespace()).status();
     match status {
         Ok(status) if status.success() => PathBuf::from("wasm/build/python.cwasm"),
         Ok(_) => fail("the Python image could not be built; run scripts/build-python to see why"),
-        Err(error) => fail(&format!(
-            "python3 is needed to build the Python image: {error}"
-        )),
+        Err(error) => fail(&format!("python3 is needed to build the Python image: {error}")),
     }
 }
 

@@ -27,37 +27,18 @@ const TASKS: &[(&str, &str, NodeMode, &str)] = &[
         NodeMode::EachItem,
         r#"[{"json":{"a":1}},{"json":{"a":2}},{"json":{"a":3}}]"#,
     ),
-    (
-        "imports",
-        "import json, re, datetime\nreturn re.sub('a', 'b', json.dumps({'a': 1}))",
-        NodeMode::AllItems,
-        "[]",
-    ),
-    (
-        "exception",
-        "def f(): raise ValueError('x')\nf()",
-        NodeMode::AllItems,
-        "[]",
-    ),
+    ("imports", "import json, re, datetime\nreturn re.sub('a', 'b', json.dumps({'a': 1}))", NodeMode::AllItems, "[]"),
+    ("exception", "def f(): raise ValueError('x')\nf()", NodeMode::AllItems, "[]"),
 ];
 
 fn job(code: &str, mode: NodeMode, items: &str) -> Job {
     let items = RawValue::from_string(items.into()).expect("items are JSON");
-    let input = TaskSettings::new(code, mode, items)
-        .to_input()
-        .expect("settings serialise");
-    Job {
-        input,
-        limits: Limits::default(),
-        deterministic: None,
-    }
+    let input = TaskSettings::new(code, mode, items).to_input().expect("settings serialise");
+    Job { input, limits: Limits::default(), deterministic: None }
 }
 
 fn benches(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let sandbox = Sandbox::new(SandboxConfig::default()).expect("the sandbox starts");
     let run = async |job: Job| -> Outcome { sandbox.run(job, Arc::new(NoHost)).await };
 
@@ -65,14 +46,8 @@ fn benches(criterion: &mut Criterion) {
     for (name, code, mode, items) in TASKS {
         let job = job(code, *mode, items);
         let outcome = runtime.block_on(run(job.clone()));
-        assert!(
-            matches!(outcome.end, End::Returned(_) | End::Raised(_)),
-            "{name}: {:?}",
-            outcome.end
-        );
-        group.bench_function(*name, |bencher| {
-            bencher.to_async(&runtime).iter(|| run(job.clone()))
-        });
+        assert!(matches!(outcome.end, End::Returned(_) | End::Raised(_)), "{name}: {:?}", outcome.end);
+        group.bench_function(*name, |bencher| bencher.to_async(&runtime).iter(|| run(job.clone())));
     }
     group.finish();
 
@@ -81,10 +56,7 @@ fn benches(criterion: &mut Criterion) {
     let started = Instant::now();
     let outcome = runtime.block_on(run(spin));
     let per_second = outcome.usage.fuel as f64 / started.elapsed().as_secs_f64();
-    println!(
-        "a busy loop burns {} units of fuel a second",
-        display_fuel(per_second as u64)
-    );
+    println!("a busy loop burns {} units of fuel a second", display_fuel(per_second as u64));
 }
 
 criterion_group!(fresh_task, benches);

@@ -122,10 +122,7 @@ impl Broker {
         if config.auth_token.expose_secret().is_empty() {
             return Err(BrokerError::EmptyAuthToken);
         }
-        let refused = |source| BrokerError::Listen {
-            address: config.listen,
-            source,
-        };
+        let refused = |source| BrokerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let shared = Arc::new(Shared {
@@ -145,21 +142,13 @@ impl Broker {
         let (app, stopping) = (http::router(shared.clone()), shared.clone());
         let server = tokio::spawn(async move {
             let serve = axum::serve(listener, app);
-            if let Err(error) = serve
-                .with_graceful_shutdown(async move { stopping.stop.notified().await })
-                .await
-            {
+            if let Err(error) = serve.with_graceful_shutdown(async move { stopping.stop.notified().await }).await {
                 tracing::error!(%error, "the broker stopped listening");
             }
         });
         let sweeper = tokio::spawn(sweep(shared.clone()));
         tracing::info!(%address, "broker listening");
-        Ok(Self {
-            shared,
-            address,
-            server: Some(server),
-            sweeper,
-        })
+        Ok(Self { shared, address, server: Some(server), sweeper })
     }
 
     /// The address that runners connect to, for `N8N_RUNNERS_TASK_BROKER_URI`.
@@ -176,20 +165,14 @@ impl Broker {
     /// the task ends at once with [`TaskResult::BrokerClosed`].
     pub fn submit(&self, settings: Box<RawValue>) -> TaskHandle {
         let (handle, task) = task::new(self.shared.clone(), settings);
-        self.shared
-            .update(|matching, now| matching.submit(handle.key().clone(), task, now));
+        self.shared.update(|matching, now| matching.submit(handle.key().clone(), task, now));
         handle
     }
 
     /// Waits until a runner is registered. Returns at once if one is.
     pub async fn runner_registered(&self) {
         // The sender lives in `shared`, so the only error, a closed channel, cannot come.
-        let _ = self
-            .shared
-            .registered
-            .subscribe()
-            .wait_for(|runners| *runners > 0)
-            .await;
+        let _ = self.shared.registered.subscribe().wait_for(|runners| *runners > 0).await;
     }
 
     /// The number of registered runners.
@@ -201,9 +184,7 @@ impl Broker {
     /// `grace`, then closes every connection with 1001 (protocol, section 3).
     pub async fn drain(&self, grace: Duration) {
         self.shared.update(|matching, _| matching.drain());
-        let finished = self
-            .shared
-            .drained_until(|matching| matching.tasks_in_flight() == 0);
+        let finished = self.shared.drained_until(|matching| matching.tasks_in_flight() == 0);
         if tokio::time::timeout(grace, finished).await.is_err() {
             tracing::warn!(?grace, "some tasks did not finish while draining");
         }
@@ -217,16 +198,11 @@ impl Broker {
         self.shared.stop.notify_one();
         if let Some(mut server) = self.server.take() {
             // A client that keeps an HTTP connection open must not hold us.
-            if tokio::time::timeout(Duration::from_secs(1), &mut server)
-                .await
-                .is_err()
-            {
+            if tokio::time::timeout(Duration::from_secs(1), &mut server).await.is_err() {
                 server.abort();
             }
         }
-        let good_byes = self
-            .shared
-            .drained_until(|matching| matching.sockets() == 0);
+        let good_byes = self.shared.drained_until(|matching| matching.sockets() == 0);
         // A runner that does not say good-bye is left behind.
         let _ = tokio::time::timeout(connection::CLOSE_GRACE, good_byes).await;
     }

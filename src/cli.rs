@@ -14,12 +14,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 /// Runs untrusted Python behind glass: each task in a fresh CPython in WebAssembly, with no files, no network, no
 /// environment, under fuel, memory and time limits.
 #[derive(Debug, Parser)]
-#[command(
-    version,
-    propagate_version = true,
-    max_term_width = 120,
-    args_conflicts_with_subcommands = true
-)]
+#[command(version, propagate_version = true, max_term_width = 120, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -59,9 +54,7 @@ pub fn main() -> ExitCode {
 
 /// Says what is wrong with the command line: in one line where it is a value.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let words: Vec<String> = std::env::args_os()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     match usage::explain(Cli::command(), error, &words) {
         Some(line) => {
             eprintln!("serpentarium: {line}");

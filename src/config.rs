@@ -53,21 +53,11 @@ pub struct RunnerArgs {
     pub task_broker_uri: Url,
 
     /// A grant token for one connection, as n8n's launcher passes it; prefer the variable, flags are visible to other users
-    #[arg(
-        long,
-        env = "N8N_RUNNERS_GRANT_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
+    #[arg(long, env = "N8N_RUNNERS_GRANT_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub grant_token: Option<SecretString>,
 
     /// The token shared with n8n, to fetch a grant token for each connection; prefer the variable, flags are visible to other users
-    #[arg(
-        long,
-        env = "N8N_RUNNERS_AUTH_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
+    #[arg(long, env = "N8N_RUNNERS_AUTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub auth_token: Option<SecretString>,
 
     /// Tasks that run at once
@@ -244,33 +234,19 @@ impl RunnerConfig {
             max_concurrency: args.max_concurrency.get(),
             max_payload: usize::try_from(args.max_payload).unwrap_or(usize::MAX),
             graceful_shutdown: args.graceful_shutdown_timeout,
-            id: args
-                .id
-                .clone()
-                .filter(|id| !id.is_empty())
-                .unwrap_or_else(random_id),
+            id: args.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(random_id),
             limits: args.limits.limits(),
         })
     }
 }
 
 /// A token without the white space around it, which files and shells like to add.
-fn token(
-    variable: &'static str,
-    value: Option<&SecretString>,
-) -> Result<Option<SecretString>, ConfigError> {
-    let Some(text) = value
-        .map(|secret| secret.expose_secret().trim())
-        .filter(|text| !text.is_empty())
-    else {
+fn token(variable: &'static str, value: Option<&SecretString>) -> Result<Option<SecretString>, ConfigError> {
+    let Some(text) = value.map(|secret| secret.expose_secret().trim()).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     let printable = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-    if printable {
-        Ok(Some(text.into()))
-    } else {
-        Err(ConfigError::BadToken(variable))
-    }
+    if printable { Ok(Some(text.into())) } else { Err(ConfigError::BadToken(variable)) }
 }
 
 /// Whether colours are welcome on a terminal: `NO_COLOR` is not set to anything.
@@ -287,11 +263,7 @@ fn broker_uri(text: &str) -> Result<Url, Allowed> {
     let allowed = Allowed("an http:// or https:// address such as http://127.0.0.1:5679");
     let uri = Url::parse(text.trim()).map_err(|_| allowed)?;
     let plain = uri.has_host() && uri.username().is_empty() && uri.password().is_none();
-    if plain && matches!(uri.scheme(), "http" | "https") {
-        Ok(uri)
-    } else {
-        Err(allowed)
-    }
+    if plain && matches!(uri.scheme(), "http" | "https") { Ok(uri) } else { Err(allowed) }
 }
 
 fn number<T: FromStr>(text: &str, allowed: Allowed) -> Result<T, Allowed> {
@@ -311,11 +283,7 @@ fn seconds(text: &str) -> Result<Duration, Allowed> {
     const MOST: f64 = 2_592_000.0;
     let allowed = Allowed("a number of seconds above 0, at most 2592000 (30 days)");
     let value: f64 = number(text, allowed)?;
-    if (0.001..=MOST).contains(&value) {
-        Ok(Duration::from_secs_f64(value))
-    } else {
-        Err(allowed)
-    }
+    if (0.001..=MOST).contains(&value) { Ok(Duration::from_secs_f64(value)) } else { Err(allowed) }
 }
 
 fn size(text: &str) -> Result<u64, Allowed> {
@@ -327,11 +295,7 @@ fn size(text: &str) -> Result<u64, Allowed> {
 fn memory(text: &str) -> Result<u64, Allowed> {
     let allowed = Allowed("a size from 64MiB to 4GiB, such as 512MiB");
     let bytes = number::<ByteSize>(text, allowed)?.as_u64();
-    if (MIN_MEMORY..=MAX_MEMORY).contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err(allowed)
-    }
+    if (MIN_MEMORY..=MAX_MEMORY).contains(&bytes) { Ok(bytes) } else { Err(allowed) }
 }
 
 fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
@@ -360,35 +324,22 @@ mod tests {
 
     fn config(flags: &[&str]) -> Result<RunnerConfig, ConfigError> {
         let words = ["runner"].iter().chain(flags);
-        RunnerConfig::new(
-            &Cli::try_parse_from(words)
-                .expect("the flags are valid")
-                .args,
-        )
+        RunnerConfig::new(&Cli::try_parse_from(words).expect("the flags are valid").args)
     }
 
     #[test]
     fn a_token_is_needed_and_an_empty_one_is_none() {
         assert_eq!(config(&[]).unwrap_err(), ConfigError::NoToken);
-        assert_eq!(
-            config(&["--auth-token="]).unwrap_err(),
-            ConfigError::NoToken
-        );
+        assert_eq!(config(&["--auth-token="]).unwrap_err(), ConfigError::NoToken);
         assert!(config(&["--grant-token=abc"]).is_ok());
-        assert_eq!(
-            config(&["--auth-token=a\nb"]).unwrap_err(),
-            ConfigError::BadToken("N8N_RUNNERS_AUTH_TOKEN")
-        );
+        assert_eq!(config(&["--auth-token=a\nb"]).unwrap_err(), ConfigError::BadToken("N8N_RUNNERS_AUTH_TOKEN"));
     }
 
     #[test]
     fn the_defaults_are_those_of_n8n() {
         let config = config(&["--auth-token=x"]).unwrap();
         assert_eq!(config.broker.as_str(), "http://127.0.0.1:5679/");
-        assert_eq!(
-            (config.max_concurrency, config.max_payload),
-            (5, 1_073_741_824)
-        );
+        assert_eq!((config.max_concurrency, config.max_payload), (5, 1_073_741_824));
         assert_eq!(config.graceful_shutdown, Duration::from_secs(10));
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.id.len(), 22);
@@ -397,14 +348,8 @@ mod tests {
     #[test]
     fn fuel_follows_the_timeout_unless_it_is_set() {
         let fuel = |flags: &[&str]| config(flags).unwrap().limits.fuel;
-        assert_eq!(
-            fuel(&["--auth-token=x", "--task-timeout=2"]),
-            2 * FUEL_PER_SECOND
-        );
-        assert_eq!(
-            fuel(&["--auth-token=x", "--task-timeout=2", "--fuel=10M"]),
-            10_000_000
-        );
+        assert_eq!(fuel(&["--auth-token=x", "--task-timeout=2"]), 2 * FUEL_PER_SECOND);
+        assert_eq!(fuel(&["--auth-token=x", "--task-timeout=2", "--fuel=10M"]), 10_000_000);
     }
 
     #[test]
@@ -431,8 +376,7 @@ mod tests {
 
     #[test]
     fn tokens_do_not_show_in_debug_output() {
-        let args =
-            Cli::try_parse_from(["runner", "--auth-token=hush", "--grant-token=hush"]).unwrap();
+        let args = Cli::try_parse_from(["runner", "--auth-token=hush", "--grant-token=hush"]).unwrap();
         assert!(!format!("{args:?} {:?}", RunnerConfig::new(&args.args)).contains("hush"));
     }
 }

@@ -7,9 +7,5 @@ const LENGTH: usize = 22;
 
 /// A fresh id: 22 random alphanumerics from a cryptographic generator.
 pub fn random_id() -> String {
-    rand::rng()
-        .sample_iter(Alphanumeric)
-        .take(LENGTH)
-        .map(char::from)
-        .collect()
+    rand::rng().sample_iter(Alphanumeric).take(LENGTH).map(char::from).collect()
 }

@@ -77,11 +77,7 @@ enum ConnectError {
 ///
 /// # Errors
 /// There is no token for another connection, or no way to trust the broker. Anything else is tried again.
-pub async fn run(
-    config: RunnerConfig,
-    pool: Pool,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), RunnerError> {
+pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output = ()>) -> Result<(), RunnerError> {
     let mut shutdown = pin!(shutdown);
     let tls = match config.broker.scheme() {
         "https" => tls::native().map_err(RunnerError::Tls)?,
@@ -95,23 +91,19 @@ pub async fn run(
             connected = connect(&config, &tls, &mut auth) => connected,
         };
         let (reason, retry_after) = match connected {
-            Ok(connection) => {
-                match session::serve(connection, &config, &pool, shutdown.as_mut()).await {
-                    Ended::ShutDown => return Ok(()),
-                    Ended::Lost { reason, registered } => {
-                        if registered {
-                            backoff = Backoff::default();
-                        }
-                        if !auth.can_reconnect() {
-                            return Err(RunnerError::GrantSpent(reason));
-                        }
-                        (format!("connection to the broker lost: {reason}"), None)
+            Ok(connection) => match session::serve(connection, &config, &pool, shutdown.as_mut()).await {
+                Ended::ShutDown => return Ok(()),
+                Ended::Lost { reason, registered } => {
+                    if registered {
+                        backoff = Backoff::default();
                     }
+                    if !auth.can_reconnect() {
+                        return Err(RunnerError::GrantSpent(reason));
+                    }
+                    (format!("connection to the broker lost: {reason}"), None)
                 }
-            }
-            Err(ConnectError::Refused { status: 403, .. } | ConnectError::GrantSpent)
-                if !auth.can_reconnect() =>
-            {
+            },
+            Err(ConnectError::Refused { status: 403, .. } | ConnectError::GrantSpent) if !auth.can_reconnect() => {
                 return Err(RunnerError::GrantRefused);
             }
             Err(error) => (error.to_string(), error.retry_after()),
@@ -124,11 +116,7 @@ pub async fn run(
 
 /// Waits before the next attempt. False if the shutdown came first.
 async fn wait(reason: &str, time: Duration, shutdown: Pin<&mut impl Future<Output = ()>>) -> bool {
-    warn!(
-        "{}; trying again in {} ms",
-        report::Shown(reason),
-        time.as_millis()
-    );
+    warn!("{}; trying again in {} ms", report::Shown(reason), time.as_millis());
     tokio::select! {
         () = shutdown => false,
         () = tokio::time::sleep(time) => true,
@@ -141,8 +129,7 @@ async fn connect(
     auth: &mut Auth,
 ) -> Result<Connection, ConnectError> {
     let grant = auth.grant().await?;
-    let opened =
-        Connection::open(&config.broker, tls, &config.id, &grant, config.max_payload).await;
+    let opened = Connection::open(&config.broker, tls, &config.id, &grant, config.max_payload).await;
     match &opened {
         Ok(_) => {
             auth.spend();
@@ -190,9 +177,7 @@ impl Backoff {
     /// The wait after one more failure. A quarter of it is random, so that runners that lost the same broker do not
     /// return all at once; what the broker asked for is the least.
     fn next(&mut self, retry_after: Option<Duration>) -> Duration {
-        let doubled = Self::FIRST
-            .saturating_mul(1 << self.failures.min(16))
-            .min(Self::MOST);
+        let doubled = Self::FIRST.saturating_mul(1 << self.failures.min(16)).min(Self::MOST);
         self.failures += 1;
         let wait = doubled.mul_f64(rand::rng().random_range(0.75..=1.0));
         wait.max(retry_after.unwrap_or_default())
@@ -219,13 +204,8 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_it_means() {
-        let error = ConnectError::Refused {
-            what: "a grant token",
-            status: 403,
-            retry_after: None,
-        };
-        let expected =
-            "the broker refused a grant token: the token is wrong, expired or used (status 403)";
+        let error = ConnectError::Refused { what: "a grant token", status: 403, retry_after: None };
+        let expected = "the broker refused a grant token: the token is wrong, expired or used (status 403)";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -88,10 +88,7 @@ impl Sandbox {
     /// The CPU is too old, or address space is short.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let image = engine::load(&config)?;
-        Ok(Self {
-            image,
-            slots: Arc::new(Semaphore::new(config.slots)),
-        })
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
     }
 
     /// Runs one job to its end; how it ended is in the outcome. Waits for a free slot first. Dropping the future stops
@@ -104,18 +101,12 @@ impl Sandbox {
 
     /// What the image imports, as `module name` pairs: the whole surface between guest and host.
     pub fn imports(&self) -> Vec<(String, String)> {
-        self.image
-            .module()
-            .imports()
-            .map(|import| (import.module().to_owned(), import.name().to_owned()))
-            .collect()
+        self.image.module().imports().map(|import| (import.module().to_owned(), import.name().to_owned())).collect()
     }
 }
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sandbox")
-            .field("free_slots", &self.slots.available_permits())
-            .finish_non_exhaustive()
+        f.debug_struct("Sandbox").field("free_slots", &self.slots.available_permits()).finish_non_exhaustive()
     }
 }

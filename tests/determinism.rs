@@ -54,7 +54,8 @@ async fn runs_beside_others_burn_the_same_fuel_as_alone() {
 
 #[tokio::test]
 async fn another_seed_gives_other_randomness() {
-    let values: Vec<_> = [run(deterministic(1)).await, run(deterministic(2)).await].iter().map(common::returned).collect();
+    let values: Vec<_> =
+        [run(deterministic(1)).await, run(deterministic(2)).await].iter().map(common::returned).collect();
     assert_ne!(values[0], values[1]);
 }
 

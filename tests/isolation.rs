@@ -54,7 +54,8 @@ async fn no_file_can_be_opened_read_listed_or_made() {
         "os.read(4, 10)",
         "os.write(3, b'x')",
     ] {
-        let code = format!("import os, pathlib, tempfile\ntry:\n    return repr({attempt})\nexcept OSError:\n    return None");
+        let code =
+            format!("import os, pathlib, tempfile\ntry:\n    return repr({attempt})\nexcept OSError:\n    return None");
         assert_eq!(value(&code).await, Value::Null, "{attempt}");
     }
     assert_eq!(value("import glob\nreturn glob.glob('/**', recursive=True)").await, json!([]));
@@ -113,7 +114,8 @@ return [hasattr(m, 'left') for m in (sys, builtins, json)] + [json.dumps([1]), '
 
 #[tokio::test]
 async fn memory_of_a_finished_task_cannot_be_found_by_later_ones() {
-    let secret = "secret = bytes(b ^ 0x55 for b in b'\\x26\\x30\\x27\\x25\\x30\\x3b\\x21') * 50_000\nreturn len(secret)";
+    let secret =
+        "secret = bytes(b ^ 0x55 for b in b'\\x26\\x30\\x27\\x25\\x30\\x3b\\x21') * 50_000\nreturn len(secret)";
     let search = "
 needle = bytes(b ^ 0x55 for b in b'\\x26\\x30\\x27\\x25\\x30\\x3b\\x21') * 3
 import _imp

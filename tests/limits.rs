@@ -84,7 +84,11 @@ except MemoryError:
 
 #[tokio::test]
 async fn memory_violated_bit_by_bit_names_memory() {
-    for code in ["x = []\nwhile True: x.append('y' * 100_000)", "x = [0]\nwhile True: x += x", "x = {}\nwhile True: x[len(x)] = [x]"] {
+    for code in [
+        "x = []\nwhile True: x.append('y' * 100_000)",
+        "x = [0]\nwhile True: x += x",
+        "x = {}\nwhile True: x[len(x)] = [x]",
+    ] {
         let outcome = run(limited(code, |l| l.memory = ByteSize::mib(128).as_u64())).await;
         let text = match &outcome.end {
             serpentarium::sandbox::End::Exceeded(limit) => limit.to_string(),

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json, value::RawValue};
-use serpentarium::protocol::{BrokerMessage, ProtocolError, RpcStatus, RunnerMessage, SettingsError, TaskData, TaskLabel};
+use serpentarium::protocol::{
+    BrokerMessage, ProtocolError, RpcStatus, RunnerMessage, SettingsError, TaskData, TaskLabel,
+};
 
 fn raw(value: &Value) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap()
@@ -40,7 +42,8 @@ fn almost_a_message() -> impl Strategy<Value = Value> {
         "runner:taskdatarequest",
     ]);
     let field = prop::sample::select(vec![
-        "taskId", "offerId", "callId", "settings", "data", "error", "status", "params", "name", "types", "validFor", "reason",
+        "taskId", "offerId", "callId", "settings", "data", "error", "status", "params", "name", "types", "validFor",
+        "reason",
     ]);
     (kind, prop::collection::btree_map(field, any_json(), 0..6)).prop_map(|(kind, fields)| {
         let mut message = json!({ "type": kind });
@@ -121,7 +124,8 @@ proptest! {
 
 #[test]
 fn a_field_that_a_message_does_not_have_is_never_looked_at() {
-    let frame = r#"{"type":"broker:taskcancel","taskId":"t","status":"odd","types":7,"validFor":"x","error":[],"more":{}}"#;
+    let frame =
+        r#"{"type":"broker:taskcancel","taskId":"t","status":"odd","types":7,"validFor":"x","error":[],"more":{}}"#;
     assert!(matches!(BrokerMessage::parse(frame), Ok(BrokerMessage::TaskCancel { .. })));
 }
 

@@ -86,8 +86,9 @@ async fn a_payload_of_fifty_megabytes_goes_there_and_back() {
 #[tokio::test]
 async fn a_killed_worker_fails_its_own_tasks_and_a_new_one_takes_its_place() {
     let pool = pool(2);
-    let spinning: Vec<_> =
-        (0..4).map(|_| tokio::spawn(pool.run(limited("while True: pass", |l| l.fuel = 3_000_000_000), Arc::new(NoHost)))).collect();
+    let spinning: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(pool.run(limited("while True: pass", |l| l.fuel = 3_000_000_000), Arc::new(NoHost))))
+        .collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
     let before = pool.process_ids();
     assert_eq!(before.len(), 2);

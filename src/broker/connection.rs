@@ -59,20 +59,10 @@ pub(super) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSoc
         return;
     };
     // Also where the runtime is torn down around us.
-    let _disconnect = Disconnect {
-        shared: &shared,
-        key,
-    };
+    let _disconnect = Disconnect { shared: &shared, key };
     let heartbeat = shared.config.heartbeat;
     let calls = Arc::new(Semaphore::new(MAX_CALLS));
-    let connection = Connection {
-        shared: shared.clone(),
-        key,
-        runner_id,
-        outbox,
-        calls,
-        alive: AtomicBool::new(true),
-    };
+    let connection = Connection { shared: shared.clone(), key, runner_id, outbox, calls, alive: AtomicBool::new(true) };
     let (mut sink, mut stream) = socket.split();
     let good_bye = tokio::select! {
         // What is read is often answered: so the answer leaves in the same turn.
@@ -86,21 +76,14 @@ pub(super) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSoc
     shared.update(|matching, now| matching.cut(key, None, now));
     tracing::info!(runner_id = connection.runner_id, "runner disconnected");
     if let Some((code, reason)) = good_bye {
-        let frame = CloseFrame {
-            code,
-            reason: reason.into(),
-        };
+        let frame = CloseFrame { code, reason: reason.into() };
         let _ = timeout(CLOSE_GRACE, close(&mut sink, &mut stream, frame)).await;
     }
 }
 
 /// Sends a close frame and reads until the peer has closed as well; unread data would reset the connection, and the peer
 /// might never see our frame.
-async fn close(
-    sink: &mut SplitSink<WebSocket, Message>,
-    stream: &mut SplitStream<WebSocket>,
-    frame: CloseFrame,
-) {
+async fn close(sink: &mut SplitSink<WebSocket, Message>, stream: &mut SplitStream<WebSocket>, frame: CloseFrame) {
     if sink.send(Message::Close(Some(frame))).await.is_ok() {
         while let Some(Ok(_)) = stream.next().await {}
     }
@@ -114,18 +97,13 @@ struct Disconnect<'a> {
 
 impl Drop for Disconnect<'_> {
     fn drop(&mut self) {
-        self.shared
-            .update(|matching, now| matching.disconnected(self.key, now));
+        self.shared.update(|matching, now| matching.disconnected(self.key, now));
     }
 }
 
 impl Connection {
     /// Writes what the state puts into the outbox, until it says good-bye. `None`: the socket is broken.
-    async fn write(
-        &self,
-        sink: &mut SplitSink<WebSocket, Message>,
-        mut inbox: mpsc::Receiver<Outgoing>,
-    ) -> GoodBye {
+    async fn write(&self, sink: &mut SplitSink<WebSocket, Message>, mut inbox: mpsc::Receiver<Outgoing>) -> GoodBye {
         feed(sink, &BrokerMessage::InfoRequest).await?;
         sink.flush().await.ok()?;
         let mut batch = Vec::with_capacity(BATCH);
@@ -188,16 +166,9 @@ impl Connection {
         }
         let registered = self.shared.lock().is_registered(key);
         match message {
-            _ if !registered => tracing::debug!(
-                runner_id = self.runner_id,
-                "message before runner:info ignored"
-            ),
+            _ if !registered => tracing::debug!(runner_id = self.runner_id, "message before runner:info ignored"),
             RunnerMessage::Info { .. } => {}
-            RunnerMessage::TaskOffer {
-                offer_id,
-                task_type,
-                valid_for,
-            } => {
+            RunnerMessage::TaskOffer { offer_id, task_type, valid_for } => {
                 if task_type != "python" {
                     return tracing::warn!(task_type, "offer of an unknown type ignored");
                 }
@@ -212,14 +183,10 @@ impl Connection {
                 self.update(|matching, now| matching.rejected(key, &task_id, now));
             }
             RunnerMessage::TaskDone { task_id, data } => {
-                self.update(|matching, now| {
-                    matching.finished(key, &task_id, TaskResult::Done(data), now)
-                });
+                self.update(|matching, now| matching.finished(key, &task_id, TaskResult::Done(data), now));
             }
             RunnerMessage::TaskError { task_id, error } => {
-                self.update(|matching, now| {
-                    matching.finished(key, &task_id, TaskResult::Failed(error), now)
-                });
+                self.update(|matching, now| matching.finished(key, &task_id, TaskResult::Failed(error), now));
             }
             call => self.call(call).await,
         }
@@ -234,11 +201,7 @@ impl Connection {
             return;
         }
         if !types.iter().any(|kind| kind == "python") {
-            tracing::warn!(
-                runner_id = self.runner_id,
-                ?types,
-                "runner takes no Python tasks"
-            );
+            tracing::warn!(runner_id = self.runner_id, ?types, "runner takes no Python tasks");
         }
         tracing::info!(runner_id = self.runner_id, name, "runner registered");
         self.update(|matching, now| matching.register(self.key, self.runner_id.clone(), now));
@@ -251,19 +214,9 @@ impl Connection {
         };
         let hooks = &self.shared.config.hooks;
         match message {
-            RunnerMessage::Rpc {
-                call_id,
-                task_id,
-                name,
-                params,
-            } => {
+            RunnerMessage::Rpc { call_id, task_id, name, params } => {
                 let id = task_id.clone();
-                let respond = |status, data| BrokerMessage::RpcResponse {
-                    call_id,
-                    task_id,
-                    status,
-                    data,
-                };
+                let respond = |status, data| BrokerMessage::RpcResponse { call_id, task_id, status, data };
                 if name == "logNodeOutput" {
                     if self.update(|matching, _| matching.print(self.key, &id, params)) {
                         self.send(respond(RpcStatus::Success, None), permit);
@@ -273,40 +226,21 @@ impl Connection {
                     self.answer(permit, async move {
                         match answer.await {
                             Ok(data) => respond(RpcStatus::Success, data),
-                            Err(text) => respond(
-                                RpcStatus::Error,
-                                serde_json::value::to_raw_value(&text).ok(),
-                            ),
+                            Err(text) => respond(RpcStatus::Error, serde_json::value::to_raw_value(&text).ok()),
                         }
                     });
                 }
             }
-            RunnerMessage::TaskDataRequest {
-                task_id,
-                request_id,
-                request_params,
-            } if self.runs(&task_id) => {
+            RunnerMessage::TaskDataRequest { task_id, request_id, request_params } if self.runs(&task_id) => {
                 let answer = hooks.task_data(&task_id, request_params);
                 self.answer(permit, async move {
-                    BrokerMessage::TaskDataResponse {
-                        task_id,
-                        request_id,
-                        data: answer.await,
-                    }
+                    BrokerMessage::TaskDataResponse { task_id, request_id, data: answer.await }
                 });
             }
-            RunnerMessage::NodeTypesRequest {
-                task_id,
-                request_id,
-                request_params,
-            } if self.runs(&task_id) => {
+            RunnerMessage::NodeTypesRequest { task_id, request_id, request_params } if self.runs(&task_id) => {
                 let answer = hooks.node_types(&task_id, request_params);
                 self.answer(permit, async move {
-                    BrokerMessage::NodeTypes {
-                        task_id,
-                        request_id,
-                        node_types: answer.await,
-                    }
+                    BrokerMessage::NodeTypes { task_id, request_id, node_types: answer.await }
                 });
             }
             _ => {}
@@ -318,11 +252,7 @@ impl Connection {
     }
 
     /// Sends an answer when it is there; until then the connection goes on.
-    fn answer(
-        &self,
-        permit: OwnedSemaphorePermit,
-        answer: impl Future<Output = BrokerMessage> + Send + 'static,
-    ) {
+    fn answer(&self, permit: OwnedSemaphorePermit, answer: impl Future<Output = BrokerMessage> + Send + 'static) {
         let outbox = self.outbox.clone();
         tokio::spawn(async move {
             tokio::select! {

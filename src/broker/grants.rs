@@ -20,10 +20,7 @@ pub(super) struct Grants {
 
 impl Grants {
     pub(super) fn new(lifetime: Duration) -> Self {
-        Self {
-            lifetime,
-            open: VecDeque::new(),
-        }
+        Self { lifetime, open: VecDeque::new() }
     }
 
     /// A new token.
@@ -61,11 +58,7 @@ impl Grants {
 pub(super) fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     // `black_box` keeps the compiler from leaving at the first difference.
-    a.len() == b.len()
-        && a.iter()
-            .zip(b)
-            .fold(0, |differ, (a, b)| black_box(differ | (a ^ b)))
-            == 0
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| black_box(differ | (a ^ b))) == 0
 }
 
 /// 256 random bits as 64 hex digits.
@@ -82,11 +75,7 @@ mod tests {
     #[test]
     fn secrets_are_the_same_in_every_byte_or_not_at_all() {
         assert!(same("abc", "abc"));
-        assert!(
-            ["", "ab", "abd", "xbc", "abcd"]
-                .iter()
-                .all(|other| !same("abc", other))
-        );
+        assert!(["", "ab", "abd", "xbc", "abcd"].iter().all(|other| !same("abc", other)));
     }
 
     #[test]

@@ -6,9 +6,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{
-        DefaultBodyLimit, Query, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection,
-    },
+    extract::{DefaultBodyLimit, Query, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -28,10 +26,7 @@ const MAX_ID: usize = 256;
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
-        .route(
-            "/runners/auth",
-            post(auth).layer(DefaultBodyLimit::max(MAX_AUTH_BODY)),
-        )
+        .route("/runners/auth", post(auth).layer(DefaultBodyLimit::max(MAX_AUTH_BODY)))
         .route("/runners/_ws", get(upgrade))
         .with_state(shared)
 }
@@ -68,20 +63,12 @@ async fn upgrade(
     if shared.lock().is_draining() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "Broker is closing");
     }
-    let header = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(token) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
-        return refuse(
-            StatusCode::UNAUTHORIZED,
-            "A grant token is required: Authorization: Bearer …",
-        );
+        return refuse(StatusCode::UNAUTHORIZED, "A grant token is required: Authorization: Bearer …");
     };
     if !shared.grants().redeem(token, Instant::now()) {
-        return refuse(
-            StatusCode::FORBIDDEN,
-            "Invalid, expired or used grant token",
-        );
+        return refuse(StatusCode::FORBIDDEN, "Invalid, expired or used grant token");
     }
     let Some(id) = query.id.filter(|id| !id.is_empty() && id.len() <= MAX_ID) else {
         return refuse(StatusCode::BAD_REQUEST, "A runner id is required: ?id=…");

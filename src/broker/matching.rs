@@ -76,11 +76,7 @@ impl Matching {
         let registered = self.runners.registered();
         let runners = (registered != self.told_registered).then_some(registered);
         self.told_registered = registered;
-        Wake {
-            sweeper,
-            draining: self.draining,
-            runners,
-        }
+        Wake { sweeper, draining: self.draining, runners }
     }
 
     // Tasks, from the side of who submits them.
@@ -90,9 +86,7 @@ impl Matching {
             return task.end(TaskResult::BrokerClosed, now);
         }
         self.next_place += 1;
-        task.stage = Stage::Waiting {
-            place: self.next_place,
-        };
+        task.stage = Stage::Waiting { place: self.next_place };
         self.waiting.insert(self.next_place, key.clone());
         self.tasks.insert(key, task);
         self.match_tasks(now);
@@ -134,29 +128,18 @@ impl Matching {
 
     /// The answer to `broker:inforequest`. A runner with the same id loses its connection.
     pub(super) fn register(&mut self, connection: u64, id: String, now: Instant) {
-        if let Some(old) = self
-            .runners
-            .register(connection, id)
-            .filter(|old| *old != connection)
-        {
+        if let Some(old) = self.runners.register(connection, id).filter(|old| *old != connection) {
             self.cut(old, Some((NORMAL, "Runner connected again")), now);
         }
         self.send(connection, BrokerMessage::RunnerRegistered, now);
     }
 
     pub(super) fn is_registered(&mut self, connection: u64) -> bool {
-        self.runners
-            .get(connection)
-            .is_some_and(|connection| connection.is_registered())
+        self.runners.get(connection).is_some_and(|connection| connection.is_registered())
     }
 
     /// Ends a connection at once; what ran on it is lost, what it had not accepted is matched again.
-    pub(super) fn cut(
-        &mut self,
-        connection: u64,
-        good_bye: Option<(u16, &'static str)>,
-        now: Instant,
-    ) {
+    pub(super) fn cut(&mut self, connection: u64, good_bye: Option<(u16, &'static str)>, now: Instant) {
         let Some(Connection { tasks, .. }) = self.runners.remove(connection, good_bye) else {
             return;
         };
@@ -177,13 +160,7 @@ impl Matching {
 
     // What runners say.
 
-    pub(super) fn offer(
-        &mut self,
-        connection: u64,
-        offer: String,
-        valid_for: Option<Duration>,
-        now: Instant,
-    ) {
+    pub(super) fn offer(&mut self, connection: u64, offer: String, valid_for: Option<Duration>, now: Instant) {
         if !self.draining {
             self.runners.offer(connection, offer, valid_for, now);
             self.match_tasks(now);
@@ -203,14 +180,7 @@ impl Matching {
         if let Some(connection) = self.runners.get(connection) {
             connection.answered();
         }
-        self.send(
-            connection,
-            BrokerMessage::TaskSettings {
-                task_id: id.into(),
-                settings,
-            },
-            now,
-        );
+        self.send(connection, BrokerMessage::TaskSettings { task_id: id.into(), settings }, now);
     }
 
     pub(super) fn rejected(&mut self, connection: u64, id: &str, now: Instant) {
@@ -233,9 +203,7 @@ impl Matching {
 
     /// False where the task does not run there: such a call is not answered.
     pub(super) fn print(&mut self, connection: u64, id: &str, params: Box<RawValue>) -> bool {
-        self.task(connection, id, Expect::Running)
-            .map(|(_, task)| task.print(params))
-            .is_some()
+        self.task(connection, id, Expect::Running).map(|(_, task)| task.print(params)).is_some()
     }
 
     pub(super) fn runs(&mut self, connection: u64, id: &str) -> bool {
@@ -283,19 +251,14 @@ impl Matching {
             task.end(TaskResult::BrokerClosed, now);
         }
         for connection in self.runners.keys() {
-            self.runners
-                .remove(connection, Some((GOING_AWAY, "Broker is closing")));
+            self.runners.remove(connection, Some((GOING_AWAY, "Broker is closing")));
         }
     }
 
     // Steps.
 
     fn match_tasks(&mut self, now: Instant) {
-        while let Some((place, key)) = self
-            .waiting
-            .first_key_value()
-            .map(|(place, key)| (*place, key.clone()))
-        {
+        while let Some((place, key)) = self.waiting.first_key_value().map(|(place, key)| (*place, key.clone())) {
             let Some((connection, offer_id)) = self.runners.take_offer(now) else {
                 return;
             };
@@ -308,14 +271,7 @@ impl Matching {
             if let Some(connection) = self.runners.get(connection) {
                 connection.tasks.insert(key.clone());
             }
-            self.send(
-                connection,
-                BrokerMessage::TaskOfferAccept {
-                    task_id: key.to_string(),
-                    offer_id,
-                },
-                now,
-            );
+            self.send(connection, BrokerMessage::TaskOfferAccept { task_id: key.to_string(), offer_id }, now);
         }
     }
 
@@ -324,14 +280,7 @@ impl Matching {
         tracing::warn!(task_id = %key, "runner did not answer an accept in time");
         self.requeue(key, now);
         let reason = "Acknowledgement window elapsed".into();
-        self.send(
-            connection,
-            BrokerMessage::TaskCancel {
-                task_id: key.to_string(),
-                reason,
-            },
-            now,
-        );
+        self.send(connection, BrokerMessage::TaskCancel { task_id: key.to_string(), reason }, now);
         if self.runners.get(connection).is_some_and(Connection::missed) {
             self.cut_for_protocol(connection, "Too many late answers to accepts", now);
         }
@@ -365,14 +314,7 @@ impl Matching {
         };
         self.end(key, result, now);
         if let Stage::Matched { connection, .. } | Stage::Running { connection } = stage {
-            self.send(
-                connection,
-                BrokerMessage::TaskCancel {
-                    task_id: key.to_string(),
-                    reason: reason.into(),
-                },
-                now,
-            );
+            self.send(connection, BrokerMessage::TaskCancel { task_id: key.to_string(), reason: reason.into() }, now);
         }
     }
 
@@ -396,11 +338,7 @@ impl Matching {
 
     /// A runner that does not take what we send is cut off.
     fn send(&mut self, connection: u64, message: BrokerMessage, now: Instant) {
-        if self
-            .runners
-            .get(connection)
-            .is_some_and(|connection| !connection.send(message))
-        {
+        if self.runners.get(connection).is_some_and(|connection| !connection.send(message)) {
             self.cut(connection, Some((POLICY, "Messages are not read")), now);
         }
     }
@@ -420,19 +358,13 @@ impl Matching {
 
     /// The task of this id, if it stands so on this connection. What runners say of other tasks is ignored.
     fn task(&mut self, connection: u64, id: &str, expect: Expect) -> Option<(TaskKey, &mut Task)> {
-        let found = self
-            .tasks
-            .get_key_value(id)
-            .filter(|(_, task)| match (task.stage, expect) {
-                (Stage::Matched { connection: on, .. }, Expect::Matched)
-                | (Stage::Running { connection: on }, Expect::Running) => on == connection,
-                _ => false,
-            });
+        let found = self.tasks.get_key_value(id).filter(|(_, task)| match (task.stage, expect) {
+            (Stage::Matched { connection: on, .. }, Expect::Matched)
+            | (Stage::Running { connection: on }, Expect::Running) => on == connection,
+            _ => false,
+        });
         let Some(key) = found.map(|(key, _)| key.clone()) else {
-            tracing::debug!(
-                task_id = id,
-                "a message about a task that this runner does not have"
-            );
+            tracing::debug!(task_id = id, "a message about a task that this runner does not have");
             return None;
         };
         self.tasks.get_mut(id).map(|task| (key, task))

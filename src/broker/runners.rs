@@ -40,13 +40,7 @@ impl Outbox {
     /// An empty one, and what its writer reads.
     pub(super) fn new() -> (Self, mpsc::Receiver<Outgoing>) {
         let (sender, inbox) = mpsc::channel(OUTBOX);
-        (
-            Self {
-                sender,
-                full: Arc::new(Notify::new()),
-            },
-            inbox,
-        )
+        (Self { sender, full: Arc::new(Notify::new()) }, inbox)
     }
 
     /// Never waits. False where the runner does not read what we write, which ends the connection, or where it has ended.
@@ -161,11 +155,7 @@ impl Runners {
     }
 
     /// Forgets a connection, after a good-bye if one is given.
-    pub(super) fn remove(
-        &mut self,
-        key: u64,
-        good_bye: Option<(u16, &'static str)>,
-    ) -> Option<Connection> {
+    pub(super) fn remove(&mut self, key: u64, good_bye: Option<(u16, &'static str)>) -> Option<Connection> {
         let connection = self.connections.remove(&key)?;
         if let Some((code, reason)) = good_bye {
             connection.outbox.push(Outgoing::Close(code, reason));
@@ -183,13 +173,7 @@ impl Runners {
     }
 
     /// Notes an offer; `valid_for` is `None` where it stands for ever.
-    pub(super) fn offer(
-        &mut self,
-        key: u64,
-        id: String,
-        valid_for: Option<Duration>,
-        now: Instant,
-    ) {
+    pub(super) fn offer(&mut self, key: u64, id: String, valid_for: Option<Duration>, now: Instant) {
         let Some(connection) = self.connections.get_mut(&key) else {
             return;
         };
@@ -201,16 +185,10 @@ impl Runners {
             offers.retain(|offer| offer.stands(now));
         }
         if offers.len() >= MAX_OFFERS {
-            tracing::warn!(
-                offer_id = id,
-                "runner has too many open offers; this one is ignored"
-            );
+            tracing::warn!(offer_id = id, "runner has too many open offers; this one is ignored");
             return;
         }
-        offers.push_back(Offer {
-            id,
-            expires: valid_for.and_then(|time| now.checked_add(time)),
-        });
+        offers.push_back(Offer { id, expires: valid_for.and_then(|time| now.checked_add(time)) });
         if !connection.in_line {
             connection.in_line = true;
             self.line.push_back(key);

@@ -119,15 +119,7 @@ pub(super) fn new(shared: Arc<Shared>, settings: Box<RawValue>) -> (TaskHandle, 
         prints: 0,
         print_bytes: 0,
     };
-    (
-        TaskHandle {
-            key: random_id().into(),
-            shared,
-            events,
-            ended: false,
-        },
-        task,
-    )
+    (TaskHandle { key: random_id().into(), shared, events, ended: false }, task)
 }
 
 impl TaskHandle {
@@ -143,8 +135,7 @@ impl TaskHandle {
     /// Stops the task: it ends with [`TaskResult::Cancelled`] at once, the runner is told. Without effect on one that
     /// has ended.
     pub fn cancel(&self) {
-        self.shared
-            .update(|matching, now| matching.cancel(&self.key, now));
+        self.shared.update(|matching, now| matching.cancel(&self.key, now));
     }
 
     /// The next thing that is heard of the task; `None` after its end. May be dropped and called again.
@@ -183,11 +174,7 @@ impl TaskHandle {
 
 /// The broker's side is gone without a word: it was torn down with its runtime.
 fn closed() -> TaskEvent {
-    let report = TaskReport {
-        result: TaskResult::BrokerClosed,
-        waited: Duration::ZERO,
-        ran: Duration::ZERO,
-    };
+    let report = TaskReport { result: TaskResult::BrokerClosed, waited: Duration::ZERO, ran: Duration::ZERO };
     TaskEvent::Ended(Box::new(report))
 }
 
@@ -216,11 +203,7 @@ impl Task {
 
     pub(super) fn end(self, result: TaskResult, now: Instant) {
         let started = self.started.unwrap_or(now);
-        let report = TaskReport {
-            result,
-            waited: started - self.submitted,
-            ran: now - started,
-        };
+        let report = TaskReport { result, waited: started - self.submitted, ran: now - started };
         let _ = self.events.send(TaskEvent::Ended(Box::new(report)));
     }
 }
@@ -232,9 +215,7 @@ pub fn print_text(params: &RawValue) -> String {
         return params.get().to_owned();
     };
     let unquoted = |argument: &String| {
-        let text = argument
-            .strip_prefix('\'')
-            .and_then(|text| text.strip_suffix('\''));
+        let text = argument.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
         text.unwrap_or(argument).to_owned()
     };
     arguments.iter().map(unquoted).collect::<Vec<_>>().join(" ")
@@ -247,10 +228,7 @@ mod tests {
     #[test]
     fn a_print_reads_like_pythons() {
         let text = |json: &str| print_text(&RawValue::from_string(json.into()).unwrap());
-        assert_eq!(
-            text(r#"["'rows'", "3", "{\"a\": 1}"]"#),
-            "rows 3 {\"a\": 1}"
-        );
+        assert_eq!(text(r#"["'rows'", "3", "{\"a\": 1}"]"#), "rows 3 {\"a\": 1}");
         assert_eq!(text("[]"), "");
         assert_eq!(text(r#"["'"]"#), "'");
         assert_eq!(text("{\"not\": \"a list\"}"), "{\"not\": \"a list\"}");

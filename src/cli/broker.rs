@@ -45,12 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5679")]
     listen: SocketAddr,
     /// The token that runners show; prefer the variable, flags are visible to other users [default: a random one].
-    #[arg(
-        long,
-        env = "N8N_RUNNERS_AUTH_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
+    #[arg(long, env = "N8N_RUNNERS_AUTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     auth_token: Option<SecretString>,
     /// How long a task may run.
     #[arg(long, value_name = "TIME", default_value = "300s", value_parser = humantime::parse_duration)]
@@ -66,15 +61,10 @@ pub struct Args {
 /// The address cannot be listened on, or the file not be read.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_target(false)
-        .with_ansi(colour);
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_target(false).with_ansi(colour);
     // Refused only where somebody logs already.
     let _ = log.with_writer(io::stderr).try_init();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(args))
 }
 
@@ -88,11 +78,7 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         }
         None => Some(sender),
     };
-    let mut config = BrokerConfig {
-        listen: args.listen,
-        task_timeout: args.timeout,
-        ..BrokerConfig::default()
-    };
+    let mut config = BrokerConfig { listen: args.listen, task_timeout: args.timeout, ..BrokerConfig::default() };
     let chosen = args.auth_token.is_some();
     if let Some(token) = args.auth_token {
         config.auth_token = token;
@@ -107,15 +93,8 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
 /// Says how to start a runner. A token that the user chose is not repeated.
 fn invite(broker: &Broker, chosen: bool, only_serves: bool) {
     eprintln!("Listening on {}. Start a runner with:\n", broker.uri());
-    let token = if chosen {
-        "…"
-    } else {
-        broker.auth_token().expose_secret()
-    };
-    eprintln!(
-        "  N8N_RUNNERS_TASK_BROKER_URI={} N8N_RUNNERS_AUTH_TOKEN={token} serpentarium runner\n",
-        broker.uri()
-    );
+    let token = if chosen { "…" } else { broker.auth_token().expose_secret() };
+    eprintln!("  N8N_RUNNERS_TASK_BROKER_URI={} N8N_RUNNERS_AUTH_TOKEN={token} serpentarium runner\n", broker.uri());
     if only_serves {
         eprintln!(
             "No tasks were given (serpentarium broker TASK.json, or - for standard input): only serving. Ctrl-C ends."
@@ -184,11 +163,7 @@ async fn run_tasks(
         }
     }
     // What a second Ctrl-C leaves is not done.
-    Ok(ExitCode::from(if running.is_empty() {
-        code
-    } else {
-        code.max(1)
-    }))
+    Ok(ExitCode::from(if running.is_empty() { code } else { code.max(1) }))
 }
 
 /// One line of `--json`.
@@ -216,18 +191,11 @@ async fn follow(number: usize, mut task: TaskHandle, json: bool) -> anyhow::Resu
             None => return Ok(false),
         }
     };
-    let TaskReport {
-        result,
-        waited,
-        ran,
-    } = *report;
+    let TaskReport { result, waited, ran } = *report;
     let failure = match &result {
         TaskResult::Done(_) => None,
         TaskResult::Failed(failure) => Some(failure.clone()),
-        other => Some(TaskFailure {
-            message: other.to_string(),
-            ..TaskFailure::default()
-        }),
+        other => Some(TaskFailure { message: other.to_string(), ..TaskFailure::default() }),
     };
     // Through a value: whatever white space the runner put into it, the result is one line.
     let value = match &result {
@@ -237,14 +205,7 @@ async fn follow(number: usize, mut task: TaskHandle, json: bool) -> anyhow::Resu
     let mut stdout = io::stdout().lock();
     if json {
         let (waited_seconds, ran_seconds) = (waited.as_secs_f64(), ran.as_secs_f64());
-        let line = Line {
-            task: number,
-            result: value,
-            error: failure.as_ref(),
-            prints,
-            waited_seconds,
-            ran_seconds,
-        };
+        let line = Line { task: number, result: value, error: failure.as_ref(), prints, waited_seconds, ran_seconds };
         writeln!(stdout, "{}", serde_json::to_string(&line)?)?;
     } else if let Some(value) = value {
         writeln!(stdout, "{value}")?;

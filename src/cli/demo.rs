@@ -54,15 +54,10 @@ struct Performance {
 /// The broker, the workers or the runner cannot start.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::ERROR)
-        .with_target(false)
-        .with_ansi(colour);
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_target(false).with_ansi(colour);
     // Refused only where somebody logs already.
     let _ = log.with_writer(io::stderr).try_init();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(perform(args.json))
 }
 
@@ -90,14 +85,8 @@ async fn perform(json: bool) -> anyhow::Result<ExitCode> {
     }
     machine.stop().await;
     screen.summary(&performances, started.elapsed());
-    let behaved = performances
-        .iter()
-        .all(|performance| performance.surprise.is_none());
-    Ok(if behaved {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let behaved = performances.iter().all(|performance| performance.surprise.is_none());
+    Ok(if behaved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Follows a task to its end, and compares it with what it should do.
@@ -115,28 +104,18 @@ async fn watch(task: &'static DemoTask, mut handle: TaskHandle, screen: &Screen)
         }
     };
     let surprise = surprise(task, &result, &prints);
-    Performance {
-        task,
-        result,
-        prints,
-        took,
-        surprise,
-    }
+    Performance { task, result, prints, took, surprise }
 }
 
 /// What is not as the task says it should be.
 fn surprise(task: &DemoTask, result: &TaskResult, prints: &[String]) -> Option<String> {
     if prints != task.prints {
-        return Some(format!(
-            "expected the prints {:?}, got {prints:?}",
-            task.prints
-        ));
+        return Some(format!("expected the prints {:?}, got {prints:?}", task.prints));
     }
     match (&task.expect, result) {
         (Expect::Result(expected), TaskResult::Done(data)) => {
             let value = |text| serde_json::from_str::<Value>(text).ok();
-            (value(data.result.get()) != value(expected))
-                .then(|| format!("expected the result {expected}"))
+            (value(data.result.get()) != value(expected)).then(|| format!("expected the result {expected}"))
         }
         (Expect::Error { text, line }, TaskResult::Failed(failure)) => {
             let got = failure.details.get("lineNumber").and_then(Value::as_u64);
@@ -157,11 +136,7 @@ mod tests {
 
     fn done(json: &str) -> TaskResult {
         let result = RawValue::from_string(json.into()).unwrap();
-        TaskResult::Done(TaskData {
-            result,
-            custom_data: None,
-            static_data: None,
-        })
+        TaskResult::Done(TaskData { result, custom_data: None, static_data: None })
     }
 
     #[test]
@@ -171,27 +146,13 @@ mod tests {
             let as_expected = match task.expect {
                 Expect::Result(json) => done(json),
                 Expect::Error { text, line } => {
-                    let details = line
-                        .map(|line| ("lineNumber".to_owned(), line.into()))
-                        .into_iter()
-                        .collect();
-                    TaskResult::Failed(TaskFailure {
-                        message: format!("Oh: {text}!"),
-                        details,
-                    })
+                    let details = line.map(|line| ("lineNumber".to_owned(), line.into())).into_iter().collect();
+                    TaskResult::Failed(TaskFailure { message: format!("Oh: {text}!"), details })
                 }
             };
             assert_eq!(surprise(task, &as_expected, &prints), None, "{}", task.name);
-            assert!(
-                surprise(task, &done("\"something else\""), &prints).is_some(),
-                "{}",
-                task.name
-            );
-            assert!(
-                surprise(task, &TaskResult::RunnerLost, &prints).is_some(),
-                "{}",
-                task.name
-            );
+            assert!(surprise(task, &done("\"something else\""), &prints).is_some(), "{}", task.name);
+            assert!(surprise(task, &TaskResult::RunnerLost, &prints).is_some(), "{}", task.name);
             task.settings().unwrap();
         }
     }

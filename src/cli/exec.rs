@@ -16,8 +16,8 @@ use crate::{
     fuel::{display_fuel, parse_fuel},
     protocol::{NodeMode, TaskSettings},
     sandbox::{
-        Answer, End, FUEL_PER_SECOND, HostCalls, Job, Limits, MAX_MEMORY, METHOD_NOT_ALLOWED,
-        Outcome, PendingAnswer, Sandbox, SandboxConfig,
+        Answer, End, FUEL_PER_SECOND, HostCalls, Job, Limits, MAX_MEMORY, METHOD_NOT_ALLOWED, Outcome, PendingAnswer,
+        Sandbox, SandboxConfig,
     },
 };
 
@@ -58,12 +58,7 @@ pub(super) struct Args {
     #[arg(long)]
     deterministic: bool,
     /// The seed of a deterministic run.
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        requires = "deterministic"
-    )]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "deterministic")]
     seed: u64,
     /// Print one JSON object instead: result or error, prints, standard error, fuel, memory, time.
     #[arg(long)]
@@ -72,34 +67,19 @@ pub(super) struct Args {
 
 fn parse_memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
-    if size.as_u64() > MAX_MEMORY {
-        Err("at most 4GiB can be addressed".into())
-    } else {
-        Ok(size)
-    }
+    if size.as_u64() > MAX_MEMORY { Err("at most 4GiB can be addressed".into()) } else { Ok(size) }
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write 500ms, 10s or 2m"))?;
-    if time.is_zero() {
-        Err("must be above 0".into())
-    } else {
-        Ok(time)
-    }
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write 500ms, 10s or 2m"))?;
+    if time.is_zero() { Err("must be above 0".into()) } else { Ok(time) }
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let job = job(&args)?;
     let sandbox = Sandbox::new(SandboxConfig { slots: 1 })?;
-    let prints = Arc::new(Prints {
-        live: !args.json,
-        ..Prints::default()
-    });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .event_interval(1)
-        .build()?;
+    let prints = Arc::new(Prints { live: !args.json, ..Prints::default() });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
     let outcome = runtime.block_on(sandbox.run(job, prints.clone()));
     if args.json {
         print_json(&outcome, &prints.text())?
@@ -118,15 +98,9 @@ fn job(args: &Args) -> anyhow::Result<Job> {
     if args.file == Path::new("-") && args.items.as_deref() == Some(Path::new("-")) {
         bail!("code and items cannot both come from standard input");
     }
-    let mode = if args.each {
-        NodeMode::EachItem
-    } else {
-        NodeMode::AllItems
-    };
+    let mode = if args.each { NodeMode::EachItem } else { NodeMode::AllItems };
     let items = match &args.items {
-        Some(path) => {
-            items(&read(path)?).with_context(|| format!("{} holds no items", path.display()))?
-        }
+        Some(path) => items(&read(path)?).with_context(|| format!("{} holds no items", path.display()))?,
         None => items("[{}]")?,
     };
     let mut settings = TaskSettings::new(read(&args.file)?, mode, items);
@@ -139,19 +113,13 @@ fn job(args: &Args) -> anyhow::Result<Job> {
         ..Limits::default()
     };
     let input = settings.to_input()?;
-    Ok(Job {
-        input,
-        limits,
-        deterministic: args.deterministic.then_some(args.seed),
-    })
+    Ok(Job { input, limits, deterministic: args.deterministic.then_some(args.seed) })
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
+        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
         return Ok(text);
     }
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
@@ -181,10 +149,7 @@ struct Prints {
 
 impl Prints {
     fn text(&self) -> String {
-        self.kept
-            .lock()
-            .map(|text| text.clone())
-            .unwrap_or_default()
+        self.kept.lock().map(|text| text.clone()).unwrap_or_default()
     }
 }
 
@@ -215,13 +180,8 @@ fn print_text(outcome: &Outcome) -> anyhow::Result<()> {
     if !outcome.stderr.is_empty() {
         eprintln!("{}", outcome.stderr.trim_end());
     }
-    let colour = std::io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let (red, dim, off) = if colour {
-        ("\x1b[31m", "\x1b[2m", "\x1b[0m")
-    } else {
-        ("", "", "")
-    };
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (red, dim, off) = if colour { ("\x1b[31m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
     match &outcome.end {
         End::Returned(value) => {
             let value: serde_json::Value = serde_json::from_str(value.get())?;
@@ -242,10 +202,7 @@ fn print_text(outcome: &Outcome) -> anyhow::Result<()> {
     let usage = &outcome.usage;
     let memory = ByteSize::b(usage.memory).display().iec();
     let millis = usage.duration.as_secs_f64() * 1e3;
-    eprintln!(
-        "{dim}fuel {} · memory {memory} · {millis:.1} ms{off}",
-        display_fuel(usage.fuel)
-    );
+    eprintln!("{dim}fuel {} · memory {memory} · {millis:.1} ms{off}", display_fuel(usage.fuel));
     Ok(())
 }
 

@@ -24,22 +24,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     logging::start(args.settings.log_level, config::colour());
     // More workers than tasks would only stand by.
     let cores = available_parallelism().map_or(1, Into::into);
-    let workers = args
-        .settings
-        .workers
-        .map_or(cores.min(config.max_concurrency), Into::into);
+    let workers = args.settings.workers.map_or(cores.min(config.max_concurrency), Into::into);
     let slots = config.max_concurrency.div_ceil(workers);
     // One thread: the work is done by the workers, and what is left here is short.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = runner::shutdown::requested()?;
-        let pool = Pool::start(&PoolConfig {
-            workers,
-            slots,
-            ..PoolConfig::default()
-        })?;
+        let pool = Pool::start(&PoolConfig { workers, slots, ..PoolConfig::default() })?;
         runner::run(config, pool, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     })

@@ -22,10 +22,7 @@ pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<
     let mut arguments = Vec::new();
     collect(&command, shown, &mut arguments);
     let flag = format!("--{}", arguments.first()?.get_long()?);
-    let is_flag = |word: &String| {
-        word.strip_prefix(&flag)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    };
+    let is_flag = |word: &String| word.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
     let name = match arguments.iter().find_map(|arg| arg.get_env()) {
         Some(variable) if !words.iter().any(is_flag) => variable.to_string_lossy().into_owned(),
         _ => flag,
@@ -35,11 +32,7 @@ pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<
 
 /// The arguments that clap shows by this text, in the command and its subcommands.
 fn collect<'a>(command: &'a Command, shown: &str, found: &mut Vec<&'a Arg>) {
-    found.extend(
-        command
-            .get_arguments()
-            .filter(|arg| arg.to_string() == shown),
-    );
+    found.extend(command.get_arguments().filter(|arg| arg.to_string() == shown));
     for subcommand in command.get_subcommands() {
         collect(subcommand, shown, found);
     }
@@ -69,11 +62,7 @@ mod tests {
         let expected = Some("--max-concurrency is '0': must be a whole number above 0".to_owned());
         assert_eq!(explained(&["runner", "--max-concurrency", "0"]), expected);
         assert_eq!(explained(&["runner", "--max-concurrency=0"]), expected);
-        assert!(
-            explained(&["runner", "--fuel=many"])
-                .unwrap()
-                .starts_with("--fuel is 'many': must be")
-        );
+        assert!(explained(&["runner", "--fuel=many"]).unwrap().starts_with("--fuel is 'many': must be"));
     }
 
     #[test]

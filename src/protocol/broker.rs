@@ -101,18 +101,13 @@ impl BrokerMessage {
             "broker:inforequest" => Self::InfoRequest,
             "broker:runnerregistered" => Self::RunnerRegistered,
             "broker:drain" => Self::Drain,
-            "broker:taskofferaccept" => Self::TaskOfferAccept {
-                task_id: e.task_id()?,
-                offer_id: e.read("offerId", e.offer_id)?,
-            },
-            "broker:tasksettings" => Self::TaskSettings {
-                task_id: e.task_id()?,
-                settings: e.raw("settings", e.settings)?,
-            },
-            "broker:taskcancel" => Self::TaskCancel {
-                task_id: e.task_id()?,
-                reason: e.reason(),
-            },
+            "broker:taskofferaccept" => {
+                Self::TaskOfferAccept { task_id: e.task_id()?, offer_id: e.read("offerId", e.offer_id)? }
+            }
+            "broker:tasksettings" => {
+                Self::TaskSettings { task_id: e.task_id()?, settings: e.raw("settings", e.settings)? }
+            }
+            "broker:taskcancel" => Self::TaskCancel { task_id: e.task_id()?, reason: e.reason() },
             "broker:rpcresponse" => Self::RpcResponse {
                 call_id: e.read("callId", e.call_id)?,
                 task_id: e.task_id()?,
@@ -136,7 +131,6 @@ impl BrokerMessage {
     /// The task that a frame brought settings for, where [`parse`](Self::parse) refused it: that task would wait for ever.
     pub fn task_of_bad_settings(frame: &str) -> Option<String> {
         let head = Head::salvage(frame);
-        head.task_id
-            .filter(|_| head.kind.as_deref() == Some("broker:tasksettings"))
+        head.task_id.filter(|_| head.kind.as_deref() == Some("broker:tasksettings"))
     }
 }

@@ -158,30 +158,16 @@ impl RunnerMessage {
     pub fn parse(frame: &str) -> Result<Self, ProtocolError> {
         let e = Envelope::parse(frame)?;
         Ok(match e.kind.as_str() {
-            "runner:info" => Self::Info {
-                name: e.read("name", e.name)?,
-                types: e.read("types", e.types)?,
-            },
+            "runner:info" => Self::Info { name: e.read("name", e.name)?, types: e.read("types", e.types)? },
             "runner:taskoffer" => Self::TaskOffer {
                 offer_id: e.read("offerId", e.offer_id)?,
                 task_type: e.read("taskType", e.task_type)?,
                 valid_for: e.read("validFor", e.valid_for)?,
             },
-            "runner:taskaccepted" => Self::TaskAccepted {
-                task_id: e.task_id()?,
-            },
-            "runner:taskrejected" => Self::TaskRejected {
-                task_id: e.task_id()?,
-                reason: e.reason(),
-            },
-            "runner:taskdone" => Self::TaskDone {
-                task_id: e.task_id()?,
-                data: e.read("data", e.data)?,
-            },
-            "runner:taskerror" => Self::TaskError {
-                task_id: e.task_id()?,
-                error: e.read("error", e.error)?,
-            },
+            "runner:taskaccepted" => Self::TaskAccepted { task_id: e.task_id()? },
+            "runner:taskrejected" => Self::TaskRejected { task_id: e.task_id()?, reason: e.reason() },
+            "runner:taskdone" => Self::TaskDone { task_id: e.task_id()?, data: e.read("data", e.data)? },
+            "runner:taskerror" => Self::TaskError { task_id: e.task_id()?, error: e.read("error", e.error)? },
             "runner:rpc" => Self::Rpc {
                 call_id: e.read("callId", e.call_id)?,
                 task_id: e.task_id()?,

@@ -118,9 +118,7 @@ struct Wire<'a> {
 
 /// A name for the log: no reason to fail a task, so anything but a text is `Unknown`.
 fn name(value: Option<&RawValue>) -> String {
-    value
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_else(unknown)
+    value.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_else(unknown)
 }
 
 /// What the host needs to know of a task whose settings it passes on unread.
@@ -160,10 +158,7 @@ impl TaskLabel {
     pub fn read(settings: &RawValue) -> (Self, Result<(), SettingsError>) {
         match serde_json::from_str::<Wire>(settings.get()) {
             Ok(wire) => (Self::of(&wire), wire.check()),
-            Err(error) => (
-                Self::default(),
-                Err(SettingsError::Invalid(error.to_string())),
-            ),
+            Err(error) => (Self::default(), Err(SettingsError::Invalid(error.to_string()))),
         }
     }
 
@@ -184,19 +179,11 @@ impl Wire<'_> {
         if !code.get().starts_with('"') {
             return Err(SettingsError::Invalid("'code' must be a string".into()));
         }
-        let mode = self
-            .node_mode
-            .ok_or(SettingsError::MissingField("nodeMode"))?
-            .get();
+        let mode = self.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?.get();
         if serde_json::from_str::<NodeMode>(mode).is_err() {
             return Err(SettingsError::UnknownMode(mode.trim_matches('"').into()));
         }
-        if !self
-            .items
-            .ok_or(SettingsError::MissingField("items"))?
-            .get()
-            .starts_with('[')
-        {
+        if !self.items.ok_or(SettingsError::MissingField("items"))?.get().starts_with('[') {
             return Err(SettingsError::Invalid("'items' must be a list".into()));
         }
         Ok(())

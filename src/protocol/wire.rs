@@ -60,26 +60,16 @@ impl<'a> Envelope<'a> {
     }
 
     /// The raw text of a field that this message type needs.
-    pub fn raw(
-        &self,
-        field: &'static str,
-        value: Option<&RawValue>,
-    ) -> Result<Box<RawValue>, ProtocolError> {
+    pub fn raw(&self, field: &'static str, value: Option<&RawValue>) -> Result<Box<RawValue>, ProtocolError> {
         Ok(self.need(field, value)?.to_owned())
     }
 
     /// The value of a field that this message type needs.
-    pub fn read<T: DeserializeOwned>(
-        &self,
-        field: &'static str,
-        value: Option<&RawValue>,
-    ) -> Result<T, ProtocolError> {
-        serde_json::from_str(self.need(field, value)?.get()).map_err(|error| {
-            ProtocolError::WrongType {
-                message: self.kind.clone(),
-                field,
-                error,
-            }
+    pub fn read<T: DeserializeOwned>(&self, field: &'static str, value: Option<&RawValue>) -> Result<T, ProtocolError> {
+        serde_json::from_str(self.need(field, value)?.get()).map_err(|error| ProtocolError::WrongType {
+            message: self.kind.clone(),
+            field,
+            error,
         })
     }
 
@@ -89,20 +79,11 @@ impl<'a> Envelope<'a> {
 
     /// Why; a text for people, so never a reason to drop a message.
     pub fn reason(&self) -> String {
-        self.reason
-            .and_then(|raw| serde_json::from_str(raw.get()).ok())
-            .unwrap_or_default()
+        self.reason.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 
-    fn need<'b>(
-        &self,
-        field: &'static str,
-        value: Option<&'b RawValue>,
-    ) -> Result<&'b RawValue, ProtocolError> {
-        value.ok_or_else(|| ProtocolError::MissingField {
-            message: self.kind.clone(),
-            field,
-        })
+    fn need<'b>(&self, field: &'static str, value: Option<&'b RawValue>) -> Result<&'b RawValue, ProtocolError> {
+        value.ok_or_else(|| ProtocolError::MissingField { message: self.kind.clone(), field })
     }
 }
 

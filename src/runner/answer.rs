@@ -26,21 +26,11 @@ pub fn message(task_id: String, reply: Reply, continue_on_fail: bool) -> RunnerM
             return done(task_id, result);
         }
     }
-    RunnerMessage::TaskError {
-        task_id,
-        error: failure,
-    }
+    RunnerMessage::TaskError { task_id, error: failure }
 }
 
 fn done(task_id: String, result: Box<RawValue>) -> RunnerMessage {
-    RunnerMessage::TaskDone {
-        task_id,
-        data: TaskData {
-            result,
-            custom_data: None,
-            static_data: None,
-        },
-    }
+    RunnerMessage::TaskDone { task_id, data: TaskData { result, custom_data: None, static_data: None } }
 }
 
 /// What an outcome means for the broker.
@@ -50,14 +40,10 @@ pub fn reply(outcome: Outcome) -> Reply {
         End::Returned(result) => return Ok(result),
         End::Raised(exception) => raised(exception, stderr),
         End::Exceeded(limit) => failure(&limit.to_string(), Some(&advice(&limit))),
-        End::Broken(why) => failure(
-            &format!("Python stopped unexpectedly: {why}"),
-            stderr.as_deref(),
-        ),
-        End::WorkerLost(why) => failure(
-            &format!("The worker process that ran the task was lost: {why}"),
-            stderr.as_deref(),
-        ),
+        End::Broken(why) => failure(&format!("Python stopped unexpectedly: {why}"), stderr.as_deref()),
+        End::WorkerLost(why) => {
+            failure(&format!("The worker process that ran the task was lost: {why}"), stderr.as_deref())
+        }
     })
 }
 
@@ -67,10 +53,7 @@ pub fn failure(message: &str, description: Option<&str>) -> TaskFailure {
     if let Some(text) = description {
         details.insert("description".into(), cut(text).into());
     }
-    TaskFailure {
-        message: cut(message).into(),
-        details,
-    }
+    TaskFailure { message: cut(message).into(), details }
 }
 
 /// A result that is larger than a message to the broker may be.
@@ -78,18 +61,12 @@ pub fn too_large(limit: usize) -> TaskFailure {
     let limit = bytesize::ByteSize::b(limit as u64).display().iec();
     failure(
         &format!("Task result is too large: a message to n8n may have {limit}"),
-        Some(&format!(
-            "Return less, or raise {MAX_PAYLOAD_VAR} for both n8n and the runner."
-        )),
+        Some(&format!("Return less, or raise {MAX_PAYLOAD_VAR} for both n8n and the runner.")),
     )
 }
 
 fn raised(exception: Exception, stderr: Option<String>) -> TaskFailure {
-    let message = if exception.message.trim().is_empty() {
-        "Unknown error"
-    } else {
-        &exception.message
-    };
+    let message = if exception.message.trim().is_empty() { "Unknown error" } else { &exception.message };
     let mut failure = failure(message, exception.description.or(stderr).as_deref());
     if let Some(line) = exception.line_number {
         failure.details.insert("lineNumber".into(), line.into());
@@ -129,14 +106,8 @@ mod tests {
     use crate::sandbox::{ItemContext, Usage};
 
     fn wire(end: End, stderr: &str, continue_on_fail: bool) -> Value {
-        let outcome = Outcome {
-            end,
-            usage: Usage::default(),
-            stderr: stderr.into(),
-        };
-        let frame = message("t1".into(), reply(outcome), continue_on_fail)
-            .to_frame()
-            .unwrap();
+        let outcome = Outcome { end, usage: Usage::default(), stderr: stderr.into() };
+        let frame = message("t1".into(), reply(outcome), continue_on_fail).to_frame().unwrap();
         serde_json::from_str(&frame).unwrap()
     }
 
@@ -148,10 +119,7 @@ mod tests {
     fn what_the_code_returned_is_the_result() {
         let expected = json!({ "type": "runner:taskdone", "taskId": "t1", "data": { "result": [{ "json": 1 }] } });
         assert_eq!(wire(returned(r#"[{"json":1}]"#), "noise", false), expected);
-        assert_eq!(
-            wire(returned("null"), "", true)["data"],
-            json!({ "result": null })
-        );
+        assert_eq!(wire(returned("null"), "", true)["data"], json!({ "result": null }));
     }
 
     #[test]
@@ -172,45 +140,24 @@ mod tests {
     #[test]
     fn standard_error_explains_what_nothing_else_does() {
         let error = wire(End::Raised(Exception::default()), "oh no", false)["error"].take();
-        assert_eq!(
-            error,
-            json!({ "message": "Unknown error", "description": "oh no" })
-        );
+        assert_eq!(error, json!({ "message": "Unknown error", "description": "oh no" }));
         let error = wire(End::Broken("trap".into()), "oh no", false)["error"].take();
         assert_eq!(error["description"], "oh no");
     }
 
     #[test]
     fn a_limit_names_the_setting_that_raises_it() {
-        let error = wire(
-            End::Exceeded(Exceeded::Time(Duration::from_secs(1))),
-            "",
-            false,
-        )["error"]
-            .take();
+        let error = wire(End::Exceeded(Exceeded::Time(Duration::from_secs(1))), "", false)["error"].take();
         assert_eq!(error["message"], "Task execution timed out after 1 second");
-        assert!(
-            error["description"]
-                .as_str()
-                .unwrap()
-                .contains("N8N_RUNNERS_TASK_TIMEOUT")
-        );
+        assert!(error["description"].as_str().unwrap().contains("N8N_RUNNERS_TASK_TIMEOUT"));
         let error = wire(End::Exceeded(Exceeded::Memory(64 << 20)), "", false)["error"].take();
-        assert!(
-            error["description"]
-                .as_str()
-                .unwrap()
-                .contains("SERPENTARIUM_MEMORY")
-        );
+        assert!(error["description"].as_str().unwrap().contains("SERPENTARIUM_MEMORY"));
     }
 
     #[test]
     fn a_failure_of_any_kind_can_be_a_result() {
         let ends = [
-            End::Raised(Exception {
-                message: "boom".into(),
-                ..Exception::default()
-            }),
+            End::Raised(Exception { message: "boom".into(), ..Exception::default() }),
             End::Exceeded(Exceeded::Fuel(1)),
             End::Broken("trap".into()),
             End::WorkerLost("killed".into()),
@@ -225,11 +172,7 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         let long = "é".repeat(MAX_TEXT);
-        let exception = Exception {
-            message: long.clone(),
-            description: Some(long),
-            ..Exception::default()
-        };
+        let exception = Exception { message: long.clone(), description: Some(long), ..Exception::default() };
         let error = wire(End::Raised(exception), "", false)["error"].take();
         assert_eq!(error["message"].as_str().unwrap().len(), MAX_TEXT);
         assert_eq!(error["description"].as_str().unwrap().len(), MAX_TEXT);

@@ -34,11 +34,7 @@ struct GrantData {
 impl Auth {
     /// For the broker at this address.
     pub fn new(broker: &Url, tls: ClientConfig, credentials: Credentials) -> Self {
-        Self {
-            url: super::connection::endpoint(broker, "runners/auth"),
-            tls,
-            credentials,
-        }
+        Self { url: super::connection::endpoint(broker, "runners/auth"), tls, credentials }
     }
 
     /// A token for the next connection.
@@ -73,17 +69,10 @@ impl Auth {
             .timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(unreachable)?;
-        let request = client
-            .post(self.url.clone())
-            .json(&serde_json::json!({ "token": auth.expose_secret() }));
+        let request = client.post(self.url.clone()).json(&serde_json::json!({ "token": auth.expose_secret() }));
         let mut response = request.send().await.map_err(unreachable)?;
         if response.status() != StatusCode::OK {
-            let retry_after = retry_after(
-                response
-                    .headers()
-                    .get(RETRY_AFTER)
-                    .map(|value| value.as_bytes()),
-            );
+            let retry_after = retry_after(response.headers().get(RETRY_AFTER).map(|value| value.as_bytes()));
             return Err(ConnectError::Refused {
                 what: "a grant token",
                 status: response.status().as_u16(),
@@ -97,8 +86,7 @@ impl Auth {
                 return Err(ConnectError::NoGrant);
             }
         }
-        let answer: GrantAnswer =
-            serde_json::from_slice(&body).map_err(|_| ConnectError::NoGrant)?;
+        let answer: GrantAnswer = serde_json::from_slice(&body).map_err(|_| ConnectError::NoGrant)?;
         Ok(answer.data.token.into())
     }
 }
@@ -113,9 +101,7 @@ pub fn retry_after(header: Option<&[u8]>) -> Option<Duration> {
 /// An error with its causes: the outermost alone says only that a request failed.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
+    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 #[cfg(test)]
@@ -125,20 +111,14 @@ mod tests {
     #[test]
     fn only_sensible_waits_are_obeyed() {
         assert_eq!(retry_after(Some(b" 3 ")), Some(Duration::from_secs(3)));
-        assert_eq!(
-            retry_after(Some(b"99999999")),
-            Some(Duration::from_secs(60))
-        );
+        assert_eq!(retry_after(Some(b"99999999")), Some(Duration::from_secs(60)));
         assert_eq!(retry_after(Some(b"Wed, 21 Oct 2026 07:28:00 GMT")), None);
         assert_eq!(retry_after(None), None);
     }
 
     #[test]
     fn a_given_grant_is_used_until_it_is_spent() {
-        let credentials = Credentials {
-            grant: Some("g".into()),
-            auth: None,
-        };
+        let credentials = Credentials { grant: Some("g".into()), auth: None };
         let broker = Url::parse("http://127.0.0.1:1").unwrap();
         let mut auth = Auth::new(&broker, super::super::tls::plain(), credentials);
         assert!(auth.can_reconnect());

@@ -50,11 +50,7 @@ type Waiting = HashMap<String, oneshot::Sender<Answer>>;
 impl TaskCalls {
     /// For a task that is about to run.
     pub fn new(task_id: String, outbox: Outbox) -> Self {
-        Self {
-            task_id,
-            outbox,
-            waiting: Arc::new(Mutex::new(Some(Waiting::new()))),
-        }
+        Self { task_id, outbox, waiting: Arc::new(Mutex::new(Some(Waiting::new()))) }
     }
 
     /// Hands the broker's answer to the call that waits for it. One that nobody waits for is dropped.
@@ -62,14 +58,8 @@ impl TaskCalls {
         if is_told(call_id) {
             return;
         }
-        let Some(caller) = lock(&self.waiting)
-            .as_mut()
-            .and_then(|calls| calls.remove(call_id))
-        else {
-            warn!(
-                task_id = self.task_id,
-                call_id, "dropped an answer to a call that is not waiting"
-            );
+        let Some(caller) = lock(&self.waiting).as_mut().and_then(|calls| calls.remove(call_id)) else {
+            warn!(task_id = self.task_id, call_id, "dropped an answer to a call that is not waiting");
             return;
         };
         // The guest may have stopped waiting.
@@ -91,15 +81,7 @@ impl TaskCalls {
     fn message(&self, kind: char, name: &str, params: Box<RawValue>) -> (String, RunnerMessage) {
         let call_id = format!("{kind}{}", random_id());
         let task_id = self.task_id.clone();
-        (
-            call_id.clone(),
-            RunnerMessage::Rpc {
-                call_id,
-                task_id,
-                name: name.into(),
-                params,
-            },
-        )
+        (call_id.clone(), RunnerMessage::Rpc { call_id, task_id, name: name.into(), params })
     }
 }
 
@@ -133,16 +115,9 @@ impl HostCalls for TaskCalls {
             debug!(task_id = self.task_id, name, "dropped what a task told");
             return;
         }
-        let sent = !self.outbox.is_full()
-            && self
-                .outbox
-                .send(&self.message(TOLD, name, params).1)
-                .is_ok();
+        let sent = !self.outbox.is_full() && self.outbox.send(&self.message(TOLD, name, params).1).is_ok();
         if !sent {
-            warn!(
-                task_id = self.task_id,
-                "dropped a print: it is too large, or the broker reads too slowly"
-            );
+            warn!(task_id = self.task_id, "dropped a print: it is too large, or the broker reads too slowly");
         }
     }
 }
@@ -163,9 +138,7 @@ fn error_text(data: Option<&RawValue>) -> String {
     };
     match serde_json::from_str(data.get()) {
         Ok(serde_json::Value::String(text)) => text,
-        Ok(serde_json::Value::Object(fields))
-            if fields.get("message").is_some_and(|m| m.is_string()) =>
-        {
+        Ok(serde_json::Value::Object(fields)) if fields.get("message").is_some_and(|m| m.is_string()) => {
             fields["message"].as_str().unwrap_or_default().into()
         }
         _ => data.get().into(),

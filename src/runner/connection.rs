@@ -79,19 +79,11 @@ impl fmt::Display for Lost {
         match self {
             Self::Closed(None) => write!(f, "the broker closed it"),
             Self::Closed(Some(frame)) if frame.reason.is_empty() => {
-                write!(
-                    f,
-                    "the broker closed it with code {}",
-                    u16::from(frame.code)
-                )
+                write!(f, "the broker closed it with code {}", u16::from(frame.code))
             }
             Self::Closed(Some(frame)) => {
                 let reason = frame.reason.escape_debug();
-                write!(
-                    f,
-                    "the broker closed it with code {}: {reason}",
-                    u16::from(frame.code)
-                )
+                write!(f, "the broker closed it with code {}: {reason}", u16::from(frame.code))
             }
             Self::Broken(why) => write!(f, "{why}"),
         }
@@ -119,37 +111,21 @@ impl Connection {
         max_payload: usize,
     ) -> Result<Self, ConnectError> {
         let request = request(broker, id, grant)?;
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(max_payload))
-            .max_frame_size(Some(max_payload));
+        let config = WebSocketConfig::default().max_message_size(Some(max_payload)).max_frame_size(Some(max_payload));
         let connector = match broker.scheme() {
             "https" => Connector::Rustls(Arc::new(tls.clone())),
             _ => Connector::Plain,
         };
         let opening = async {
-            let stream = dial(broker)
-                .await
-                .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
-            client_async_tls_with_config(request, stream, Some(config), Some(connector))
-                .await
-                .map_err(refused)
+            let stream = dial(broker).await.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+            client_async_tls_with_config(request, stream, Some(config), Some(connector)).await.map_err(refused)
         };
-        let (socket, _) = timeout(CONNECT_TIMEOUT, opening)
-            .await
-            .map_err(|_| ConnectError::TimedOut)??;
+        let (socket, _) = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::TimedOut)??;
         let (sink, frames) = socket.split();
         let (queue, unsent) = mpsc::unbounded_channel();
-        let outbox = Outbox {
-            queue,
-            backlog: Arc::default(),
-            max_payload,
-        };
+        let outbox = Outbox { queue, backlog: Arc::default(), max_payload };
         let writer = tokio::spawn(write(sink, unsent, outbox.backlog.clone()));
-        Ok(Self {
-            frames,
-            outbox,
-            writer,
-        })
+        Ok(Self { frames, outbox, writer })
     }
 
     /// Where messages to the broker go.
@@ -255,11 +231,7 @@ impl Outbox {
 }
 
 /// The task that writes: everything queued, in order, flushed when the queue is empty.
-async fn write(
-    mut sink: SplitSink<Socket, Message>,
-    mut unsent: UnboundedReceiver<Outgoing>,
-    backlog: Arc<Backlog>,
-) {
+async fn write(mut sink: SplitSink<Socket, Message>, mut unsent: UnboundedReceiver<Outgoing>, backlog: Arc<Backlog>) {
     while let Some(first) = unsent.recv().await {
         let mut next = Some(first);
         while let Some(outgoing) = next {
@@ -272,10 +244,7 @@ async fn write(
                     sent
                 }
                 Outgoing::Close => {
-                    let frame = CloseFrame {
-                        code: CloseCode::Normal,
-                        reason: "runner is shutting down".into(),
-                    };
+                    let frame = CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
                     sink.send(Message::Close(Some(frame))).await
                 }
             };
@@ -291,10 +260,7 @@ async fn write(
     }
 }
 
-async fn feed(
-    sink: &mut SplitSink<Socket, Message>,
-    frame: String,
-) -> Result<(), tungstenite::Error> {
+async fn feed(sink: &mut SplitSink<Socket, Message>, frame: String) -> Result<(), tungstenite::Error> {
     if frame.len() <= FRAGMENT {
         return sink.feed(Message::text(frame)).await;
     }
@@ -303,12 +269,7 @@ async fn feed(
     while !rest.is_empty() {
         let piece = rest.split_to(rest.len().min(FRAGMENT));
         let last = rest.is_empty();
-        sink.feed(Message::Frame(Frame::message(
-            piece,
-            OpCode::Data(kind),
-            last,
-        )))
-        .await?;
+        sink.feed(Message::Frame(Frame::message(piece, OpCode::Data(kind), last))).await?;
         kind = Data::Continue;
     }
     Ok(())
@@ -327,9 +288,7 @@ fn request(broker: &Url, id: &str, grant: &SecretString) -> Result<Request, Conn
     let mut url = endpoint(broker, "runners/_ws");
     url.query_pairs_mut().append_pair("id", id);
     let address = url.as_str().replacen("http", "ws", 1);
-    let mut request = address
-        .into_client_request()
-        .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+    let mut request = address.into_client_request().map_err(|error| ConnectError::Unreachable(error.to_string()))?;
     let bearer = format!("Bearer {}", grant.expose_secret());
     let mut bearer = HeaderValue::try_from(bearer).map_err(|_| ConnectError::NoGrant)?;
     bearer.set_sensitive(true);
@@ -338,10 +297,7 @@ fn request(broker: &Url, id: &str, grant: &SecretString) -> Result<Request, Conn
 }
 
 async fn dial(broker: &Url) -> std::io::Result<TcpStream> {
-    let host = broker
-        .host_str()
-        .unwrap_or_default()
-        .trim_matches(['[', ']']);
+    let host = broker.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = broker.port_or_known_default().unwrap_or_default();
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
@@ -369,12 +325,7 @@ fn refused(error: tungstenite::Error) -> ConnectError {
         tungstenite::Error::Http(response) => ConnectError::Refused {
             what: "the connection",
             status: response.status().as_u16(),
-            retry_after: retry_after(
-                response
-                    .headers()
-                    .get(RETRY_AFTER)
-                    .map(HeaderValue::as_bytes),
-            ),
+            retry_after: retry_after(response.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes)),
         },
         other => ConnectError::Unreachable(other.to_string()),
     }
@@ -389,10 +340,7 @@ mod tests {
         let grant = SecretString::from("secret");
         let broker = Url::parse("https://n8n.example:8443").unwrap();
         let request = request(&broker, "a b&c", &grant).unwrap();
-        assert_eq!(
-            request.uri().to_string(),
-            "wss://n8n.example:8443/runners/_ws?id=a+b%26c"
-        );
+        assert_eq!(request.uri().to_string(), "wss://n8n.example:8443/runners/_ws?id=a+b%26c");
         assert_eq!(request.headers()[AUTHORIZATION], "Bearer secret");
         assert!(!format!("{request:?}").contains("secret"));
     }
@@ -400,9 +348,6 @@ mod tests {
     #[test]
     fn a_path_in_the_brokers_address_is_kept() {
         let broker = Url::parse("http://proxy/n8n/").unwrap();
-        assert_eq!(
-            endpoint(&broker, "runners/auth").as_str(),
-            "http://proxy/n8n/runners/auth"
-        );
+        assert_eq!(endpoint(&broker, "runners/auth").as_str(), "http://proxy/n8n/runners/auth");
     }
 }

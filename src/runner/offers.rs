@@ -81,10 +81,7 @@ mod tests {
         assert!((5000..5500).contains(&offer.valid_for.as_millis()));
         let end = now + offer.valid_for;
         assert_eq!((offers.standing(end - MS), offers.standing(end)), (1, 0));
-        assert_eq!(
-            (offers.next_end(now), offers.next_end(end)),
-            (Some(end), None)
-        );
+        assert_eq!((offers.next_end(now), offers.next_end(end)), (Some(end), None));
         offers.expire(end + GRACE - MS);
         assert!(offers.take(&offer.id, end + GRACE - MS));
         assert!(!offers.take(&offer.id, now), "an offer is good once");

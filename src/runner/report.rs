@@ -35,17 +35,8 @@ impl Finished {
 
     /// Writes the line. User code's own texts stay out of the log: they may hold anything.
     pub fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
-        let line = Line {
-            task_id,
-            label,
-            usage,
-            size,
-        };
-        let Usage {
-            fuel,
-            memory,
-            duration,
-        } = usage;
+        let line = Line { task_id, label, usage, size };
+        let Usage { fuel, memory, duration } = usage;
         let (fuel, duration) = (display_fuel(fuel), Took(duration));
         match self {
             Self::Well => info!(fuel, memory, %duration, "Completed task {line}"),
@@ -66,31 +57,11 @@ struct Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self {
-            task_id,
-            label,
-            usage,
-            size,
-        } = self;
+        let Self { task_id, label, usage, size } = self;
         let size = bytesize::ByteSize::b(*size as u64).display().iec();
-        write!(
-            f,
-            "{} in {} ({size}) ",
-            Shown(task_id),
-            Took(usage.duration)
-        )?;
-        write!(
-            f,
-            "for node \"{}\" ({}) ",
-            Shown(&label.node_name),
-            Shown(&label.node_id)
-        )?;
-        write!(
-            f,
-            "in workflow \"{}\" ({})",
-            Shown(&label.workflow_name),
-            Shown(&label.workflow_id)
-        )
+        write!(f, "{} in {} ({size}) ", Shown(task_id), Took(usage.duration))?;
+        write!(f, "for node \"{}\" ({}) ", Shown(&label.node_name), Shown(&label.node_id))?;
+        write!(f, "in workflow \"{}\" ({})", Shown(&label.workflow_name), Shown(&label.workflow_id))
     }
 }
 
@@ -128,22 +99,10 @@ mod tests {
 
     #[test]
     fn the_line_reads_as_n8n_operators_know_it() {
-        let label = TaskLabel {
-            node_name: "Code".into(),
-            workflow_name: "My \"flow\"\n".into(),
-            ..TaskLabel::default()
-        };
-        let usage = Usage {
-            duration: Duration::from_micros(12_345),
-            ..Usage::default()
-        };
-        let line = Line {
-            task_id: "abc",
-            label: &label,
-            usage,
-            size: 2048,
-        }
-        .to_string();
+        let label =
+            TaskLabel { node_name: "Code".into(), workflow_name: "My \"flow\"\n".into(), ..TaskLabel::default() };
+        let usage = Usage { duration: Duration::from_micros(12_345), ..Usage::default() };
+        let line = Line { task_id: "abc", label: &label, usage, size: 2048 }.to_string();
         let expected = r#"abc in 12.3ms (2.0 KiB) for node "Code" (Unknown) in workflow "My "flow"\n" (Unknown)"#;
         assert_eq!(line, expected);
     }

@@ -112,22 +112,12 @@ pub async fn serve(
     };
     // A connection that ends while it shuts down has nothing left to say to anybody.
     if let Phase::Stopping(_) = session.phase {
-        warn!(
-            running = session.tasks.active(),
-            "connection lost while shutting down: {lost}"
-        );
+        warn!(running = session.tasks.active(), "connection lost while shutting down: {lost}");
         return Ended::ShutDown;
     }
     let stopped = session.tasks.active();
-    let reason = if stopped == 0 {
-        lost.to_string()
-    } else {
-        format!("{lost}; stopped its {stopped} tasks")
-    };
-    Ended::Lost {
-        reason,
-        registered: session.registered,
-    }
+    let reason = if stopped == 0 { lost.to_string() } else { format!("{lost}; stopped its {stopped} tasks") };
+    Ended::Lost { reason, registered: session.registered }
 }
 
 struct Session<'a> {
@@ -148,19 +138,14 @@ impl Session<'_> {
             Phase::Serving | Phase::Draining => None,
         };
         let moments = [deadline, self.offers.next_end(now)];
-        moments
-            .into_iter()
-            .flatten()
-            .fold(now + REFRESH, Instant::min)
+        moments.into_iter().flatten().fold(now + REFRESH, Instant::min)
     }
 
     /// Does what time and the last event made due.
     fn catch_up(&mut self, now: Instant) -> Result<(), Lost> {
         match self.phase {
             Phase::Registering(due) if due <= now => {
-                return Err(Lost::Broken(format!(
-                    "not registered within {REGISTRATION_TIMEOUT:?}"
-                )));
+                return Err(Lost::Broken(format!("not registered within {REGISTRATION_TIMEOUT:?}")));
             }
             Phase::Stopping(due) if due <= now => self.stop_tasks(),
             _ => {}
@@ -174,11 +159,7 @@ impl Session<'_> {
             for _ in taken..self.config.max_concurrency {
                 let offer = self.offers.open(now);
                 let valid_for = offer.valid_for.as_millis() as i64;
-                self.say(RunnerMessage::TaskOffer {
-                    offer_id: offer.id,
-                    task_type: TASK_TYPE.into(),
-                    valid_for,
-                });
+                self.say(RunnerMessage::TaskOffer { offer_id: offer.id, task_type: TASK_TYPE.into(), valid_for });
             }
         }
         Ok(())
@@ -203,10 +184,7 @@ impl Session<'_> {
     fn handle(&mut self, message: BrokerMessage) {
         match message {
             BrokerMessage::InfoRequest => {
-                self.say(RunnerMessage::Info {
-                    name: NAME.into(),
-                    types: vec![TASK_TYPE.into()],
-                });
+                self.say(RunnerMessage::Info { name: NAME.into(), types: vec![TASK_TYPE.into()] });
             }
             BrokerMessage::RunnerRegistered => {
                 self.registered = true;
@@ -215,34 +193,20 @@ impl Session<'_> {
                     self.phase = Phase::Serving;
                 }
             }
-            BrokerMessage::TaskOfferAccept { task_id, offer_id } => {
-                self.accept(task_id, &offer_id, Instant::now())
-            }
+            BrokerMessage::TaskOfferAccept { task_id, offer_id } => self.accept(task_id, &offer_id, Instant::now()),
             BrokerMessage::TaskSettings { task_id, settings } => self.settings(task_id, settings),
             BrokerMessage::TaskCancel { task_id, reason } => self.cancel(task_id, &reason),
-            BrokerMessage::RpcResponse {
-                call_id,
-                task_id,
-                status,
-                data,
-            } => match self.tasks.calls(&task_id) {
+            BrokerMessage::RpcResponse { call_id, task_id, status, data } => match self.tasks.calls(&task_id) {
                 Some(calls) => calls.answer(&call_id, status, data),
                 // The answers to a task's prints come after its end.
                 None if is_told(&call_id) => {}
-                None => warn!(
-                    task_id,
-                    call_id, "dropped an answer for a task that is not running"
-                ),
+                None => warn!(task_id, call_id, "dropped an answer for a task that is not running"),
             },
-            BrokerMessage::TaskDataResponse { task_id, .. }
-            | BrokerMessage::NodeTypes { task_id, .. } => {
+            BrokerMessage::TaskDataResponse { task_id, .. } | BrokerMessage::NodeTypes { task_id, .. } => {
                 warn!(task_id, "dropped data that nobody asked for");
             }
             BrokerMessage::Drain => {
-                info!(
-                    running = self.tasks.active(),
-                    "the broker is draining: no more offers"
-                );
+                info!(running = self.tasks.active(), "the broker is draining: no more offers");
                 if !matches!(self.phase, Phase::Stopping(_)) {
                     self.phase = Phase::Draining;
                 }
@@ -267,10 +231,7 @@ impl Session<'_> {
             return;
         };
         debug!(task_id, "rejected a task: {reason}");
-        self.say(RunnerMessage::TaskRejected {
-            task_id,
-            reason: reason.into(),
-        });
+        self.say(RunnerMessage::TaskRejected { task_id, reason: reason.into() });
     }
 
     fn settings(&mut self, task_id: String, settings: Box<RawValue>) {
@@ -285,27 +246,15 @@ impl Session<'_> {
         let limits = self.config.limits.clone();
         let time = limits.time;
         let input = Bytes::from(String::from(Box::<str>::from(settings)));
-        let job = self.pool.run(
-            Job {
-                input,
-                limits,
-                deterministic: None,
-            },
-            calls.clone(),
-        );
+        let job = self.pool.run(Job { input, limits, deterministic: None }, calls.clone());
         debug!(task_id, "running");
         self.tasks.start(task_id, label, calls, async move {
             let hung = |_| Outcome {
                 end: End::Exceeded(Exceeded::Time(time)),
-                usage: Usage {
-                    duration: time + OVERTIME,
-                    ..Usage::default()
-                },
+                usage: Usage { duration: time + OVERTIME, ..Usage::default() },
                 stderr: String::new(),
             };
-            tokio::time::timeout(time + OVERTIME, job)
-                .await
-                .unwrap_or_else(hung)
+            tokio::time::timeout(time + OVERTIME, job).await.unwrap_or_else(hung)
         });
     }
 
@@ -332,27 +281,14 @@ impl Session<'_> {
 
     /// Ends a task that never ran.
     fn fail(&mut self, task_id: String, label: &TaskLabel, why: &str) {
-        warn!(
-            task_id,
-            node = label.node_name,
-            "task failed before it ran: {}",
-            Shown(why)
-        );
-        self.reply(
-            &task_id,
-            Err(answer::failure(why, None)),
-            label.continue_on_fail,
-        );
+        warn!(task_id, node = label.node_name, "task failed before it ran: {}", Shown(why));
+        self.reply(&task_id, Err(answer::failure(why, None)), label.continue_on_fail);
     }
 
     fn finish(&mut self, task_id: String, running: &Running, outcome: Outcome) {
         let usage = outcome.usage;
         let how = Finished::of(&outcome.end);
-        let size = self.reply(
-            &task_id,
-            answer::reply(outcome),
-            running.label.continue_on_fail,
-        );
+        let size = self.reply(&task_id, answer::reply(outcome), running.label.continue_on_fail);
         how.log(&task_id, &running.label, usage, size);
     }
 
@@ -364,11 +300,7 @@ impl Session<'_> {
                 self.reply(&task_id, Err(answer::failure(CANCELLED, None)), false);
             }
             Cancelled::Waiting => info!(task_id, "task cancelled before it ran: {}", Shown(reason)),
-            Cancelled::Unknown => warn!(
-                task_id,
-                "dropped a cancel for an unknown task: {}",
-                Shown(reason)
-            ),
+            Cancelled::Unknown => warn!(task_id, "dropped a cancel for an unknown task: {}", Shown(reason)),
         }
     }
 
@@ -376,18 +308,13 @@ impl Session<'_> {
     fn stop(&mut self) {
         self.offers.clear();
         self.phase = Phase::Stopping(Instant::now() + self.config.graceful_shutdown);
-        info!(
-            running = self.tasks.active(),
-            "finishing within {:?}", self.config.graceful_shutdown
-        );
+        info!(running = self.tasks.active(), "finishing within {:?}", self.config.graceful_shutdown);
     }
 
     /// The shutdown's time is over: what still runs is stopped, what waits is forgotten.
     fn stop_tasks(&mut self) {
-        let why = format!(
-            "The runner was shut down, and the task took longer than {:?}",
-            self.config.graceful_shutdown
-        );
+        let why =
+            format!("The runner was shut down, and the task took longer than {:?}", self.config.graceful_shutdown);
         for task_id in self.tasks.running() {
             if let Cancelled::Running(running) = self.tasks.cancel(&task_id) {
                 warn!(task_id, "task stopped by the shutdown");
@@ -400,10 +327,7 @@ impl Session<'_> {
 
     /// Sends a task's one answer; returns the size of its frame.
     fn reply(&self, task_id: &str, reply: Reply, continue_on_fail: bool) -> usize {
-        let send = |reply| {
-            self.outbox
-                .send(&answer::message(task_id.into(), reply, continue_on_fail))
-        };
+        let send = |reply| self.outbox.send(&answer::message(task_id.into(), reply, continue_on_fail));
         let sent = send(reply).or_else(|TooLarge(limit)| send(Err(answer::too_large(limit))));
         sent.unwrap_or_else(|error| {
             warn!(task_id, "a task goes unanswered: {error}");

@@ -75,24 +75,17 @@ pub enum Cancelled {
 impl Tasks {
     /// Tasks that hold a place.
     pub fn active(&self) -> usize {
-        self.states
-            .values()
-            .filter(|state| !matches!(state, State::GivenUp(_)))
-            .count()
+        self.states.values().filter(|state| !matches!(state, State::GivenUp(_))).count()
     }
 
     /// Whether a task of this id holds a place.
     pub fn is_active(&self, task_id: &str) -> bool {
-        matches!(
-            self.states.get(task_id),
-            Some(State::Waiting(_) | State::Running(_))
-        )
+        matches!(self.states.get(task_id), Some(State::Waiting(_) | State::Running(_)))
     }
 
     /// A task was accepted, and waits for its settings.
     pub fn accept(&mut self, task_id: &str, now: Instant) {
-        self.states
-            .insert(task_id.into(), State::Waiting(now + SETTINGS_TIMEOUT));
+        self.states.insert(task_id.into(), State::Waiting(now + SETTINGS_TIMEOUT));
     }
 
     /// Settings came. Unless they are due now, the task does not wait for them (any more).
@@ -121,8 +114,7 @@ impl Tasks {
     ) {
         let job = self.jobs.spawn(job);
         self.owners.insert(job.id(), task_id.clone());
-        self.states
-            .insert(task_id, State::Running(Running { label, calls, job }));
+        self.states.insert(task_id, State::Running(Running { label, calls, job }));
     }
 
     /// The host calls of a running task.
@@ -169,8 +161,7 @@ impl Tasks {
 
     /// Gives up the tasks whose settings did not come, and returns them.
     pub fn give_up(&mut self, now: Instant) -> Vec<String> {
-        self.states
-            .retain(|_, state| !matches!(state, State::GivenUp(until) if *until <= now));
+        self.states.retain(|_, state| !matches!(state, State::GivenUp(until) if *until <= now));
         let mut given_up = Vec::new();
         for (task_id, state) in &mut self.states {
             if matches!(state, State::Waiting(due) if *due <= now) {
@@ -206,9 +197,5 @@ impl Drop for Tasks {
 
 /// The outcome of a job that ended without one: a panic, which is a fault of ours, must not leave a task unanswered.
 fn lost(error: &JoinError) -> Outcome {
-    Outcome {
-        end: End::Broken(error.to_string()),
-        usage: Usage::default(),
-        stderr: String::new(),
-    }
+    Outcome { end: End::Broken(error.to_string()), usage: Usage::default(), stderr: String::new() }
 }

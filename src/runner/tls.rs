@@ -15,10 +15,7 @@ pub fn native() -> Result<ClientConfig, String> {
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         let why: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-        return Err(format!(
-            "no trusted root certificates on this system ({})",
-            why.join("; ")
-        ));
+        return Err(format!("no trusted root certificates on this system ({})", why.join("; ")));
     }
     Ok(trusting(roots))
 }

@@ -28,13 +28,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         Box::new(async move { call(&mut caller, args).await })
     })?;
     linker.func_wrap(MODULE, "take", take)?;
-    linker.func_wrap(
-        MODULE,
-        "tell",
-        |mut caller: Caller<'_, State>, np: u32, nl: u32, pp: u32, pl: u32| {
-            tell(&mut caller, (np, nl, pp, pl))
-        },
-    )?;
+    linker.func_wrap(MODULE, "tell", |mut caller: Caller<'_, State>, np: u32, nl: u32, pp: u32, pl: u32| {
+        tell(&mut caller, (np, nl, pp, pl))
+    })?;
     Ok(())
 }
 
@@ -49,9 +45,7 @@ async fn call(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> was
         Err(text) => (false, text),
     };
     let limit = caller.data().limits.call_bytes;
-    let len = i32::try_from(text.len())
-        .ok()
-        .filter(|_| text.len() as u64 <= limit);
+    let len = i32::try_from(text.len()).ok().filter(|_| text.len() as u64 <= limit);
     let len = len.ok_or(Exceeded::CallBytes(limit))?;
     charge(caller, text.len() as u64)?;
     caller.data_mut().answer = Some(text);
@@ -62,15 +56,9 @@ async fn call(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> was
 fn take(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> wasmtime::Result<()> {
     let answer = caller.data_mut().answer.take().unwrap_or_default();
     if answer.len() != len as usize {
-        return Err(Misuse::Take {
-            asked: len,
-            waiting: answer.len(),
-        }
-        .into());
+        return Err(Misuse::Take { asked: len, waiting: answer.len() }.into());
     }
-    memory(&mut caller, ptr, len)?
-        .0
-        .copy_from_slice(answer.as_bytes());
+    memory(&mut caller, ptr, len)?.0.copy_from_slice(answer.as_bytes());
     Ok(())
 }
 
@@ -91,10 +79,7 @@ fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime:
 type Request = Result<(String, Box<RawValue>), &'static str>;
 
 /// Counts, checks and copies a request out of the guest's memory.
-fn request(
-    caller: &mut Caller<'_, State>,
-    (np, nl, pp, pl): (u32, u32, u32, u32),
-) -> wasmtime::Result<Request> {
+fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u32, u32)) -> wasmtime::Result<Request> {
     let state = caller.data_mut();
     if state.calls >= state.limits.calls {
         return Err(Exceeded::Calls(state.limits.calls).into());
@@ -112,16 +97,10 @@ fn request(
     let name = match String::from_utf8(name) {
         Ok(name) if !name.is_empty() && name.bytes().all(|byte| is_name_byte(&byte)) => name,
         _ => {
-            return Ok(Err(
-                "the name of a host call is made of ASCII letters, digits, dots, dashes and underscores",
-            ));
+            return Ok(Err("the name of a host call is made of ASCII letters, digits, dots, dashes and underscores"));
         }
     };
     let params = memory(caller, pp, pl)?.0.to_vec();
-    let params = String::from_utf8(params)
-        .ok()
-        .and_then(|text| RawValue::from_string(text).ok());
-    Ok(params
-        .map(|params| (name, params))
-        .ok_or("the parameters of a host call are one JSON value"))
+    let params = String::from_utf8(params).ok().and_then(|text| RawValue::from_string(text).ok());
+    Ok(params.map(|params| (name, params)).ok_or("the parameters of a host call are one JSON value"))
 }

@@ -18,19 +18,13 @@ pub(super) enum Clock {
 
 impl Clock {
     pub fn new(deterministic: bool) -> Self {
-        if deterministic {
-            Self::Virtual(Duration::ZERO)
-        } else {
-            Self::Real(Instant::now())
-        }
+        if deterministic { Self::Virtual(Duration::ZERO) } else { Self::Real(Instant::now()) }
     }
 
     /// Time since the Unix epoch.
     pub fn wall(&mut self) -> Duration {
         match self {
-            Self::Real(_) => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
+            Self::Real(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             Self::Virtual(_) => EPOCH + self.monotonic(),
         }
     }

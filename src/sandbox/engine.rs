@@ -3,8 +3,7 @@
 use std::{ptr::NonNull, sync::Arc};
 
 use wasmtime::{
-    CustomCodeMemory, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module,
-    PoolingAllocationConfig,
+    CustomCodeMemory, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module, PoolingAllocationConfig,
 };
 
 use super::{MAX_MEMORY, SandboxConfig, SandboxError, calls, codegen, state::State, wasi};
@@ -41,8 +40,7 @@ pub(super) fn load(config: &SandboxConfig) -> Result<InstancePre<State>, Sandbox
     let engine = engine(config).map_err(SandboxError::Engine)?;
     // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same build; nothing writes to
     // them, and they live as long as the process.
-    let module = unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }
-        .map_err(SandboxError::Image)?;
+    let module = unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }.map_err(SandboxError::Image)?;
     let mut linker = Linker::new(&engine);
     wasi::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
     calls::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
@@ -61,8 +59,7 @@ fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {
         // The limit of a task is the store's business; the slot is as large as any task may ask for.
         .max_memory_size(usize::try_from(MAX_MEMORY)?);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        pool.pagemap_scan(Enabled::Yes)
-            .linear_memory_keep_resident(KEEP_RESIDENT);
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
     }
     let mut config = codegen::config();
     config
@@ -82,13 +79,7 @@ impl CustomCodeMemory for InExecutable {
     fn publish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
         use rustix::mm::{MprotectFlags, mprotect};
         // SAFETY: the range is the code section of `IMAGE`: whole pages that hold nothing else and that nobody writes to.
-        Ok(unsafe {
-            mprotect(
-                ptr.cast_mut().cast(),
-                len,
-                MprotectFlags::READ | MprotectFlags::EXEC,
-            )
-        }?)
+        Ok(unsafe { mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC) }?)
     }
 
     fn unpublish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
@@ -100,18 +91,11 @@ impl CustomCodeMemory for InExecutable {
 
 /// Refuses a CPU that lacks a feature that the native code uses.
 fn check_cpu() -> Result<(), SandboxError> {
-    let missing: Vec<&str> = codegen::BASELINE
-        .iter()
-        .copied()
-        .filter(|feature| !has(feature))
-        .collect();
+    let missing: Vec<&str> = codegen::BASELINE.iter().copied().filter(|feature| !has(feature)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(SandboxError::Cpu {
-        baseline: BASELINE_NAME,
-        missing: missing.join(", "),
-    })
+    Err(SandboxError::Cpu { baseline: BASELINE_NAME, missing: missing.join(", ") })
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -137,10 +121,7 @@ mod tests {
 
     #[test]
     fn every_feature_of_the_baseline_is_one_that_the_check_knows() {
-        assert!(
-            check_cpu().is_ok(),
-            "the machine that runs the tests has the baseline"
-        );
+        assert!(check_cpu().is_ok(), "the machine that runs the tests has the baseline");
         assert!(!has("a feature that nobody has"));
     }
 }

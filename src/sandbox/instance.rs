@@ -15,19 +15,14 @@ pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn Host
     let limits = job.limits.clone();
     if job.input.len() as u64 > limits.input {
         let end = End::Exceeded(Exceeded::Input(limits.input));
-        return Outcome {
-            end,
-            usage: Usage::default(),
-            stderr: String::new(),
-        };
+        return Outcome { end, usage: Usage::default(), stderr: String::new() };
     }
     let mut store = Store::new(image.module().engine(), State::new(job, host));
     store.limiter(|state| &mut state.growth);
-    let result =
-        match tokio::time::timeout(limits.time, execute(image, &mut store, limits.fuel)).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
-        };
+    let result = match tokio::time::timeout(limits.time, execute(image, &mut store, limits.fuel)).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
+    };
     let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     let state = store.data_mut();
     let end = match result {
@@ -39,22 +34,10 @@ pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn Host
     let memory = state.growth.peak;
     // The instance goes before the outcome is handed out: a task that has ended holds nothing any more.
     drop(store);
-    Outcome {
-        end,
-        usage: Usage {
-            fuel,
-            memory,
-            duration: started.elapsed(),
-        },
-        stderr,
-    }
+    Outcome { end, usage: Usage { fuel, memory, duration: started.elapsed() }, stderr }
 }
 
-async fn execute(
-    image: &InstancePre<State>,
-    store: &mut Store<State>,
-    fuel: u64,
-) -> wasmtime::Result<i32> {
+async fn execute(image: &InstancePre<State>, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<i32> {
     store.set_fuel(fuel)?;
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
     let instance = image.instantiate_async(&mut *store).await?;
@@ -70,26 +53,18 @@ fn stopped(state: &State, error: &wasmtime::Error) -> End {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => End::Exceeded(Exceeded::Fuel(state.limits.fuel)),
-        Some(Trap::StackOverflow) => failed(
-            state,
-            "the guest ran out of stack: its data or calls are nested too deeply".into(),
-        ),
+        Some(Trap::StackOverflow) => {
+            failed(state, "the guest ran out of stack: its data or calls are nested too deeply".into())
+        }
         Some(trap) => failed(state, format!("the guest trapped: {trap}")),
         None => match error.downcast_ref::<wasi::Exit>() {
             Some(exit) => failed(state, exit.to_string()),
-            None => failed(
-                state,
-                format!("the guest was stopped: {}", error.root_cause()),
-            ),
+            None => failed(state, format!("the guest was stopped: {}", error.root_cause())),
         },
     }
 }
 
 /// The end of a guest that broke: for want of memory if it was ever denied some, for the given reason otherwise.
 fn failed(state: &State, reason: String) -> End {
-    if state.growth.denied {
-        End::Exceeded(Exceeded::Memory(state.limits.memory))
-    } else {
-        End::Broken(reason)
-    }
+    if state.growth.denied { End::Exceeded(Exceeded::Memory(state.limits.memory)) } else { End::Broken(reason) }
 }

@@ -13,9 +13,7 @@ pub(super) enum Random {
 
 impl Random {
     pub fn new(seed: Option<u64>) -> Self {
-        seed.map_or(Self::System, |seed| {
-            Self::Seeded(Box::new(ChaCha8Rng::seed_from_u64(seed)))
-        })
+        seed.map_or(Self::System, |seed| Self::Seeded(Box::new(ChaCha8Rng::seed_from_u64(seed))))
     }
 
     /// Fills the buffer.
@@ -27,10 +25,7 @@ impl Random {
             Self::Seeded(generator) => generator.fill_bytes(buffer),
             Self::System => {
                 while !buffer.is_empty() {
-                    let filled = rustix::rand::getrandom(
-                        &mut *buffer,
-                        rustix::rand::GetRandomFlags::empty(),
-                    )?;
+                    let filled = rustix::rand::getrandom(&mut *buffer, rustix::rand::GetRandomFlags::empty())?;
                     buffer = &mut buffer[filled..];
                 }
             }

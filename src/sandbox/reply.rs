@@ -25,19 +25,11 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
 /// Reads a reply. Whatever is not exactly one of the agreed forms makes the task [`End::Broken`].
 pub(super) fn read(stdout: &[u8]) -> End {
     match serde_json::from_slice(stdout) {
-        Ok(Reply {
-            result: Some(result),
-            error: None,
-        }) => End::Returned(result),
-        Ok(Reply {
-            result: None,
-            error: Some(exception),
-        }) => End::Raised(bounded(exception)),
+        Ok(Reply { result: Some(result), error: None }) => End::Returned(result),
+        Ok(Reply { result: None, error: Some(exception) }) => End::Raised(bounded(exception)),
         Ok(_) => End::Broken("the guest's output holds neither a result nor an error".into()),
         Err(_) if stdout.is_empty() => End::Broken("the guest ended without output".into()),
-        Err(error) => End::Broken(format!(
-            "the guest's output is not the agreed JSON: {error}"
-        )),
+        Err(error) => End::Broken(format!("the guest's output is not the agreed JSON: {error}")),
     }
 }
 
@@ -71,35 +63,27 @@ mod tests {
 
     #[test]
     fn a_result_is_passed_on_byte_for_byte() {
-        let End::Returned(value) = read(br#"{"result":[1, {"a": "\u00e9"}]}"#) else {
-            panic!("not a result")
-        };
+        let End::Returned(value) = read(br#"{"result":[1, {"a": "\u00e9"}]}"#) else { panic!("not a result") };
         assert_eq!(value.get(), r#"[1, {"a": "\u00e9"}]"#);
     }
 
     #[test]
     fn a_null_result_is_a_result() {
-        assert!(
-            matches!(read(br#"{"result":null}"#), End::Returned(value) if value.get() == "null")
-        );
+        assert!(matches!(read(br#"{"result":null}"#), End::Returned(value) if value.get() == "null"));
     }
 
     #[test]
     fn an_error_is_read_and_its_texts_are_bounded() {
         let long = "é".repeat(100_000);
         let stdout = format!(r#"{{"error":{{"message":"{long}","lineNumber":3}}}}"#);
-        let End::Raised(exception) = read(stdout.as_bytes()) else {
-            panic!("not an error")
-        };
+        let End::Raised(exception) = read(stdout.as_bytes()) else { panic!("not an error") };
         assert!(exception.message.len() <= MAX_TEXT + '…'.len_utf8());
         assert_eq!(exception.line_number, Some(3));
     }
 
     #[test]
     fn an_error_without_text_still_has_a_message() {
-        assert!(
-            matches!(read(br#"{"error":{"message":""}}"#), End::Raised(e) if e.message == "Unknown error")
-        );
+        assert!(matches!(read(br#"{"error":{"message":""}}"#), End::Raised(e) if e.message == "Unknown error"));
     }
 
     #[test]

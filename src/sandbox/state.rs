@@ -31,10 +31,7 @@ pub(super) struct State {
 impl State {
     pub fn new(job: Job, host: Arc<dyn HostCalls>) -> Self {
         Self {
-            growth: Growth {
-                limit: job.limits.memory,
-                ..Growth::default()
-            },
+            growth: Growth { limit: job.limits.memory, ..Growth::default() },
             limits: job.limits,
             host,
             clock: Clock::new(job.deterministic.is_some()),
@@ -77,12 +74,7 @@ pub(super) struct Growth {
 }
 
 impl ResourceLimiter for Growth {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let desired = desired as u64;
         if desired > self.limit {
             self.denied = true;
@@ -92,12 +84,7 @@ impl ResourceLimiter for Growth {
         Ok(true)
     }
 
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        _desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         Ok(true)
     }
 }
@@ -122,9 +109,6 @@ pub(super) fn memory<'a>(
 
 /// Makes the guest pay for work that the host does for it: one unit of fuel for each byte moved.
 pub(super) fn charge(caller: &mut Caller<'_, State>, bytes: u64) -> wasmtime::Result<()> {
-    let left = caller
-        .get_fuel()?
-        .checked_sub(bytes)
-        .ok_or(wasmtime::Trap::OutOfFuel)?;
+    let left = caller.get_fuel()?.checked_sub(bytes).ok_or(wasmtime::Trap::OutOfFuel)?;
     caller.set_fuel(left)
 }

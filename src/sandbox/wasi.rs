@@ -35,16 +35,10 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     linker.func_wrap(MODULE, "random_get", random_get)?;
     linker.func_wrap(MODULE, "fd_read", fd_read)?;
     linker.func_wrap(MODULE, "fd_write", fd_write)?;
-    linker.func_wrap_async(
-        MODULE,
-        "poll_oneoff",
-        |mut caller, (subs, events, count, out): (u32, u32, u32, u32)| {
-            Box::new(async move { poll_oneoff(&mut caller, subs, events, count, out).await })
-        },
-    )?;
-    linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
-        Err(Exit(code).into())
+    linker.func_wrap_async(MODULE, "poll_oneoff", |mut caller, (subs, events, count, out): (u32, u32, u32, u32)| {
+        Box::new(async move { poll_oneoff(&mut caller, subs, events, count, out).await })
     })?;
+    linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(Exit(code).into()) })?;
     Ok(())
 }
 
@@ -52,11 +46,7 @@ fn clock_time_get(mut caller: Caller<'_, State>, id: u32, _precision: u64, out: 
     let Some(now) = now(caller.data_mut(), id) else {
         return Ok(errno::INVAL);
     };
-    put_u64(
-        &mut caller,
-        out,
-        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
-    )?;
+    put_u64(&mut caller, out, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))?;
     Ok(errno::SUCCESS)
 }
 
@@ -72,11 +62,7 @@ fn now(state: &mut State, id: u32) -> Option<Duration> {
 fn random_get(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> Errno {
     charge(&mut caller, len.into())?;
     let (bytes, state) = memory(&mut caller, ptr, len)?;
-    Ok(if state.random.fill(bytes).is_ok() {
-        errno::SUCCESS
-    } else {
-        errno::IO
-    })
+    Ok(if state.random.fill(bytes).is_ok() { errno::SUCCESS } else { errno::IO })
 }
 
 fn fd_read(mut caller: Caller<'_, State>, fd: u32, vectors: u32, count: u32, out: u32) -> Errno {
@@ -160,42 +146,26 @@ impl Subscription {
         }
         let timeout = Duration::from_nanos(self.timeout);
         let now = now(state, self.clock)?;
-        Some(if self.absolute {
-            timeout.saturating_sub(now)
-        } else {
-            timeout
-        })
+        Some(if self.absolute { timeout.saturating_sub(now) } else { timeout })
     }
 }
 
 /// Sleeps until the first of the subscriptions, and reports those that are due.
-async fn poll_oneoff(
-    caller: &mut Caller<'_, State>,
-    subs: u32,
-    events: u32,
-    count: u32,
-    out: u32,
-) -> Errno {
+async fn poll_oneoff(caller: &mut Caller<'_, State>, subs: u32, events: u32, count: u32, out: u32) -> Errno {
     if count == 0 || count > MAX_VECTORS {
         return Ok(errno::INVAL);
     }
     charge(caller, u64::from(count) * u64::from(SUBSCRIPTION_SIZE))?;
     let mut waits = Vec::with_capacity(count as usize);
     for index in 0..count {
-        let ptr = subs
-            .checked_add(index * SUBSCRIPTION_SIZE)
-            .ok_or(BadAddress)?;
+        let ptr = subs.checked_add(index * SUBSCRIPTION_SIZE).ok_or(BadAddress)?;
         let subscription = Subscription::read(caller, ptr)?;
         let Some(wait) = subscription.wait(caller.data_mut()) else {
             return Ok(errno::INVAL);
         };
         waits.push((wait, subscription));
     }
-    let first = waits
-        .iter()
-        .map(|(wait, _)| *wait)
-        .min()
-        .unwrap_or_default();
+    let first = waits.iter().map(|(wait, _)| *wait).min().unwrap_or_default();
     if !first.is_zero() {
         caller.data_mut().clock.sleep(first).await;
     }
@@ -213,17 +183,10 @@ async fn poll_oneoff(
 }
 
 /// Address and length of one buffer in a list of them.
-fn vector(
-    caller: &mut Caller<'_, State>,
-    vectors: u32,
-    index: u32,
-) -> Result<(u32, u32), BadAddress> {
+fn vector(caller: &mut Caller<'_, State>, vectors: u32, index: u32) -> Result<(u32, u32), BadAddress> {
     let ptr = vectors.checked_add(index * 8).ok_or(BadAddress)?;
     let (bytes, _) = memory(caller, ptr, 8)?;
-    Ok((
-        u32::from_le_bytes(array(bytes, 0)),
-        u32::from_le_bytes(array(bytes, 4)),
-    ))
+    Ok((u32::from_le_bytes(array(bytes, 0)), u32::from_le_bytes(array(bytes, 4))))
 }
 
 /// `N` bytes from `start` of a slice that is known to be long enough.
@@ -234,15 +197,11 @@ fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
 }
 
 fn put_u32(caller: &mut Caller<'_, State>, ptr: u32, value: u32) -> Result<(), BadAddress> {
-    memory(caller, ptr, 4)?
-        .0
-        .copy_from_slice(&value.to_le_bytes());
+    memory(caller, ptr, 4)?.0.copy_from_slice(&value.to_le_bytes());
     Ok(())
 }
 
 fn put_u64(caller: &mut Caller<'_, State>, ptr: u32, value: u64) -> Result<(), BadAddress> {
-    memory(caller, ptr, 8)?
-        .0
-        .copy_from_slice(&value.to_le_bytes());
+    memory(caller, ptr, 8)?.0.copy_from_slice(&value.to_le_bytes());
     Ok(())
 }

@@ -68,19 +68,8 @@ struct Worker {
 impl Worker {
     fn obey(&self, order: Order, payload: Vec<u8>) -> io::Result<()> {
         match order {
-            Order::Run {
-                job,
-                limits,
-                deterministic,
-            } => {
-                self.start(
-                    job,
-                    Job {
-                        input: payload.into(),
-                        limits,
-                        deterministic,
-                    },
-                );
+            Order::Run { job, limits, deterministic } => {
+                self.start(job, Job { input: payload.into(), limits, deterministic });
             }
             Order::Cancel { job } => {
                 if let Some(task) = lock(&self.running).remove(&job) {
@@ -89,14 +78,7 @@ impl Worker {
             }
             Order::Answer { call, ok } => {
                 let text = String::from_utf8(payload).map_err(io::Error::other)?;
-                self.calls.answer(
-                    call,
-                    if ok {
-                        Ok(RawValue::from_string(text)?)
-                    } else {
-                        Err(text)
-                    },
-                );
+                self.calls.answer(call, if ok { Ok(RawValue::from_string(text)?) } else { Err(text) });
             }
             Order::Ping => self.outbox.send(&Event::Pong, [])?,
         }
@@ -104,16 +86,8 @@ impl Worker {
     }
 
     fn start(&self, id: u64, job: Job) {
-        let host = Arc::new(PipeHost {
-            job: id,
-            outbox: self.outbox.clone(),
-            calls: self.calls.clone(),
-        });
-        let (sandbox, outbox, running) = (
-            self.sandbox.clone(),
-            self.outbox.clone(),
-            self.running.clone(),
-        );
+        let host = Arc::new(PipeHost { job: id, outbox: self.outbox.clone(), calls: self.calls.clone() });
+        let (sandbox, outbox, running) = (self.sandbox.clone(), self.outbox.clone(), self.running.clone());
         let task = tokio::spawn(async move {
             let outcome = sandbox.run(job, host).await;
             lock(&running).remove(&id);
@@ -133,27 +107,11 @@ fn report(outbox: &Outbox, job: u64, outcome: Outcome) {
         End::Exceeded(limit) => (EndHeader::Exceeded(limit), String::new()),
         End::Broken(reason) | End::WorkerLost(reason) => (EndHeader::Broken(reason), String::new()),
     };
-    let sent = outbox.send(
-        &Event::Done {
-            job,
-            end,
-            usage,
-            stderr,
-        },
-        payload,
-    );
+    let sent = outbox.send(&Event::Done { job, end, usage, stderr }, payload);
     if let Err(error) = sent {
         let end = EndHeader::Broken(format!("the result cannot be sent: {error}"));
         // A short text fits in every frame.
-        let _ = outbox.send(
-            &Event::Done {
-                job,
-                end,
-                usage,
-                stderr: String::new(),
-            },
-            [],
-        );
+        let _ = outbox.send(&Event::Done { job, end, usage, stderr: String::new() }, []);
     }
 }
 
@@ -167,32 +125,19 @@ struct PipeHost {
 impl HostCalls for PipeHost {
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
         let (pending, answer) = PendingCalls::register(&self.calls);
-        let event = Event::Call {
-            job: self.job,
-            call: pending.id,
-            name: name.into(),
-        };
-        let sent = self
-            .outbox
-            .send(&event, Box::<str>::from(params).into_boxed_bytes());
+        let event = Event::Call { job: self.job, call: pending.id, name: name.into() };
+        let sent = self.outbox.send(&event, Box::<str>::from(params).into_boxed_bytes());
         Box::pin(async move {
             let _pending = pending;
             sent.map_err(|error| error.to_string())?;
-            answer
-                .await
-                .unwrap_or_else(|_| Err("the runner is gone".into()))
+            answer.await.unwrap_or_else(|_| Err("the runner is gone".into()))
         })
     }
 
     fn tell(&self, name: &str, params: Box<RawValue>) {
-        let event = Event::Tell {
-            job: self.job,
-            name: name.into(),
-        };
+        let event = Event::Tell { job: self.job, name: name.into() };
         // Parameters that are over the pipe's limit are over the task's; nobody waits for what is told.
-        let _ = self
-            .outbox
-            .send(&event, Box::<str>::from(params).into_boxed_bytes());
+        let _ = self.outbox.send(&event, Box::<str>::from(params).into_boxed_bytes());
     }
 }
 
@@ -214,13 +159,7 @@ impl PendingCalls {
         let id = this.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         lock(&this.waiting).insert(id, sender);
-        (
-            Pending {
-                id,
-                calls: this.clone(),
-            },
-            receiver,
-        )
+        (Pending { id, calls: this.clone() }, receiver)
     }
 
     fn answer(&self, call: u64, answer: Answer) {

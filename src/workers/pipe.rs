@@ -19,11 +19,7 @@ use crate::sandbox::{Exceeded, Exception, Limits, Usage};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Order {
     /// Run a job; the payload is its input.
-    Run {
-        job: u64,
-        limits: Limits,
-        deterministic: Option<u64>,
-    },
+    Run { job: u64, limits: Limits, deterministic: Option<u64> },
     /// Stop a job, send nothing more about it.
     Cancel { job: u64 },
     /// The answer to a call; the payload is a JSON value, or where `ok` is false a text.
@@ -40,12 +36,7 @@ pub(super) enum Event {
     /// A job tells; the payload is the parameters.
     Tell { job: u64, name: String },
     /// A job has ended; the payload is its result where it has one.
-    Done {
-        job: u64,
-        end: EndHeader,
-        usage: Usage,
-        stderr: String,
-    },
+    Done { job: u64, end: EndHeader, usage: Usage, stderr: String },
     /// Yes.
     Pong,
 }
@@ -82,16 +73,10 @@ pub(super) struct Outbox(mpsc::UnboundedSender<Frame>);
 
 impl Outbox {
     /// Queues a frame. Where the other end is gone it is dropped: the reader of this end notices that and cleans up.
-    pub fn send<H: Serialize>(
-        &self,
-        header: &H,
-        payload: impl AsRef<[u8]> + Send + 'static,
-    ) -> io::Result<()> {
+    pub fn send<H: Serialize>(&self, header: &H, payload: impl AsRef<[u8]> + Send + 'static) -> io::Result<()> {
         let size = payload.as_ref().len();
         if size > MAX_PAYLOAD {
-            return Err(io::Error::other(format!(
-                "a payload of {size} bytes is over the limit of {MAX_PAYLOAD}"
-            )));
+            return Err(io::Error::other(format!("a payload of {size} bytes is over the limit of {MAX_PAYLOAD}")));
         }
         let mut head = vec![0; 8];
         serde_json::to_writer(&mut head, header)?;
@@ -99,10 +84,7 @@ impl Outbox {
         head[..4].copy_from_slice(&header_size.to_le_bytes());
         head[4..8].copy_from_slice(&(size as u32).to_le_bytes());
         // A closed channel means that the writer has ended; see above.
-        let _ = self.0.send(Frame {
-            head,
-            payload: Box::new(payload),
-        });
+        let _ = self.0.send(Frame { head, payload: Box::new(payload) });
         Ok(())
     }
 }
@@ -114,10 +96,7 @@ pub(super) fn outbox() -> (Outbox, mpsc::UnboundedReceiver<Frame>) {
 }
 
 /// Writes queued frames until the queue is closed; those that are waiting together go out together.
-pub(super) async fn write(
-    mut queue: mpsc::UnboundedReceiver<Frame>,
-    mut out: OwnedWriteHalf,
-) -> io::Result<()> {
+pub(super) async fn write(mut queue: mpsc::UnboundedReceiver<Frame>, mut out: OwnedWriteHalf) -> io::Result<()> {
     let mut frames = Vec::new();
     let mut buffer = Vec::new();
     while queue.recv_many(&mut frames, 64).await > 0 {
@@ -158,12 +137,8 @@ impl Inbox {
             other => other?,
         };
         let [a, b, c, d, e, f, g, h] = sizes;
-        let header = self
-            .part(u32::from_le_bytes([a, b, c, d]), MAX_HEADER)
-            .await?;
-        let payload = self
-            .part(u32::from_le_bytes([e, f, g, h]), MAX_PAYLOAD)
-            .await?;
+        let header = self.part(u32::from_le_bytes([a, b, c, d]), MAX_HEADER).await?;
+        let payload = self.part(u32::from_le_bytes([e, f, g, h]), MAX_PAYLOAD).await?;
         Ok(Some((serde_json::from_slice(&header)?, payload)))
     }
 
@@ -171,15 +146,10 @@ impl Inbox {
     async fn part(&mut self, size: u32, limit: usize) -> io::Result<Vec<u8>> {
         let size = size as usize;
         if size > limit {
-            return Err(io::Error::other(format!(
-                "a frame announces {size} bytes where {limit} are allowed"
-            )));
+            return Err(io::Error::other(format!("a frame announces {size} bytes where {limit} are allowed")));
         }
         let mut bytes = Vec::with_capacity(size.min(8 << 20));
-        (&mut self.0)
-            .take(size as u64)
-            .read_to_end(&mut bytes)
-            .await?;
+        (&mut self.0).take(size as u64).read_to_end(&mut bytes).await?;
         if bytes.len() < size {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -203,12 +173,7 @@ mod tests {
         let (input, output) = ends();
         let (outbox, queue) = outbox();
         for call in 0..5_u64 {
-            outbox
-                .send(
-                    &Order::Answer { call, ok: true },
-                    vec![b'x'; (call as usize) * 50_000],
-                )
-                .unwrap();
+            outbox.send(&Order::Answer { call, ok: true }, vec![b'x'; (call as usize) * 50_000]).unwrap();
         }
         drop(outbox);
         let writer = tokio::spawn(write(queue, output));
@@ -225,10 +190,7 @@ mod tests {
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_before_anything_is_allocated() {
         let (input, mut output) = ends();
-        output
-            .write_all(&[4, 0, 0, 0, 255, 255, 255, 255])
-            .await
-            .unwrap();
+        output.write_all(&[4, 0, 0, 0, 255, 255, 255, 255]).await.unwrap();
         output.write_all(b"null").await.unwrap();
         let error = Inbox::new(input).next::<Order>().await.unwrap_err();
         assert!(error.to_string().contains("4294967295"), "{error}");
@@ -237,10 +199,7 @@ mod tests {
     #[tokio::test]
     async fn a_frame_that_breaks_off_is_an_error() {
         let (input, mut output) = ends();
-        output
-            .write_all(&[9, 0, 0, 0, 0, 0, 0, 0, b'"'])
-            .await
-            .unwrap();
+        output.write_all(&[9, 0, 0, 0, 0, 0, 0, 0, b'"']).await.unwrap();
         drop(output);
         assert!(Inbox::new(input).next::<Order>().await.is_err());
     }

@@ -73,32 +73,17 @@ impl Pool {
             let (outbox, queue) = outbox();
             let worker = Arc::new(Worker::new(outbox));
             let incarnation = Incarnation::start(config, &worker, queue)?;
-            supervisors.push(tokio::spawn(supervise(
-                index,
-                config.clone(),
-                worker.clone(),
-                incarnation,
-            )));
+            supervisors.push(tokio::spawn(supervise(index, config.clone(), worker.clone(), incarnation)));
             workers.push(worker);
         }
-        let inner = Inner {
-            workers,
-            supervisors,
-            next_job: AtomicU64::new(0),
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { workers, supervisors, next_job: AtomicU64::new(0) };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Runs a job on the worker that has the fewest. Dropping the future stops the job.
     ///
     /// Host calls come to `host` on the runtime of the pool; a pending one is dropped when the job ends.
-    pub fn run(
-        &self,
-        job: Job,
-        host: Arc<dyn HostCalls>,
-    ) -> impl Future<Output = Outcome> + Send + 'static {
+    pub fn run(&self, job: Job, host: Arc<dyn HostCalls>) -> impl Future<Output = Outcome> + Send + 'static {
         let id = self.inner.next_job.fetch_add(1, Ordering::Relaxed);
         let pool = self.inner.clone();
         async move {
@@ -107,9 +92,7 @@ impl Pool {
             };
             let (sender, receiver) = oneshot::channel();
             let mut running = worker.begin(id, job, host, sender);
-            let outcome = receiver
-                .await
-                .unwrap_or_else(|_| lost("the worker process is gone".into()));
+            let outcome = receiver.await.unwrap_or_else(|_| lost("the worker process is gone".into()));
             running.ended = true;
             outcome
         }
@@ -117,11 +100,7 @@ impl Pool {
 
     /// The process ids of the workers that live now, for operators and tests.
     pub fn process_ids(&self) -> Vec<u32> {
-        self.inner
-            .workers
-            .iter()
-            .filter_map(|worker| lock(&worker.state).process)
-            .collect()
+        self.inner.workers.iter().filter_map(|worker| lock(&worker.state).process).collect()
     }
 }
 
@@ -143,10 +122,7 @@ struct State {
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State")
-            .field("process", &self.process)
-            .field("jobs", &self.jobs.len())
-            .finish_non_exhaustive()
+        f.debug_struct("State").field("process", &self.process).field("jobs", &self.jobs.len()).finish_non_exhaustive()
     }
 }
 
@@ -186,57 +162,25 @@ impl State {
 
 impl Worker {
     fn new(outbox: Outbox) -> Self {
-        let state = State {
-            process: None,
-            jobs: HashMap::new(),
-            outbox,
-            heard: Instant::now(),
-        };
-        Self {
-            load: AtomicUsize::new(0),
-            state: Mutex::new(state),
-        }
+        let state = State { process: None, jobs: HashMap::new(), outbox, heard: Instant::now() };
+        Self { load: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
     /// The lower, the better a place for the next job: a living process first, then the fewest jobs.
     fn rank(&self) -> (bool, usize) {
-        (
-            lock(&self.state).process.is_none(),
-            self.load.load(Ordering::Relaxed),
-        )
+        (lock(&self.state).process.is_none(), self.load.load(Ordering::Relaxed))
     }
 
-    fn begin(
-        &self,
-        id: u64,
-        job: Job,
-        host: Arc<dyn HostCalls>,
-        outcome: oneshot::Sender<Outcome>,
-    ) -> Place<'_> {
+    fn begin(&self, id: u64, job: Job, host: Arc<dyn HostCalls>, outcome: oneshot::Sender<Outcome>) -> Place<'_> {
         self.load.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
         if state.jobs.is_empty() {
             state.heard = Instant::now();
         }
-        state.jobs.insert(
-            id,
-            Running {
-                outcome,
-                host,
-                calls: JoinSet::new(),
-            },
-        );
-        let order = Order::Run {
-            job: id,
-            limits: job.limits,
-            deterministic: job.deterministic,
-        };
+        state.jobs.insert(id, Running { outcome, host, calls: JoinSet::new() });
+        let order = Order::Run { job: id, limits: job.limits, deterministic: job.deterministic };
         state.send(&order, job.input);
-        Place {
-            worker: self,
-            job: id,
-            ended: false,
-        }
+        Place { worker: self, job: id, ended: false }
     }
 
     /// Acts on what the process says.
@@ -244,12 +188,7 @@ impl Worker {
         lock(&self.state).heard = Instant::now();
         match event {
             Event::Pong => {}
-            Event::Done {
-                job,
-                end,
-                usage,
-                stderr,
-            } => {
+            Event::Done { job, end, usage, stderr } => {
                 let Some(running) = lock(&self.state).jobs.remove(&job) else {
                     return Ok(());
                 };
@@ -263,10 +202,7 @@ impl Worker {
                 let _ = running.outcome.send(Outcome { end, usage, stderr });
             }
             Event::Tell { job, name } => {
-                let host = lock(&self.state)
-                    .jobs
-                    .get(&job)
-                    .map(|running| running.host.clone());
+                let host = lock(&self.state).jobs.get(&job).map(|running| running.host.clone());
                 if let Some(host) = host {
                     host.tell(&name, json(payload)?);
                 }
@@ -279,9 +215,7 @@ impl Worker {
                     return Ok(());
                 };
                 let host = running.host.clone();
-                running
-                    .calls
-                    .spawn(async move { answer(&*host, &outbox, call, &name, params).await });
+                running.calls.spawn(async move { answer(&*host, &outbox, call, &name, params).await });
                 while running.calls.try_join_next().is_some() {}
             }
         }
@@ -303,13 +237,7 @@ impl Worker {
 }
 
 /// Asks the host and sends its answer to the worker.
-async fn answer(
-    host: &dyn HostCalls,
-    outbox: &Outbox,
-    call: u64,
-    name: &str,
-    params: Box<RawValue>,
-) {
+async fn answer(host: &dyn HostCalls, outbox: &Outbox, call: u64, name: &str, params: Box<RawValue>) {
     let (ok, text) = match host.call(name, params).await {
         Ok(value) => (true, String::from(Box::<str>::from(value))),
         Err(text) => (false, text),
@@ -322,18 +250,12 @@ async fn answer(
 
 /// A payload as JSON. A worker checks what it sends; one that is broken into may not.
 fn json(payload: Vec<u8>) -> io::Result<Box<RawValue>> {
-    Ok(RawValue::from_string(
-        String::from_utf8(payload).map_err(io::Error::other)?,
-    )?)
+    Ok(RawValue::from_string(String::from_utf8(payload).map_err(io::Error::other)?)?)
 }
 
 /// The outcome of a job whose worker is gone. What it used went with it.
 fn lost(reason: String) -> Outcome {
-    Outcome {
-        end: End::WorkerLost(reason),
-        usage: Usage::default(),
-        stderr: String::new(),
-    }
+    Outcome { end: End::WorkerLost(reason), usage: Usage::default(), stderr: String::new() }
 }
 
 /// One process in a worker's place.
@@ -344,11 +266,7 @@ struct Incarnation {
 }
 
 impl Incarnation {
-    fn start(
-        config: &PoolConfig,
-        worker: &Worker,
-        queue: mpsc::UnboundedReceiver<Frame>,
-    ) -> io::Result<Self> {
+    fn start(config: &PoolConfig, worker: &Worker, queue: mpsc::UnboundedReceiver<Frame>) -> io::Result<Self> {
         let (child, pipe) = spawn(config)?;
         lock(&worker.state).process = child.id();
         Ok(Self { child, pipe, queue })
@@ -419,12 +337,7 @@ async fn watch(worker: &Worker) -> io::Error {
 }
 
 /// Keeps a process in a worker's place for as long as the pool lives.
-async fn supervise(
-    index: usize,
-    config: PoolConfig,
-    worker: Arc<Worker>,
-    mut incarnation: Incarnation,
-) {
+async fn supervise(index: usize, config: PoolConfig, worker: Arc<Worker>, mut incarnation: Incarnation) {
     loop {
         let started = Instant::now();
         let end = incarnation.serve(&worker).await;

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use serpentarium::{
     protocol::{NodeMode, TaskSettings},
     sandbox::{
-        Answer, End, Exceeded, Exception, HostCalls, Job, Limits, NoHost, Outcome, PendingAnswer,
-        Sandbox, SandboxConfig,
+        Answer, End, Exceeded, Exception, HostCalls, Job, Limits, NoHost, Outcome, PendingAnswer, Sandbox,
+        SandboxConfig,
     },
 };
 
@@ -26,14 +26,8 @@ pub fn job(code: &str) -> Job {
 /// A job with a mode and items.
 pub fn job_with(code: &str, mode: NodeMode, items: &str) -> Job {
     let items = RawValue::from_string(items.into()).expect("items are JSON");
-    let input = TaskSettings::new(code, mode, items)
-        .to_input()
-        .expect("settings serialise");
-    Job {
-        input,
-        limits: Limits::default(),
-        deterministic: None,
-    }
+    let input = TaskSettings::new(code, mode, items).to_input().expect("settings serialise");
+    Job { input, limits: Limits::default(), deterministic: None }
 }
 
 /// A job under limits that differ from the default ones.
@@ -52,10 +46,7 @@ pub async fn run(job: Job) -> Outcome {
 pub fn returned(outcome: &Outcome) -> serde_json::Value {
     match &outcome.end {
         End::Returned(value) => serde_json::from_str(value.get()).expect("a result is JSON"),
-        other => panic!(
-            "expected a result, not {other:?} (stderr: {})",
-            outcome.stderr
-        ),
+        other => panic!("expected a result, not {other:?} (stderr: {})", outcome.stderr),
     }
 }
 
@@ -63,10 +54,7 @@ pub fn returned(outcome: &Outcome) -> serde_json::Value {
 pub fn raised(outcome: &Outcome) -> &Exception {
     match &outcome.end {
         End::Raised(exception) => exception,
-        other => panic!(
-            "expected an exception, not {other:?} (stderr: {})",
-            outcome.stderr
-        ),
+        other => panic!("expected an exception, not {other:?} (stderr: {})", outcome.stderr),
     }
 }
 
@@ -74,10 +62,7 @@ pub fn raised(outcome: &Outcome) -> &Exception {
 pub fn exceeded(outcome: &Outcome) -> Exceeded {
     match &outcome.end {
         End::Exceeded(limit) => *limit,
-        other => panic!(
-            "expected an exceeded limit, not {other:?} (stderr: {})",
-            outcome.stderr
-        ),
+        other => panic!("expected an exceeded limit, not {other:?} (stderr: {})", outcome.stderr),
     }
 }
 
@@ -94,10 +79,7 @@ impl HostCalls for Echo {
     }
 
     fn tell(&self, name: &str, params: Box<RawValue>) {
-        self.told
-            .lock()
-            .expect("no test panics here")
-            .push((name.into(), params.get().into()));
+        self.told.lock().expect("no test panics here").push((name.into(), params.get().into()));
     }
 }
 

@@ -33,26 +33,15 @@ impl Machine {
     pub(super) async fn start() -> anyhow::Result<Self> {
         let broker = Broker::start(BrokerConfig::default()).await?;
         // One task at a time, one worker: what is shown does not need more.
-        let pool = Pool::start(&PoolConfig {
-            workers: 1,
-            ..PoolConfig::default()
-        })?;
+        let pool = Pool::start(&PoolConfig { workers: 1, ..PoolConfig::default() })?;
         let config = RunnerConfig {
             broker: broker.uri().parse()?,
-            credentials: Credentials {
-                grant: None,
-                auth: Some(broker.auth_token().clone()),
-            },
+            credentials: Credentials { grant: None, auth: Some(broker.auth_token().clone()) },
             max_concurrency: 1,
             max_payload: 64 << 20,
             graceful_shutdown: Duration::from_secs(5),
             id: random_id(),
-            limits: Limits {
-                fuel: FUEL,
-                memory: MEMORY.as_u64(),
-                time: TIME,
-                ..Limits::default()
-            },
+            limits: Limits { fuel: FUEL, memory: MEMORY.as_u64(), time: TIME, ..Limits::default() },
         };
         let (shutdown, stopped) = oneshot::channel();
         let runner = tokio::spawn(async move {
@@ -62,11 +51,7 @@ impl Machine {
                 Err(error) => error.to_string(),
             }
         });
-        Ok(Self {
-            broker,
-            runner,
-            shutdown,
-        })
+        Ok(Self { broker, runner, shutdown })
     }
 
     /// The runner first, so that it says good-bye.

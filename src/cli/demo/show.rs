@@ -36,23 +36,11 @@ enum Ink {
 impl Screen {
     pub(super) fn new(json: bool) -> Self {
         let wanted = config::colour();
-        Self {
-            json,
-            colours: (
-                wanted && io::stderr().is_terminal(),
-                wanted && io::stdout().is_terminal(),
-            ),
-        }
+        Self { json, colours: (wanted && io::stderr().is_terminal(), wanted && io::stdout().is_terminal()) }
     }
 
     pub(super) fn registered(&self, uri: &str, after: Duration) {
-        eprintln!(
-            "{}",
-            self.paint(
-                Ink::Dim,
-                format_args!("Runner registered at {uri} after {}.", time(after))
-            )
-        );
+        eprintln!("{}", self.paint(Ink::Dim, format_args!("Runner registered at {uri} after {}.", time(after))));
     }
 
     pub(super) fn begin(&self, task: &DemoTask) {
@@ -67,21 +55,14 @@ impl Screen {
     pub(super) fn end(&self, performance: &Performance) -> io::Result<()> {
         let took = time(performance.took);
         match &performance.surprise {
-            None => eprintln!(
-                "  {} {}",
-                self.paint(Ink::Green, "✓"),
-                self.paint(Ink::Dim, took)
-            ),
+            None => eprintln!("  {} {}", self.paint(Ink::Green, "✓"), self.paint(Ink::Dim, took)),
             Some(surprise) => {
                 eprintln!("  {} {took} {}", self.paint(Ink::Red, "✗"), plain(surprise))
             }
         }
         if self.json {
             let (result, error) = match &performance.result {
-                TaskResult::Done(data) => (
-                    serde_json::from_str(data.result.get()).unwrap_or(Value::Null),
-                    Value::Null,
-                ),
+                TaskResult::Done(data) => (serde_json::from_str(data.result.get()).unwrap_or(Value::Null), Value::Null),
                 TaskResult::Failed(failure) => (Value::Null, json!(failure)),
                 other => (Value::Null, json!({"message": other.to_string()})),
             };
@@ -106,44 +87,25 @@ impl Screen {
             // A reader that has gone needs no table.
             let _ = writeln!(io::stdout(), "\n{table}");
         }
-        let surprises = performances
-            .iter()
-            .filter(|performance| performance.surprise.is_some())
-            .count();
+        let surprises = performances.iter().filter(|performance| performance.surprise.is_some()).count();
         let (ink, verdict) = match surprises {
-            0 => (
-                Ink::Green,
-                format!("All {} tasks behaved as they should", performances.len()),
-            ),
-            n => (
-                Ink::Red,
-                format!(
-                    "{n} of {} tasks did not behave as they should",
-                    performances.len()
-                ),
-            ),
+            0 => (Ink::Green, format!("All {} tasks behaved as they should", performances.len())),
+            n => (Ink::Red, format!("{n} of {} tasks did not behave as they should", performances.len())),
         };
         eprintln!("{} ({}).", self.paint(ink, verdict), time(took));
     }
 
     fn table(&self, performances: &[Performance]) -> Table {
         let mut table = Table::new();
-        table
-            .load_style(presets::UTF8_FULL_CONDENSED)
-            .set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
         if !io::stdout().is_terminal() {
             table.set_width(WIDTH);
         }
-        table.set_header(
-            ["", "Task", "What it shows", "What the user sees", "Time"].map(|text| self.bold(text)),
-        );
+        table.set_header(["", "Task", "What it shows", "What the user sees", "Time"].map(|text| self.bold(text)));
         for performance in performances {
             let DemoTask { name, shows, .. } = performance.task;
-            let (mark, colour) = if performance.surprise.is_none() {
-                ("✓", Color::Green)
-            } else {
-                ("✗", Color::Red)
-            };
+            let (mark, colour) =
+                if performance.surprise.is_none() { ("✓", Color::Green) } else { ("✗", Color::Red) };
             let mut seen = Cell::new(seen(performance));
             if !matches!(performance.result, TaskResult::Done(_)) {
                 seen = self.colour(seen, Color::Yellow);
@@ -161,37 +123,21 @@ impl Screen {
 
     fn bold(&self, text: &str) -> Cell {
         let cell = Cell::new(text);
-        if self.colours.1 {
-            cell.add_attribute(Attribute::Bold)
-        } else {
-            cell
-        }
+        if self.colours.1 { cell.add_attribute(Attribute::Bold) } else { cell }
     }
 
     fn colour(&self, cell: Cell, colour: Color) -> Cell {
-        if self.colours.1 {
-            cell.fg(colour)
-        } else {
-            cell
-        }
+        if self.colours.1 { cell.fg(colour) } else { cell }
     }
 
     fn paint(&self, ink: Ink, text: impl fmt::Display) -> String {
-        if self.colours.0 {
-            format!("\x1b[{}m{text}\x1b[0m", ink as u8)
-        } else {
-            text.to_string()
-        }
+        if self.colours.0 { format!("\x1b[{}m{text}\x1b[0m", ink as u8) } else { text.to_string() }
     }
 }
 
 /// What a user sees of a task: what it printed, then its result, one line for each item, or its error.
 fn seen(performance: &Performance) -> String {
-    let mut lines: Vec<_> = performance
-        .prints
-        .iter()
-        .map(|line| format!("│ {line}"))
-        .collect();
+    let mut lines: Vec<_> = performance.prints.iter().map(|line| format!("│ {line}")).collect();
     match &performance.result {
         TaskResult::Done(data) => match serde_json::from_str(data.result.get()) {
             Ok(Value::Array(items)) if !items.is_empty() => lines.extend(items.iter().map(spaced)),
@@ -206,27 +152,16 @@ fn seen(performance: &Performance) -> String {
         }),
         other => lines.push(other.to_string()),
     }
-    lines
-        .iter()
-        .map(|line| plain(&shorten(line)))
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.iter().map(|line| plain(&shorten(line))).collect::<Vec<_>>().join("\n")
 }
 
 /// JSON in one line with spaces, as Python writes it: so a table can break it between words.
 fn spaced(value: &Value) -> String {
     match value {
-        Value::Array(values) => format!(
-            "[{}]",
-            values.iter().map(spaced).collect::<Vec<_>>().join(", ")
-        ),
+        Value::Array(values) => format!("[{}]", values.iter().map(spaced).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
-            let field =
-                |(key, value): (&String, &Value)| format!("{}: {}", json!(key), spaced(value));
-            format!(
-                "{{{}}}",
-                fields.iter().map(field).collect::<Vec<_>>().join(", ")
-            )
+            let field = |(key, value): (&String, &Value)| format!("{}: {}", json!(key), spaced(value));
+            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
     }
@@ -241,18 +176,12 @@ fn shorten(text: &str) -> String {
 
 /// Text from a task without what could drive a terminal.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
-    if seconds < 1.0 {
-        format!("{:.0} ms", seconds * 1000.0)
-    } else {
-        format!("{seconds:.1} s")
-    }
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") }
 }
 
 #[cfg(test)]
@@ -261,10 +190,7 @@ mod tests {
 
     #[test]
     fn json_has_room_to_breathe() {
-        assert_eq!(
-            spaced(&json!({"a\"b": [1, "ü", null], "c": {}})),
-            r#"{"a\"b": [1, "ü", null], "c": {}}"#
-        );
+        assert_eq!(spaced(&json!({"a\"b": [1, "ü", null], "c": {}})), r#"{"a\"b": [1, "ü", null], "c": {}}"#);
     }
 
     #[test]

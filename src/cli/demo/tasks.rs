@@ -23,10 +23,7 @@ pub(super) enum Expect {
     /// With this result, as JSON.
     Result(&'static str),
     /// With an error whose message contains this text, at this line of the code (none where the code is not to blame).
-    Error {
-        text: &'static str,
-        line: Option<u64>,
-    },
+    Error { text: &'static str, line: Option<u64> },
 }
 
 impl DemoTask {
@@ -105,10 +102,7 @@ pub(super) const TASKS: &[DemoTask] = &[
         mode: NodeMode::AllItems,
         items: r#"[{"json": {"price": "9.90", "pieces": 3}}, {"json": {"price": "4.00", "pieces": 0}}]"#,
         prints: &[],
-        expect: Expect::Error {
-            text: "division by zero",
-            line: Some(2),
-        },
+        expect: Expect::Error { text: "division by zero", line: Some(2) },
     },
     DemoTask {
         name: "syntax error",
@@ -117,10 +111,7 @@ pub(super) const TASKS: &[DemoTask] = &[
         mode: NodeMode::AllItems,
         items: "[]",
         prints: &[],
-        expect: Expect::Error {
-            text: "expected ':'",
-            line: Some(2),
-        },
+        expect: Expect::Error { text: "expected ':'", line: Some(2) },
     },
     DemoTask {
         name: "endless loop",
@@ -129,10 +120,7 @@ pub(super) const TASKS: &[DemoTask] = &[
         mode: NodeMode::AllItems,
         items: "[]",
         prints: &[],
-        expect: Expect::Error {
-            text: "ran out of fuel",
-            line: None,
-        },
+        expect: Expect::Error { text: "ran out of fuel", line: None },
     },
     DemoTask {
         name: "memory bomb",
@@ -141,10 +129,7 @@ pub(super) const TASKS: &[DemoTask] = &[
         mode: NodeMode::AllItems,
         items: "[]",
         prints: &[],
-        expect: Expect::Error {
-            text: "MemoryError",
-            line: Some(3),
-        },
+        expect: Expect::Error { text: "MemoryError", line: Some(3) },
     },
     DemoTask {
         name: "secrets",
@@ -165,10 +150,7 @@ pub(super) const TASKS: &[DemoTask] = &[
         mode: NodeMode::AllItems,
         items: "[]",
         prints: &[],
-        expect: Expect::Error {
-            text: "this sandbox has no network",
-            line: Some(3),
-        },
+        expect: Expect::Error { text: "this sandbox has no network", line: Some(3) },
     },
     DemoTask {
         name: "tls",
@@ -177,10 +159,7 @@ pub(super) const TASKS: &[DemoTask] = &[
         mode: NodeMode::AllItems,
         items: "[]",
         prints: &[],
-        expect: Expect::Error {
-            text: "No module named 'ssl'",
-            line: Some(1),
-        },
+        expect: Expect::Error { text: "No module named 'ssl'", line: Some(1) },
     },
     DemoTask {
         name: "leave a trace",

@@ -14,30 +14,18 @@ pub fn bundle(dir: &Path) -> Result<Vec<u8>> {
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "py") {
-            let stem = path
-                .file_stem()
-                .and_then(|stem| stem.to_str())
-                .context("a file name is not UTF-8")?;
-            let source =
-                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).context("a file name is not UTF-8")?;
+            let source = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             modules.push((stem.to_owned(), source));
         }
     }
-    ensure!(
-        modules.iter().any(|(stem, _)| stem == "__init__"),
-        "{} holds no __init__.py",
-        dir.display()
-    );
+    ensure!(modules.iter().any(|(stem, _)| stem == "__init__"), "{} holds no __init__.py", dir.display());
     modules.sort();
 
     let mut bundle = Vec::new();
     for (stem, source) in modules {
         let is_package = stem == "__init__";
-        let name = if is_package {
-            PACKAGE.to_owned()
-        } else {
-            format!("{PACKAGE}.{stem}")
-        };
+        let name = if is_package { PACKAGE.to_owned() } else { format!("{PACKAGE}.{stem}") };
         bundle.extend(u32::try_from(name.len())?.to_le_bytes());
         bundle.extend(name.as_bytes());
         bundle.push(u8::from(is_package));

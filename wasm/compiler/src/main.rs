@@ -27,19 +27,11 @@ fn main() -> Result<()> {
 
     let start = Instant::now();
     let snapshot = snapshot::take(&module, guest).context("the snapshot failed")?;
-    println!(
-        "snapshot  {:5.1} s  {:6.1} MB",
-        start.elapsed().as_secs_f64(),
-        snapshot.len() as f64 / 1e6
-    );
+    println!("snapshot  {:5.1} s  {:6.1} MB", start.elapsed().as_secs_f64(), snapshot.len() as f64 / 1e6);
 
     let start = Instant::now();
     let code = compile::native(&snapshot).context("the compilation failed")?;
-    println!(
-        "compile   {:5.1} s  {:6.1} MB",
-        start.elapsed().as_secs_f64(),
-        code.len() as f64 / 1e6
-    );
+    println!("compile   {:5.1} s  {:6.1} MB", start.elapsed().as_secs_f64(), code.len() as f64 / 1e6);
 
     fs::write(out, code).with_context(|| format!("cannot write {}", out.display()))
 }

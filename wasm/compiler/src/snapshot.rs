@@ -29,28 +29,19 @@ pub fn take(module: &[u8], guest: Vec<u8>) -> Result<Vec<u8>> {
         .secure_random(Deterministic::new((1..=64).collect()))
         .build_p1();
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let result = runtime.block_on(async {
         let mut store = Store::new(&engine, wasi);
         let wizer = Wizer::new();
         let (context, instrumented) = wizer.instrument(module)?;
         let module = Module::new(&engine, &instrumented)?;
-        let instance = linker(&engine, &module)?
-            .instantiate_async(&mut store, &module)
-            .await?;
+        let instance = linker(&engine, &module)?.instantiate_async(&mut store, &module).await?;
         for start in ["_initialize", "wizer-initialize"] {
             if let Ok(function) = instance.get_typed_func::<(), ()>(&mut store, start) {
-                function
-                    .call_async(&mut store, ())
-                    .await
-                    .with_context(|| format!("{start} trapped"))?;
+                function.call_async(&mut store, ()).await.with_context(|| format!("{start} trapped"))?;
             }
         }
-        Ok(wizer
-            .snapshot(&context, &mut State { store, instance })
-            .await?)
+        Ok(wizer.snapshot(&context, &mut State { store, instance }).await?)
     });
     let printed = output.contents();
     if !printed.is_empty() {
@@ -98,10 +89,7 @@ struct State {
 
 impl InstanceState for State {
     async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
-        let global = self
-            .instance
-            .get_global(&mut self.store, name)
-            .expect("wizer exports every global");
+        let global = self.instance.get_global(&mut self.store, name).expect("wizer exports every global");
         match global.get(&mut self.store) {
             Val::I32(x) => SnapshotVal::I32(x),
             Val::I64(x) => SnapshotVal::I64(x),
@@ -113,10 +101,7 @@ impl InstanceState for State {
     }
 
     async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
-        let memory = self
-            .instance
-            .get_memory(&mut self.store, name)
-            .expect("wizer exports every memory");
+        let memory = self.instance.get_memory(&mut self.store, name).expect("wizer exports every memory");
         contents(memory.data(&self.store));
     }
 }
