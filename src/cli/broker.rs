@@ -133,12 +133,12 @@ async fn run_tasks(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let (mut running, mut number, mut code) = (FuturesUnordered::new(), 0, 0);
-    let (mut open, mut interrupted) = (true, false);
+    let (mut open, mut interrupted, mut draining) = (true, false, false);
     let mut interrupt = pin!(tokio::signal::ctrl_c());
     let mut drain = pin!(async {
         tokio::select! {
-            () = broker.drain(DRAIN_GRACE) => {}
-            _ = tokio::signal::ctrl_c() => {}
+            () = broker.drain(DRAIN_GRACE) => true,
+            _ = tokio::signal::ctrl_c() => false,
         }
     });
     while open || !running.is_empty() {
@@ -157,9 +157,13 @@ async fn run_tasks(
             Some(done) = running.next() => if !done? { code = code.max(1) },
             _ = &mut interrupt, if !interrupted => {
                 eprintln!("Draining; Ctrl-C again to stop at once.");
-                (open, interrupted) = (false, true);
+                (open, interrupted, draining) = (false, true, true);
             }
-            () = &mut drain, if interrupted => break,
+            // Drained: every task has ended, and what is left is to print the last ones.
+            drained = &mut drain, if draining => match drained {
+                true => draining = false,
+                false => break,
+            },
         }
     }
     // What a second Ctrl-C leaves is not done.
