@@ -22,6 +22,9 @@ use crate::sandbox::{Answer, End, HostCalls, Job, Outcome, PendingAnswer, Sandbo
 /// How much sooner than its parent the machine's out-of-memory killer should take a worker (`oom_score_adj`).
 const OOM_SCORE: &str = "500";
 
+/// How far a worker steps back behind its parent and the rest of the machine when cores are short (`nice`).
+const NICENESS: i32 = 5;
+
 /// Runs as a worker until the parent closes the pipe. This is what the hidden subcommand `worker` does.
 ///
 /// # Errors
@@ -38,7 +41,8 @@ pub fn run(slots: usize) -> Result<(), WorkersError> {
 }
 
 async fn serve(slots: usize) -> Result<(), WorkersError> {
-    // Best effort: where it is not allowed, the killer decides by size alone.
+    // Both best effort: where they are not allowed, the kernel decides without them.
+    let _ = rustix::process::nice(NICENESS);
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     let pipe = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     pipe.set_nonblocking(true)?;

@@ -1,0 +1,184 @@
+//! The runner under load, seen from the wire: every task is answered exactly once, pings are answered while every core
+//! burns, and memory comes back.
+//!
+//! The broker's side is a bare WebSocket in this file, so that nothing hides a second answer or a late pong.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+};
+use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
+
+/// One connection of a runner, and the runner.
+struct Wire {
+    socket: WebSocketStream<TcpStream>,
+    runner: Child,
+}
+
+impl Wire {
+    /// Starts the built binary against a fresh port and takes it through the handshake.
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap());
+        let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
+            .arg("runner")
+            .env("N8N_RUNNERS_TASK_BROKER_URI", uri)
+            .env("N8N_RUNNERS_GRANT_TOKEN", "a")
+            .env("SERPENTARIUM_WORKERS", "2")
+            .envs(settings.iter().copied())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut wire = Self { socket: accept_async(stream).await.unwrap(), runner };
+        wire.send(json!({"type": "broker:inforequest"})).await;
+        assert_eq!(wire.next().await["type"], "runner:info");
+        wire.send(json!({"type": "broker:runnerregistered"})).await;
+        wire
+    }
+
+    async fn send(&mut self, message: Value) {
+        self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// The next message; pongs are passed over.
+    async fn next(&mut self) -> Value {
+        loop {
+            let frame = tokio::time::timeout(Duration::from_secs(60), self.socket.next()).await;
+            match frame.expect("the runner says something within a minute").unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Pong(_) => {}
+                other => panic!("not a message: {other:?}"),
+            }
+        }
+    }
+
+    /// The memory of the runner and its workers together, as the kernel shares it out, in MiB.
+    fn memory(&self) -> f64 {
+        let runner = self.runner.id().unwrap();
+        let children = std::fs::read_to_string(format!("/proc/{runner}/task/{runner}/children")).unwrap();
+        let all = children.split_whitespace().map(str::to_owned).chain([runner.to_string()]);
+        all.map(|process| pss_kib(&process) / 1024.0).sum()
+    }
+}
+
+fn pss_kib(process: &str) -> f64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
+    let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn settings(code: &str) -> Value {
+    json!({"code": code, "nodeMode": "runOnceForAllItems", "items": [{"json": {"n": 1}}], "continueOnFail": false,
+        "workflowName": "w", "workflowId": "1", "nodeName": "n", "nodeId": "2"})
+}
+
+/// What a task of the mix does, and what its one answer must look like.
+const MIX: &[(&str, &str)] = &[
+    ("return [{'json': {'n': i['json']['n'] + 1}} for i in _items]", r#"{"result":[{"json":{"n":2}}]}"#),
+    ("print('hello')\nreturn []", r#"{"result":[]}"#),
+    ("raise ValueError('on purpose')", "on purpose"),
+    ("while True: pass", "fuel"),
+    ("x = []\nwhile True: x.append(bytes(1_000_000))", "emory"),
+    ("import time\ntime.sleep(30)", "Task was cancelled"),
+    ("return (", "line 1"),
+    ("import json\nreturn [{'json': {'t': json.dumps(list(range(1000)))}}]", r#"{"result":[{"json":{"t":"[0, 1"#),
+];
+
+#[tokio::test]
+async fn a_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back() {
+    const TASKS: usize = 1000;
+    let limits = [("SERPENTARIUM_FUEL", "100M"), ("SERPENTARIUM_MEMORY", "96MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
+    let mut wire = Wire::start(&limits).await;
+    let mut answers: HashMap<String, Vec<String>> = HashMap::new();
+    let (mut started, mut answered, mut base) = (0, 0, None);
+    let mut waiting = VecDeque::new();
+    while answered < TASKS {
+        let message = wire.next().await;
+        let task = message["taskId"].as_str().unwrap_or_default().to_owned();
+        match message["type"].as_str().unwrap() {
+            "runner:taskoffer" => waiting.push_back(message["offerId"].clone()),
+            "runner:taskaccepted" => {
+                let (code, _) = MIX[task.parse::<usize>().unwrap() % MIX.len()];
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": settings(code)})).await;
+                if code.contains("sleep") {
+                    wire.send(json!({"type": "broker:taskcancel", "taskId": task, "reason": "test"})).await;
+                }
+            }
+            "runner:rpc" => {
+                assert!(!answers.contains_key(&task), "an rpc came after the answer of task {task}");
+            }
+            "runner:taskdone" => answers.entry(task).or_default().push(message["data"].to_string()),
+            "runner:taskerror" => answers.entry(task).or_default().push(message["error"].to_string()),
+            other => panic!("unexpected {other}"),
+        }
+        answered = answers.len();
+        // A base is taken when every kind of task has run, and the workers have grown to what they need.
+        if answered == 200 && base.is_none() {
+            base = Some(wire.memory());
+        }
+        // Offers may expire while eight tasks run: only fresh ones are taken.
+        while started < TASKS && started - answered < 8 {
+            let Some(offer) = waiting.pop_back() else { break };
+            wire.send(json!({"type": "broker:taskofferaccept", "taskId": started.to_string(), "offerId": offer})).await;
+            started += 1;
+        }
+    }
+    for (task, answer) in &answers {
+        let (code, expected) = MIX[task.parse::<usize>().unwrap() % MIX.len()];
+        assert_eq!(answer.len(), 1, "task {task} was answered more than once: {answer:?}");
+        assert!(answer[0].contains(expected), "task {task} ({code}): {}", answer[0]);
+    }
+    // Anything that comes now and is no offer is an answer too many.
+    while let Ok(frame) = tokio::time::timeout(Duration::from_millis(500), wire.socket.next()).await {
+        let text = frame.unwrap().unwrap().into_text().unwrap();
+        assert!(text.contains("runner:taskoffer"), "{text}");
+    }
+    let (base, end) = (base.unwrap(), wire.memory());
+    assert!(end < base + 10.0, "memory was {base:.1} MiB after 200 tasks, and is {end:.1} MiB after {TASKS}");
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_within_50_ms_while_every_core_spins_in_guests() {
+    let mut wire = Wire::start(&[("N8N_RUNNERS_TASK_TIMEOUT", "30"), ("N8N_RUNNERS_MAX_CONCURRENCY", "6")]).await;
+    let mut running = 0;
+    while running < 6 {
+        let message = wire.next().await;
+        match message["type"].as_str().unwrap() {
+            "runner:taskoffer" => {
+                let task = message["offerId"].clone();
+                wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task})).await;
+            }
+            "runner:taskaccepted" => {
+                let task = message["taskId"].clone();
+                let spin = settings("while True: pass");
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": spin})).await;
+                running += 1;
+            }
+            other => panic!("unexpected {other}"),
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut times = Vec::new();
+    for ping in 0..100_u32 {
+        let sent = Instant::now();
+        wire.socket.send(Message::Ping(ping.to_le_bytes().to_vec().into())).await.unwrap();
+        while !matches!(wire.socket.next().await.unwrap().unwrap(), Message::Pong(pong) if pong == ping.to_le_bytes()[..]) {}
+        times.push(sent.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    times.sort();
+    let (median, slowest) = (times[50], times[99]);
+    println!("ping while six guests spin on two workers: median {median:?}, slowest {slowest:?}");
+    assert!(slowest < Duration::from_millis(50), "the slowest of 100 pings took {slowest:?}, the median {median:?}");
+}
