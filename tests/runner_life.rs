@@ -132,7 +132,8 @@ fn bad_settings_fail_their_task_at_once() {
 #[test]
 fn nonsense_is_dropped_and_the_connection_lives_on() {
     let (mut broker, _runner) = started();
-    for frame in ["", "{", "[]", "null", r#"{"type":7}"#, r#"{"type":"broker:nonsense"}"#, r#"{"type":"broker:taskcancel"}"#]
+    for frame in
+        ["", "{", "[]", "null", r#"{"type":7}"#, r#"{"type":"broker:nonsense"}"#, r#"{"type":"broker:taskcancel"}"#]
     {
         broker.order(&json!({ "raw": frame }));
     }

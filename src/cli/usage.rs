@@ -11,12 +11,8 @@ pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<
     if error.kind() != ErrorKind::ValueValidation {
         return None;
     }
-    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else {
-        return None;
-    };
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else { return None };
     let allowed = std::error::Error::source(error)?;
     command.build();
     let mut arguments = Vec::new();

@@ -84,12 +84,8 @@ fn advice(limit: &Exceeded) -> String {
         Exceeded::Memory(_) => format!("Use less memory at once, or raise {variable}."),
         Exceeded::Input(_) => format!("Give the node less data at once, or raise {variable}."),
         Exceeded::Output(_) => format!("Return less, or raise {variable}."),
-        Exceeded::Time(_) | Exceeded::Fuel(_) => {
-            format!("Do less in one task, or raise {variable}.")
-        }
-        Exceeded::Calls(_) | Exceeded::CallBytes(_) => {
-            format!("Call or print less in one task, or raise {variable}.")
-        }
+        Exceeded::Time(_) | Exceeded::Fuel(_) => format!("Do less in one task, or raise {variable}."),
+        Exceeded::Calls(_) | Exceeded::CallBytes(_) => format!("Call or print less in one task, or raise {variable}."),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde_json::value::RawValue;
@@ -43,6 +46,8 @@ pub struct TaskCalls {
     outbox: Outbox,
     /// The calls that wait for an answer; none once the task is over.
     waiting: Arc<Mutex<Option<Waiting>>>,
+    /// Whether the log has been told that prints are dropped: once is enough.
+    warned: AtomicBool,
 }
 
 type Waiting = HashMap<String, oneshot::Sender<Answer>>;
@@ -50,7 +55,7 @@ type Waiting = HashMap<String, oneshot::Sender<Answer>>;
 impl TaskCalls {
     /// For a task that is about to run.
     pub fn new(task_id: String, outbox: Outbox) -> Self {
-        Self { task_id, outbox, waiting: Arc::new(Mutex::new(Some(Waiting::new()))) }
+        Self { task_id, outbox, waiting: Arc::new(Mutex::new(Some(Waiting::new()))), warned: AtomicBool::new(false) }
     }
 
     /// Hands the broker's answer to the call that waits for it. One that nobody waits for is dropped.
@@ -116,8 +121,8 @@ impl HostCalls for TaskCalls {
             return;
         }
         let sent = !self.outbox.is_full() && self.outbox.send(&self.message(TOLD, name, params).1).is_ok();
-        if !sent {
-            warn!(task_id = self.task_id, "dropped a print: it is too large, or the broker reads too slowly");
+        if !sent && !self.warned.swap(true, Ordering::Relaxed) {
+            warn!(task_id = self.task_id, "dropping prints: they are too large, or the broker reads too slowly");
         }
     }
 }
@@ -133,9 +138,7 @@ fn is_list(params: &RawValue) -> bool {
 
 /// What an error says: its text, its `message`, or all of it.
 fn error_text(data: Option<&RawValue>) -> String {
-    let Some(data) = data else {
-        return "the call failed without a reason".into();
-    };
+    let Some(data) = data else { return "the call failed without a reason".into() };
     match serde_json::from_str(data.get()) {
         Ok(serde_json::Value::String(text)) => text,
         Ok(serde_json::Value::Object(fields)) if fields.get("message").is_some_and(|m| m.is_string()) => {
@@ -148,4 +151,85 @@ fn error_text(data: Option<&RawValue>) -> String {
 /// Nothing that could panic runs under the lock, so a poisoned one is as good.
 fn lock(waiting: &Mutex<Option<Waiting>>) -> MutexGuard<'_, Option<Waiting>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tokio::sync::mpsc::UnboundedReceiver;
+
+    use super::*;
+    use crate::runner::connection::Outgoing;
+
+    fn calls() -> (TaskCalls, UnboundedReceiver<Outgoing>) {
+        let (outbox, sent) = Outbox::new(1000);
+        (TaskCalls::new("t1".into(), outbox), sent)
+    }
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.into()).unwrap()
+    }
+
+    fn next(sent: &mut UnboundedReceiver<Outgoing>) -> Option<serde_json::Value> {
+        match sent.try_recv() {
+            Ok(Outgoing::Frame(frame)) => serde_json::from_str(&frame).ok(),
+            _ => None,
+        }
+    }
+
+    /// Makes a call, has it answered, and returns what the task gets.
+    async fn answered(status: RpcStatus, data: Option<&str>) -> Answer {
+        let (calls, mut sent) = calls();
+        let pending = tokio::spawn(calls.call("helpers.httpRequest", raw("[{}]")));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let call = next(&mut sent).unwrap();
+        assert_eq!((&call["taskId"], &call["params"]), (&json!("t1"), &json!([{}])));
+        calls.answer("c-forged", RpcStatus::Success, Some(raw("1")));
+        calls.answer(call["callId"].as_str().unwrap(), status, data.map(raw));
+        calls.answer(call["callId"].as_str().unwrap(), RpcStatus::Success, Some(raw("2")));
+        pending.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_call_gets_its_own_answer_and_the_first_one_counts() {
+        assert_eq!(answered(RpcStatus::Success, Some("[7]")).await.unwrap().get(), "[7]");
+        assert_eq!(answered(RpcStatus::Success, None).await.unwrap().get(), "null");
+    }
+
+    #[tokio::test]
+    async fn an_error_is_its_text() {
+        assert_eq!(answered(RpcStatus::Error, Some(r#""no""#)).await.unwrap_err(), "no");
+        assert_eq!(answered(RpcStatus::Error, Some(r#"{"message":"no"}"#)).await.unwrap_err(), "no");
+        assert_eq!(answered(RpcStatus::Error, Some("[1]")).await.unwrap_err(), "[1]");
+        assert!(!answered(RpcStatus::Error, None).await.unwrap_err().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_allowed_is_not_sent() {
+        let (calls, mut sent) = calls();
+        assert_eq!(calls.call("helpers.evil", raw("[]")).await.unwrap_err(), METHOD_NOT_ALLOWED);
+        assert!(calls.call("helpers.request", raw("{}")).await.is_err());
+        let too_large = format!("[\"{}\"]", "x".repeat(1000));
+        assert!(calls.call("helpers.request", raw(&too_large)).await.unwrap_err().contains("1000"));
+        calls.tell(LOG_NODE_OUTPUT, raw(&too_large));
+        calls.tell(LOG_NODE_OUTPUT, raw("1"));
+        calls.tell("stdout", raw("[]"));
+        assert!(next(&mut sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_told_is_sent_in_order_until_the_task_is_over() {
+        let (calls, mut sent) = calls();
+        calls.tell(LOG_NODE_OUTPUT, raw("[1]"));
+        calls.tell(LOG_NODE_OUTPUT, raw("[2]"));
+        let pending = tokio::spawn(calls.call("helpers.request", raw("[]")));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        calls.close();
+        calls.tell(LOG_NODE_OUTPUT, raw("[3]"));
+        assert!(pending.await.unwrap().is_err() && calls.call("helpers.request", raw("[]")).await.is_err());
+        let params: Vec<_> = std::iter::from_fn(|| next(&mut sent)).map(|call| call["params"].clone()).collect();
+        assert_eq!(params, [json!([1]), json!([2]), json!([])]);
+    }
 }

@@ -122,8 +122,7 @@ impl Connection {
         };
         let (socket, _) = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::TimedOut)??;
         let (sink, frames) = socket.split();
-        let (queue, unsent) = mpsc::unbounded_channel();
-        let outbox = Outbox { queue, backlog: Arc::default(), max_payload };
+        let (outbox, unsent) = Outbox::new(max_payload);
         let writer = tokio::spawn(write(sink, unsent, outbox.backlog.clone()));
         Ok(Self { frames, outbox, writer })
     }
@@ -179,9 +178,12 @@ pub struct Outbox {
     max_payload: usize,
 }
 
+/// What the writer is handed.
 #[derive(Debug)]
-enum Outgoing {
+pub enum Outgoing {
+    /// A message's text.
     Frame(String),
+    /// The close frame.
     Close,
 }
 
@@ -198,6 +200,12 @@ struct Backlog {
 pub struct TooLarge(pub usize);
 
 impl Outbox {
+    /// An empty one, and its other end.
+    pub fn new(max_payload: usize) -> (Self, UnboundedReceiver<Outgoing>) {
+        let (queue, unsent) = mpsc::unbounded_channel();
+        (Self { queue, backlog: Arc::default(), max_payload }, unsent)
+    }
+
     /// Queues a message; returns the size of its frame. Once the connection is over, messages vanish.
     ///
     /// # Errors

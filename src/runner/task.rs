@@ -141,17 +141,13 @@ impl Tasks {
     /// The next task that ends by itself. For ever pending while none runs; may be dropped and called again.
     pub async fn finished(&mut self) -> (String, Running, Outcome) {
         loop {
-            let Some(ended) = self.jobs.join_next_with_id().await else {
-                return std::future::pending().await;
-            };
+            let Some(ended) = self.jobs.join_next_with_id().await else { return std::future::pending().await };
             let (id, outcome) = match ended {
                 Ok(ended) => ended,
                 Err(error) => (error.id(), lost(&error)),
             };
             // A job without an owner was cancelled and is answered.
-            let Some(task_id) = self.owners.remove(&id) else {
-                continue;
-            };
+            let Some(task_id) = self.owners.remove(&id) else { continue };
             if let Some(State::Running(running)) = self.states.remove(&task_id) {
                 running.calls.close();
                 return (task_id, running, outcome);
@@ -198,4 +194,95 @@ impl Drop for Tasks {
 /// The outcome of a job that ended without one: a panic, which is a fault of ours, must not leave a task unanswered.
 fn lost(error: &JoinError) -> Outcome {
     Outcome { end: End::Broken(error.to_string()), usage: Usage::default(), stderr: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+    use crate::runner::connection::Outbox;
+
+    fn start(tasks: &mut Tasks, task_id: &str, job: impl Future<Output = Outcome> + Send + 'static) {
+        tasks.accept(task_id, Instant::now());
+        assert_eq!(tasks.settings_due(task_id), Due::Now);
+        let calls = Arc::new(TaskCalls::new(task_id.into(), Outbox::new(1000).0));
+        tasks.start(task_id.into(), TaskLabel::default(), calls, job);
+    }
+
+    fn outcome() -> Outcome {
+        Outcome { end: End::Broken("test".into()), usage: Usage::default(), stderr: String::new() }
+    }
+
+    #[tokio::test]
+    async fn a_task_waits_runs_and_is_gone() {
+        let mut tasks = Tasks::default();
+        assert_eq!(tasks.settings_due("t1"), Due::Unknown);
+        start(&mut tasks, "t1", async { outcome() });
+        assert_eq!((tasks.active(), tasks.running()), (1, vec!["t1".to_owned()]));
+        assert_eq!(tasks.settings_due("t1"), Due::Twice);
+        assert!(tasks.calls("t1").is_some());
+        let (task_id, ..) = tasks.finished().await;
+        assert_eq!((task_id.as_str(), tasks.active()), ("t1", 0));
+        assert_eq!(tasks.settings_due("t1"), Due::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_task_is_stopped_and_never_finishes() {
+        let mut tasks = Tasks::default();
+        let (held, released) = tokio::sync::oneshot::channel::<()>();
+        start(&mut tasks, "t1", async move {
+            let _held = held;
+            pending().await
+        });
+        tokio::task::yield_now().await;
+        assert!(matches!(tasks.cancel("t1"), Cancelled::Running(_)));
+        assert!(matches!(tasks.cancel("t1"), Cancelled::Unknown));
+        assert_eq!(tasks.active(), 0);
+        let nothing = tokio::time::timeout(Duration::from_millis(50), tasks.finished()).await;
+        assert!(nothing.is_err() && released.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ended_while_it_was_cancelled_is_answered_once_also_if_its_id_comes_again() {
+        let mut tasks = Tasks::default();
+        start(&mut tasks, "t1", async { outcome() });
+        tokio::task::yield_now().await;
+        assert!(matches!(tasks.cancel("t1"), Cancelled::Running(_)));
+        start(&mut tasks, "t1", pending());
+        assert!(tokio::time::timeout(Duration::from_millis(50), tasks.finished()).await.is_err());
+        assert!(tasks.is_active("t1"));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_an_outcome() {
+        let mut tasks = Tasks::default();
+        start(&mut tasks, "t1", async { panic!("test") });
+        let (_, _, outcome) = tasks.finished().await;
+        assert!(matches!(outcome.end, End::Broken(_)));
+    }
+
+    #[test]
+    fn a_task_whose_settings_do_not_come_gives_its_place_back_and_is_told_when_they_do() {
+        let now = Instant::now();
+        let mut tasks = Tasks::default();
+        tasks.accept("t1", now);
+        assert!(tasks.give_up(now).is_empty() && tasks.is_active("t1"));
+        assert_eq!(tasks.give_up(now + SETTINGS_TIMEOUT), ["t1"]);
+        assert_eq!(tasks.active(), 0);
+        assert!(tasks.give_up(now + SETTINGS_TIMEOUT).is_empty());
+        assert_eq!((tasks.settings_due("t1"), tasks.settings_due("t1")), (Due::TooLate, Due::Unknown));
+        tasks.accept("t2", now);
+        tasks.give_up(now + SETTINGS_TIMEOUT);
+        tasks.give_up(now + SETTINGS_TIMEOUT + REMEMBERED);
+        assert_eq!(tasks.settings_due("t2"), Due::Unknown);
+    }
+
+    #[test]
+    fn a_task_that_waits_can_be_cancelled() {
+        let mut tasks = Tasks::default();
+        tasks.accept("t1", Instant::now());
+        assert!(matches!(tasks.cancel("t1"), Cancelled::Waiting));
+        assert_eq!(tasks.active(), 0);
+    }
 }
