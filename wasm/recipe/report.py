@@ -80,9 +80,8 @@ def run(
             process.wait()
             raise
     if status != 0:
-        raise BuildError(
-            f"  {Path(str(command[0])).name} ended with status {status}\n  to do: {advice}\n  its log: {log}\n{_tail(log)}"
-        )
+        program = Path(str(command[0])).name
+        raise BuildError(f"  {program} ended with status {status}\n  to do: {advice}\n  its log: {log}\n{_tail(log)}")
 
 
 def _wait(process: subprocess.Popen[bytes], begin: float, progress: Callable[[], str]) -> int:

@@ -74,7 +74,9 @@ def time_zones(wheel: Path) -> str:
     return f'"""The time zone database."""\n\nNAMES = frozenset({tuple(names)!r})\nZONES = {{\n{lines}}}\n'
 
 
-def freeze(source: Path, own: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, into: Path, log: Path) -> None:
+def freeze(
+    source: Path, own: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, into: Path, log: Path
+) -> None:
     """Writes `stdlib.bin` and `stdlib_table.h`: CPython's library, our additions in `own`, and the time zones."""
     into.mkdir(parents=True, exist_ok=True)
     zones = into / "_tzdata.py"

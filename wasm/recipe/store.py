@@ -33,8 +33,8 @@ def file_sha256(path: Path) -> str:
 
 
 def place(source: Path, target: Path) -> None:
-    """Puts a copy of `source` at `target` in one move: a reader sees the old file or the new one, never a part. A target
-    that is the same already keeps its date, so that what depends on it is not built again."""
+    """Puts a copy of `source` at `target` in one move: a reader sees the old file or the new one, never a part. A
+    target that is the same already keeps its date, so that what depends on it is not built again."""
     if target.exists() and filecmp.cmp(source, target, shallow=False):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,5 +119,5 @@ def verify(path: Path, expected: str, what: str) -> None:
         path.unlink()
         raise BuildError(
             f"  {what} is not the file that was pinned:\n    pinned  {expected}\n    fetched {actual}\n"
-            "  to do: if the change is wanted, check where it comes from and put the new sum into wasm/recipe/inputs.toml"
+            "  to do: find out where that comes from; if it is wanted, put the new sum into wasm/recipe/inputs.toml"
         )

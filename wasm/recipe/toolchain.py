@@ -90,7 +90,7 @@ def _write_wrappers(directory: Path) -> None:
 
     # The linker is called by the compiler, which looks for it in the directory given by -B.
     wcc = (
-        f'exec {llvm}/bin/clang --target={TARGET} --sysroot={directory}/sysroot -B{llvm}/bin '
+        f"exec {llvm}/bin/clang --target={TARGET} --sysroot={directory}/sysroot -B{llvm}/bin "
         f'-ffile-prefix-map={directory}=/toolchain "$@"\n'
     )
     _write_script(directory / "bin/wcc", path + wcc)

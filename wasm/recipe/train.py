@@ -11,9 +11,6 @@ import platform
 import sys
 from pathlib import Path
 
-# Hashed by content: bytecode files beside the recipe would be noise.
-sys.dont_write_bytecode = True
-
 import configure
 import toolchain as tools
 from compile import OPTIMISE, patched
@@ -59,10 +56,8 @@ def instrumented(store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Tool
     return store.stage("instrumented", key, build) / "python" / "native" / "python"
 
 
-def _lay_out_resources(
-    directory: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, log: Path
-) -> None:
-    """The compiler's own files as it wants them: the headers that it has, and the counters' runtime for this machine."""
+def _lay_out_resources(directory: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, log: Path) -> None:
+    """The compiler's own files as it wants them: its headers, and the runtime of the counters for this machine."""
     for archive in fetcher.helpers(inputs.group("train"), directory / "archives"):
         run(["dpkg", "-x", archive, directory / "debian"], log=log)
     own = LLVM / "lib/clang/19"
@@ -81,7 +76,8 @@ def _configure_and_make(native: Path, resource: Path, toolchain: Toolchain, stor
     }
     machine = f"--build={platform.machine()}-pc-linux-gnu"
     advice = "this machine's compiler or C library headers may be missing: install gcc and libc6-dev"
-    run(["../py/configure", "-q", machine, *CONFIGURE_OPTIONS], log=store.log("train"), cwd=native, env=env, advice=advice)
+    command: list[object] = ["../py/configure", "-q", machine, *CONFIGURE_OPTIONS]
+    run(command, log=store.log("train"), cwd=native, env=env, advice=advice, progress=lambda: "configuring")
 
     def progress() -> str:
         return f"{sum(1 for _ in native.rglob('*.o'))} files compiled"
@@ -94,7 +90,8 @@ def train(python: Path, toolchain: Toolchain, seconds: float, store: Store) -> P
     """Runs the programs and merges what they counted."""
     counts, profile = python.parent / "counts.profraw", python.parent / "pgo.profdata"
     env = {"LLVM_PROFILE_FILE": str(counts), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-    run([python, "-B", WASM / "train" / "run.py", str(seconds)], log=store.log("train"), env=env)
+    command = [python, "-B", WASM / "train" / "run.py", seconds]
+    run(command, log=store.log("train"), env=env, progress=lambda: "training")
     run([toolchain.tool("llvm-profdata"), "merge", "-o", profile, counts], log=store.log("train"))
     return profile
 

@@ -19,7 +19,7 @@ def json_both_ways() -> None:
     documents = [
         orders(120),
         {"rows": [[i, i / 3, str(i), None, i % 2 == 0] for i in range(500)]},
-        {"text": "Grüße, 世界! \u2014 \"quoted\" \\ \n" * 60, "deep": [[[[[{"a": {"b": {"c": []}}}]]]]]},
+        {"text": 'Grüße, 世界! \u2014 "quoted" \\ \n' * 60, "deep": [[[[[{"a": {"b": {"c": []}}}]]]]]},
     ]
     for document in documents:
         text = json.dumps(document)

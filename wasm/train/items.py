@@ -17,9 +17,17 @@ def orders(count: int) -> list[dict]:
         {
             "json": {
                 "id": 1000 + i,
-                "customer": {"name": f"Customer {i % 97}", "email": f"c{i % 97}@mail.example", "city": rng.choice(CITIES)},
+                "customer": {
+                    "name": f"Customer {i % 97}",
+                    "email": f"c{i % 97}@mail.example",
+                    "city": rng.choice(CITIES),
+                },
                 "lines": [
-                    {"sku": f"S-{rng.randrange(40):03}", "count": rng.randint(1, 5), "price": rng.randrange(100, 9000) / 100}
+                    {
+                        "sku": f"S-{rng.randrange(40):03}",
+                        "count": rng.randint(1, 5),
+                        "price": rng.randrange(100, 9000) / 100,
+                    }
                     for _ in range(rng.randint(1, 4))
                 ],
                 "state": rng.choice(STATES),
@@ -63,7 +71,9 @@ def join(items: list[dict]) -> list[dict]:
                 continue
             seen.add(key)
             product = prices.get(line["sku"], {})
-            rows.append({"mail": key[0], "sku": key[1], "name": product.get("name"), "grams": int(product["weight"] * 1000)})
+            rows.append(
+                {"mail": key[0], "sku": key[1], "name": product.get("name"), "grams": int(product["weight"] * 1000)}
+            )
     return rows
 
 
@@ -78,7 +88,9 @@ def pages(rows: list[dict]) -> list[list[dict]]:
 def groups(items: list[dict]) -> dict:
     """Adjacent groups, as after a sort."""
     ordered = sorted((item["json"] for item in items), key=itemgetter("state", "id"))
-    return {state: [order["id"] for order in group] for state, group in itertools.groupby(ordered, key=itemgetter("state"))}
+    return {
+        state: [order["id"] for order in group] for state, group in itertools.groupby(ordered, key=itemgetter("state"))
+    }
 
 
 def main() -> None:

@@ -117,7 +117,9 @@ def shortest_paths(size: int) -> int:
     return best[size - 1, size - 1]
 
 
-def queens(n: int, row: int = 0, columns: frozenset = frozenset(), up: frozenset = frozenset(), down: frozenset = frozenset()) -> int:
+def queens(
+    n: int, row: int = 0, columns: frozenset = frozenset(), up: frozenset = frozenset(), down: frozenset = frozenset()
+) -> int:
     """Counts the ways to place queens."""
     if row == n:
         return 1
@@ -130,7 +132,7 @@ def fibonacci(n: int) -> int:
     return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def ways(amount: int, coins: tuple[int, ...]) -> int:
     """Recursion with a memory."""
     if amount == 0:

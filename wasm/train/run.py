@@ -1,6 +1,6 @@
 """Runs all training programs, each as often as it takes to weigh about the same.
 
-    python run.py [SECONDS FOR EACH]
+python run.py [SECONDS FOR EACH]
 """
 
 import sys

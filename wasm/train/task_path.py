@@ -8,7 +8,8 @@ import traceback
 
 TASKS = [
     "return [{'json': {**item['json'], 'n': i}} for i, item in enumerate(_items)]",
-    "total = 0\nfor item in _items:\n    total += item['json'].get('amount', 0)\nprint('total', total)\nreturn {'total': total}",
+    "total = 0\nfor item in _items:\n    total += item['json'].get('amount', 0)\n"
+    "print('total', total)\nreturn {'total': total}",
     "import re, math\nfrom datetime import datetime, timedelta\n"
     "def area(r):\n    return math.pi * r ** 2\n"
     "class Box:\n    def __init__(self, w):\n        self.w = w\n"
@@ -18,7 +19,9 @@ TASKS = [
     "return sorted(names, key=lambda n: (len(n), n))",
     "raise ValueError('no such thing: %s' % _items[0]['json']['name'])",
 ]
-ITEMS = json.dumps({"items": [{"json": {"name": f" ann {i}", "amount": i * 1.5, "active": i % 2 == 0}} for i in range(12)]})
+ITEMS = json.dumps(
+    {"items": [{"json": {"name": f" ann {i}", "amount": i * 1.5, "active": i % 2 == 0}} for i in range(12)]}
+)
 
 
 def run(body: str) -> str:

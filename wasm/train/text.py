@@ -75,7 +75,9 @@ class Links(HTMLParser):
 
 def page() -> list[str]:
     """A page made and taken apart."""
-    rows = "".join(f'<tr><td>{html.escape(f"<{i}> & co")}</td><td><a href="/p/{i}">p{i}</a></td></tr>' for i in range(60))
+    rows = "".join(
+        f'<tr><td>{html.escape(f"<{i}> & co")}</td><td><a href="/p/{i}">p{i}</a></td></tr>' for i in range(60)
+    )
     links = Links()
     links.feed(f"<html><body><table>{rows}</table></body></html>")
     return [html.unescape(link) for link in links.found]
