@@ -1,13 +1,9 @@
 //! Makes sure that the Python image is there and current, and puts it where the crate includes it from.
 //!
-//! `SERPENTARIUM_IMAGE=FILE` takes a ready image instead; `SERPENTARIUM_BUILD_PYTHON=--fast` leaves out link-time
+//! `SERPENTARIUM_IMAGE=FILE` takes a ready image instead, with the `NOTICES.txt` beside it; `SERPENTARIUM_BUILD_PYTHON=--fast` leaves out link-time
 //! optimisation.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, fs, path::PathBuf, process::Command};
 
 /// All that the image is made from.
 const INPUTS: &[&str] = &["wasm", "scripts/build-python", "src/sandbox/codegen.rs"];
@@ -19,10 +15,12 @@ fn main() {
         Some(file) => PathBuf::from(file),
         None => built(),
     };
-    println!("cargo:rerun-if-changed={}", image.display());
-    let out = Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join("python.cwasm");
-    if let Err(error) = fs::copy(&image, &out) {
-        fail(&format!("cannot copy {} to {}: {error}", image.display(), out.display()));
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    for (from, to) in [(image.clone(), "python.cwasm"), (image.with_file_name("NOTICES.txt"), "NOTICES.txt")] {
+        println!("cargo:rerun-if-changed={}", from.display());
+        if let Err(error) = fs::copy(&from, out.join(to)) {
+            fail(&format!("cannot copy {} to {}: {error}", from.display(), out.display()));
+        }
     }
 }
 

@@ -3,23 +3,22 @@
 mod broker;
 mod demo;
 mod exec;
+mod notices;
 mod runner;
 mod usage;
 mod worker;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// Runs untrusted Python behind glass: each task in a fresh CPython in WebAssembly, with no files, no network, no
 /// environment, under fuel, memory and time limits.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 120, args_conflicts_with_subcommands = true)]
+#[command(version, propagate_version = true, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    runner: runner::Args,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
@@ -28,6 +27,7 @@ enum Command {
     Exec(exec::Args),
     Broker(broker::Args),
     Demo(demo::Args),
+    Notices(notices::Args),
     #[command(hide = true)]
     Worker(worker::Args),
 }
@@ -35,15 +35,17 @@ enum Command {
 /// Parses the command line, runs the subcommand (`runner` where none is named), prints its error. The exit code is the
 /// process's.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let words = with_subcommand(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&error, &words),
     };
-    let result = match cli.command.unwrap_or(Command::Runner(cli.runner)) {
+    let result = match cli.command {
         Command::Runner(args) => runner::run(args),
         Command::Exec(args) => exec::run(args),
         Command::Broker(args) => broker::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Notices(args) => notices::run(args),
         Command::Worker(args) => worker::run(args),
     };
     result.unwrap_or_else(|error| {
@@ -52,14 +54,49 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Names the subcommand `runner` where none is named: an operator puts the bare executable in another runner's place.
+///
+/// Not by way of clap: optional arguments of the runner would be read, and refused, also where another subcommand runs.
+fn with_subcommand(mut words: Vec<OsString>) -> Vec<OsString> {
+    let own = ["-h", "--help", "-V", "--version"];
+    let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-") && !own.iter().any(|flag| word == flag);
+    if words.get(1).is_none_or(is_flag) {
+        words.insert(words.len().min(1), "runner".into());
+    }
+    words
+}
+
 /// Says what is wrong with the command line: in one line where it is a value.
-fn refuse(error: &clap::Error) -> ExitCode {
-    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+fn refuse(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     match usage::explain(Cli::command(), error, &words) {
         Some(line) => {
             eprintln!("serpentarium: {line}");
             ExitCode::FAILURE
         }
         None => error.exit(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(words: &[&str]) -> Vec<OsString> {
+        with_subcommand(words.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn the_runner_is_what_runs_where_nothing_else_is_named() {
+        assert_eq!(named(&["s"]), ["s", "runner"]);
+        assert_eq!(named(&["s", "--max-concurrency", "3"]), ["s", "runner", "--max-concurrency", "3"]);
+        for words in [["s", "exec"], ["s", "--help"], ["s", "-V"], ["s", "no-such-command"]] {
+            assert_eq!(named(&words), words);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
     }
 }

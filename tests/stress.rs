@@ -98,7 +98,8 @@ const MIX: &[(&str, &str)] = &[
 #[tokio::test]
 async fn a_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back() {
     const TASKS: usize = 1000;
-    let limits = [("SERPENTARIUM_FUEL", "100M"), ("SERPENTARIUM_MEMORY", "96MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
+    let limits =
+        [("SERPENTARIUM_FUEL", "100M"), ("SERPENTARIUM_MEMORY", "96MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
     let mut wire = Wire::start(&limits).await;
     let mut answers: HashMap<String, Vec<String>> = HashMap::new();
     let (mut started, mut answered, mut base) = (0, 0, None);
@@ -173,7 +174,9 @@ async fn a_ping_is_answered_within_50_ms_while_every_core_spins_in_guests() {
     for ping in 0..100_u32 {
         let sent = Instant::now();
         wire.socket.send(Message::Ping(ping.to_le_bytes().to_vec().into())).await.unwrap();
-        while !matches!(wire.socket.next().await.unwrap().unwrap(), Message::Pong(pong) if pong == ping.to_le_bytes()[..]) {}
+        while !matches!(wire.socket.next().await.unwrap().unwrap(), Message::Pong(pong) if pong == ping.to_le_bytes()[..])
+        {
+        }
         times.push(sent.elapsed());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
