@@ -15,8 +15,9 @@ from _serpentarium.code import FILENAME
 from _serpentarium.result import TaskError
 from _serpentarium.wire import encode
 
-# Bounds of a report: characters of a text, frames of a traceback at either end, exceptions that belong together.
-_TEXT = 64 * 1024
+# Bounds of a report: characters of a text (the host cuts at 64 KiB), frames of a traceback at either end, exceptions
+# that belong together.
+_TEXT = 16_000
 _FRAMES = 500
 _EXCEPTIONS = 200
 
@@ -115,8 +116,11 @@ def _text(value: object) -> str:
 
 
 def _bounded(text: str) -> str:
+    """A text to show: of bearable length, and without lone surrogates."""
     text = str.__str__(text)
-    return text if len(text) <= _TEXT else text[:_TEXT] + _TRUNCATED
+    if len(text) > _TEXT:
+        text = text[:_TEXT] + _TRUNCATED
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _description(error: BaseException) -> str:

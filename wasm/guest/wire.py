@@ -45,12 +45,12 @@ def decode(text: str) -> Any:
 
 
 def tell(name: str, value: object) -> None:
-    """Lets the host know something."""
+    """Lets the host know something. This is text to read: a lone surrogate is shown as `\\udXXX`."""
     text = "".join(encode(value, 0))
     try:
         tell_host(name, text)
     except UnicodeEncodeError:
-        tell_host(name, escape_surrogates(text))
+        tell_host(name, escape_surrogates(text, "\\\\"))
 
 
 def send(reply: str) -> None:
@@ -61,6 +61,6 @@ def send(reply: str) -> None:
         write_output(escape_surrogates(reply))
 
 
-def escape_surrogates(text: str) -> str:
+def escape_surrogates(text: str, backslash: str = "\\") -> str:
     """JSON text without lone surrogates, which UTF-8 cannot carry: they stand only inside of strings, as `\\udXXX`."""
-    return _lone_surrogate.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _lone_surrogate.sub(lambda found: f"{backslash}u{ord(found[0]):04x}", text)
