@@ -1,0 +1,150 @@
+//! From text to a function: positions, what may stand at the top level, texts that are no Python.
+
+use serde_json::json;
+
+use super::{all_fail, all_return, run, run_settings};
+
+#[tokio::test]
+async fn code_is_the_body_of_a_function() {
+    all_return(&[
+        ("return 1", json!(1)),
+        ("", json!(null)),
+        ("# only a comment\n", json!(null)),
+        ("'only a text'", json!(null)),
+        ("x = 1", json!(null)),
+        ("if True:\n    return 'early'\nreturn 'late'", json!("early")),
+        ("def f(n):\n    return 1 if n < 2 else n * f(n - 1)\nreturn f(5)", json!(120)),
+        ("x = 1\ndef f():\n    nonlocal x\n    x += 1\nf()\nreturn x", json!(2)),
+        ("global q\nq = 3\nreturn globals()['q']", json!(3)),
+        ("a = 1\nreturn locals()", json!({"a": 1})),
+        ("return [__name__, sorted(globals())]", json!(["__main__", ["__builtins__", "__name__", "_items", "_query"]])),
+        ("def g():\n    yield 1\nreturn [*g()]", json!([1])),
+        ("class A:\n    x: int = 3\nreturn A.x", json!(3)),
+        ("import functools\nreturn [y := 3, functools.reduce(lambda a, b: a + b, [1, 2])]", json!([3, 3])),
+        ("match [1, 2]:\n    case [a, b]:\n        return a + b", json!(3)),
+        ("type X = int\nreturn X.__name__", json!("X")),
+        ("exec('z = 1')\nreturn eval('1 + 1')", json!(2)),
+    ])
+    .await;
+    all_fail(&[("assert False, 'asserts hold'", "asserts hold")]).await;
+}
+
+#[tokio::test]
+async fn text_is_taken_as_it_is() {
+    all_return(&[
+        ("\u{feff}return 1", json!(1)),
+        ("x = '''a\r\nb'''\r\nreturn x\r\n", json!("a\nb")),
+        ("x = 1\rreturn x", json!(1)),
+        ("if 1:\n\treturn 2", json!(2)),
+        ("\u{c}x = 1\n\u{c}return x", json!(1)),
+        ("x = '''\n  two\n\tand a tab\n'''\nreturn x", json!("\n  two\n\tand a tab\n")),
+        ("return 'naïve 🐍'", json!("naïve 🐍")),
+        ("# -*- coding: latin-1 -*-\nreturn 'ü'", json!("ü")),
+        ("größe = 2\nreturn größe", json!(2)),
+    ])
+    .await;
+    let long = format!("x = '{}'\nreturn len(x)", "a".repeat(3_000_000));
+    assert_eq!(run(&long).await.value(), 3_000_000);
+}
+
+#[tokio::test]
+async fn future_imports_stay_at_the_top() {
+    all_return(&[
+        ("from __future__ import annotations\ndef f(x: nope): pass\nreturn f.__annotations__", json!({"x": "nope"})),
+        ("'''text'''\nfrom __future__ import annotations, division\nreturn 1", json!(1)),
+        ("from __future__ import annotations", json!(null)),
+        ("def f(x: int): pass\nreturn '__future__' in repr(f.__annotations__)", json!(false)),
+    ])
+    .await;
+    all_fail(&[
+        (
+            "x = 1\nfrom __future__ import annotations",
+            "from __future__ imports must occur at the beginning of the file (line 2)",
+        ),
+        ("from __future__ import nope", "future feature nope is not defined (line 1)"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_syntax_error_names_its_line() {
+    for (code, message, line) in [
+        ("x = 1\nreturn (", "'(' was never closed (line 2)", 2),
+        ("x = 1\n\ny = = 2", "invalid syntax (line 3)", 3),
+        ("  x = 1", "unexpected indent (line 1)", 1),
+        ("if True:\nx = 1", "expected an indented block after 'if' statement on line 1 (line 2)", 2),
+        ("x = 'abc", "unterminated string literal (detected at line 1) (line 1)", 1),
+        ("from os import *", "import * only allowed at module level (line 1)", 1),
+        ("nonlocal x", "no binding for nonlocal 'x' found (line 1)", 1),
+        ("x = 1\nbreak", "'break' outside loop (line 2)", 2),
+        ("x = 1\nawait x", "'await' outside async function (line 2)", 2),
+        ("async with x: pass", "'async with' outside async function (line 1)", 1),
+        ("x = 1\nyield x", "'yield' outside function (line 2)", 2),
+        ("y = lambda: (yield)\nz = [\n  (yield 3)]", "'yield' outside function (line 3)", 3),
+        ("yield from []", "'yield' outside function (line 1)", 1),
+        ("a = 1\nx = 1\0", "source code cannot contain null bytes (line 2)", 2),
+    ] {
+        let ran = run(code).await;
+        let exception = ran.exception();
+        assert_eq!((exception.message.as_str(), exception.line_number), (message, Some(line)), "{code}");
+        assert!(
+            ran.description().contains(&format!("File \"<code>\", line {line}\n")),
+            "{code}: {}",
+            ran.description()
+        );
+    }
+    let ran = run("total = 1\ntotal = total +* 2\nreturn total").await;
+    assert_eq!(
+        ran.description(),
+        "  File \"<code>\", line 2\n    total = total +* 2\n                   ^\nSyntaxError: invalid syntax"
+    );
+}
+
+#[tokio::test]
+async fn a_lone_surrogate_in_the_code_is_an_error_with_its_line() {
+    let ran = run_settings(r#"{"code":"x = 1\ny = '\ud800'","nodeMode":"runOnceForAllItems","items":[]}"#).await;
+    assert_eq!(ran.exception().message, "source code cannot contain lone surrogates (line 2)");
+}
+
+#[tokio::test]
+async fn code_that_is_too_deep_ends_in_an_error() {
+    for code in [
+        "(".repeat(5000),
+        format!("return {}1", "-".repeat(50_000)),
+        format!("return {}1", "1+".repeat(20_000)),
+        format!("x{}", ".a".repeat(20_000)),
+        format!("return {}1{}", "[".repeat(190), "]".repeat(190)),
+        format!("return {}{}", "f(".repeat(150), ")".repeat(150)),
+        (0..90).map(|depth| format!("{}if 1:\n", " ".repeat(depth))).collect::<String>() + &" ".repeat(90) + "f()",
+        (0..120).map(|depth| format!("{}if 1:\n", " ".repeat(depth))).collect::<String>() + &" ".repeat(120) + "f()",
+        format!("if x: pass\n{}", "elif x: pass\n".repeat(6000)),
+        format!("return {}0", "lambda: ".repeat(5000)),
+        format!("return {}0", "not ".repeat(5000)),
+        format!("return f'{}'", "{f'".repeat(100)),
+    ] {
+        let ran = run(&code).await;
+        let head: String = code.chars().take(30).collect();
+        match &ran.outcome.end {
+            serpentarium::sandbox::End::Raised(exception) => {
+                assert!(!exception.message.is_empty(), "{head}")
+            }
+            serpentarium::sandbox::End::Returned(_) => {}
+            other => panic!("{head}…: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn long_but_ordinary_code_runs() {
+    let lines: String = (0..5000).map(|n| format!("x{n} = {n}\n")).collect();
+    assert_eq!(run(&format!("{lines}return x4999")).await.value(), 4999);
+    let list = format!("return sum([{}])", "1, ".repeat(50_000));
+    assert_eq!(run(&list).await.value(), 50_000);
+    let chain = format!(
+        "x = 99\nif x == -1: pass\n{}return x",
+        (0..150).map(|n| format!("elif x == {n}: y = {n}\n")).collect::<String>()
+    );
+    assert_eq!(run(&chain).await.value(), 99);
+    let sum = format!("return {}0", "1 + ".repeat(800));
+    assert_eq!(run(&sum).await.value(), 800);
+}

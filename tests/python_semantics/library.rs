@@ -1,0 +1,102 @@
+//! The standard library in the image: what Code nodes use.
+
+use serde_json::{Value, json};
+
+use super::{all_return, run, value};
+
+#[tokio::test]
+async fn common_modules_work() {
+    all_return(&[
+        ("import re\nreturn re.sub(r'(?P<a>\\w+) (\\w+)', r'\\2 \\g<a>', 'hello world')", json!("world hello")),
+        ("import json\nreturn json.loads(json.dumps({'a': [1, None]}))", json!({"a": [1, null]})),
+        ("import math\nreturn [math.isqrt(17), math.comb(5, 2), round(math.pi, 4)]", json!([4, 10, 3.1416])),
+        ("from datetime import datetime, timedelta, timezone\nreturn (datetime(2024, 2, 28, tzinfo=timezone.utc) + timedelta(days=2)).isoformat()", json!("2024-03-01T00:00:00+00:00")),
+        ("from datetime import datetime\nreturn datetime.strptime('06.05.2024 07:08', '%d.%m.%Y %H:%M').isoformat()", json!("2024-05-06T07:08:00")),
+        ("from datetime import datetime\nfrom zoneinfo import ZoneInfo\nreturn datetime(2024, 7, 1, 12, tzinfo=ZoneInfo('Europe/Berlin')).isoformat()", json!("2024-07-01T12:00:00+02:00")),
+        ("from collections import Counter, defaultdict, deque\nreturn Counter('abca').most_common(1)", json!([["a", 2]])),
+        ("import hashlib\nreturn hashlib.sha256(b'abc').hexdigest()[:8]", json!("ba7816bf")),
+        ("import hashlib\nreturn [hashlib.md5(b'').hexdigest()[:6], hashlib.blake2b(b'').hexdigest()[:6], hashlib.sha3_256(b'').hexdigest()[:6]]", json!(["d41d8c", "786a02", "a7ffc6"])),
+        ("import hmac\nreturn hmac.new(b'k', b'm', 'sha256').hexdigest()[:6]", json!("b60090")),
+        ("import base64\nreturn base64.b64encode(b'hi').decode()", json!("aGk=")),
+        ("import csv, io\nreturn list(csv.DictReader(io.StringIO('a,b\\n1,\"x,y\"\\n')))", json!([{"a": "1", "b": "x,y"}])),
+        ("import itertools, functools, operator\nreturn functools.reduce(operator.mul, itertools.accumulate([1, 2, 3]))", json!(18)),
+        ("from decimal import Decimal, ROUND_HALF_UP\nreturn str(Decimal('2.675').quantize(Decimal('0.01'), ROUND_HALF_UP))", json!("2.68")),
+        ("from fractions import Fraction\nreturn str(Fraction(1, 3) + Fraction(1, 6))", json!("1/2")),
+        ("import statistics\nreturn statistics.median([3, 1, 2])", json!(2)),
+        ("import uuid\nreturn str(uuid.uuid5(uuid.NAMESPACE_DNS, 'n8n.io'))[14]", json!("5")),
+        ("import urllib.parse\nreturn urllib.parse.urlencode({'q': 'a b&c'})", json!("q=a+b%26c")),
+        ("import html\nreturn html.unescape(html.escape('<a & b>'))", json!("<a & b>")),
+        ("import xml.etree.ElementTree as E\nreturn [n.text for n in E.fromstring('<r><a>1</a><a>2</a></r>')]", json!(["1", "2"])),
+        ("import zlib, gzip\nreturn [zlib.decompress(zlib.compress(b'x')).decode(), gzip.decompress(gzip.compress(b'y')).decode()]", json!(["x", "y"])),
+        ("import zipfile, io\nb = io.BytesIO()\nwith zipfile.ZipFile(b, 'w') as z: z.writestr('a.txt', 'hi')\nreturn zipfile.ZipFile(b).namelist()", json!(["a.txt"])),
+        ("import struct, array\nreturn [struct.unpack('<I', b'\\x01\\0\\0\\0')[0], array.array('i', [1, 2]).tolist()]", json!([1, [1, 2]])),
+        ("import dataclasses\n@dataclasses.dataclass(order=True, slots=True)\nclass P:\n    x: int\n    y: int = 2\nreturn dataclasses.asdict(P(1))", json!({"x": 1, "y": 2})),
+        ("from enum import Enum, auto\nclass C(Enum):\n    A = auto()\nreturn C['A'].value", json!(1)),
+        ("import typing\nclass T(typing.TypedDict):\n    a: int\nreturn T(a=1)", json!({"a": 1})),
+        ("from email.message import EmailMessage\nm = EmailMessage()\nm['Subject'] = 'hi'\nm.set_content('text')\nreturn m['subject']", json!("hi")),
+        ("import textwrap, string, difflib, pprint, copy, heapq, bisect\nreturn [textwrap.shorten('hello big world', 9), bisect.bisect([1, 2], 1)]", json!(["[...]", 1])),
+        ("import unicodedata\nreturn unicodedata.normalize('NFKD', 'é')[0]", json!("e")),
+        ("import inspect, ast, tokenize\nreturn ast.literal_eval('[1]')", json!([1])),
+        ("import pickle, copy\nreturn pickle.loads(pickle.dumps({'a': (1,)}))", json!({"a": [1]})),
+        ("import calendar, locale\nreturn calendar.monthrange(2024, 2)", json!([3, 29])),
+        ("import os\nreturn [dict(os.environ), os.getcwd()]", json!([{}, "/"])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn every_task_draws_its_own_random_numbers() {
+    for code in [
+        "import random\nreturn random.random()",
+        "from random import randint\nreturn randint(0, 10 ** 12)",
+        "import random\nreturn random.choices(range(1000), k=10)",
+        "import uuid\nreturn uuid.uuid4()",
+        "import secrets\nreturn secrets.token_hex()",
+        "import os\nreturn os.urandom(8)",
+        "import sys\nreturn sys.modules['random'].random()",
+        "import tempfile\nreturn next(tempfile._get_candidate_names())",
+        "import statistics\nreturn statistics.NormalDist().samples(1)",
+    ] {
+        assert_ne!(value(code).await, value(code).await, "{code}");
+    }
+    let seeded = "import random\nrandom.seed(42)\nreturn random.random()";
+    assert_eq!(value(seeded).await, json!(0.639_426_798_457_883_7));
+}
+
+#[tokio::test]
+async fn the_clock_is_the_worlds() {
+    let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    let time = value("import time\nreturn time.time()").await.as_f64().expect("a number");
+    assert!((time - before).abs() < 30.0, "{time} {before}");
+    let year = value("import datetime\nreturn datetime.datetime.now().year").await;
+    assert!(year.as_u64().expect("a number") >= 2024);
+}
+
+#[tokio::test]
+async fn files_processes_and_sockets_are_clear_errors() {
+    for code in [
+        "open('/etc/passwd')",
+        "open('x', 'w')",
+        "import subprocess\nsubprocess.run(['ls'])",
+        "import os\nos.system('ls')",
+        "import os\nos.listdir('/')",
+        "import socket\nsocket.create_connection(('example.com', 80))",
+        "import urllib.request\nurllib.request.urlopen('http://example.com')",
+        "import tempfile\ntempfile.TemporaryFile()",
+        "import multiprocessing\nmultiprocessing.Pool()",
+        "import concurrent.futures as c\nc.ThreadPoolExecutor().submit(print)",
+    ] {
+        let ran = run(code).await;
+        assert!(!ran.exception().message.is_empty(), "{code}");
+        assert!(ran.exception().line_number.is_some(), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn tasks_share_nothing() {
+    let code = "import json, builtins, sys\nbefore = [hasattr(json, 'mark'), hasattr(builtins, 'mark'), 'mark' in sys.modules]\njson.mark = builtins.mark = sys.modules['mark'] = json\nreturn before";
+    for _ in 0..3 {
+        assert_eq!(value(code).await, json!([false, false, false]));
+    }
+    assert_ne!(Value::Null, value("import sys\nreturn sys.version").await);
+}
