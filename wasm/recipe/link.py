@@ -34,8 +34,9 @@ def compile_own(
 ) -> None:
     """Compiles the C files in `wasm/`."""
     into.mkdir(parents=True, exist_ok=True)
-    flags = ["-std=c23", "-O3", "-Wall", "-Wextra", "-Werror", *WASM_FEATURES, *WASI_DEFINES]
-    flags += [f"-ffile-prefix-map={wasm}=/image", f"-I{tree.source}/Include", f"-I{tree.build}", f"-I{frozen}"]
+    flags = ["-std=c23", "-O3", "-DNDEBUG", "-Wall", "-Wextra", "-Werror", *WASM_FEATURES, *WASI_DEFINES]
+    flags += [f"-ffile-prefix-map={wasm}=/image", f"-ffile-prefix-map={tree.root}=/python"]
+    flags += [f"-I{tree.source}/Include", f"-I{tree.build}", f"-I{frozen}"]
     flags += [f"--embed-dir={frozen}"]
     for name in OWN_FILES:
         lto = ["-flto=full"] if flavour.lto and name not in WITHOUT_LTO else []
