@@ -55,6 +55,15 @@ async fn a_reply_survives_tracing() {
 }
 
 #[tokio::test]
+async fn a_monitor_that_raises_breaks_only_its_own_task() {
+    let monitor = "import sys\ndef t(*a): raise ValueError('t')\nm = sys.monitoring\nm.use_tool_id(0, 'x')\n\
+        m.register_callback(0, m.events.LINE, t)\nm.set_events(0, m.events.LINE)\nreturn 1";
+    let ran = run(monitor).await;
+    assert!(matches!(ran.outcome.end, End::Raised(_) | End::Broken(_)), "{:?}", ran.outcome.end);
+    assert_eq!(run("return 1").await.value(), 1);
+}
+
+#[tokio::test]
 async fn writing_to_the_reply_itself_is_caught() {
     for code in [
         "import os\nos.write(1, b'{\"result\": 2}')\nreturn 1",

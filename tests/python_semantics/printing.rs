@@ -100,6 +100,7 @@ async fn as_text_everything_is_sent_as_it_is_written() {
     assert_eq!(text("import sys\nsys.stdout.write('no newline')").await, "no newline");
     assert_eq!(text("for i in range(150): print(i)").await.lines().count(), 150);
     assert_eq!(text("print('before')\n1 / 0").await, "before\n");
+    assert_eq!(text("for i in range(200_000): print(i)").await.lines().last(), Some("199999"));
 }
 
 #[tokio::test]

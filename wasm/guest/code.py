@@ -1,7 +1,7 @@
 """From the text of a Code node to a function without parameters.
 
-The text is parsed as it is and its statements are moved into one function, so that `return` works at the top level while
-line numbers and the content of multi-line strings stay those of the user's own text.
+The text is parsed as it is and its statements are moved into one function, so that `return` works at the top level,
+while line numbers and the content of multi-line strings stay those of the user's own text.
 """
 
 import ast

@@ -48,7 +48,7 @@ class EventLoop(base_events.BaseEventLoop):
         return future
 
 
-class EventLoopPolicy(events.BaseDefaultEventLoopPolicy):  # type: ignore[name-defined,misc]
+class EventLoopPolicy(events.BaseDefaultEventLoopPolicy):
     """Makes such loops wherever asyncio makes one by itself."""
 
     _loop_factory = EventLoop
@@ -56,6 +56,6 @@ class EventLoopPolicy(events.BaseDefaultEventLoopPolicy):  # type: ignore[name-d
 
 def install() -> None:
     """Makes this the event loop of asyncio, with no loop set yet."""
-    asyncio.SelectorEventLoop = asyncio.EventLoop = EventLoop  # type: ignore[misc,assignment,attr-defined]
-    asyncio.DefaultEventLoopPolicy = EventLoopPolicy  # type: ignore[misc,assignment]
-    asyncio.set_event_loop_policy(EventLoopPolicy())
+    asyncio.SelectorEventLoop = asyncio.EventLoop = EventLoop  # type: ignore[assignment]
+    asyncio.DefaultEventLoopPolicy = EventLoopPolicy  # type: ignore[assignment]
+    asyncio.set_event_loop_policy(EventLoopPolicy())  # type: ignore[abstract]

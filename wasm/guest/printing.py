@@ -16,7 +16,9 @@ _encode = encoder_with(", ", ": ", allow_nan=True)
 stream: object = None
 
 
-def print(*values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
+def print(
+    *values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+) -> None:
     """Prints the values to the log of the node, or to `file` if one is given."""
     target = sys.stdout if file is None else file
     if target is not stream:
@@ -25,6 +27,8 @@ def print(*values: object, sep: str | None = " ", end: str | None = "\n", file: 
         text = io.StringIO()
         _print(*values, sep=sep, end=end, file=text)
         log.text(text.getvalue())
+        if flush:
+            log.end_line()
     else:
         _print_statement(values)
 

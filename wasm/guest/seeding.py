@@ -1,8 +1,8 @@
 """`random`, seeded in each task when it is first used.
 
-Its state is part of the snapshot, so every task would draw the same numbers. Seeding costs more than the rest of a small
-task's start, and most tasks never draw: the module is seeded the first time that anything asks for an attribute of it,
-which the `import` statement does as well.
+Its state is part of the snapshot, so every task would draw the same numbers. Seeding costs more than the rest of a
+small task's start, and most tasks never draw: the module is seeded the first time that anything asks for an attribute
+of it, which the `import` statement does as well.
 """
 
 import os
@@ -25,4 +25,4 @@ class _Unseeded(ModuleType):
 def install() -> None:
     """Makes `random` ready for the snapshot."""
     random.seed(0)
-    random.__class__ = _Unseeded  # type: ignore[assignment]
+    random.__class__ = _Unseeded

@@ -6,8 +6,8 @@ that a task which needs none of them pays nothing.
 
 import linecache
 import sys
-from types import CodeType
-from typing import SupportsIndex
+from types import CodeType, FrameType
+from typing import Any
 
 from _serpentarium.code import FILENAME, lines
 
@@ -18,11 +18,11 @@ _frame = sys._getframe
 _performers: list[CodeType] = []
 
 
-class _Entry(tuple):  # type: ignore[type-arg]
+class _Entry(tuple[Any, ...]):
     """A cache entry (size, modification time, lines, full name) whose lines are looked up late."""
 
-    def __getitem__(self, index: SupportsIndex | slice) -> object:
-        return running_lines() if index == 2 else tuple.__getitem__(self, index)
+    def __getitem__(self, index: Any) -> Any:
+        return running_lines() if index == 2 else super().__getitem__(index)
 
 
 _ENTRY = _Entry((0, None, [], FILENAME))
@@ -36,15 +36,14 @@ def register(performer: CodeType) -> None:
 
 def offer() -> None:
     """Puts the entry into the cache (again: user code may have cleared it)."""
-    _cache[FILENAME] = _ENTRY  # type: ignore[assignment]
+    _cache[FILENAME] = _ENTRY
 
 
 def running_lines() -> list[str]:
     """The code of the task that runs, line by line."""
-    frame = _frame()
+    frame: FrameType | None = _frame()
     while frame is not None:
         if frame.f_code in _performers:
             return [line + "\n" for line in lines(frame.f_locals["task"].code)]
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return []
-

@@ -74,7 +74,7 @@ def _empty_input() -> io.TextIOWrapper:
 def _error_output() -> io.TextIOWrapper:
     """Unbuffered: an instance is thrown away without a chance to flush."""
     raw = io.FileIO(2, "w", closefd=False)
-    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", "\n", True, True)  # type: ignore[type-var]
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", "\n", True, True)
 
 
 def install() -> None:
@@ -82,4 +82,4 @@ def install() -> None:
     sys.stdin = sys.__stdin__ = _empty_input()  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = printing.stream = LogStream()  # type: ignore[misc,assignment]
     sys.stderr = sys.__stderr__ = _error_output()  # type: ignore[misc]
-    builtins.print = printing.print  # type: ignore[assignment]
+    builtins.print = printing.print

@@ -1,6 +1,6 @@
 """What happens once, before the snapshot: modules are loaded, streams replaced, and the way of a task is rehearsed.
 
-A rehearsal leaves behind what makes a task fast (bytecode specialised for what it meets, filled caches, interned names);
+A rehearsal leaves behind what makes a task fast (bytecode specialised for what it meets, filled caches);
 everything else that it changed is put back.
 """
 

@@ -27,7 +27,7 @@ def encoder_with(item_separator: str, key_separator: str, *, allow_nan: bool) ->
 
 encode = encoder_with(",", ":", allow_nan=False)
 
-_scan = json.JSONDecoder().scan_once
+_scan: Callable[[str, int], tuple[Any, int]] = cast(Any, json.JSONDecoder()).scan_once
 _loads = json.loads
 _lone_surrogate = _pattern("[\ud800-\udfff]")
 

@@ -15,7 +15,10 @@ class ResultTest(unittest.TestCase):
             ("import enum\nclass I(enum.IntEnum): R = 1\nreturn I.R", 1),
             ("return [float('inf'), {'a': -float('inf')}, 1.5]", [None, {"a": None}, 1.5]),
             ("return {float('nan'): 1, 'b': float('nan')}", {"NaN": 1, "b": None}),
-            ("return {(1, 2): 'a', b'k': 'b', 2.5: 'c', None: 'd'}", {"(1, 2)": "a", "b'k'": "b", "2.5": "c", "null": "d"}),
+            (
+                "return {(1, 2): 'a', b'k': 'b', 2.5: 'c', None: 'd'}",
+                {"(1, 2)": "a", "b'k'": "b", "2.5": "c", "null": "d"},
+            ),
             ("return '\\ud800'", "\ud800"),
             ("a = [1]\nreturn [a, a, float('nan')]", [[1], [1], None]),
         ):
