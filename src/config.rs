@@ -35,8 +35,13 @@ pub const MAX_STDERR_VAR: &str = "SERPENTARIUM_MAX_STDERR";
 pub const MAX_CALLS_VAR: &str = "SERPENTARIUM_MAX_CALLS";
 /// The variable of the size of one host call.
 pub const MAX_CALL_BYTES_VAR: &str = "SERPENTARIUM_MAX_CALL_BYTES";
+/// The variable of the size of all prints together.
+pub const MAX_PRINT_VAR: &str = "SERPENTARIUM_MAX_PRINT";
 
-/// The least memory limit: the interpreter takes about 40 MiB, and it needs room to work.
+/// The most standard error that is kept: it must fit into a frame between worker and runner, escaped.
+const MAX_STDERR: u64 = 512 << 10;
+
+/// The least memory limit: the interpreter takes about 31 MiB, and it needs room to work.
 pub const MIN_MEMORY: u64 = 64 << 20;
 
 /// The settings of the runner, as flags or environment variables.
@@ -126,7 +131,7 @@ pub struct LimitArgs {
     pub max_output: u64,
 
     /// How much of a task's standard error is kept
-    #[arg(long, env = MAX_STDERR_VAR, default_value = "64KiB", value_name = "SIZE", value_parser = size)]
+    #[arg(long, env = MAX_STDERR_VAR, default_value = "64KiB", value_name = "SIZE", value_parser = stderr)]
     pub max_stderr: u64,
 
     /// Host calls (prints among them) that a task may make
@@ -142,6 +147,10 @@ pub struct LimitArgs {
     /// The largest parameters, and the largest answer, of one host call
     #[arg(long, env = MAX_CALL_BYTES_VAR, default_value = "64MiB", value_name = "SIZE", value_parser = size)]
     pub max_call_bytes: u64,
+
+    /// What a task may print in all
+    #[arg(long, env = MAX_PRINT_VAR, default_value = "16MiB", value_name = "SIZE", value_parser = size)]
+    pub max_print: u64,
 }
 
 impl LimitArgs {
@@ -157,6 +166,7 @@ impl LimitArgs {
             stderr: self.max_stderr,
             calls: self.max_calls,
             call_bytes: self.max_call_bytes,
+            told: self.max_print,
         }
     }
 }
@@ -171,6 +181,7 @@ pub fn variable_of(exceeded: &Exceeded) -> &'static str {
         Exceeded::Output(_) => MAX_OUTPUT_VAR,
         Exceeded::Calls(_) => MAX_CALLS_VAR,
         Exceeded::CallBytes(_) => MAX_CALL_BYTES_VAR,
+        Exceeded::Told(_) => MAX_PRINT_VAR,
     }
 }
 
@@ -290,6 +301,12 @@ fn size(text: &str) -> Result<u64, Allowed> {
     let allowed = Allowed("a size above 0, in bytes or with a unit, such as 64MiB");
     let bytes = number::<ByteSize>(text, allowed)?.as_u64();
     if bytes > 0 { Ok(bytes) } else { Err(allowed) }
+}
+
+fn stderr(text: &str) -> Result<u64, Allowed> {
+    let allowed = Allowed("a size from 1B to 512KiB, such as 64KiB");
+    let bytes = number::<ByteSize>(text, allowed)?.as_u64();
+    if (1..=MAX_STDERR).contains(&bytes) { Ok(bytes) } else { Err(allowed) }
 }
 
 fn memory(text: &str) -> Result<u64, Allowed> {

@@ -3,6 +3,7 @@
 //! This room knows nothing of n8n: a [`Job`] is input bytes and limits, an [`Outcome`] is JSON or a named failure. What
 //! the input means is the guest's business; who answers host calls is the caller's ([`HostCalls`]).
 
+pub(crate) mod aside;
 mod calls;
 mod clock;
 mod codegen;

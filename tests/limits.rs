@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytesize::ByteSize;
 use common::{Echo, Silent, exceeded, job, limited, raised, returned, run, sandbox};
-use serpentarium::sandbox::Exceeded;
+use serpentarium::sandbox::{End, Exceeded};
 
 const SPIN: &str = "while True: pass";
 
@@ -91,7 +91,7 @@ async fn memory_violated_bit_by_bit_names_memory() {
     ] {
         let outcome = run(limited(code, |l| l.memory = ByteSize::mib(128).as_u64())).await;
         let text = match &outcome.end {
-            serpentarium::sandbox::End::Exceeded(limit) => limit.to_string(),
+            End::Exceeded(limit) => limit.to_string(),
             _ => raised(&outcome).message.clone(),
         };
         assert!(text.to_lowercase().contains("memory"), "{code}: {text}");
@@ -201,13 +201,74 @@ async fn call_bytes_violated() {
     still_healthy().await;
 }
 
+const MANY_TELLS: &str = "import _host\nfor _ in range(100): _host.tell('x', '\"' + 'y' * 98 + '\"')";
+
 #[tokio::test]
-async fn call_bytes_violated_by_many_small_tells() {
-    let code = "import _host\nfor _ in range(100): _host.tell('x', '\"' + 'y' * 98 + '\"')";
-    let within = sandbox().run(limited(code, |limits| limits.call_bytes = 10_000), Arc::new(Echo::default())).await;
-    assert_eq!(returned(&within), serde_json::Value::Null);
-    let over = sandbox().run(limited(code, |limits| limits.call_bytes = 9_999), Arc::new(Echo::default())).await;
-    assert_eq!(exceeded(&over), Exceeded::CallBytes(9_999));
+async fn told_obeyed() {
+    let outcome = sandbox().run(limited(MANY_TELLS, |limits| limits.told = 10_000), Arc::new(Echo::default())).await;
+    assert_eq!(returned(&outcome), serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn told_violated() {
+    let outcome = sandbox().run(limited(MANY_TELLS, |limits| limits.told = 9_999), Arc::new(Echo::default())).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Told(9_999));
+    still_healthy().await;
+}
+
+/// Each of these calls the host all the time, which must not keep the engine from interrupting it.
+const BUSY_WITH_THE_HOST: &[&str] = &[
+    "import os\nwhile True: os.urandom(16)",
+    "import os\nwhile True: os.urandom(5_000_000)",
+    "import os\nwhile True: os.write(2, b'x')",
+    "import time\nwhile True: time.sleep(0)",
+    "import uuid\nwhile True: uuid.uuid4()",
+    "import _host\nwhile True: _host.call('echo', '1')",
+    "import _host\nwhile True: _host.tell('a b', '[]')",
+];
+
+#[tokio::test]
+async fn time_violated_while_calling_the_host_all_the_time() {
+    for code in BUSY_WITH_THE_HOST {
+        let busy = limited(code, |limits| {
+            limits.time = Duration::from_millis(200);
+            limits.calls = u32::MAX;
+        });
+        let outcome = sandbox().run(busy, Arc::new(Echo::default())).await;
+        assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(200)), "{code}");
+        assert!(outcome.usage.duration < Duration::from_millis(900), "{code}: {:?}", outcome.usage.duration);
+    }
+}
+
+#[tokio::test]
+async fn one_large_call_of_the_host_can_be_interrupted() {
+    let code = "import os\nos.urandom(300_000_000)";
+    let outcome = run(limited(code, |limits| limits.time = Duration::from_millis(50))).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(50)));
+    assert!(outcome.usage.duration < Duration::from_millis(600), "{:?}", outcome.usage.duration);
+}
+
+#[tokio::test]
+async fn work_of_the_host_burns_fuel_of_the_guest() {
+    let burnt = async |code: &str| run(job(code)).await.usage.fuel;
+    let less = burnt("import os\nos.urandom(1_000)").await;
+    let more = burnt("import os\nos.urandom(1_001_000)").await;
+    assert!(more > less + 1_000_000, "{less}, {more}");
+    let busy = limited("import os\nwhile True: os.urandom(1_000_000)", |limits| limits.fuel = 100_000_000);
+    let outcome = run(busy).await;
+    assert_eq!((exceeded(&outcome), outcome.usage.fuel), (Exceeded::Fuel(100_000_000), 100_000_000));
+}
+
+#[tokio::test]
+async fn a_memory_error_that_was_caught_does_not_rename_what_comes_later() {
+    let code = "
+import os
+try: bytearray(900_000_000)
+except MemoryError: pass
+os._exit(3)
+";
+    let outcome = run(job(code)).await;
+    assert!(matches!(&outcome.end, End::Broken(reason) if reason.contains("code 3")), "{:?}", outcome.end);
 }
 
 #[tokio::test]

@@ -37,6 +37,18 @@ static bool bytes_grow(struct bytes *bytes)
     return true;
 }
 
+bool bytes_append(struct bytes *bytes, const void *data, size_t length)
+{
+    while (bytes->capacity - bytes->length < length) {
+        if (!bytes_grow(bytes)) {
+            return false;
+        }
+    }
+    memcpy(bytes->data + bytes->length, data, length);
+    bytes->length += length;
+    return true;
+}
+
 bool read_standard_input(struct bytes *into)
 {
     for (;;) {
@@ -171,15 +183,33 @@ static PyObject *method_read_input(PyObject *, PyObject *)
     if (!read_standard_input(&input)) {
         return errno == ENOMEM ? PyErr_NoMemory() : PyErr_SetFromErrno(PyExc_OSError);
     }
-    PyObject *text = PyUnicode_DecodeUTF8(input.data, (Py_ssize_t)input.length, "strict");
+    PyObject *bytes = PyBytes_FromStringAndSize(input.data, (Py_ssize_t)input.length);
     bytes_free(&input);
-    return text;
+    return bytes;
+}
+
+static PyObject *method_decode_plain(PyObject *, PyObject *json)
+{
+    char *text;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(json, &text, &length) < 0) {
+        return nullptr;
+    }
+    return decode_plain(text, (size_t)length);
+}
+
+static PyObject *method_encode_plain(PyObject *, PyObject *value)
+{
+    return encode_plain(value);
 }
 
 static PyObject *method_write_output(PyObject *, PyObject *text)
 {
-    struct utf8 output;
-    if (!utf8_open(&output, text)) {
+    struct utf8 output = {};
+    if (PyBytes_Check(text)) {
+        output.data = PyBytes_AS_STRING(text);
+        output.length = (size_t)PyBytes_GET_SIZE(text);
+    } else if (!utf8_open(&output, text)) {
         return nullptr;
     }
     const char *rest = output.data;
@@ -206,8 +236,13 @@ static PyMethodDef methods[] = {
      "call(name: str, params: str) -> str\n\nAsk the host and wait for its answer. Raises CallError."},
     {"tell", _PyCFunction_CAST(method_tell), METH_FASTCALL,
      "tell(name: str, params: str) -> None\n\nLet the host know something; there is no answer."},
-    {"read_input", method_read_input, METH_NOARGS, "read_input() -> str\n\nAll of the task's input."},
-    {"write_output", method_write_output, METH_O, "write_output(text: str) -> None\n\nAdd to the task's output."},
+    {"read_input", method_read_input, METH_NOARGS, "read_input() -> bytes\n\nAll of the task's input."},
+    {"decode_plain", method_decode_plain, METH_O,
+     "decode_plain(json: bytes) -> object\n\nThe value of a JSON text. ValueError where this is not for it."},
+    {"encode_plain", method_encode_plain, METH_O,
+     "encode_plain(value: object) -> bytes | None\n\nThe value as JSON, or None where it is not made of plain parts."},
+    {"write_output", method_write_output, METH_O,
+     "write_output(text: str | bytes) -> None\n\nAdd to the task's output; bytes are UTF-8 already."},
     {},
 };
 

@@ -3,6 +3,8 @@
 // The image is CPython with its whole standard library inside, and one task's worth of glue around it:
 //
 //   entry.c          what the host calls: start the interpreter once (before the snapshot), run a task (after it)
+//   decode.c         JSON to plain values
+//   encode.c         plain values as JSON
 //   frozen.c         the table of frozen modules: the standard library, and the guest package added at snapshot time
 //   host_module.c    the `_host` module, what Python sees of the host
 //   snapshot.c       makes the memory cheap to copy before it is frozen into a snapshot
@@ -25,6 +27,15 @@ struct bytes {
 // Reads everything that is left on standard input. Returns false with errno set; `into` is then empty.
 bool read_standard_input(struct bytes *into);
 void bytes_free(struct bytes *bytes);
+
+// Adds a copy of `data`. Returns false with errno set where memory is short; nothing is added then.
+bool bytes_append(struct bytes *bytes, const void *data, size_t length);
+
+// The value of a JSON text. Null with ValueError set where this is not for it.
+PyObject *decode_plain(const char *json, size_t length);
+
+// JSON as a bytes object, or None where the value is not plain. Null with a Python exception set where memory is short.
+PyObject *encode_plain(PyObject *value);
 
 // Makes the standard library importable. Call before the interpreter starts.
 void frozen_install(void);

@@ -156,6 +156,9 @@ impl TaskLabel {
     /// # Errors
     /// A required field is missing or has the wrong type, or the mode is unknown.
     pub fn read(settings: &RawValue) -> (Self, Result<(), SettingsError>) {
+        if !settings.get().starts_with('{') {
+            return (Self::default(), Err(SettingsError::Invalid("they must be an object".into())));
+        }
         match serde_json::from_str::<Wire>(settings.get()) {
             Ok(wire) => (Self::of(&wire), wire.check()),
             Err(error) => (Self::default(), Err(SettingsError::Invalid(error.to_string()))),

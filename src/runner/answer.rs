@@ -85,7 +85,9 @@ fn advice(limit: &Exceeded) -> String {
         Exceeded::Input(_) => format!("Give the node less data at once, or raise {variable}."),
         Exceeded::Output(_) => format!("Return less, or raise {variable}."),
         Exceeded::Time(_) | Exceeded::Fuel(_) => format!("Do less in one task, or raise {variable}."),
-        Exceeded::Calls(_) | Exceeded::CallBytes(_) => format!("Call or print less in one task, or raise {variable}."),
+        Exceeded::Calls(_) | Exceeded::CallBytes(_) | Exceeded::Told(_) => {
+            format!("Call or print less in one task, or raise {variable}.")
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use wasmtime::{Caller, Linker};
 
 use super::{
-    Exceeded,
+    Exceeded, aside,
     state::{State, charge, memory},
 };
 
@@ -28,15 +28,15 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         Box::new(async move { call(&mut caller, args).await })
     })?;
     linker.func_wrap(MODULE, "take", take)?;
-    linker.func_wrap(MODULE, "tell", |mut caller: Caller<'_, State>, np: u32, nl: u32, pp: u32, pl: u32| {
-        tell(&mut caller, (np, nl, pp, pl))
+    linker.func_wrap_async(MODULE, "tell", |mut caller, args: (u32, u32, u32, u32)| {
+        Box::new(async move { tell(&mut caller, args).await })
     })?;
     Ok(())
 }
 
 /// Asks the host. Returns the answer's length, or for a failure `-1 - length` of its text.
 async fn call(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<i32> {
-    let answer = match request(caller, args)? {
+    let answer = match request(caller, args).await? {
         Ok((name, params)) => caller.data().host.call(&name, params).await,
         Err(refused) => Err(refused.into()),
     };
@@ -47,7 +47,7 @@ async fn call(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> was
     let limit = caller.data().limits.call_bytes;
     let len = i32::try_from(text.len()).ok().filter(|_| text.len() as u64 <= limit);
     let len = len.ok_or(Exceeded::CallBytes(limit))?;
-    charge(caller, text.len() as u64)?;
+    charge(caller, text.len() as u64).await?;
     caller.data_mut().answer = Some(text);
     Ok(if ok { len } else { -1 - len })
 }
@@ -63,12 +63,12 @@ fn take(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> wasmtime::Result<(
 }
 
 /// Tells the host. What the host cannot accept is dropped: nobody waits for an answer.
-fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<()> {
-    if let Ok((name, params)) = request(caller, args)? {
+async fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<()> {
+    if let Ok((name, params)) = request(caller, args).await? {
         let state = caller.data_mut();
         state.told += params.get().len() as u64;
-        if state.told > state.limits.call_bytes {
-            return Err(Exceeded::CallBytes(state.limits.call_bytes).into());
+        if state.told > state.limits.told {
+            return Err(Exceeded::Told(state.limits.told).into());
         }
         state.host.tell(&name, params);
     }
@@ -79,7 +79,7 @@ fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime:
 type Request = Result<(String, Box<RawValue>), &'static str>;
 
 /// Counts, checks and copies a request out of the guest's memory.
-fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u32, u32)) -> wasmtime::Result<Request> {
+async fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u32, u32)) -> wasmtime::Result<Request> {
     let state = caller.data_mut();
     if state.calls >= state.limits.calls {
         return Err(Exceeded::Calls(state.limits.calls).into());
@@ -88,7 +88,7 @@ fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u32, u32
     if u64::from(pl) > state.limits.call_bytes {
         return Err(Exceeded::CallBytes(state.limits.call_bytes).into());
     }
-    charge(caller, u64::from(pl))?;
+    charge(caller, u64::from(pl)).await?;
     if nl as usize > MAX_NAME {
         return Ok(Err("the name of a host call has at most 64 characters"));
     }
@@ -101,6 +101,6 @@ fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u32, u32
         }
     };
     let params = memory(caller, pp, pl)?.0.to_vec();
-    let params = String::from_utf8(params).ok().and_then(|text| RawValue::from_string(text).ok());
-    Ok(params.map(|params| (name, params)).ok_or("the parameters of a host call are one JSON value"))
+    let params = aside::parse(params, |params| RawValue::from_string(String::from_utf8(params).ok()?).ok()).await;
+    Ok(params.flatten().map(|params| (name, params)).ok_or("the parameters of a host call are one JSON value"))
 }

@@ -14,9 +14,9 @@ pub const BASELINE: &[&str] = &["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"];
 #[cfg(target_arch = "aarch64")]
 pub const BASELINE: &[&str] = &[];
 
-/// Native stack that guest code may use, in bytes. With less than 4 MiB deep recursion in C code (a nested literal, a
-/// chain of `__repr__`) traps before CPython's own recursion limit turns it into a `RecursionError`.
-const WASM_STACK: usize = 4 << 20;
+/// Native stack that guest code may use, in bytes. With 4 MiB deep recursion in C code (a nested literal, a
+/// chain of `__repr__`) may trap before CPython's own recursion limit turns it into a `RecursionError`.
+const WASM_STACK: usize = 8 << 20;
 
 /// The engine configuration, but for what only the running side has (instance pool, code memory).
 pub fn config() -> Config {

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Instant};
 
 use wasmtime::{InstancePre, Store, Trap};
 
-use super::{End, Exceeded, HostCalls, Job, Outcome, Usage, reply, state::State, wasi};
-
-/// Fuel after which a running guest lets others run: about 2 ms.
-const YIELD_INTERVAL: u64 = 5_000_000;
+use super::{
+    End, Exceeded, HostCalls, Job, Outcome, Usage, aside, reply,
+    state::{State, YIELD_INTERVAL},
+    wasi,
+};
 
 /// Runs a job in an instance of its own. Dropping the future stops the task.
 pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn HostCalls>) -> Outcome {
@@ -23,17 +24,17 @@ pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn Host
         Ok(result) => result,
         Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
     };
-    let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
-    let state = store.data_mut();
-    let end = match result {
-        Ok(0) => reply::read(&state.stdout),
-        Ok(code) => failed(state, format!("the guest's entry point returned {code}")),
-        Err(error) => stopped(state, &error),
-    };
+    let left = store.get_fuel().unwrap_or(0).saturating_sub(store.data().owed);
+    let fuel = limits.fuel.saturating_sub(left);
+    // The instance goes before the outcome is handed out: a task that has ended holds nothing any more.
+    let state = store.into_data();
     let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
     let memory = state.growth.peak;
-    // The instance goes before the outcome is handed out: a task that has ended holds nothing any more.
-    drop(store);
+    let end = match result {
+        Ok(0) => aside::parse(state.stdout, |stdout| reply::read(&stdout)).await.unwrap_or_else(unread),
+        Ok(code) => failed(&state, format!("the guest's entry point returned {code}")),
+        Err(error) => stopped(&state, &error),
+    };
     Outcome { end, usage: Usage { fuel, memory, duration: started.elapsed() }, stderr }
 }
 
@@ -46,6 +47,10 @@ async fn execute(image: &InstancePre<State>, store: &mut Store<State>, fuel: u64
     entry.call_async(store, ()).await
 }
 
+fn unread() -> End {
+    End::Broken("the guest's output could not be read".into())
+}
+
 /// Names the end of a task that was stopped from outside, or that trapped.
 fn stopped(state: &State, error: &wasmtime::Error) -> End {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
@@ -54,11 +59,11 @@ fn stopped(state: &State, error: &wasmtime::Error) -> End {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => End::Exceeded(Exceeded::Fuel(state.limits.fuel)),
         Some(Trap::StackOverflow) => {
-            failed(state, "the guest ran out of stack: its data or calls are nested too deeply".into())
+            End::Broken("the guest ran out of stack: its data or calls are nested too deeply".into())
         }
         Some(trap) => failed(state, format!("the guest trapped: {trap}")),
         None => match error.downcast_ref::<wasi::Exit>() {
-            Some(exit) => failed(state, exit.to_string()),
+            Some(exit) => End::Broken(exit.to_string()),
             None => failed(state, format!("the guest was stopped: {}", error.root_cause())),
         },
     }

@@ -31,6 +31,9 @@ pub struct Limits {
     pub calls: u32,
     /// Bytes of one host call's parameters, and of its answer. Default 64 MiB.
     pub call_bytes: u64,
+    /// Bytes that a task may tell the host (print) in all: nobody waits for what is told, so it could pile up.
+    /// Default 16 MiB.
+    pub told: u64,
 }
 
 impl Default for Limits {
@@ -45,6 +48,7 @@ impl Default for Limits {
             stderr: ByteSize::kib(64).as_u64(),
             calls: 100_000,
             call_bytes: ByteSize::mib(64).as_u64(),
+            told: ByteSize::mib(16).as_u64(),
         }
     }
 }
@@ -77,6 +81,9 @@ pub enum Exceeded {
     /// Size of the parameters or the answer of one host call.
     #[error("Task made a host call that is too large: the limit is {}", size(*.0))]
     CallBytes(u64),
+    /// Size of all that was told together.
+    #[error("Task printed too much: the limit is {}", size(*.0))]
+    Told(u64),
 }
 
 impl Exceeded {
@@ -90,6 +97,7 @@ impl Exceeded {
             Self::Output(_) => "output",
             Self::Calls(_) => "calls",
             Self::CallBytes(_) => "call-bytes",
+            Self::Told(_) => "told",
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct State {
     pub told: u64,
     /// The answer of the last call, until the guest takes it.
     pub answer: Option<String>,
+    /// Fuel that the guest owes for work of the host; see [`charge`].
+    pub owed: u64,
 }
 
 impl State {
@@ -43,6 +45,7 @@ impl State {
             calls: 0,
             told: 0,
             answer: None,
+            owed: 0,
         }
     }
 
@@ -107,8 +110,21 @@ pub(super) fn memory<'a>(
     Ok((bytes.get_mut(range).ok_or(BadAddress)?, state))
 }
 
-/// Makes the guest pay for work that the host does for it: one unit of fuel for each byte moved.
-pub(super) fn charge(caller: &mut Caller<'_, State>, bytes: u64) -> wasmtime::Result<()> {
-    let left = caller.get_fuel()?.checked_sub(bytes).ok_or(wasmtime::Trap::OutOfFuel)?;
-    caller.set_fuel(left)
+/// Fuel after which a running guest lets others run: about a millisecond.
+pub(super) const YIELD_INTERVAL: u64 = 5_000_000;
+
+/// Makes the guest pay for work that the host does for it, and lets others run when that has become much.
+///
+/// What is owed is not taken from the store's fuel at once: that would begin its yield interval anew, and a guest that
+/// calls the host all the time would never be interrupted.
+pub(super) async fn charge(caller: &mut Caller<'_, State>, units: u64) -> wasmtime::Result<()> {
+    let owed = caller.data().owed.saturating_add(units);
+    caller.data_mut().owed = owed;
+    let left = caller.get_fuel()?.checked_sub(owed).ok_or(wasmtime::Trap::OutOfFuel)?;
+    if owed >= YIELD_INTERVAL {
+        caller.set_fuel(left)?;
+        caller.data_mut().owed = 0;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }

@@ -30,11 +30,26 @@ pub(super) struct Exit(pub i32);
 
 type Errno = wasmtime::Result<i32>;
 
+/// Bytes that one read or write moves at most; the guest asks again for the rest, and others run meanwhile.
+const MAX_TRANSFER: usize = 4 << 20;
+
+/// Bytes of randomness that are made at a time.
+const RANDOM_PIECE: u32 = 256 << 10;
+
+/// Fuel for one byte of randomness: the kernel takes about as long for it as a guest for so many operations.
+const RANDOM_PRICE: u64 = 10;
+
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "clock_time_get", clock_time_get)?;
-    linker.func_wrap(MODULE, "random_get", random_get)?;
-    linker.func_wrap(MODULE, "fd_read", fd_read)?;
-    linker.func_wrap(MODULE, "fd_write", fd_write)?;
+    linker.func_wrap_async(MODULE, "random_get", |mut caller, (ptr, len): (u32, u32)| {
+        Box::new(async move { random_get(&mut caller, ptr, len).await })
+    })?;
+    linker.func_wrap_async(MODULE, "fd_read", |mut caller, (fd, vectors, count, out): (u32, u32, u32, u32)| {
+        Box::new(async move { fd_read(&mut caller, fd, Vectors { ptr: vectors, count }, out).await })
+    })?;
+    linker.func_wrap_async(MODULE, "fd_write", |mut caller, (fd, vectors, count, out): (u32, u32, u32, u32)| {
+        Box::new(async move { fd_write(&mut caller, fd, Vectors { ptr: vectors, count }, out).await })
+    })?;
     linker.func_wrap_async(MODULE, "poll_oneoff", |mut caller, (subs, events, count, out): (u32, u32, u32, u32)| {
         Box::new(async move { poll_oneoff(&mut caller, subs, events, count, out).await })
     })?;
@@ -43,9 +58,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 }
 
 fn clock_time_get(mut caller: Caller<'_, State>, id: u32, _precision: u64, out: u32) -> Errno {
-    let Some(now) = now(caller.data_mut(), id) else {
-        return Ok(errno::INVAL);
-    };
+    let Some(now) = now(caller.data_mut(), id) else { return Ok(errno::INVAL) };
     put_u64(&mut caller, out, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))?;
     Ok(errno::SUCCESS)
 }
@@ -59,58 +72,85 @@ fn now(state: &mut State, id: u32) -> Option<Duration> {
     }
 }
 
-fn random_get(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> Errno {
-    charge(&mut caller, len.into())?;
-    let (bytes, state) = memory(&mut caller, ptr, len)?;
-    Ok(if state.random.fill(bytes).is_ok() { errno::SUCCESS } else { errno::IO })
+async fn random_get(caller: &mut Caller<'_, State>, ptr: u32, len: u32) -> Errno {
+    let mut done = 0;
+    while done < len {
+        let piece = (len - done).min(RANDOM_PIECE);
+        charge(caller, u64::from(piece) * RANDOM_PRICE).await?;
+        let (bytes, state) = memory(caller, ptr.checked_add(done).ok_or(BadAddress)?, piece)?;
+        if state.random.fill(bytes).is_err() {
+            return Ok(errno::IO);
+        }
+        done += piece;
+    }
+    Ok(errno::SUCCESS)
 }
 
-fn fd_read(mut caller: Caller<'_, State>, fd: u32, vectors: u32, count: u32, out: u32) -> Errno {
+/// A list of buffers in the guest's memory: address and length of each, four bytes both.
+#[derive(Clone, Copy)]
+struct Vectors {
+    ptr: u32,
+    count: u32,
+}
+
+impl Vectors {
+    fn get(self, caller: &mut Caller<'_, State>, index: u32) -> Result<(u32, u32), BadAddress> {
+        let ptr = self.ptr.checked_add(index * 8).ok_or(BadAddress)?;
+        let (bytes, _) = memory(caller, ptr, 8)?;
+        Ok((u32::from_le_bytes(array(bytes, 0)), u32::from_le_bytes(array(bytes, 4))))
+    }
+}
+
+async fn fd_read(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out: u32) -> Errno {
     if fd != 0 {
         return Ok(errno::BADF);
     }
-    if count > MAX_VECTORS {
+    if vectors.count > MAX_VECTORS {
         return Ok(errno::INVAL);
     }
     let mut total = 0;
-    for index in 0..count {
-        let (ptr, len) = vector(&mut caller, vectors, index)?;
-        let (buffer, state) = memory(&mut caller, ptr, len)?;
-        let chunk = state.input.split_to(buffer.len().min(state.input.len()));
+    for index in 0..vectors.count {
+        let (ptr, len) = vectors.get(caller, index)?;
+        let (buffer, state) = memory(caller, ptr, len)?;
+        let chunk = state.input.split_to(buffer.len().min(state.input.len()).min(MAX_TRANSFER - total));
         buffer[..chunk.len()].copy_from_slice(&chunk);
-        total += chunk.len() as u64;
+        total += chunk.len();
         if chunk.len() < len as usize {
             break;
         }
     }
-    finish(&mut caller, total, out)
+    finish(caller, total, out).await
 }
 
-fn fd_write(mut caller: Caller<'_, State>, fd: u32, vectors: u32, count: u32, out: u32) -> Errno {
+async fn fd_write(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out: u32) -> Errno {
     if fd != 1 && fd != 2 {
         return Ok(errno::BADF);
     }
-    if count > MAX_VECTORS {
+    if vectors.count > MAX_VECTORS {
         return Ok(errno::INVAL);
     }
     let mut total = 0;
-    for index in 0..count {
-        let (ptr, len) = vector(&mut caller, vectors, index)?;
-        let (bytes, state) = memory(&mut caller, ptr, len)?;
+    for index in 0..vectors.count {
+        let (ptr, len) = vectors.get(caller, index)?;
+        let (bytes, state) = memory(caller, ptr, len)?;
+        let chunk = &bytes[..bytes.len().min(MAX_TRANSFER - total)];
         if fd == 1 {
-            state.write_stdout(bytes)?
+            state.write_stdout(chunk)?
         } else {
-            state.write_stderr(bytes)
+            state.write_stderr(chunk)
         }
-        total += u64::from(len);
+        total += chunk.len();
+        if chunk.len() < len as usize {
+            break;
+        }
     }
-    finish(&mut caller, total, out)
+    finish(caller, total, out).await
 }
 
-/// Pays for the bytes of a read or write, and tells the guest their number.
-fn finish(caller: &mut Caller<'_, State>, total: u64, out: u32) -> Errno {
-    charge(caller, total)?;
+/// Has the guest pay for the bytes of a read or write, and tells it their number.
+async fn finish(caller: &mut Caller<'_, State>, total: usize, out: u32) -> Errno {
     put_u32(caller, out, u32::try_from(total).unwrap_or(u32::MAX))?;
+    charge(caller, total as u64).await?;
     Ok(errno::SUCCESS)
 }
 
@@ -155,7 +195,7 @@ async fn poll_oneoff(caller: &mut Caller<'_, State>, subs: u32, events: u32, cou
     if count == 0 || count > MAX_VECTORS {
         return Ok(errno::INVAL);
     }
-    charge(caller, u64::from(count) * u64::from(SUBSCRIPTION_SIZE))?;
+    charge(caller, u64::from(count) * u64::from(SUBSCRIPTION_SIZE)).await?;
     let mut waits = Vec::with_capacity(count as usize);
     for index in 0..count {
         let ptr = subs.checked_add(index * SUBSCRIPTION_SIZE).ok_or(BadAddress)?;
@@ -180,13 +220,6 @@ async fn poll_oneoff(caller: &mut Caller<'_, State>, subs: u32, events: u32, cou
     }
     put_u32(caller, out, due)?;
     Ok(errno::SUCCESS)
-}
-
-/// Address and length of one buffer in a list of them.
-fn vector(caller: &mut Caller<'_, State>, vectors: u32, index: u32) -> Result<(u32, u32), BadAddress> {
-    let ptr = vectors.checked_add(index * 8).ok_or(BadAddress)?;
-    let (bytes, _) = memory(caller, ptr, 8)?;
-    Ok((u32::from_le_bytes(array(bytes, 0)), u32::from_le_bytes(array(bytes, 4))))
 }
 
 /// `N` bytes from `start` of a slice that is known to be long enough.

@@ -50,7 +50,8 @@ pub(super) enum EndHeader {
     Broken(String),
 }
 
-/// Bytes of a header. The largest is a `Done` with three texts of 64 KiB, each escaped at up to six bytes for one.
+/// Bytes of a header. The largest is a `Done` with two texts of 64 KiB and standard error, each escaped at up to six bytes
+/// for one.
 const MAX_HEADER: usize = 4 << 20;
 
 /// Bytes of a payload: n8n's own limit for a message.
@@ -80,7 +81,11 @@ impl Outbox {
         }
         let mut head = vec![0; 8];
         serde_json::to_writer(&mut head, header)?;
-        let header_size = (head.len() - 8) as u32;
+        let header_size = head.len() - 8;
+        if header_size > MAX_HEADER {
+            return Err(io::Error::other(format!("a header of {header_size} bytes is over the limit of {MAX_HEADER}")));
+        }
+        let header_size = header_size as u32;
         head[..4].copy_from_slice(&header_size.to_le_bytes());
         head[4..8].copy_from_slice(&(size as u32).to_le_bytes());
         // A closed channel means that the writer has ended; see above.

@@ -27,7 +27,7 @@ use super::{
     child::lock,
     pipe::{EndHeader, Event, Frame, Inbox, Order, Outbox, outbox, write},
 };
-use crate::sandbox::{End, HostCalls, Job, Outcome, Usage};
+use crate::sandbox::{End, HostCalls, Job, Outcome, Usage, aside};
 
 /// How often a worker with jobs is asked whether it still moves.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -193,13 +193,15 @@ impl Worker {
                     return Ok(());
                 };
                 let end = match end {
-                    EndHeader::Returned => End::Returned(json(payload)?),
+                    EndHeader::Returned => {
+                        tokio::spawn(returned(running, payload, usage, stderr));
+                        return Ok(());
+                    }
                     EndHeader::Raised(exception) => End::Raised(exception),
                     EndHeader::Exceeded(limit) => End::Exceeded(limit),
                     EndHeader::Broken(reason) => End::Broken(reason),
                 };
-                // The one who waited may have gone.
-                let _ = running.outcome.send(Outcome { end, usage, stderr });
+                running.end(end, usage, stderr);
             }
             Event::Tell { job, name } => {
                 let host = lock(&self.state).jobs.get(&job).map(|running| running.host.clone());
@@ -208,14 +210,13 @@ impl Worker {
                 }
             }
             Event::Call { job, call, name } => {
-                let params = json(payload)?;
                 let mut state = lock(&self.state);
                 let outbox = state.outbox.clone();
                 let Some(running) = state.jobs.get_mut(&job) else {
                     return Ok(());
                 };
                 let host = running.host.clone();
-                running.calls.spawn(async move { answer(&*host, &outbox, call, &name, params).await });
+                running.calls.spawn(async move { answer(&*host, &outbox, call, &name, payload).await });
                 while running.calls.try_join_next().is_some() {}
             }
         }
@@ -236,9 +237,29 @@ impl Worker {
     }
 }
 
+impl Running {
+    fn end(self, end: End, usage: Usage, stderr: String) {
+        // The one who waited may have gone.
+        let _ = self.outcome.send(Outcome { end, usage, stderr });
+    }
+}
+
+/// Ends a job with its result. A large one is looked at beside this thread, which has pings to answer.
+async fn returned(running: Running, payload: Vec<u8>, usage: Usage, stderr: String) {
+    let end = match aside::parse(payload, json).await {
+        Some(Ok(value)) => End::Returned(value),
+        _ => End::Broken("the worker's result is not JSON".into()),
+    };
+    running.end(end, usage, stderr);
+}
+
 /// Asks the host and sends its answer to the worker.
-async fn answer(host: &dyn HostCalls, outbox: &Outbox, call: u64, name: &str, params: Box<RawValue>) {
-    let (ok, text) = match host.call(name, params).await {
+async fn answer(host: &dyn HostCalls, outbox: &Outbox, call: u64, name: &str, params: Vec<u8>) {
+    let answer = match aside::parse(params, json).await {
+        Some(Ok(params)) => host.call(name, params).await,
+        _ => Err("the parameters of a host call are one JSON value".into()),
+    };
+    let (ok, text) = match answer {
         Ok(value) => (true, String::from(Box::<str>::from(value))),
         Err(text) => (false, text),
     };

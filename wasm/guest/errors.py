@@ -20,6 +20,8 @@ from _serpentarium.wire import encode
 _TEXT = 16_000
 _FRAMES = 500
 _EXCEPTIONS = 200
+# No text has as many lines.
+_LINES = 2**31
 
 _OUT_OF_MEMORY = "The task needs more memory than it may use, or its code is nested too deeply."
 _TRUNCATED = "… truncated"
@@ -70,11 +72,13 @@ def _describe(error: BaseException) -> Report:
         details, line = _describe_syntax(error)  # type: ignore[arg-type]
     else:
         details = {"message": _message(error), "description": _description(error)}
-    if issubclass(kind, MemoryError):
+    # Where memory ends in the middle of a call, CPython sometimes fails to say so.
+    if issubclass(kind, MemoryError) or (kind is SystemError and "without exception set" in _text(error)):
         details["description"] = f"{details['description'] or _name(error)}\n{_OUT_OF_MEMORY}"
     if not details.get("description", "…"):
         del details["description"]
-    if line is not None:
+    # Code can make up a traceback with any line in it.
+    if line is not None and 0 < line < _LINES:
         details["lineNumber"] = line
     return details
 

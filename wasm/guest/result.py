@@ -7,7 +7,7 @@ other keys become `str(key)`.
 from math import isfinite
 from sys import setrecursionlimit as _set_recursion_limit
 
-from _serpentarium.wire import encode
+from _serpentarium.wire import Reply, encode, encode_plain
 
 # Python frames that the walk over a deep value may use. The encoder in C has a limit of its own, below this one.
 _DEPTH = 20_000
@@ -24,9 +24,12 @@ class Circular(TaskError):
         super().__init__("Result contains a circular reference")
 
 
-def encode_result(value: object) -> str:
+def encode_result(value: object) -> Reply:
     """The reply for a returned value."""
     reply = {"result": value}
+    plainly = encode_plain(reply)
+    if plainly is not None:
+        return plainly
     try:
         return "".join(encode(reply, 0))
     except (ValueError, TypeError, RecursionError, MemoryError):

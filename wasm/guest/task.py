@@ -7,6 +7,7 @@ from _serpentarium import code, source, wire
 from _serpentarium.errors import report
 from _serpentarium.log import log
 from _serpentarium.result import TaskError, encode_result
+from _serpentarium.wire import Reply
 
 _LAST_WORDS = '{"error":{"message":"MemoryError"}}'
 
@@ -46,7 +47,7 @@ def run() -> None:
     task.itself = task  # type: ignore[attr-defined]
 
 
-def perform(task: Task) -> str:
+def perform(task: Task) -> Reply:
     """Runs the task; the reply is its result or its failure."""
     try:
         reply = _execute(task)
@@ -63,7 +64,7 @@ def perform(task: Task) -> str:
     return reply
 
 
-def _execute(task: Task) -> str:
+def _execute(task: Task) -> Reply:
     settings = task.settings = wire.decode(wire.read_input())
     for_all_items = _check(settings)
     task.code = settings["code"]
@@ -100,7 +101,7 @@ def _bad_settings(settings: dict[str, Any]) -> TaskError:
     return TaskError(f"Unknown nodeMode: {settings['nodeMode']}")
 
 
-def _run_for_all_items(task: Task, body: Any) -> str:
+def _run_for_all_items(task: Task, body: Any) -> Reply:
     namespace = task.namespace
     namespace["_items"] = task.settings["items"]
     namespace["_query"] = task.settings.get("query")
@@ -109,7 +110,7 @@ def _run_for_all_items(task: Task, body: Any) -> str:
     return encode_result(task.result)
 
 
-def _run_for_each_item(task: Task, body: Any) -> str:
+def _run_for_each_item(task: Task, body: Any) -> Reply:
     namespace = task.namespace
     outputs: list[dict[str, Any]] = []
     task.result = outputs

@@ -13,6 +13,9 @@ import _host
 
 Encoder: TypeAlias = Callable[[object, int], tuple[str, ...]]
 
+# JSON, as text or already as UTF-8.
+Reply: TypeAlias = str | bytes
+
 
 def encoder_with(item_separator: str, key_separator: str, *, allow_nan: bool) -> Encoder:
     """An encoder in C: text as it is, `str()` of what JSON has no form for.
@@ -27,20 +30,22 @@ def encoder_with(item_separator: str, key_separator: str, *, allow_nan: bool) ->
 
 encode = encoder_with(",", ":", allow_nan=False)
 
-_scan: Callable[[str, int], tuple[Any, int]] = cast(Any, json.JSONDecoder()).scan_once
+_decode_plain: Callable[[bytes], Any] = _host.decode_plain
 _loads = json.loads
 _lone_surrogate = _pattern("[\ud800-\udfff]")
 
-read_input: Callable[[], str] = _host.read_input
-write_output: Callable[[str], None] = _host.write_output
+read_input: Callable[[], bytes] = _host.read_input
+write_output: Callable[[Reply], None] = _host.write_output
+# JSON of a value that is made of plain dicts, lists, texts and numbers; None for any other.
+encode_plain: Callable[[object], bytes | None] = _host.encode_plain
 tell_host: Callable[[str, str], None] = _host.tell
 
 
-def decode(text: str) -> Any:
+def decode(text: bytes) -> Any:
     """The value of a JSON text that the host has already checked."""
     try:
-        return _scan(text, 0)[0]
-    except StopIteration:
+        return _decode_plain(text)
+    except ValueError:
         return _loads(text)
 
 
@@ -53,12 +58,13 @@ def tell(name: str, value: object) -> None:
         tell_host(name, escape_surrogates(text, "\\\\"))
 
 
-def send(reply: str) -> None:
+def send(reply: Reply) -> None:
     """Writes the task's one reply."""
     try:
         write_output(reply)
     except UnicodeEncodeError:
-        write_output(escape_surrogates(reply))
+        # Only text can hold them.
+        write_output(escape_surrogates(str(reply)))
 
 
 def escape_surrogates(text: str, backslash: str = "\\") -> str:

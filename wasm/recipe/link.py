@@ -10,7 +10,7 @@ from report import BuildError, run
 from toolchain import Toolchain
 
 STACK_BYTES = 8 * 1024 * 1024
-OWN_FILES = ("entry", "frozen", "host_module", "snapshot", "wasi")
+OWN_FILES = ("decode", "encode", "entry", "frozen", "host_module", "snapshot", "wasi")
 # The standard library's blob is data: the link-time optimiser would only carry it around.
 WITHOUT_LTO = ("frozen",)
 

@@ -1,0 +1,213 @@
+// JSON of plain values, straight to UTF-8: the common case of a task's result, without a Python object for each part.
+//
+// Plain are exactly Python's own dict, list, tuple, str, int, float, bool and None, not too deep, with text for keys.
+// Everything else (NaN, subclasses, other objects, lone surrogates, circles) is left to the guest package, which has the
+// rules for it. No code of the user can run in here, so what is looked at stays as it is.
+
+#include "image.h"
+
+#include <math.h>
+#include <string.h>
+
+static const int MAX_DEPTH = 200;
+
+static inline bool put(struct bytes *out, const char *text, size_t length)
+{
+    if (out->capacity - out->length < length) {
+        return bytes_append(out, text, length);
+    }
+    memcpy(out->data + out->length, text, length);
+    out->length += length;
+    return true;
+}
+
+static inline bool put_char(struct bytes *out, char character)
+{
+    return put(out, &character, 1);
+}
+
+// How a character below 0x80 is written inside of a string: as it is (0), with a letter, or by its number ('u').
+static inline char escape_of(unsigned char character)
+{
+    switch (character) {
+    case '"':
+    case '\\':
+        return (char)character;
+    case '\b':
+        return 'b';
+    case '\f':
+        return 'f';
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    default:
+        return character < 0x20 ? 'u' : 0;
+    }
+}
+
+static bool put_escaped(struct bytes *out, unsigned char character, char escape)
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    if (escape != 'u') {
+        return put(out, (char[]){'\\', escape}, 2);
+    }
+    return put(out, (char[]){'\\', 'u', '0', '0', DIGITS[character >> 4], DIGITS[character & 15]}, 6);
+}
+
+static bool put_ascii(struct bytes *out, const char *text, size_t length)
+{
+    size_t begin = 0;
+    for (size_t at = 0; at < length; at++) {
+        char escape = escape_of((unsigned char)text[at]);
+        if (escape != 0) {
+            if (!put(out, text + begin, at - begin) || !put_escaped(out, (unsigned char)text[at], escape)) {
+                return false;
+            }
+            begin = at + 1;
+        }
+    }
+    return put(out, text + begin, length - begin);
+}
+
+static bool put_code_point(struct bytes *out, Py_UCS4 point)
+{
+    if (point < 0x80) {
+        char escape = escape_of((unsigned char)point);
+        return escape ? put_escaped(out, (unsigned char)point, escape) : put_char(out, (char)point);
+    }
+    if (point < 0x800) {
+        return put(out, (char[]){(char)(0xC0 | point >> 6), (char)(0x80 | (point & 63))}, 2);
+    }
+    if (Py_UNICODE_IS_SURROGATE(point)) {
+        return false;
+    }
+    char second = (char)(0x80 | (point >> 6 & 63)), last = (char)(0x80 | (point & 63));
+    if (point < 0x10000) {
+        return put(out, (char[]){(char)(0xE0 | point >> 12), second, last}, 3);
+    }
+    return put(out, (char[]){(char)(0xF0 | point >> 18), (char)(0x80 | (point >> 12 & 63)), second, last}, 4);
+}
+
+static bool put_string(struct bytes *out, PyObject *text)
+{
+    if (!put_char(out, '"')) {
+        return false;
+    }
+    size_t length = (size_t)PyUnicode_GET_LENGTH(text);
+    if (PyUnicode_IS_COMPACT_ASCII(text)) {
+        return put_ascii(out, PyUnicode_DATA(text), length) && put_char(out, '"');
+    }
+    int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    for (size_t at = 0; at < length; at++) {
+        if (!put_code_point(out, PyUnicode_READ(kind, data, at))) {
+            return false;
+        }
+    }
+    return put_char(out, '"');
+}
+
+static bool put_int(struct bytes *out, PyObject *number)
+{
+    int overflow = 0;
+    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    if (overflow == 0) {
+        char text[24], *end = text + sizeof text, *at = end;
+        unsigned long long rest = value < 0 ? -(unsigned long long)value : (unsigned long long)value;
+        do {
+            *--at = (char)('0' + rest % 10);
+            rest /= 10;
+        } while (rest != 0);
+        if (value < 0) {
+            *--at = '-';
+        }
+        return put(out, at, (size_t)(end - at));
+    }
+    // Fails where the number has more digits than Python is willing to write.
+    PyObject *text = PyObject_Str(number);
+    bool ok = text != nullptr && put(out, PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
+    Py_XDECREF(text);
+    return ok;
+}
+
+static bool put_float(struct bytes *out, double number)
+{
+    if (!isfinite(number)) {
+        return false;
+    }
+    char *text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, nullptr);
+    bool ok = text != nullptr && put(out, text, strlen(text));
+    PyMem_Free(text);
+    return ok;
+}
+
+static bool put_value(struct bytes *out, PyObject *value, int depth);
+
+static bool put_dict(struct bytes *out, PyObject *dict, int depth)
+{
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    char before = '{';
+    while (PyDict_Next(dict, &position, &key, &value)) {
+        if (!PyUnicode_CheckExact(key) || !put_char(out, before) || !put_string(out, key) || !put_char(out, ':')
+            || !put_value(out, value, depth)) {
+            return false;
+        }
+        before = ',';
+    }
+    return before == ',' ? put_char(out, '}') : put(out, "{}", 2);
+}
+
+static bool put_list(struct bytes *out, PyObject *const *items, Py_ssize_t count, int depth)
+{
+    for (Py_ssize_t index = 0; index < count; index++) {
+        if (!put_char(out, index ? ',' : '[') || !put_value(out, items[index], depth)) {
+            return false;
+        }
+    }
+    return count ? put_char(out, ']') : put(out, "[]", 2);
+}
+
+// False where the value is not plain, or memory is short (a Python exception may be set then).
+static bool put_value(struct bytes *out, PyObject *value, int depth)
+{
+    if (PyUnicode_CheckExact(value)) {
+        return put_string(out, value);
+    }
+    if (PyLong_CheckExact(value)) {
+        return put_int(out, value);
+    }
+    if (depth == 0) {
+        return false;
+    }
+    if (PyDict_CheckExact(value)) {
+        return put_dict(out, value, depth - 1);
+    }
+    if (PyList_CheckExact(value)) {
+        return put_list(out, ((PyListObject *)value)->ob_item, PyList_GET_SIZE(value), depth - 1);
+    }
+    if (PyFloat_CheckExact(value)) {
+        return put_float(out, PyFloat_AS_DOUBLE(value));
+    }
+    if (value == Py_None) {
+        return put(out, "null", 4);
+    }
+    if (value == Py_True || value == Py_False) {
+        return value == Py_True ? put(out, "true", 4) : put(out, "false", 5);
+    }
+    return PyTuple_CheckExact(value)
+           && put_list(out, ((PyTupleObject *)value)->ob_item, PyTuple_GET_SIZE(value), depth - 1);
+}
+
+PyObject *encode_plain(PyObject *value)
+{
+    struct bytes out = {};
+    bool ok = put_value(&out, value, MAX_DEPTH);
+    PyErr_Clear();
+    PyObject *json = ok ? PyBytes_FromStringAndSize(out.data, (Py_ssize_t)out.length) : Py_NewRef(Py_None);
+    bytes_free(&out);
+    return json;
+}
