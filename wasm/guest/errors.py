@@ -4,6 +4,7 @@ User code may raise anything, and objects of its own run code when they are look
 and the report goes on without it; in the end there is always a name to give.
 """
 
+import gc
 import sys
 from collections import deque
 from traceback import TracebackException
@@ -27,6 +28,7 @@ _OUT_OF_MEMORY = "The task needs more memory than it may use, or its code is nes
 _TRUNCATED = "… truncated"
 
 _set_recursion_limit = sys.setrecursionlimit
+_collect = gc.collect
 _Traceback = TracebackException
 _traceback = BaseException.__dict__["__traceback__"]
 _cause = BaseException.__dict__["__cause__"]
@@ -50,6 +52,8 @@ def report(error: BaseException, item_index: int | None) -> str:
     try:
         _free_locals(error)
         return _encode({"message": _name(error)}, item_index)
+    except MemoryError:
+        return '{"error":{"message":"MemoryError"}}'
     except BaseException:
         return '{"error":{"message":"The task failed, and so did the report of its failure"}}'
 
@@ -184,7 +188,7 @@ def _last_line(traceback: TracebackType | None) -> int | None:
 
 
 def _free_locals(error: BaseException) -> None:
-    """Lets go of what the frames that failed still hold."""
+    """Lets go of what the frames that failed still hold, in circles, too."""
     traceback = _traceback.__get__(error)
     while traceback is not None:
         try:
@@ -193,3 +197,4 @@ def _free_locals(error: BaseException) -> None:
             # This one still runs: it is the way to here.
             pass
         traceback = traceback.tb_next
+    _collect()
