@@ -1,9 +1,12 @@
 //! The command line: one file for each subcommand.
 
 mod broker;
+mod console;
 mod demo;
 mod exec;
+mod items;
 mod notices;
+mod pretty;
 mod runner;
 mod usage;
 mod worker;
@@ -49,7 +52,7 @@ pub fn main() -> ExitCode {
         Command::Worker(args) => worker::run(args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("serpentarium: {error:#}");
+        console::complain(format_args!("{error:#}"));
         ExitCode::FAILURE
     })
 }
@@ -66,13 +69,17 @@ fn with_subcommand(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Says what is wrong with the command line: in one line where it is a value.
+/// Exit code where the command line is wrong.
+const USAGE: u8 = 2;
+
+/// Says what is wrong with the command line: in one line where it is a value. A runner that is given a wrong value ends
+/// with 1, as n8n's own does.
 fn refuse(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     match usage::explain(Cli::command(), error, &words) {
         Some(line) => {
-            eprintln!("serpentarium: {line}");
-            ExitCode::FAILURE
+            console::complain(line);
+            if words.get(1).is_some_and(|word| word == "runner") { ExitCode::FAILURE } else { USAGE.into() }
         }
         None => error.exit(),
     }

@@ -268,7 +268,7 @@ pub fn colour() -> bool {
 /// What a setting allows, for the message that refuses a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be {0}")]
-struct Allowed(&'static str);
+pub(crate) struct Allowed(&'static str);
 
 fn broker_uri(text: &str) -> Result<Url, Allowed> {
     let allowed = Allowed("an http:// or https:// address such as http://127.0.0.1:5679");
@@ -309,7 +309,7 @@ fn stderr(text: &str) -> Result<u64, Allowed> {
     if (1..=MAX_STDERR).contains(&bytes) { Ok(bytes) } else { Err(allowed) }
 }
 
-fn memory(text: &str) -> Result<u64, Allowed> {
+pub(crate) fn memory(text: &str) -> Result<u64, Allowed> {
     let allowed = Allowed("a size from 64MiB to 4GiB, such as 512MiB");
     let bytes = number::<ByteSize>(text, allowed)?.as_u64();
     if (MIN_MEMORY..=MAX_MEMORY).contains(&bytes) { Ok(bytes) } else { Err(allowed) }

@@ -1,8 +1,9 @@
 //! The command line as a script sees it: output, errors and exit codes of the built binary.
 
 use std::{
-    io::Write,
-    process::{Command, Output, Stdio},
+    fs::File,
+    io::{Read, Write},
+    process::{Child, Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -60,10 +61,15 @@ fn wrong_usage_is_one_clear_error() {
     for (arguments, status, expected) in [
         (&["exec"][..], 2, "<FILE>"),
         (&["exec", "/no/such/file"], 1, "cannot read /no/such/file"),
-        (&["exec", "-", "--items", "-"], 1, "cannot both come from standard input"),
-        (&["exec", "-", "--fuel", "much"], 1, "--fuel is 'much'"),
-        (&["exec", "-", "--memory", "5GiB"], 1, "--memory is '5GiB': at most 4GiB"),
-        (&["exec", "-", "--timeout", "soon"], 1, "--timeout is 'soon'"),
+        (&["exec", "-", "--items", "-"], 2, "cannot both come from standard input"),
+        (&["exec", "-", "--fuel", "much"], 2, "--fuel is 'much'"),
+        (&["exec", "-", "--memory", "5GiB"], 2, "--memory is '5GiB': must be a size from 64MiB to 4GiB"),
+        (&["exec", "-", "--memory", "1KiB"], 2, "--memory is '1KiB': must be a size from 64MiB to 4GiB"),
+        (&["exec", "-", "--memory", "lots"], 2, "--memory is 'lots': must be a size from 64MiB to 4GiB"),
+        (&["broker", "--timeout", "soon"], 2, "--timeout is 'soon'"),
+        (&["runner", "--fuel", "much"], 1, "--fuel is 'much'"),
+        (&["--fuel", "much"], 1, "--fuel is 'much'"),
+        (&["exec", "-", "--timeout", "soon"], 2, "--timeout is 'soon'"),
         (&["exec", "-", "--seed", "1"], 2, "--deterministic"),
         (&["dance"], 2, "unrecognized subcommand 'dance'"),
     ] {
@@ -123,4 +129,193 @@ fn the_notices_of_what_the_binary_carries_can_be_read() {
     for work in ["PYTHON SOFTWARE FOUNDATION LICENSE", "zlib", "wasi-libc", "tzdata"] {
         assert!(text(&out.stdout).contains(work), "{work}");
     }
+}
+
+/// Results that a parser into numbers, maps and Unicode would lose: the Python, and its JSON.
+fn awkward() -> Vec<(&'static str, String)> {
+    let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    vec![
+        ("x = 1\nfor _ in range(200): x = [x]\nreturn x", nested(200)),
+        ("return 10**400", format!("1{}", "0".repeat(400))),
+        ("return '\\ud800'", r#""\ud800""#.into()),
+        ("return 2**64", "18446744073709551616".into()),
+        ("return {'z': 1, 'a': {}, 'm': []}", r#"{"z":1,"a":{},"m":[]}"#.into()),
+    ]
+}
+
+/// JSON text without white space; none of what is tested here has any in its strings.
+fn squeezed(json: &[u8]) -> String {
+    text(json).split_whitespace().collect()
+}
+
+#[test]
+fn a_result_is_shown_to_the_letter() {
+    for (code, expected) in awkward() {
+        let out = exec(code, &[]);
+        assert_eq!(out.status.code(), Some(0), "{code}: {}", text(&out.stderr));
+        assert_eq!(squeezed(&out.stdout), expected, "{code}");
+        let report = squeezed(&exec(code, &["--json"]).stdout);
+        assert!(report.contains(&format!(r#""result":{expected},"#)), "{code}: {report}");
+    }
+    assert_eq!(text(&exec("return None", &[]).stdout), "");
+    assert_eq!(text(&exec("return {'z': 1, 'a': {}}", &[]).stdout), "{\n  \"z\": 1,\n  \"a\": {}\n}\n");
+}
+
+#[test]
+fn items_reach_the_code_as_they_are_written() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), r#"[{"z": 18446744073709551616, "a": 1}, {"json": {"y": 1, "b": 2}}]"#).unwrap();
+    let items = file.path().to_str().unwrap();
+    let out = exec("return [list(i['json']) for i in _items] + [_items[0]['json']['z'] - 2**64]", &["--items", items]);
+    assert_eq!(squeezed(&out.stdout), r#"[["z","a"],["y","b"],0]"#);
+    std::fs::write(file.path(), "[{}, 1]").unwrap();
+    let out = exec("return 1", &["--items", items]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("holds no items: expected a JSON list of objects"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn a_script_may_print_as_often_as_it_likes() {
+    let out = exec("for i in range(100_010): print(i, flush=True)", &[]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert_eq!(text(&out.stdout).lines().count(), 100_010);
+}
+
+#[test]
+fn a_print_that_is_not_unicode_is_not_lost() {
+    let out = text(&exec("print('a\\ud800b')\nprint('ü')", &[]).stdout).to_owned();
+    assert!(out.starts_with('a') && out.ends_with("b\nü\n"), "{out}");
+}
+
+#[test]
+fn a_limit_without_a_flag_comes_without_advice() {
+    let out = exec("return 'x' * (300 << 20)", &["--memory", "4GiB"]);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("Task result is too large"), "{}", text(&out.stderr));
+    assert!(!text(&out.stderr).contains("Raise it"), "{}", text(&out.stderr));
+}
+
+/// A run of the binary whose standard output and standard error are given.
+fn spawn(arguments: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>, input: &str) -> Child {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child
+}
+
+/// The writing end of a pipe that nobody reads.
+fn broken_pipe() -> std::io::PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn a_reader_that_has_gone_changes_nothing() {
+    for (code, status) in [("print(1)\nreturn 2", 0), ("print(1)\nraise KeyError", 1), ("while True: pass", 3)] {
+        for json in [&[][..], &["--json"]] {
+            let arguments = [&["exec", "-", "--fuel", "50M"], json].concat();
+            let out = spawn(&arguments, broken_pipe(), Stdio::piped(), code).wait_with_output().unwrap();
+            assert_eq!(out.status.code(), Some(status), "{code}");
+            assert!(!text(&out.stderr).contains("cannot write"), "{}", text(&out.stderr));
+            let end = spawn(&arguments, broken_pipe(), broken_pipe(), code).wait().unwrap();
+            assert_eq!(end.code(), Some(status), "{code}");
+        }
+    }
+    for arguments in [&["demo"][..], &["demo", "--json"], &["notices"]] {
+        let end = spawn(arguments, broken_pipe(), broken_pipe(), "").wait().unwrap();
+        assert_eq!(end.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_one_line_and_an_exit_code() {
+    for (arguments, code) in [
+        (&["exec", "-"][..], "print(1)\nprint(2)"),
+        (&["exec", "-"], "return 2"),
+        (&["exec", "-", "--json"], "return 2"),
+        (&["demo"], ""),
+        (&["notices"], ""),
+    ] {
+        let out = spawn(arguments, full(), Stdio::piped(), code).wait_with_output().unwrap();
+        assert_eq!(out.status.code(), Some(1), "{arguments:?}");
+        let errors = text(&out.stderr).matches("serpentarium: cannot write to standard output: ").count();
+        assert_eq!(errors, 1, "{arguments:?}: {}", text(&out.stderr));
+        if arguments[0] != "notices" {
+            assert_eq!(spawn(arguments, full(), full(), code).wait().unwrap().code(), Some(1), "{arguments:?}");
+        }
+    }
+    assert_eq!(spawn(&["exec", "--memory", "x", "-"], full(), full(), "").wait().unwrap().code(), Some(2));
+    assert_eq!(spawn(&["exec", "/no/such/file"], full(), full(), "").wait().unwrap().code(), Some(1));
+}
+
+/// A broker and a runner that serves it, ended with the test.
+struct Pair {
+    broker: Child,
+    runner: Child,
+}
+
+impl Pair {
+    /// Runs a task for each piece of code.
+    fn start(codes: &[&str], arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let task = |code: &&str| json!({"code": code, "nodeMode": "runOnceForAllItems", "items": []}).to_string();
+        let tasks: String = codes.iter().map(task).collect();
+        let arguments = [&["broker", "-", "--auth-token", "t", "--listen", &free], arguments].concat();
+        let broker = spawn(&arguments, stdout, Stdio::piped(), &tasks);
+        let uri = format!("http://{free}");
+        let runner = ["runner", "--auth-token", "t", "--workers", "1", "--max-concurrency", "1"];
+        let runner = spawn(&[&runner[..], &["--task-broker-uri", &uri]].concat(), Stdio::null(), Stdio::null(), "");
+        Self { broker, runner }
+    }
+
+    /// Exit code, standard output where it is a pipe, standard error.
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let (mut out, mut errors) = (String::new(), String::new());
+        if let Some(mut stdout) = self.broker.stdout.take() {
+            stdout.read_to_string(&mut out).unwrap();
+        }
+        self.broker.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        (self.broker.wait().unwrap().code(), out, errors)
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        for child in [&mut self.broker, &mut self.runner] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn the_broker_prints_every_result_to_the_letter() {
+    let deep = ("x = 1\nfor _ in range(300): x = [x]\nreturn [{'x': x}]", "[".repeat(300));
+    let codes = [deep.0, "return [{'z': 10**400, 'a': '\\ud800'}]", "return [{'n': 2**64}]"];
+    for arguments in [&[][..], &["--json"]] {
+        let (code, out, errors) = Pair::start(&codes, arguments, Stdio::piped()).end();
+        assert_eq!((code, out.lines().count()), (Some(0), 3), "{out} {errors}");
+        for expected in [&deep.1, &format!(r#""z":1{},"a":"\ud800""#, "0".repeat(400)), r#""n":18446744073709551616"#] {
+            assert!(out.contains(expected), "{expected}: {out}");
+        }
+    }
+}
+
+#[test]
+fn the_broker_goes_on_where_nobody_reads_its_results() {
+    let codes = ["print(1)\nreturn []", "return []"];
+    let (code, _, errors) = Pair::start(&codes, &[], broken_pipe()).end();
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(!errors.contains("cannot write"), "{errors}");
+    let (code, _, errors) = Pair::start(&codes, &[], full()).end();
+    assert_eq!(code, Some(1), "{errors}");
+    assert_eq!(errors.matches("cannot write to standard output").count(), 1, "{errors}");
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal, Read, Write},
+    io::{self, IsTerminal, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
@@ -14,9 +14,14 @@ use anyhow::Context;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use super::{
+    USAGE,
+    console::{Console, complain},
+    pretty::Compact,
+};
 use crate::{
     broker::{Broker, BrokerConfig, TaskEvent, TaskHandle, TaskReport, TaskResult, print_text},
     config,
@@ -27,8 +32,6 @@ use crate::{
 const IN_FLIGHT: usize = 256;
 /// How long tasks in flight may take after Ctrl-C.
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
-/// Exit code where a task is not JSON.
-const USAGE: u8 = 2;
 
 /// Serves runners as n8n's task broker does, and runs tasks from a file on them.
 ///
@@ -62,6 +65,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_target(false).with_ansi(colour);
+    let log = log.log_internal_errors(false);
     // Refused only where somebody logs already.
     let _ = log.with_writer(io::stderr).try_init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -84,20 +88,23 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         config.auth_token = token;
     }
     let broker = Broker::start(config).await?;
-    invite(&broker, chosen, args.task.is_none());
-    let code = run_tasks(&broker, queue, args.json).await;
+    let console = Console::default();
+    invite(&console, &broker, chosen, args.task.is_none());
+    let code = run_tasks(&console, &broker, queue, args.json).await;
     broker.shutdown().await;
-    code
+    Ok(console.finish(code.into()))
 }
 
 /// Says how to start a runner. A token that the user chose is not repeated.
-fn invite(broker: &Broker, chosen: bool, only_serves: bool) {
-    eprintln!("Listening on {}. Start a runner with:\n", broker.uri());
+fn invite(console: &Console, broker: &Broker, chosen: bool, only_serves: bool) {
     let token = if chosen { "…" } else { broker.auth_token().expose_secret() };
-    eprintln!("  N8N_RUNNERS_TASK_BROKER_URI={} N8N_RUNNERS_AUTH_TOKEN={token} serpentarium runner\n", broker.uri());
+    let uri = broker.uri();
+    console.note(format_args!("Listening on {uri}. Start a runner with:\n"));
+    console
+        .note(format_args!("  N8N_RUNNERS_TASK_BROKER_URI={uri} N8N_RUNNERS_AUTH_TOKEN={token} serpentarium runner\n"));
     if only_serves {
-        eprintln!(
-            "No tasks were given (serpentarium broker TASK.json, or - for standard input): only serving. Ctrl-C ends."
+        console.note(
+            "No tasks were given (serpentarium broker TASK.json, or - for standard input): only serving. Ctrl-C ends.",
         );
     }
 }
@@ -127,11 +134,13 @@ fn read_tasks(input: Box<dyn Read + Send>, queue: mpsc::Sender<Result<Box<RawVal
     });
 }
 
+/// Runs every task of the queue, and prints how each ends. The exit code: whatever becomes of one, the others go on.
 async fn run_tasks(
+    console: &Console,
     broker: &Broker,
     mut queue: mpsc::Receiver<Result<Box<RawValue>, String>>,
     json: bool,
-) -> anyhow::Result<ExitCode> {
+) -> u8 {
     let (mut running, mut number, mut code) = (FuturesUnordered::new(), 0, 0);
     let (mut open, mut interrupted, mut draining) = (true, false, false);
     let mut interrupt = pin!(tokio::signal::ctrl_c());
@@ -146,17 +155,17 @@ async fn run_tasks(
             task = queue.recv(), if open && running.len() < IN_FLIGHT => match task {
                 Some(Ok(settings)) => {
                     number += 1;
-                    running.push(follow(number, broker.submit(settings), json));
+                    running.push(follow(console, number, broker.submit(settings), json));
                 }
                 Some(Err(wrong)) => {
-                    eprintln!("serpentarium: {wrong}");
+                    complain(wrong);
                     (open, code) = (false, USAGE);
                 }
                 None => open = false,
             },
-            Some(done) = running.next() => if !done? { code = code.max(1) },
+            Some(done) = running.next() => if !done { code = code.max(1) },
             _ = &mut interrupt, if !interrupted => {
-                eprintln!("Draining; Ctrl-C again to stop at once.");
+                console.note("Draining; Ctrl-C again to stop at once.");
                 (open, interrupted, draining) = (false, true, true);
             }
             // Drained: every task has ended, and what is left is to print the last ones.
@@ -167,7 +176,7 @@ async fn run_tasks(
         }
     }
     // What a second Ctrl-C leaves is not done.
-    Ok(ExitCode::from(if running.is_empty() { code } else { code.max(1) }))
+    if running.is_empty() { code } else { code.max(1) }
 }
 
 /// One line of `--json`.
@@ -176,7 +185,7 @@ async fn run_tasks(
 struct Line<'a> {
     task: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<Value>,
+    result: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a TaskFailure>,
     prints: Vec<String>,
@@ -185,14 +194,14 @@ struct Line<'a> {
 }
 
 /// Prints what a task prints, and how it ends. True where it is done.
-async fn follow(number: usize, mut task: TaskHandle, json: bool) -> anyhow::Result<bool> {
+async fn follow(console: &Console, number: usize, mut task: TaskHandle, json: bool) -> bool {
     let mut prints = Vec::new();
     let report = loop {
         match task.event().await {
             Some(TaskEvent::Print(print)) if json => prints.push(print_text(&print)),
-            Some(TaskEvent::Print(print)) => eprintln!("{}", print_text(&print)),
+            Some(TaskEvent::Print(print)) => console.note(print_text(&print)),
             Some(TaskEvent::Ended(report)) => break report,
-            None => return Ok(false),
+            None => return false,
         }
     };
     let TaskReport { result, waited, ran } = *report;
@@ -201,24 +210,27 @@ async fn follow(number: usize, mut task: TaskHandle, json: bool) -> anyhow::Resu
         TaskResult::Failed(failure) => Some(failure.clone()),
         other => Some(TaskFailure { message: other.to_string(), ..TaskFailure::default() }),
     };
-    // Through a value: whatever white space the runner put into it, the result is one line.
-    let value = match &result {
-        TaskResult::Done(data) => Some(serde_json::from_str::<Value>(data.result.get())?),
+    let result = match &result {
+        TaskResult::Done(data) => Some(&*data.result),
         _ => None,
     };
-    let mut stdout = io::stdout().lock();
     if json {
         let (waited_seconds, ran_seconds) = (waited.as_secs_f64(), ran.as_secs_f64());
-        let line = Line { task: number, result: value, error: failure.as_ref(), prints, waited_seconds, ran_seconds };
-        writeln!(stdout, "{}", serde_json::to_string(&line)?)?;
-    } else if let Some(value) = value {
-        writeln!(stdout, "{value}")?;
-    }
-    if let Some(failure) = failure.as_ref().filter(|_| !json) {
-        eprintln!("Task {number} failed: {}", failure.message);
-        if let Some(description) = failure.details.get("description").and_then(Value::as_str) {
-            eprintln!("{description}");
+        let line = Line { task: number, result, error: failure.as_ref(), prints, waited_seconds, ran_seconds };
+        match serde_json::to_string(&line) {
+            Ok(line) => console.out(format_args!("{}\n", Compact(&line))),
+            Err(error) => {
+                complain(format_args!("task {number} cannot be shown: {error}"));
+                return false;
+            }
+        }
+    } else if let Some(result) = result {
+        console.out(format_args!("{}\n", Compact(result.get())));
+    } else if let Some(failure) = &failure {
+        console.note(format_args!("Task {number} failed: {}", failure.message));
+        if let Some(description) = failure.details.get("description").and_then(|text| text.as_str()) {
+            console.note(description);
         }
     }
-    Ok(failure.is_none())
+    failure.is_none()
 }

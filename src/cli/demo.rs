@@ -55,6 +55,7 @@ struct Performance {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_target(false).with_ansi(colour);
+    let log = log.log_internal_errors(false);
     // Refused only where somebody logs already.
     let _ = log.with_writer(io::stderr).try_init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -80,13 +81,13 @@ async fn perform(json: bool) -> anyhow::Result<ExitCode> {
             end = &mut machine.runner => bail!("the runner ended: {}", end?),
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         };
-        screen.end(&performance)?;
+        screen.end(&performance);
         performances.push(performance);
     }
     machine.stop().await;
     screen.summary(&performances, started.elapsed());
     let behaved = performances.iter().all(|performance| performance.surprise.is_none());
-    Ok(if behaved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(screen.finish(if behaved { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
 }
 
 /// Follows a task to its end, and compares it with what it should do.

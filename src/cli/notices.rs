@@ -1,9 +1,8 @@
 //! `serpentarium notices`: the licences of what this executable carries.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
+
+use super::console::Console;
 
 /// Collected by `scripts/build-python` from the sources that the Python image is built from.
 const NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/NOTICES.txt"));
@@ -13,9 +12,7 @@ const NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/NOTICES.txt"));
 pub(super) struct Args {}
 
 pub(super) fn run(Args {}: Args) -> anyhow::Result<ExitCode> {
-    // A reader that has seen enough (`| head`) closes the pipe.
-    match io::stdout().write_all(NOTICES.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    let console = Console::default();
+    console.out(NOTICES);
+    Ok(console.finish(ExitCode::SUCCESS))
 }

@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
+    process::ExitCode,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 use serde_json::{Value, json};
 
 use super::{Performance, tasks::DemoTask};
-use crate::{broker::TaskResult, config};
+use crate::{broker::TaskResult, cli::console::Console, config};
 
 /// Width of the table where nobody can say how wide the screen is.
 const WIDTH: u16 = 120;
@@ -19,6 +20,7 @@ const SHOWN: usize = 300;
 
 /// Where things are shown.
 pub(super) struct Screen {
+    console: Console,
     json: bool,
     /// Colours on standard error, on standard output.
     colours: (bool, bool),
@@ -36,30 +38,30 @@ enum Ink {
 impl Screen {
     pub(super) fn new(json: bool) -> Self {
         let wanted = config::colour();
-        Self { json, colours: (wanted && io::stderr().is_terminal(), wanted && io::stdout().is_terminal()) }
+        let colours = (wanted && io::stderr().is_terminal(), wanted && io::stdout().is_terminal());
+        Self { console: Console::default(), json, colours }
     }
 
     pub(super) fn registered(&self, uri: &str, after: Duration) {
-        eprintln!("{}", self.paint(Ink::Dim, format_args!("Runner registered at {uri} after {}.", time(after))));
+        let text = format_args!("Runner registered at {uri} after {}.", time(after));
+        self.console.note(self.paint(Ink::Dim, text));
     }
 
     pub(super) fn begin(&self, task: &DemoTask) {
-        eprintln!("\n{}  {}", self.paint(Ink::Bold, task.name), task.shows);
+        self.console.note(format_args!("\n{}  {}", self.paint(Ink::Bold, task.name), task.shows));
     }
 
     pub(super) fn print(&self, text: &str) {
-        eprintln!("  {} {}", self.paint(Ink::Dim, "│"), plain(text));
+        self.console.note(format_args!("  {} {}", self.paint(Ink::Dim, "│"), plain(text)));
     }
 
     /// One task's end: a line of progress, and with `--json` its object.
-    pub(super) fn end(&self, performance: &Performance) -> io::Result<()> {
+    pub(super) fn end(&self, performance: &Performance) {
         let took = time(performance.took);
-        match &performance.surprise {
-            None => eprintln!("  {} {}", self.paint(Ink::Green, "✓"), self.paint(Ink::Dim, took)),
-            Some(surprise) => {
-                eprintln!("  {} {took} {}", self.paint(Ink::Red, "✗"), plain(surprise))
-            }
-        }
+        self.console.note(match &performance.surprise {
+            None => format!("  {} {}", self.paint(Ink::Green, "✓"), self.paint(Ink::Dim, took)),
+            Some(surprise) => format!("  {} {took} {}", self.paint(Ink::Red, "✗"), plain(surprise)),
+        });
         if self.json {
             let (result, error) = match &performance.result {
                 TaskResult::Done(data) => (serde_json::from_str(data.result.get()).unwrap_or(Value::Null), Value::Null),
@@ -75,24 +77,27 @@ impl Screen {
                 "prints": performance.prints,
                 "seconds": performance.took.as_secs_f64(),
             });
-            writeln!(io::stdout(), "{line}")?;
+            self.console.out(format_args!("{line}\n"));
         }
-        Ok(())
     }
 
     /// The table, and how many tasks behaved.
     pub(super) fn summary(&self, performances: &[Performance], took: Duration) {
         if !self.json {
             let table = self.table(performances);
-            // A reader that has gone needs no table.
-            let _ = writeln!(io::stdout(), "\n{table}");
+            self.console.out(format_args!("\n{table}\n"));
         }
         let surprises = performances.iter().filter(|performance| performance.surprise.is_some()).count();
         let (ink, verdict) = match surprises {
             0 => (Ink::Green, format!("All {} tasks behaved as they should", performances.len())),
             n => (Ink::Red, format!("{n} of {} tasks did not behave as they should", performances.len())),
         };
-        eprintln!("{} ({}).", self.paint(ink, verdict), time(took));
+        self.console.note(format_args!("{} ({}).", self.paint(ink, verdict), time(took)));
+    }
+
+    /// The exit code: the demo's own unless something could not be written.
+    pub(super) fn finish(&self, code: ExitCode) -> ExitCode {
+        self.console.finish(code)
     }
 
     fn table(&self, performances: &[Performance]) -> Table {
