@@ -11,6 +11,8 @@ from pathlib import Path
 
 HEARTBEAT_SECONDS = 30
 SHOWN_LOG_LINES = 25
+# Commands of the compiler fill a screen each.
+SHOWN_LINE_LENGTH = 160
 
 
 class BuildError(Exception):
@@ -46,7 +48,8 @@ def fail_line(text: str) -> None:
 
 def _tail(log: Path) -> str:
     with log.open(encoding="utf-8", errors="replace") as lines:
-        return "".join(f"    | {line}" for line in deque(lines, SHOWN_LOG_LINES)).rstrip()
+        shown = (line.rstrip() for line in deque(lines, SHOWN_LOG_LINES))
+        return "\n".join(f"    | {line[:SHOWN_LINE_LENGTH]}" for line in shown)
 
 
 def run(
