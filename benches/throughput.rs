@@ -18,13 +18,13 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use serpentarium::broker::{Broker, BrokerConfig, TaskResult};
 use tokio::process::{Child, Command};
 
 /// Tasks in flight that are measured.
 const IN_FLIGHT: [usize; 3] = [1, 8, 64];
-/// Size of the item that is echoed.
+/// Size of the items that are echoed, as JSON.
 const ECHO_BYTES: usize = 5_000_000;
 /// Echoes, of which the middle one counts.
 const ECHOES: usize = 9;
@@ -53,8 +53,10 @@ struct Args {
 struct Report {
     cores: usize,
     flights: Vec<Flight>,
-    /// A 5 MB item there and back, the middle one of some.
-    echo_ms: f64,
+    /// One item of 5 MB there and back, the middle time of some.
+    echo_text_ms: f64,
+    /// 5 MB of items with six fields each there and back, likewise.
+    echo_items_ms: f64,
     /// From starting the process to its registration, and to the first result of a task that waited for it.
     start_to_registered_ms: f64,
     start_to_first_answer_ms: f64,
@@ -96,7 +98,7 @@ fn main() -> anyhow::Result<()> {
 async fn measure(tasks: usize) -> anyhow::Result<Report> {
     let mut flights = Vec::new();
     let (mut registered, mut first_answer) = (Vec::new(), Vec::new());
-    let (mut echo_ms, mut parent_pss_mib, mut workers_pss_mib) = (0.0, 0.0, Vec::new());
+    let (mut echoes, mut parent_pss_mib, mut workers_pss_mib) = ((0.0, 0.0), 0.0, Vec::new());
     for in_flight in IN_FLIGHT {
         eprintln!("{tasks} tasks, {in_flight} in flight");
         let machine = Machine::start(in_flight).await?;
@@ -107,19 +109,31 @@ async fn measure(tasks: usize) -> anyhow::Result<Report> {
         if in_flight == IN_FLIGHT[1] {
             tokio::time::sleep(REST).await;
             (parent_pss_mib, workers_pss_mib) = machine.memory()?;
-            echo_ms = machine.echo().await?;
+            let text = json!([{"json": {"text": "x".repeat(ECHO_BYTES)}}]);
+            echoes = (machine.echo(&text).await?, machine.echo(&customers()).await?);
         }
         machine.stop().await?;
     }
     Ok(Report {
         cores: std::thread::available_parallelism()?.get(),
         flights,
-        echo_ms,
+        echo_text_ms: echoes.0,
+        echo_items_ms: echoes.1,
         start_to_registered_ms: middle(registered),
         start_to_first_answer_ms: middle(first_answer),
         parent_pss_mib,
         workers_pss_mib,
     })
+}
+
+/// Items as they come from a table, 5 MB of them.
+fn customers() -> Value {
+    let customer = |id: usize| {
+        json!({"json": {"id": id, "name": format!("customer {id}"), "email": format!("c{id}@example.com"),
+            "amount": id as f64 * 1.25, "active": id % 3 == 0, "tags": ["a", "b"]}})
+    };
+    let size = customer(10_000).to_string().len();
+    (0..=ECHO_BYTES / size).map(customer).collect()
 }
 
 impl Machine {
@@ -172,8 +186,8 @@ impl Machine {
         })
     }
 
-    async fn echo(&self) -> anyhow::Result<f64> {
-        let settings = settings("return _items", &json!([{"json": {"text": "x".repeat(ECHO_BYTES)}}]))?;
+    async fn echo(&self, items: &Value) -> anyhow::Result<f64> {
+        let settings = settings("return _items", items)?;
         let mut times = Vec::new();
         for _ in 0..ECHOES {
             let submitted = Instant::now();
@@ -257,7 +271,8 @@ fn tables(report: &Report) -> String {
     rest.load_style(presets::UTF8_FULL_CONDENSED).set_header(["what", "value"]);
     let workers: Vec<_> = report.workers_pss_mib.iter().map(|mib| format!("{mib:.1}")).collect();
     rest.add_rows([
-        ["5 MB there and back".into(), format!("{:.1} ms", report.echo_ms)],
+        ["one item of 5 MB there and back".into(), format!("{:.1} ms", report.echo_text_ms)],
+        ["5 MB of small items there and back".into(), format!("{:.1} ms", report.echo_items_ms)],
         ["start → registered".into(), format!("{:.1} ms", report.start_to_registered_ms)],
         ["start → first answer".into(), format!("{:.1} ms", report.start_to_first_answer_ms)],
         ["parent at rest (PSS)".to_owned(), format!("{:.1} MiB", report.parent_pss_mib)],

@@ -30,6 +30,24 @@ async fn code_is_the_body_of_a_function() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_indented_as_a_whole_is_taken_as_such() {
+    all_return(&[
+        ("    x = 1\n    return x", json!(1)),
+        ("\tx = 1\n\treturn x", json!(1)),
+        ("  # first\n  if True:\n      return 2", json!(2)),
+        ("  x = '''\n  a\nb'''\n  return x", json!("\n  a\nb")),
+    ])
+    .await;
+    all_fail(&[
+        ("    x = 1\nreturn x", "unexpected indent (line 1)"),
+        ("    x = 1\nelse:\n    return 2", "unexpected indent (line 1)"),
+        ("x = 1\n    return x", "unexpected indent (line 2)"),
+    ])
+    .await;
+    assert_eq!(run("    x = 1\n    return x / 0").await.exception().line_number, Some(2));
+}
+
+#[tokio::test]
 async fn text_is_taken_as_it_is() {
     all_return(&[
         ("\u{feff}return 1", json!(1)),
@@ -71,7 +89,7 @@ async fn a_syntax_error_names_its_line() {
     for (code, message, line) in [
         ("x = 1\nreturn (", "'(' was never closed (line 2)", 2),
         ("x = 1\n\ny = = 2", "invalid syntax (line 3)", 3),
-        ("  x = 1", "unexpected indent (line 1)", 1),
+        ("  x = 1\ny = 2", "unexpected indent (line 1)", 1),
         ("if True:\nx = 1", "expected an indented block after 'if' statement on line 1 (line 2)", 2),
         ("x = 'abc", "unterminated string literal (detected at line 1) (line 1)", 1),
         ("from os import *", "import * only allowed at module level (line 1)", 1),

@@ -30,7 +30,9 @@ def compile_body(text: str) -> CodeType | None:
     try:
         tree = _compile(text, FILENAME, "exec", _ONLY_AST, True)
     except (SyntaxError, ValueError) as error:
-        raise _with_place(error, text) from None
+        tree = _parse_indented(text) if isinstance(error, IndentationError) else None
+        if tree is None:
+            raise _with_place(error, text) from None
     body = tree.body
     if not body:
         return None
@@ -48,6 +50,19 @@ def compile_body(text: str) -> CodeType | None:
     if code.co_flags & _SUSPENDABLE:
         raise _yield_outside_function(body, text)
     return code
+
+
+def _parse_indented(text: str) -> ast.Module | None:
+    """The tree of a text whose lines all start further in, as when it was cut out of a function; None for any other."""
+    try:
+        tree = _compile("if 1:\n" + text, FILENAME, "exec", _ONLY_AST, True)
+    except (SyntaxError, ValueError):
+        return None
+    block = tree.body[0]
+    if len(tree.body) != 1 or not isinstance(block, ast.If) or block.orelse:
+        return None
+    tree.body = block.body
+    return ast.increment_lineno(tree, -1)
 
 
 def _with_place(error: SyntaxError | ValueError, text: str) -> SyntaxError | ValueError:

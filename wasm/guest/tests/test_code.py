@@ -38,7 +38,7 @@ class CodeTest(unittest.TestCase):
     def test_a_syntax_error_names_its_line(self) -> None:
         for code, message, line in (
             ("x = 1\nreturn (", "'(' was never closed (line 2)", 2),
-            ("  x = 1", "unexpected indent (line 1)", 1),
+            ("  x = 1\ny = 2", "unexpected indent (line 1)", 1),
             ("from os import *", "import * only allowed at module level (line 1)", 1),
             ("nonlocal x", "no binding for nonlocal 'x' found (line 1)", 1),
             ("x = 1\nawait x", "'await' outside async function (line 2)", 2),
