@@ -157,24 +157,20 @@ static PyObject *read_escaped(struct reader *reader, const char *begin)
 // A string, from behind its first quotation mark.
 static PyObject *read_string(struct reader *reader, bool is_key)
 {
-    const char *begin = reader->at;
+    const char *begin = reader->at, *at = begin, *end = reader->end;
     unsigned char seen = 0;
-    while (reader->at < reader->end) {
-        unsigned char character = (unsigned char)*reader->at;
-        if (character == '"') {
-            size_t length = (size_t)(reader->at++ - begin);
-            return is_key ? key_of(reader, begin, length, seen < 0x80) : text_of(begin, length, seen < 0x80);
-        }
-        if (character == '\\') {
-            return read_escaped(reader, begin);
-        }
-        if (character < 0x20) {
-            return nullptr;
-        }
-        seen |= character;
-        reader->at++;
+    while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20) {
+        seen |= (unsigned char)*at++;
     }
-    return nullptr;
+    reader->at = at;
+    if (peek(reader) == '\\') {
+        return read_escaped(reader, begin);
+    }
+    if (!take(reader, '"')) {
+        return nullptr;
+    }
+    size_t length = (size_t)(at - begin);
+    return is_key ? key_of(reader, begin, length, seen < 0x80) : text_of(begin, length, seen < 0x80);
 }
 
 static PyObject *read_float(const char *begin, size_t length)

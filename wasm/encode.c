@@ -57,12 +57,18 @@ static bool put_escaped(struct bytes *out, unsigned char character, char escape)
     return put(out, (char[]){'\\', 'u', '0', '0', DIGITS[character >> 4], DIGITS[character & 15]}, 6);
 }
 
+// Whether escape_of may give something: a quick look that nearly every character passes.
+static inline bool is_special(unsigned char character)
+{
+    return character < 0x20 || character == '"' || character == '\\';
+}
+
 static bool put_ascii(struct bytes *out, const char *text, size_t length)
 {
     size_t begin = 0;
     for (size_t at = 0; at < length; at++) {
-        char escape = escape_of((unsigned char)text[at]);
-        if (escape != 0) {
+        if (is_special((unsigned char)text[at])) {
+            char escape = escape_of((unsigned char)text[at]);
             if (!put(out, text + begin, at - begin) || !put_escaped(out, (unsigned char)text[at], escape)) {
                 return false;
             }
@@ -110,21 +116,29 @@ static bool put_string(struct bytes *out, PyObject *text)
     return put_char(out, '"');
 }
 
+// A number whose last `decimals` digits stand behind a point; at least one digit stands before it.
+static bool put_digits(struct bytes *out, bool negative, unsigned long long digits, int decimals)
+{
+    char text[32], *end = text + sizeof text, *at = end;
+    do {
+        *--at = (char)('0' + digits % 10);
+        digits /= 10;
+        if (--decimals == 0) {
+            *--at = '.';
+        }
+    } while (digits != 0 || decimals >= 0);
+    if (negative) {
+        *--at = '-';
+    }
+    return put(out, at, (size_t)(end - at));
+}
+
 static bool put_int(struct bytes *out, PyObject *number)
 {
     int overflow = 0;
     long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
     if (overflow == 0) {
-        char text[24], *end = text + sizeof text, *at = end;
-        unsigned long long rest = value < 0 ? -(unsigned long long)value : (unsigned long long)value;
-        do {
-            *--at = (char)('0' + rest % 10);
-            rest /= 10;
-        } while (rest != 0);
-        if (value < 0) {
-            *--at = '-';
-        }
-        return put(out, at, (size_t)(end - at));
+        return put_digits(out, value < 0, value < 0 ? -(unsigned long long)value : (unsigned long long)value, 0);
     }
     // Fails where the number has more digits than Python is willing to write.
     PyObject *text = PyObject_Str(number);
@@ -137,6 +151,17 @@ static bool put_float(struct bytes *out, double number)
 {
     if (!isfinite(number)) {
         return false;
+    }
+    // Most numbers in data have few decimals. One of at most 15 digits that reads back as the same number is the shortest
+    // that does, and so what Python writes.
+    double scaled = fabs(number) * 10000, whole = rint(scaled);
+    if (whole >= 1 && whole < 1e15 && whole / 10000 == fabs(number)) {
+        unsigned long long digits = (unsigned long long)whole;
+        int decimals = 4;
+        for (; decimals > 1 && digits % 10 == 0; decimals--) {
+            digits /= 10;
+        }
+        return put_digits(out, number < 0, digits, decimals);
     }
     char *text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, nullptr);
     bool ok = text != nullptr && put(out, text, strlen(text));

@@ -104,3 +104,8 @@ async fn deep_results_are_carried() {
     let ran = run("a = float('nan')\nfor i in range(2000): a = {i: a}\nreturn a").await;
     assert!(matches!(ran.outcome.end, serpentarium::sandbox::End::Returned(_)), "{:?}", ran.outcome.end);
 }
+
+#[tokio::test]
+async fn json_in_c_is_what_pythons_own_is() {
+    all_return(&[(include_str!("../fixtures/json_in_c.py"), json!([]))]).await;
+}
