@@ -132,8 +132,11 @@ class PrivateApt:
         run(["apt-get", "-q", "download", *packages], log=self._log, cwd=into, env=self._env, advice=advice)
 
     def download_source(self, name: str, version: str, into: Path) -> None:
-        """Fetches a source package's archives without unpacking them."""
+        """Fetches a source package's original archive without unpacking it.
+
+        Not Debian's own changes to it: they are not used, and while a mirror updates itself, they may be missing.
+        """
         self._prepare()
         into.mkdir(parents=True, exist_ok=True)
-        command = ["apt-get", "-q", "source", "--only-source", "--download-only", f"{name}={version}"]
+        command = ["apt-get", "-q", "source", "--only-source", "--download-only", "--tar-only", f"{name}={version}"]
         run(command, log=self._log, cwd=into, env=self._env, advice="check the network, then start again")
