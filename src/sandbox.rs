@@ -26,6 +26,7 @@ use wasmtime::InstancePre;
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 pub use outcome::{End, Exception, ItemContext, Outcome, Usage};
+pub(crate) use outcome::{Stop, Stopped};
 
 /// One task to run: what it reads on standard input, and what it may use.
 #[derive(Debug, Clone)]
@@ -95,6 +96,11 @@ impl Sandbox {
     /// Runs one job to its end; how it ended is in the outcome. Waits for a free slot first. Dropping the future stops
     /// the task at once and frees all that it held.
     pub async fn run(&self, job: Job, host: Arc<dyn HostCalls>) -> Outcome {
+        self.run_unread(job, host).await.outcome().await
+    }
+
+    /// As [`run`](Self::run), for a caller that hands the output on instead of reading it.
+    pub(crate) async fn run_unread(&self, job: Job, host: Arc<dyn HostCalls>) -> Stopped {
         // The semaphore is never closed, so there is always a permit in the end.
         let _slot = self.slots.acquire().await;
         instance::run(&self.image, job, host).await

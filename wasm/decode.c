@@ -1,16 +1,26 @@
 // JSON to Python values, straight from UTF-8: the way in for a task's settings and items.
 //
 // It is for JSON that the host has checked already, so it need not explain what is wrong: whatever it does not take
-// (also what is rare: NaN, numbers of many digits, deep nesting) is left to Python's own `json`. No code of the user can
+// (also what is rare: NaN, numbers of more than 64 characters, deep nesting) is left to Python's own `json`. No code of the user can
 // run in here, and nothing made here can be garbage yet, so the collector rests meanwhile.
 
 #include "image.h"
+#include "text.h"
 
 #include <string.h>
+
+// CPython's own: a dict of that many keys and values, each array read in steps.
+extern PyObject *_PyDict_FromItems(PyObject *const *keys, Py_ssize_t key_step, PyObject *const *values,
+                                   Py_ssize_t value_step, Py_ssize_t count);
 
 static const int MAX_DEPTH = 200;
 static const size_t MAX_KEY = 32;
 static const size_t MAX_NUMBER = 64;
+// A number of so many digits, and a power of ten up to this one, are exact as floats, so that one division rounds rightly.
+enum { EXACT_DIGITS = 15, EXACT_POWER = 22 };
+
+// Members of a dict that are read before the dict is made.
+enum { GATHERED = 16 };
 
 // Items have the same keys over and over: each is made once, as far as it finds a place.
 enum { KEYS = 256 };
@@ -61,10 +71,8 @@ static PyObject *key_of(struct reader *reader, const char *text, size_t length, 
     if (!ascii || length == 0 || length > MAX_KEY) {
         return text_of(text, length, ascii);
     }
-    unsigned slot = 0;
-    for (size_t at = 0; at < length; at++) {
-        slot = slot * 31 + (unsigned char)text[at];
-    }
+    unsigned first = (unsigned char)text[0], middle = (unsigned char)text[length / 2], last = (unsigned char)text[length - 1];
+    unsigned slot = first * 7 + middle * 31 + last * 131 + (unsigned)length * 17;
     PyObject **place = &reader->keys[slot % KEYS];
     if (*place != nullptr && (size_t)PyUnicode_GET_LENGTH(*place) == length
         && memcmp(PyUnicode_DATA(*place), text, length) == 0) {
@@ -157,23 +165,20 @@ static PyObject *read_escaped(struct reader *reader, const char *begin)
 // A string, from behind its first quotation mark.
 static PyObject *read_string(struct reader *reader, bool is_key)
 {
-    const char *begin = reader->at, *at = begin, *end = reader->end;
-    unsigned char seen = 0;
-    while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20) {
-        seen |= (unsigned char)*at++;
-    }
-    reader->at = at;
+    const char *begin = reader->at;
+    struct run run = run_of(begin, (size_t)(reader->end - begin));
+    reader->at += run.length;
     if (peek(reader) == '\\') {
         return read_escaped(reader, begin);
     }
     if (!take(reader, '"')) {
         return nullptr;
     }
-    size_t length = (size_t)(at - begin);
-    return is_key ? key_of(reader, begin, length, seen < 0x80) : text_of(begin, length, seen < 0x80);
+    return is_key ? key_of(reader, begin, run.length, run.ascii) : text_of(begin, run.length, run.ascii);
 }
 
-static PyObject *read_float(const char *begin, size_t length)
+// A number that is not short, as Python reads it.
+static PyObject *read_long_number(const char *begin, size_t length, bool whole)
 {
     char text[MAX_NUMBER + 1];
     if (length > MAX_NUMBER) {
@@ -181,32 +186,56 @@ static PyObject *read_float(const char *begin, size_t length)
     }
     memcpy(text, begin, length);
     text[length] = '\0';
+    if (whole) {
+        return PyLong_FromString(text, nullptr, 10);
+    }
     double value = PyOS_string_to_double(text, nullptr, nullptr);
     return value == -1.0 && PyErr_Occurred() ? nullptr : PyFloat_FromDouble(value);
 }
 
-static PyObject *read_number(struct reader *reader)
+// Reads digits and adds the first 18 in all to `value`; how many there were.
+static int read_digits(struct reader *reader, unsigned long long *value)
 {
     const char *begin = reader->at;
-    bool negative = take(reader, '-');
-    const char *digits = reader->at;
-    long long value = 0;
-    while (peek(reader) >= '0' && peek(reader) <= '9') {
-        if (reader->at - digits == 18) {
-            return nullptr;
+    for (; peek(reader) >= '0' && peek(reader) <= '9'; reader->at++) {
+        if (*value < 100'000'000'000'000'000) {
+            *value = *value * 10 + (unsigned long long)(*reader->at - '0');
         }
-        value = value * 10 + (*reader->at++ - '0');
     }
-    if (reader->at == digits || (*digits == '0' && reader->at - digits > 1)) {
+    return (int)(reader->at - begin);
+}
+
+static PyObject *read_number(struct reader *reader)
+{
+    static const double POWERS[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const char *begin = reader->at;
+    bool negative = take(reader, '-');
+    const char *first = reader->at;
+    unsigned long long value = 0, ignored = 0;
+    int whole = read_digits(reader, &value);
+    if (whole == 0 || (*first == '0' && whole > 1)) {
         return nullptr;
     }
-    if (peek(reader) != '.' && peek(reader) != 'e' && peek(reader) != 'E') {
-        return PyLong_FromLongLong(negative ? -value : value);
+    char next = peek(reader);
+    if (next != '.' && next != 'e' && next != 'E') {
+        return whole > 18 ? read_long_number(begin, (size_t)(reader->at - begin), true)
+                          : PyLong_FromLongLong(negative ? -(long long)value : (long long)value);
     }
-    while (reader->at < reader->end && strchr("0123456789.eE+-", *reader->at) != nullptr && *reader->at != '\0') {
-        reader->at++;
+    int decimals = take(reader, '.') ? read_digits(reader, &value) : -1;
+    if (decimals == 0) {
+        return nullptr;
     }
-    return read_float(begin, (size_t)(reader->at - begin));
+    if (take(reader, 'e') || take(reader, 'E')) {
+        (void)(take(reader, '-') || take(reader, '+'));
+        if (read_digits(reader, &ignored) == 0) {
+            return nullptr;
+        }
+    } else if (whole + decimals <= EXACT_DIGITS) {
+        double number = (double)value / POWERS[decimals];
+        return PyFloat_FromDouble(negative ? -number : number);
+    }
+    return read_long_number(begin, (size_t)(reader->at - begin), false);
 }
 
 static PyObject *read_literal(struct reader *reader, const char *name, PyObject *value)
@@ -221,50 +250,89 @@ static PyObject *read_literal(struct reader *reader, const char *name, PyObject 
 
 static PyObject *read_value(struct reader *reader);
 
-static bool read_member(struct reader *reader, PyObject *dict)
+static bool read_member(struct reader *reader, PyObject **key, PyObject **value)
 {
     skip_space(reader);
-    PyObject *key = take(reader, '"') ? read_string(reader, true) : nullptr;
-    if (key == nullptr) {
+    *key = take(reader, '"') ? read_string(reader, true) : nullptr;
+    if (*key == nullptr) {
         return false;
     }
     skip_space(reader);
-    PyObject *value = take(reader, ':') ? read_value(reader) : nullptr;
-    bool ok = value != nullptr && PyDict_SetItem(dict, key, value) == 0;
-    Py_XDECREF(value);
-    Py_DECREF(key);
-    return ok;
+    *value = take(reader, ':') ? read_value(reader) : nullptr;
+    if (*value == nullptr) {
+        Py_CLEAR(*key);
+    }
+    return *value != nullptr;
 }
 
-static bool read_element(struct reader *reader, PyObject *list)
+// What stands between two parts of a container and after the last; `more` says whether another part follows.
+static bool read_separator(struct reader *reader, char close, bool *more)
 {
-    PyObject *value = read_value(reader);
-    bool ok = value != nullptr && PyList_Append(list, value) == 0;
-    Py_XDECREF(value);
-    return ok;
+    skip_space(reader);
+    *more = take(reader, ',');
+    return *more || take(reader, close);
 }
 
-// A dict or list, from behind its opening bracket.
-static PyObject *read_container(struct reader *reader, PyObject *container, char close,
-                                bool (*read_part)(struct reader *, PyObject *))
+static PyObject *read_list(struct reader *reader)
 {
-    if (container == nullptr || reader->depth == 0) {
-        Py_XDECREF(container);
+    PyObject *list = PyList_New(0);
+    skip_space(reader);
+    bool ok = list != nullptr, more = !take(reader, ']');
+    while (ok && more) {
+        PyObject *value = read_value(reader);
+        ok = value != nullptr && PyList_Append(list, value) == 0 && read_separator(reader, ']', &more);
+        Py_XDECREF(value);
+    }
+    if (!ok) {
+        Py_CLEAR(list);
+    }
+    return list;
+}
+
+// The first members are gathered, so that most dicts are made at their right size at once.
+static PyObject *read_dict(struct reader *reader)
+{
+    PyObject *keys[GATHERED], *values[GATHERED], *dict = nullptr;
+    int gathered = 0;
+    skip_space(reader);
+    bool ok = true, more = !take(reader, '}');
+    while (ok && more && gathered < GATHERED) {
+        ok = read_member(reader, &keys[gathered], &values[gathered]);
+        gathered += ok;
+        ok = ok && read_separator(reader, '}', &more);
+    }
+    if (ok) {
+        dict = _PyDict_FromItems(keys, 1, values, 1, gathered);
+    }
+    while (gathered-- > 0) {
+        Py_DECREF(keys[gathered]);
+        Py_DECREF(values[gathered]);
+    }
+    ok = dict != nullptr;
+    while (ok && more) {
+        PyObject *key, *value;
+        ok = read_member(reader, &key, &value);
+        if (ok) {
+            ok = PyDict_SetItem(dict, key, value) == 0 && read_separator(reader, '}', &more);
+            Py_DECREF(key);
+            Py_DECREF(value);
+        }
+    }
+    if (!ok) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+static PyObject *read_container(struct reader *reader, PyObject *(*read)(struct reader *))
+{
+    if (reader->depth == 0) {
         return nullptr;
     }
+    reader->at++;
     reader->depth--;
-    skip_space(reader);
-    bool ok = true, more = !take(reader, close);
-    while (ok && more) {
-        ok = read_part(reader, container);
-        skip_space(reader);
-        more = ok && take(reader, ',');
-        ok = ok && (more || take(reader, close));
-    }
+    PyObject *container = read(reader);
     reader->depth++;
-    if (!ok) {
-        Py_CLEAR(container);
-    }
     return container;
 }
 
@@ -277,11 +345,9 @@ static PyObject *read_value(struct reader *reader)
         reader->at++;
         return read_string(reader, false);
     case '{':
-        reader->at++;
-        return read_container(reader, PyDict_New(), '}', read_member);
+        return read_container(reader, read_dict);
     case '[':
-        reader->at++;
-        return read_container(reader, PyList_New(0), ']', read_element);
+        return read_container(reader, read_list);
     case 't':
         return read_literal(reader, "true", Py_True);
     case 'f':

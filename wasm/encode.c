@@ -5,6 +5,7 @@
 // rules for it. No code of the user can run in here, so what is looked at stays as it is.
 
 #include "image.h"
+#include "text.h"
 
 #include <math.h>
 #include <string.h>
@@ -57,25 +58,23 @@ static bool put_escaped(struct bytes *out, unsigned char character, char escape)
     return put(out, (char[]){'\\', 'u', '0', '0', DIGITS[character >> 4], DIGITS[character & 15]}, 6);
 }
 
-// Whether escape_of may give something: a quick look that nearly every character passes.
-static inline bool is_special(unsigned char character)
-{
-    return character < 0x20 || character == '"' || character == '\\';
-}
-
 static bool put_ascii(struct bytes *out, const char *text, size_t length)
 {
-    size_t begin = 0;
-    for (size_t at = 0; at < length; at++) {
-        if (is_special((unsigned char)text[at])) {
-            char escape = escape_of((unsigned char)text[at]);
-            if (!put(out, text + begin, at - begin) || !put_escaped(out, (unsigned char)text[at], escape)) {
-                return false;
-            }
-            begin = at + 1;
+    for (;;) {
+        size_t plain = run_of(text, length).length;
+        if (!put(out, text, plain)) {
+            return false;
         }
+        if (plain == length) {
+            return true;
+        }
+        unsigned char special = (unsigned char)text[plain];
+        if (!put_escaped(out, special, escape_of(special))) {
+            return false;
+        }
+        text += plain + 1;
+        length -= plain + 1;
     }
-    return put(out, text + begin, length - begin);
 }
 
 static bool put_code_point(struct bytes *out, Py_UCS4 point)

@@ -96,7 +96,7 @@ impl BrokerMessage {
     /// # Errors
     /// The frame is not JSON, has an unknown `type`, or lacks a field.
     pub fn parse(frame: &str) -> Result<Self, ProtocolError> {
-        let e = Envelope::parse(frame)?;
+        let e = Envelope::<&RawValue>::parse(frame)?;
         Ok(match e.kind.as_str() {
             "broker:inforequest" => Self::InfoRequest,
             "broker:runnerregistered" => Self::RunnerRegistered,

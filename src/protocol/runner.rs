@@ -156,7 +156,8 @@ impl RunnerMessage {
     /// # Errors
     /// The frame is not JSON, has an unknown `type`, or lacks a field.
     pub fn parse(frame: &str) -> Result<Self, ProtocolError> {
-        let e = Envelope::parse(frame)?;
+        let mut e = Envelope::<TaskData>::parse(frame)?;
+        let data = e.data.take();
         Ok(match e.kind.as_str() {
             "runner:info" => Self::Info { name: e.read("name", e.name)?, types: e.read("types", e.types)? },
             "runner:taskoffer" => Self::TaskOffer {
@@ -166,7 +167,7 @@ impl RunnerMessage {
             },
             "runner:taskaccepted" => Self::TaskAccepted { task_id: e.task_id()? },
             "runner:taskrejected" => Self::TaskRejected { task_id: e.task_id()?, reason: e.reason() },
-            "runner:taskdone" => Self::TaskDone { task_id: e.task_id()?, data: e.read("data", e.data)? },
+            "runner:taskdone" => Self::TaskDone { task_id: e.task_id()?, data: data.ok_or_else(|| e.missing("data"))? },
             "runner:taskerror" => Self::TaskError { task_id: e.task_id()?, error: e.read("error", e.error)? },
             "runner:rpc" => Self::Rpc {
                 call_id: e.read("callId", e.call_id)?,

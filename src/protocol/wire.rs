@@ -14,10 +14,10 @@ use serde_json::value::RawValue;
 
 use super::ProtocolError;
 
-/// All fields of all messages. Null counts as absent.
+/// All fields of all messages. Null counts as absent. `data`, the one that may be large and has parts, is read as `D`.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Envelope<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "D: Deserialize<'de>"))]
+pub(super) struct Envelope<'a, D> {
     #[serde(rename = "type")]
     pub kind: String,
     #[serde(borrow)]
@@ -44,8 +44,7 @@ pub(super) struct Envelope<'a> {
     pub error: Option<&'a RawValue>,
     #[serde(borrow)]
     pub settings: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub data: Option<&'a RawValue>,
+    pub data: Option<D>,
     #[serde(borrow)]
     pub params: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -54,7 +53,7 @@ pub(super) struct Envelope<'a> {
     pub request_params: Option<&'a RawValue>,
 }
 
-impl<'a> Envelope<'a> {
+impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
     pub fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
         Ok(serde_json::from_str(frame)?)
     }
@@ -83,7 +82,12 @@ impl<'a> Envelope<'a> {
     }
 
     fn need<'b>(&self, field: &'static str, value: Option<&'b RawValue>) -> Result<&'b RawValue, ProtocolError> {
-        value.ok_or_else(|| ProtocolError::MissingField { message: self.kind.clone(), field })
+        value.ok_or_else(|| self.missing(field))
+    }
+
+    /// A field that this message type needs is not there.
+    pub fn missing(&self, field: &'static str) -> ProtocolError {
+        ProtocolError::MissingField { message: self.kind.clone(), field }
     }
 }
 

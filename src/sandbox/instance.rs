@@ -5,18 +5,19 @@ use std::{sync::Arc, time::Instant};
 use wasmtime::{InstancePre, Store, Trap};
 
 use super::{
-    End, Exceeded, HostCalls, Job, Outcome, Usage, aside, reply,
+    Exceeded, HostCalls, Job, Usage,
+    outcome::{Stop, Stopped},
     state::{State, YIELD_INTERVAL},
     wasi,
 };
 
 /// Runs a job in an instance of its own. Dropping the future stops the task.
-pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn HostCalls>) -> Outcome {
+pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn HostCalls>) -> Stopped {
     let started = Instant::now();
     let limits = job.limits.clone();
     if job.input.len() as u64 > limits.input {
-        let end = End::Exceeded(Exceeded::Input(limits.input));
-        return Outcome { end, usage: Usage::default(), stderr: String::new() };
+        let stop = Stop::Exceeded(Exceeded::Input(limits.input));
+        return Stopped { stop, stdout: Vec::new(), usage: Usage::default(), stderr: String::new() };
     }
     let mut store = Store::new(image.module().engine(), State::new(job, host));
     store.limiter(|state| &mut state.growth);
@@ -27,15 +28,16 @@ pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn Host
     let left = store.get_fuel().unwrap_or(0).saturating_sub(store.data().owed);
     let fuel = limits.fuel.saturating_sub(left);
     // The instance goes before the outcome is handed out: a task that has ended holds nothing any more.
-    let state = store.into_data();
+    let mut state = store.into_data();
     let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
     let memory = state.growth.peak;
-    let end = match result {
-        Ok(0) => aside::parse(state.stdout, |stdout| reply::read(&stdout)).await.unwrap_or_else(unread),
+    let stdout = std::mem::take(&mut state.stdout);
+    let stop = match result {
+        Ok(0) => Stop::Output,
         Ok(code) => failed(&state, format!("the guest's entry point returned {code}")),
         Err(error) => stopped(&state, &error),
     };
-    Outcome { end, usage: Usage { fuel, memory, duration: started.elapsed() }, stderr }
+    Stopped { stop, stdout, usage: Usage { fuel, memory, duration: started.elapsed() }, stderr }
 }
 
 async fn execute(image: &InstancePre<State>, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<i32> {
@@ -47,29 +49,25 @@ async fn execute(image: &InstancePre<State>, store: &mut Store<State>, fuel: u64
     entry.call_async(store, ()).await
 }
 
-fn unread() -> End {
-    End::Broken("the guest's output could not be read".into())
-}
-
 /// Names the end of a task that was stopped from outside, or that trapped.
-fn stopped(state: &State, error: &wasmtime::Error) -> End {
+fn stopped(state: &State, error: &wasmtime::Error) -> Stop {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
-        return End::Exceeded(*exceeded);
+        return Stop::Exceeded(*exceeded);
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => End::Exceeded(Exceeded::Fuel(state.limits.fuel)),
+        Some(Trap::OutOfFuel) => Stop::Exceeded(Exceeded::Fuel(state.limits.fuel)),
         Some(Trap::StackOverflow) => {
-            End::Broken("the guest ran out of stack: its data or calls are nested too deeply".into())
+            Stop::Broken("the guest ran out of stack: its data or calls are nested too deeply".into())
         }
         Some(trap) => failed(state, format!("the guest trapped: {trap}")),
         None => match error.downcast_ref::<wasi::Exit>() {
-            Some(exit) => End::Broken(exit.to_string()),
+            Some(exit) => Stop::Broken(exit.to_string()),
             None => failed(state, format!("the guest was stopped: {}", error.root_cause())),
         },
     }
 }
 
 /// The end of a guest that broke: for want of memory if it was ever denied some, for the given reason otherwise.
-fn failed(state: &State, reason: String) -> End {
-    if state.growth.denied { End::Exceeded(Exceeded::Memory(state.limits.memory)) } else { End::Broken(reason) }
+fn failed(state: &State, reason: String) -> Stop {
+    if state.growth.denied { Stop::Exceeded(Exceeded::Memory(state.limits.memory)) } else { Stop::Broken(reason) }
 }

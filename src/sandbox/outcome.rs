@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Exceeded;
+use super::{Exceeded, aside, reply};
 
 /// The end of one task with what it used on the way: every task has exactly one.
 #[derive(Debug)]
@@ -32,6 +32,46 @@ pub enum End {
     Broken(String),
     /// The worker process that ran the task is gone (killed, out of memory); the text says how it ended.
     WorkerLost(String),
+}
+
+/// How an instance stopped, with its output not read yet: reading is for whoever needs the outcome, once.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Stop {
+    /// It came to its end; what it wrote to standard output is beside this.
+    Output,
+    /// See [`End::Exceeded`].
+    Exceeded(Exceeded),
+    /// See [`End::Broken`].
+    Broken(String),
+}
+
+/// An instance that has stopped.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    /// How.
+    pub stop: Stop,
+    /// Where it came to its end, all that it wrote to standard output: from the guest, and unchecked.
+    pub stdout: Vec<u8>,
+    /// What it used.
+    pub usage: Usage,
+    /// See [`Outcome::stderr`].
+    pub stderr: String,
+}
+
+impl Stopped {
+    /// Reads the output. A large one is read on another thread.
+    pub async fn outcome(self) -> Outcome {
+        let Self { stop, stdout, usage, stderr } = self;
+        let end = match stop {
+            Stop::Output => {
+                let unread = || End::Broken("the guest's output could not be read".into());
+                aside::parse(stdout, |stdout| reply::read(&stdout)).await.unwrap_or_else(unread)
+            }
+            Stop::Exceeded(limit) => End::Exceeded(limit),
+            Stop::Broken(reason) => End::Broken(reason),
+        };
+        Outcome { end, usage, stderr }
+    }
 }
 
 /// A failure of user code, as the guest reports it. The guest is not trusted: these are texts to show, nothing more.

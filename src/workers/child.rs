@@ -15,9 +15,9 @@ use tokio::{net::UnixStream, sync::oneshot, task::AbortHandle};
 
 use super::{
     WorkersError,
-    pipe::{EndHeader, Event, Inbox, Order, Outbox, outbox, write},
+    pipe::{Event, Inbox, Order, Outbox, outbox, write},
 };
-use crate::sandbox::{Answer, End, HostCalls, Job, Outcome, PendingAnswer, Sandbox, SandboxConfig};
+use crate::sandbox::{Answer, HostCalls, Job, PendingAnswer, Sandbox, SandboxConfig, Stop, Stopped};
 
 /// How much sooner than its parent the machine's out-of-memory killer should take a worker (`oom_score_adj`).
 const OOM_SCORE: &str = "500";
@@ -93,29 +93,22 @@ impl Worker {
         let host = Arc::new(PipeHost { job: id, outbox: self.outbox.clone(), calls: self.calls.clone() });
         let (sandbox, outbox, running) = (self.sandbox.clone(), self.outbox.clone(), self.running.clone());
         let task = tokio::spawn(async move {
-            let outcome = sandbox.run(job, host).await;
+            let stopped = sandbox.run_unread(job, host).await;
             lock(&running).remove(&id);
-            report(&outbox, id, outcome);
+            report(&outbox, id, stopped);
         });
         // The task cannot have run yet: this is the only thread.
         lock(&self.running).insert(id, task.abort_handle());
     }
 }
 
-/// Sends an outcome to the parent.
-fn report(outbox: &Outbox, job: u64, outcome: Outcome) {
-    let Outcome { end, usage, stderr } = outcome;
-    let (end, payload) = match end {
-        End::Returned(value) => (EndHeader::Returned, String::from(Box::<str>::from(value))),
-        End::Raised(exception) => (EndHeader::Raised(exception), String::new()),
-        End::Exceeded(limit) => (EndHeader::Exceeded(limit), String::new()),
-        End::Broken(reason) | End::WorkerLost(reason) => (EndHeader::Broken(reason), String::new()),
-    };
-    let sent = outbox.send(&Event::Done { job, end, usage, stderr }, payload);
-    if let Err(error) = sent {
-        let end = EndHeader::Broken(format!("the result cannot be sent: {error}"));
+/// Sends how a job stopped to the parent, which reads and checks the output: it would not trust this process with that.
+fn report(outbox: &Outbox, job: u64, stopped: Stopped) {
+    let Stopped { stop, stdout, usage, stderr } = stopped;
+    if let Err(error) = outbox.send(&Event::Done { job, stop, usage, stderr }, stdout) {
+        let stop = Stop::Broken(format!("the result cannot be sent: {error}"));
         // A short text fits in every frame.
-        let _ = outbox.send(&Event::Done { job, end, usage, stderr: String::new() }, []);
+        let _ = outbox.send(&Event::Done { job, stop, usage, stderr: String::new() }, []);
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::sandbox::{Exceeded, Exception, Limits, Usage};
+use crate::sandbox::{Limits, Stop, Usage};
 
 /// From the parent to a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,23 +35,13 @@ pub(super) enum Event {
     Call { job: u64, call: u64, name: String },
     /// A job tells; the payload is the parameters.
     Tell { job: u64, name: String },
-    /// A job has ended; the payload is its result where it has one.
-    Done { job: u64, end: EndHeader, usage: Usage, stderr: String },
+    /// A job has stopped; the payload is its output.
+    Done { job: u64, stop: Stop, usage: Usage, stderr: String },
     /// Yes.
     Pong,
 }
 
-/// An [`End`](crate::sandbox::End) without the result.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum EndHeader {
-    Returned,
-    Raised(Exception),
-    Exceeded(Exceeded),
-    Broken(String),
-}
-
-/// Bytes of a header. The largest is a `Done` with two texts of 64 KiB and standard error, each escaped at up to six bytes
-/// for one.
+/// Bytes of a header. The largest is a `Done` with standard error, escaped at up to six bytes for one.
 const MAX_HEADER: usize = 4 << 20;
 
 /// Bytes of a payload: n8n's own limit for a message.

@@ -25,9 +25,9 @@ use tokio::{
 use super::{
     PoolConfig, WorkersError,
     child::lock,
-    pipe::{EndHeader, Event, Frame, Inbox, Order, Outbox, outbox, write},
+    pipe::{Event, Frame, Inbox, Order, Outbox, outbox, write},
 };
-use crate::sandbox::{End, HostCalls, Job, Outcome, Usage, aside};
+use crate::sandbox::{End, HostCalls, Job, Outcome, Stopped, Usage, aside};
 
 /// How often a worker with jobs is asked whether it still moves.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -188,20 +188,15 @@ impl Worker {
         lock(&self.state).heard = Instant::now();
         match event {
             Event::Pong => {}
-            Event::Done { job, end, usage, stderr } => {
+            Event::Done { job, stop, usage, stderr } => {
                 let Some(running) = lock(&self.state).jobs.remove(&job) else {
                     return Ok(());
                 };
-                let end = match end {
-                    EndHeader::Returned => {
-                        tokio::spawn(returned(running, payload, usage, stderr));
-                        return Ok(());
-                    }
-                    EndHeader::Raised(exception) => End::Raised(exception),
-                    EndHeader::Exceeded(limit) => End::Exceeded(limit),
-                    EndHeader::Broken(reason) => End::Broken(reason),
-                };
-                running.end(end, usage, stderr);
+                let stopped = Stopped { stop, stdout: payload, usage, stderr };
+                tokio::spawn(async move {
+                    // The one who waited may have gone.
+                    let _ = running.outcome.send(stopped.outcome().await);
+                });
             }
             Event::Tell { job, name } => {
                 let host = lock(&self.state).jobs.get(&job).map(|running| running.host.clone());
@@ -235,22 +230,6 @@ impl Worker {
         }
         queue
     }
-}
-
-impl Running {
-    fn end(self, end: End, usage: Usage, stderr: String) {
-        // The one who waited may have gone.
-        let _ = self.outcome.send(Outcome { end, usage, stderr });
-    }
-}
-
-/// Ends a job with its result. A large one is looked at beside this thread, which has pings to answer.
-async fn returned(running: Running, payload: Vec<u8>, usage: Usage, stderr: String) {
-    let end = match aside::parse(payload, json).await {
-        Some(Ok(value)) => End::Returned(value),
-        _ => End::Broken("the worker's result is not JSON".into()),
-    };
-    running.end(end, usage, stderr);
 }
 
 /// Asks the host and sends its answer to the worker.
