@@ -83,6 +83,52 @@ pub struct RunnerArgs {
     )]
     pub graceful_shutdown_timeout: Duration,
 
+    /// Seconds without a task after which the runner ends; 0 for never
+    #[arg(
+        long,
+        env = "N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT",
+        default_value = "0",
+        value_name = "SECONDS",
+        value_parser = seconds_or_never
+    )]
+    pub auto_shutdown_timeout: Duration,
+
+    /// Seconds between signs of life on the connection; without any for as long, it is made anew
+    #[arg(
+        long,
+        env = "N8N_RUNNERS_HEARTBEAT_INTERVAL",
+        default_value = "30",
+        value_name = "SECONDS",
+        value_parser = seconds
+    )]
+    pub heartbeat_interval: Duration,
+
+    /// Answer health checks over HTTP: true or false
+    #[arg(
+        long,
+        env = "N8N_RUNNERS_HEALTH_CHECK_SERVER_ENABLED",
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        value_name = "BOOL",
+        value_parser = boolean
+    )]
+    pub health_check_server_enabled: bool,
+
+    /// Where health checks are answered: an address or a name
+    #[arg(long, env = "N8N_RUNNERS_HEALTH_CHECK_SERVER_HOST", default_value = "127.0.0.1", value_name = "HOST")]
+    pub health_check_server_host: String,
+
+    /// The port of the health checks; 0 picks a free one
+    #[arg(
+        long,
+        env = "N8N_RUNNERS_HEALTH_CHECK_SERVER_PORT",
+        default_value = "5681",
+        value_name = "PORT",
+        value_parser = port
+    )]
+    pub health_check_server_port: u16,
+
     /// This runner's id at the broker; a second runner with the same id replaces the first [default: random]
     #[arg(long, env = "N8N_RUNNERS_ID", value_name = "ID")]
     pub id: Option<String>,
@@ -198,10 +244,25 @@ pub struct RunnerConfig {
     pub max_payload: usize,
     /// How long running tasks may finish after a request to shut down.
     pub graceful_shutdown: Duration,
+    /// How long there may be nothing to do before the runner ends; for ever where there is none.
+    pub auto_shutdown: Option<Duration>,
+    /// How often the broker is asked for a sign of life. Nothing heard in between ends the connection.
+    pub heartbeat: Duration,
+    /// Where health checks are answered, if they are.
+    pub health: Option<HealthConfig>,
     /// This runner's id at the broker.
     pub id: String,
     /// What each task may use.
     pub limits: Limits,
+}
+
+/// Where health checks are answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// An address or a name.
+    pub host: String,
+    /// The port; 0 for any that is free.
+    pub port: u16,
 }
 
 /// The tokens that an operator gave: one of the two at least.
@@ -245,6 +306,12 @@ impl RunnerConfig {
             max_concurrency: args.max_concurrency.get(),
             max_payload: usize::try_from(args.max_payload).unwrap_or(usize::MAX),
             graceful_shutdown: args.graceful_shutdown_timeout,
+            auto_shutdown: Some(args.auto_shutdown_timeout).filter(|time| !time.is_zero()),
+            heartbeat: args.heartbeat_interval,
+            health: args.health_check_server_enabled.then(|| HealthConfig {
+                host: args.health_check_server_host.clone(),
+                port: args.health_check_server_port,
+            }),
             id: args.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(random_id),
             limits: args.limits.limits(),
         })
@@ -295,6 +362,25 @@ fn seconds(text: &str) -> Result<Duration, Allowed> {
     let allowed = Allowed("a number of seconds above 0, at most 2592000 (30 days)");
     let value: f64 = number(text, allowed)?;
     if (0.001..=MOST).contains(&value) { Ok(Duration::from_secs_f64(value)) } else { Err(allowed) }
+}
+
+fn seconds_or_never(text: &str) -> Result<Duration, Allowed> {
+    match text.trim().parse() {
+        Ok(0.0) => Ok(Duration::ZERO),
+        _ => seconds(text).map_err(|_| Allowed("a number of seconds, at most 2592000 (30 days), or 0 for never")),
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, Allowed> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(Allowed("true or false")),
+    }
+}
+
+fn port(text: &str) -> Result<u16, Allowed> {
+    number(text, Allowed("a port from 0 to 65535; 0 picks a free one"))
 }
 
 fn size(text: &str) -> Result<u64, Allowed> {

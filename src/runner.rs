@@ -2,12 +2,14 @@
 //!
 //! One file for each thing: `connection` (the WebSocket), `auth` (the grant token), `tls`, `session` (one connection's
 //! life), `offers` and `task` (its state), `calls` (a task's host calls), `answer` (what the broker is told at a task's
-//! end), `report` (what the log is told), `shutdown` (signals).
+//! end), `report` (what the log is told), `health` (what a supervisor is told), `heard` (silence), `shutdown` (signals).
 
 mod answer;
 mod auth;
 mod calls;
 mod connection;
+mod health;
+mod heard;
 mod offers;
 mod report;
 mod session;
@@ -17,15 +19,18 @@ mod tls;
 
 use std::{
     pin::{Pin, pin},
+    sync::Arc,
     time::Duration,
 };
 
 use rand::Rng;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::{config::RunnerConfig, workers::Pool};
 use auth::Auth;
 use connection::Connection;
+use health::Health;
 use session::Ended;
 
 /// Why the runner ends by itself.
@@ -41,6 +46,9 @@ pub enum RunnerError {
         "connection to the broker lost: {0}; the grant token is spent, and without N8N_RUNNERS_AUTH_TOKEN there is no other"
     )]
     GrantSpent(String),
+    /// The address of the health endpoint cannot be used.
+    #[error("{0}")]
+    Health(String),
     /// An `https` broker without a way to trust it.
     #[error("cannot use https: {0}")]
     Tls(String),
@@ -76,13 +84,21 @@ enum ConnectError {
 /// Runs tasks for a broker until `shutdown` is ready and what runs is finished, or until there is no way on.
 ///
 /// # Errors
-/// There is no token for another connection, or no way to trust the broker. Anything else is tried again.
+/// There is no token for another connection, no way to trust the broker, or no use of the health endpoint's address.
+/// Anything else is tried again.
 pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output = ()>) -> Result<(), RunnerError> {
     let mut shutdown = pin!(shutdown);
     let tls = match config.broker.scheme() {
         "https" => tls::native().map_err(RunnerError::Tls)?,
         _ => tls::plain(),
     };
+    let health = Arc::new(Health::new(pool.clone()));
+    // Dropped, and with it the endpoint closed, when the runner ends.
+    let mut side_tasks = JoinSet::new();
+    if let Some(config) = &config.health {
+        let listener = health::bind(config).await.map_err(RunnerError::Health)?;
+        side_tasks.spawn(health::serve(listener, health.clone()));
+    }
     let mut auth = Auth::new(&config.broker, tls.clone(), config.credentials.clone());
     let mut backoff = Backoff::default();
     loop {
@@ -91,9 +107,10 @@ pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output 
             connected = connect(&config, &tls, &mut auth) => connected,
         };
         let (reason, retry_after) = match connected {
-            Ok(connection) => match session::serve(connection, &config, &pool, shutdown.as_mut()).await {
-                Ended::ShutDown => return Ok(()),
+            Ok(connection) => match session::serve(connection, &config, &pool, &health, shutdown.as_mut()).await {
+                Ended::ShutDown | Ended::Idle => return Ok(()),
                 Ended::Lost { reason, registered } => {
+                    health.set_registered(false);
                     if registered {
                         backoff = Backoff::default();
                     }
@@ -129,7 +146,7 @@ async fn connect(
     auth: &mut Auth,
 ) -> Result<Connection, ConnectError> {
     let grant = auth.grant().await?;
-    let opened = Connection::open(&config.broker, tls, &config.id, &grant, config.max_payload).await;
+    let opened = Connection::open(config, tls, &grant).await;
     match &opened {
         Ok(_) => {
             auth.spend();

@@ -25,7 +25,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     // More workers than tasks would only stand by.
     let cores = available_parallelism().map_or(1, Into::into);
     let workers = args.settings.workers.map_or(cores.min(config.max_concurrency), Into::into);
-    let slots = config.max_concurrency.div_ceil(workers);
+    // One more than the tasks need: for the task that a health check may run beside them.
+    let slots = config.max_concurrency.div_ceil(workers) + usize::from(config.health.is_some());
     // One thread: the work is done by the workers, and what is left here is short.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

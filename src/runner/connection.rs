@@ -28,7 +28,7 @@ use tokio::{
         mpsc::{self, UnboundedReceiver, UnboundedSender},
     },
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, Interval, MissedTickBehavior, interval_at, timeout},
 };
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
@@ -51,8 +51,12 @@ use tokio_tungstenite::{
 };
 use tracing::warn;
 
-use super::{ConnectError, auth::retry_after};
-use crate::protocol::RunnerMessage;
+use super::{
+    ConnectError,
+    auth::retry_after,
+    heard::{Ear, Heard},
+};
+use crate::{config::RunnerConfig, protocol::RunnerMessage};
 
 /// How long each step of getting connected may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,7 +67,7 @@ const FRAGMENT: usize = 256 << 10;
 /// Unsent bytes above which tasks that call wait, and prints are dropped: the broker reads slower than tasks write.
 const BACKLOG: usize = 64 << 20;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<MaybeTlsStream<Heard<TcpStream>>>;
 
 /// Why a connection is over.
 #[derive(Debug)]
@@ -96,6 +100,8 @@ pub struct Connection {
     frames: SplitStream<Socket>,
     outbox: Outbox,
     writer: JoinHandle<()>,
+    ear: Ear,
+    heartbeat: Interval,
 }
 
 impl Connection {
@@ -103,28 +109,27 @@ impl Connection {
     ///
     /// # Errors
     /// The broker cannot be reached, or refuses.
-    pub async fn open(
-        broker: &Url,
-        tls: &ClientConfig,
-        id: &str,
-        grant: &SecretString,
-        max_payload: usize,
-    ) -> Result<Self, ConnectError> {
-        let request = request(broker, id, grant)?;
-        let config = WebSocketConfig::default().max_message_size(Some(max_payload)).max_frame_size(Some(max_payload));
+    pub async fn open(config: &RunnerConfig, tls: &ClientConfig, grant: &SecretString) -> Result<Self, ConnectError> {
+        let RunnerConfig { broker, max_payload, heartbeat, .. } = config;
+        let request = request(broker, &config.id, grant)?;
+        let limits = WebSocketConfig::default().max_message_size(Some(*max_payload)).max_frame_size(Some(*max_payload));
         let connector = match broker.scheme() {
             "https" => Connector::Rustls(Arc::new(tls.clone())),
             _ => Connector::Plain,
         };
+        let ear = Ear::default();
         let opening = async {
             let stream = dial(broker).await.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
-            client_async_tls_with_config(request, stream, Some(config), Some(connector)).await.map_err(refused)
+            let stream = Heard::new(stream, ear.clone());
+            client_async_tls_with_config(request, stream, Some(limits), Some(connector)).await.map_err(refused)
         };
         let (socket, _) = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::TimedOut)??;
         let (sink, frames) = socket.split();
-        let (outbox, unsent) = Outbox::new(max_payload);
+        let (outbox, unsent) = Outbox::new(*max_payload);
         let writer = tokio::spawn(write(sink, unsent, outbox.backlog.clone()));
-        Ok(Self { frames, outbox, writer })
+        let mut beats = interval_at(Instant::now() + *heartbeat, *heartbeat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self { frames, outbox, writer, ear, heartbeat: beats })
     }
 
     /// Where messages to the broker go.
@@ -138,7 +143,14 @@ impl Connection {
     /// The connection is over.
     pub async fn next(&mut self) -> Result<Utf8Bytes, Lost> {
         loop {
-            match self.frames.next().await {
+            let frame = tokio::select! {
+                frame = self.frames.next() => frame,
+                _ = self.heartbeat.tick() => {
+                    self.beat()?;
+                    continue;
+                }
+            };
+            match frame {
                 Some(Ok(Message::Text(text))) => return Ok(text),
                 Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
                     Ok(text) => return Ok(text),
@@ -151,6 +163,20 @@ impl Connection {
                 None => return Err(Lost::Closed(None)),
             }
         }
+    }
+
+    /// Asks the broker for a sign of life; gives the connection up where nothing came since the last time. The kernel
+    /// notices a machine that vanished, but not a proxy in between that holds on to a broken connection.
+    fn beat(&mut self) -> Result<(), Lost> {
+        if !self.ear.heard() {
+            return Err(Lost::Broken(format!(
+                "nothing was heard for {:?}, nor a ping answered",
+                self.heartbeat.period()
+            )));
+        }
+        // An error means that the writer is gone, with the connection; the reading side reports that.
+        let _ = self.outbox.queue.send(Outgoing::Ping);
+        Ok(())
     }
 
     /// Sends what is queued and a close frame, and waits a little for the broker's.
@@ -183,6 +209,8 @@ pub struct Outbox {
 pub enum Outgoing {
     /// A message's text.
     Frame(String),
+    /// A ping.
+    Ping,
     /// The close frame.
     Close,
 }
@@ -251,6 +279,7 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut unsent: UnboundedReceiv
                     backlog.fell.notify_waiters();
                     sent
                 }
+                Outgoing::Ping => sink.feed(Message::Ping(Bytes::new())).await,
                 Outgoing::Close => {
                     let frame = CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
                     sink.send(Message::Close(Some(frame))).await

@@ -17,6 +17,7 @@ use super::{
     answer::{self, Reply},
     calls::{TaskCalls, is_told},
     connection::{Connection, Lost, TooLarge},
+    health::Health,
     offers::Offers,
     report::{Finished, Shown},
     task::{Cancelled, Due, Running, Tasks},
@@ -52,6 +53,8 @@ const CANCELLED: &str = "Task was cancelled";
 pub enum Ended {
     /// All is finished, as it was asked for.
     ShutDown,
+    /// There was nothing to do for so long that the runner may end.
+    Idle,
     /// The connection is gone.
     Lost {
         /// Why.
@@ -79,17 +82,20 @@ pub async fn serve(
     mut connection: Connection,
     config: &RunnerConfig,
     pool: &Pool,
+    health: &Health,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) -> Ended {
     let outbox = connection.outbox().clone();
     let mut session = Session {
         config,
         pool,
+        health,
         outbox,
         offers: Offers::default(),
         tasks: Tasks::default(),
         phase: Phase::Registering(Instant::now() + REGISTRATION_TIMEOUT),
         registered: false,
+        busy: Instant::now(),
     };
     let lost = loop {
         let wake = session.next_moment(Instant::now());
@@ -109,6 +115,11 @@ pub async fn serve(
             connection.close().await;
             return Ended::ShutDown;
         }
+        if let Some(time) = session.idle_for_too_long(Instant::now()) {
+            info!("idle for {time:?}: ending");
+            connection.close().await;
+            return Ended::Idle;
+        }
     };
     // A connection that ends while it shuts down has nothing left to say to anybody.
     if let Phase::Stopping(_) = session.phase {
@@ -123,11 +134,14 @@ pub async fn serve(
 struct Session<'a> {
     config: &'a RunnerConfig,
     pool: &'a Pool,
+    health: &'a Health,
     outbox: super::connection::Outbox,
     offers: Offers,
     tasks: Tasks,
     phase: Phase,
     registered: bool,
+    /// When there was last something to do.
+    busy: Instant,
 }
 
 impl Session<'_> {
@@ -165,6 +179,12 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// The time without a task that is over, where there is such a limit.
+    fn idle_for_too_long(&self, now: Instant) -> Option<Duration> {
+        let idle = self.registered && self.tasks.active() == 0;
+        self.config.auto_shutdown.filter(|&time| idle && now >= self.busy + time)
+    }
+
     fn is_finished(&self) -> bool {
         matches!(self.phase, Phase::Stopping(_)) && self.tasks.active() == 0
     }
@@ -188,6 +208,8 @@ impl Session<'_> {
             }
             BrokerMessage::RunnerRegistered => {
                 self.registered = true;
+                self.busy = Instant::now();
+                self.health.set_registered(true);
                 info!(runner = self.config.id, "registered with the broker");
                 if let Phase::Registering(_) = self.phase {
                     self.phase = Phase::Serving;
@@ -207,6 +229,7 @@ impl Session<'_> {
             }
             BrokerMessage::Drain => {
                 info!(running = self.tasks.active(), "the broker is draining: no more offers");
+                self.health.set_registered(false);
                 if !matches!(self.phase, Phase::Stopping(_)) {
                     self.phase = Phase::Draining;
                 }
@@ -227,6 +250,7 @@ impl Session<'_> {
             AT_CAPACITY
         } else {
             self.tasks.accept(&task_id, now);
+            self.busy = now;
             self.say(RunnerMessage::TaskAccepted { task_id });
             return;
         };
@@ -286,13 +310,18 @@ impl Session<'_> {
     }
 
     fn finish(&mut self, task_id: String, running: &Running, outcome: Outcome) {
+        self.busy = Instant::now();
         let usage = outcome.usage;
         let how = Finished::of(&outcome.end);
+        if !matches!(how, Finished::Broken(_)) {
+            self.health.task_ran();
+        }
         let size = self.reply(&task_id, answer::reply(outcome), running.label.continue_on_fail);
         how.log(&task_id, &running.label, usage, size);
     }
 
     fn cancel(&mut self, task_id: String, reason: &str) {
+        self.busy = Instant::now();
         match self.tasks.cancel(&task_id) {
             Cancelled::Running(_) => {
                 info!(task_id, "task cancelled: {}", Shown(reason));
@@ -307,6 +336,7 @@ impl Session<'_> {
     /// The shutdown begins: no more offers, and a while for what runs.
     fn stop(&mut self) {
         self.offers.clear();
+        self.health.set_registered(false);
         self.phase = Phase::Stopping(Instant::now() + self.config.graceful_shutdown);
         info!(running = self.tasks.active(), "finishing within {:?}", self.config.graceful_shutdown);
     }

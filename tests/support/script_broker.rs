@@ -1,5 +1,6 @@
 //! Two processes to test the runner with: the binary itself, and `fixtures/broker.py`, which says and reports what the
 //! test tells it to. Nothing of this project is on the broker's side of the wire.
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -101,6 +102,11 @@ impl Broker {
         writeln!(self.child.stdin.as_ref().unwrap(), "{order}").expect("the broker listens");
     }
 
+    /// Sends the broker's process a signal.
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
     /// Sends a message to the runner.
     pub fn send(&mut self, message: Value) {
         self.order(&json!({ "send": message }));
@@ -158,8 +164,15 @@ impl Runner {
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(sent.expect("kill is there").success());
+        signal(&self.child, name);
+    }
+
+    /// Kills its worker processes.
+    pub fn kill_workers(&self) {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("the runner lives");
+        let killed = Command::new("kill").arg("-KILL").args(children.split_whitespace()).status();
+        assert!(killed.expect("kill is there").success());
     }
 
     /// Waits for its end.
@@ -190,6 +203,11 @@ impl Drop for Runner {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn signal(process: &Child, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()).status();
+    assert!(sent.expect("kill is there").success());
 }
 
 fn command(port: u16, variables: &[(&str, &str)]) -> Command {

@@ -35,6 +35,9 @@ impl Machine {
         // One task at a time, one worker: what is shown does not need more.
         let pool = Pool::start(&PoolConfig { workers: 1, ..PoolConfig::default() })?;
         let config = RunnerConfig {
+            auto_shutdown: None,
+            health: None,
+            heartbeat: Duration::from_secs(30),
             broker: broker.uri().parse()?,
             credentials: Credentials { grant: None, auth: Some(broker.auth_token().clone()) },
             max_concurrency: 1,
