@@ -15,6 +15,8 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config::{Files, MAY_BE_EMPTY, RunnerArgs};
+
 /// Runs untrusted Python behind glass: each task in a fresh CPython in WebAssembly, with no files, no network, no
 /// environment, under fuel, memory and time limits.
 #[derive(Debug, Parser)]
@@ -26,7 +28,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Runner(runner::Args),
+    Runner(Box<runner::Args>),
     Exec(exec::Args),
     Broker(broker::Args),
     Demo(demo::Args),
@@ -35,16 +37,23 @@ enum Command {
     Worker(worker::Args),
 }
 
-/// Parses the command line, runs the subcommand (`runner` where none is named), prints its error. The exit code is the
+/// Parses the command line of a process that has one thread so far, runs the subcommand (`runner` where none is named), prints its error. The exit code is the
 /// process's.
 pub fn main() -> ExitCode {
     let words = with_subcommand(std::env::args_os().collect());
+    if words.get(1).is_some_and(|word| word == "runner") {
+        // SAFETY: this is the process's first step, and so far its only thread.
+        if let Err(error) = unsafe { Files::resolve(&RunnerArgs::variables(), &MAY_BE_EMPTY) } {
+            console::complain(error);
+            return ExitCode::FAILURE;
+        }
+    }
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &words),
     };
     let result = match cli.command {
-        Command::Runner(args) => runner::run(args),
+        Command::Runner(args) => runner::run(*args),
         Command::Exec(args) => exec::run(args),
         Command::Broker(args) => broker::run(args),
         Command::Demo(args) => demo::run(args),

@@ -4,11 +4,13 @@
 //! parameters and answers) stay raw JSON text. Nothing here does I/O.
 
 mod broker;
+mod policy;
 mod runner;
 mod settings;
 mod wire;
 
 pub use broker::{BrokerMessage, RpcStatus};
+pub use policy::{Addition, HostSettings, Policy};
 pub use runner::{DataRequest, InputRequest, NodeType, RunnerMessage, TaskData, TaskFailure};
 pub use settings::{NodeMode, SettingsError, TaskLabel, TaskSettings};
 

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::HostSettings;
+
 /// The settings of a Code-node task, as far as the host reads them. The guest is handed the broker's text unchanged, with
 /// the fields that are not listed here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +39,9 @@ pub struct TaskSettings {
     /// n8n's log lines. Serpentarium's own field: n8n does not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub print_mode: Option<String>,
+    /// What the code may import and what it finds in its environment. Serpentarium's own field.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub serpentarium: Option<HostSettings>,
 }
 
 fn unknown() -> String {
@@ -82,6 +87,7 @@ impl TaskSettings {
             node_id: unknown(),
             query: None,
             print_mode: None,
+            serpentarium: None,
         }
     }
 

@@ -269,7 +269,7 @@ impl Session<'_> {
         let calls = Arc::new(TaskCalls::new(task_id.clone(), self.outbox.clone()));
         let limits = self.config.limits.clone();
         let time = limits.time;
-        let input = Bytes::from(String::from(Box::<str>::from(settings)));
+        let input = Bytes::from(self.config.addition.apply(Box::<str>::from(settings).into()));
         let job = self.pool.run(Job { input, limits, deterministic: None }, calls.clone());
         debug!(task_id, "running");
         self.tasks.start(task_id, label, calls, async move {

@@ -12,6 +12,9 @@ A task reads its settings from the host, runs its code as the body of a function
     printing  `print`
     streams   `sys.stdin`, `sys.stdout`, `sys.stderr`
     loop      asyncio without file descriptors
+    policy    what user code may import and call, where that is limited
+    inspection  the look at code before it runs
+    guards    what stands in for functions that could lead past the policy
     seeding   `random`, seeded when it is first used
     wire      JSON and the three ways to the host
     warmup    what is loaded and rehearsed before the snapshot

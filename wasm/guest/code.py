@@ -5,6 +5,7 @@ while line numbers and the content of multi-line strings stay those of the user'
 """
 
 import ast
+from collections.abc import Callable
 from types import CodeType, FunctionType
 
 FILENAME = "<code>"
@@ -23,8 +24,11 @@ _FunctionDef = ast.FunctionDef
 _Function = FunctionType
 
 
-def compile_body(text: str) -> CodeType | None:
-    """The code of a function whose body is `text`, or None where there is nothing to run."""
+def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -> CodeType | None:
+    """The code of a function whose body is `text`, or None where there is nothing to run.
+
+    `check` sees what was written before anything else is made of it, and may refuse it with an exception.
+    """
     if text.startswith("\ufeff"):
         text = text[1:]
     try:
@@ -33,6 +37,8 @@ def compile_body(text: str) -> CodeType | None:
         tree = _parse_indented(text) if isinstance(error, IndentationError) else None
         if tree is None:
             raise _with_place(error, text) from None
+    if check is not None:
+        check(tree)
     body = tree.body
     if not body:
         return None

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from _serpentarium import source
 from _serpentarium.code import FILENAME
+from _serpentarium.policy import Violation
 from _serpentarium.result import TaskError
 from _serpentarium.wire import encode
 
@@ -66,10 +67,12 @@ def _encode(details: Report, item_index: int | None) -> str:
 
 def _describe(error: BaseException) -> Report:
     kind = type(error)
-    if issubclass(kind, TaskError):
-        return {"message": str(error)}
     traceback = _user_frames(_traceback.__get__(error))
     line = _last_line(traceback)
+    if kind is Violation:
+        return {"message": str(error), "description": error.description, "lineNumber": error.line or line}
+    if issubclass(kind, TaskError):
+        return {"message": str(error)}
     if issubclass(kind, SystemExit):
         details = _describe_exit(error)  # type: ignore[arg-type]
     elif issubclass(kind, SyntaxError) and line is None:

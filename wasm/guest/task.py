@@ -1,11 +1,15 @@
 """The way of one task: read the settings, run the code, write the reply."""
 
 import builtins
+import os
+from ast import Module
+from collections.abc import Callable
 from typing import Any
 
-from _serpentarium import code, source, wire
+from _serpentarium import code, guards, source, wire
 from _serpentarium.errors import report
 from _serpentarium.log import log
+from _serpentarium.policy import Policy
 from _serpentarium.result import TaskError, encode_result
 from _serpentarium.wire import Reply
 
@@ -70,10 +74,25 @@ def _execute(task: Task) -> Reply:
     task.code = settings["code"]
     if "printMode" in settings and settings["printMode"] == "text":
         log.as_text = True
-    body = code.compile_body(task.code)
+    body = code.compile_body(task.code, _obey(task) if "serpentarium" in settings else None)
     if for_all_items:
         return _run_for_all_items(task, body)
     return _run_for_each_item(task, body)
+
+
+def _obey(task: Task) -> Callable[[Module], None] | None:
+    """Does what the host adds to the settings: what the code finds in its environment, and what it may do.
+
+    Returns what has to look at the code before it runs.
+    """
+    host = task.settings["serpentarium"]
+    if "env" in host:
+        os.environ.update(host["env"])
+    if host.get("policy") is None:
+        return None
+    policy = Policy(host["policy"])
+    task.namespace["__builtins__"] = guards.install(policy)
+    return policy.check
 
 
 def _check(settings: Any) -> bool:

@@ -13,7 +13,7 @@ import operator
 import sys
 from typing import Any
 
-from _serpentarium import loop, seeding, source, streams, wire
+from _serpentarium import guards, loop, seeding, source, streams, wire
 from _serpentarium.log import log
 from _serpentarium.task import run
 
@@ -91,6 +91,11 @@ _EACH_ITEM = (
 )
 
 
+_UNDER_POLICY = {
+    "policy": {"stdlibAllow": ["asyncio", "datetime", "json", "math", "re", "sys"], "builtinsDeny": ["eval", "open"]}
+}
+
+
 def warm() -> None:
     """Makes the interpreter ready for the snapshot."""
     _load_modules()
@@ -116,6 +121,7 @@ def _rehearse() -> None:
     settings = [_settings("runOnceForAllItems", code) for code in _ALL_ITEMS]
     settings += [_settings("runOnceForEachItem", code) for code in _EACH_ITEM]
     settings += [_settings("runOnceForAllItems", "print('hello')", printMode="text")]
+    settings += [_settings("runOnceForAllItems", code, serpentarium=_UNDER_POLICY) for code in _ALL_ITEMS]
     replies: list[wire.Reply] = []
     # Functions in C of the same kind as the host's, so that the calls specialise for those.
     wire.write_output = replies.append
@@ -126,13 +132,14 @@ def _rehearse() -> None:
                 wire.read_input = io.BytesIO(text.encode()).getvalue
                 run()
                 log.__init__()  # type: ignore[misc]
+                guards.uninstall()
     finally:
         wire.read_input, wire.write_output, wire.tell_host = host
     if len(replies) < _ROUNDS or "result" not in json.loads(replies[0]):
         raise RuntimeError(f"the rehearsal failed: {replies[:1]}")
 
 
-def _settings(mode: str, code: str, **more: str) -> str:
+def _settings(mode: str, code: str, **more: object) -> str:
     fields = {"code": code, "nodeMode": mode, "items": _ITEMS, "continueOnFail": False, "nodeName": "Code"}
     return json.dumps(fields | more, ensure_ascii=False)
 

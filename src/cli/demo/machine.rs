@@ -9,6 +9,7 @@ use crate::{
     broker::{Broker, BrokerConfig},
     config::{Credentials, RunnerConfig},
     ids::random_id,
+    protocol::Addition,
     runner,
     sandbox::Limits,
     workers::{Pool, PoolConfig},
@@ -44,6 +45,7 @@ impl Machine {
             max_payload: 64 << 20,
             graceful_shutdown: Duration::from_secs(5),
             id: random_id(),
+            addition: Addition::default(),
             limits: Limits { fuel: FUEL, memory: MEMORY.as_u64(), time: TIME, ..Limits::default() },
         };
         let (shutdown, stopped) = oneshot::channel();

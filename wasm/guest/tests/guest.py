@@ -106,7 +106,7 @@ def run_settings(settings: Any) -> Reply:
     import builtins
     import os
 
-    from _serpentarium import streams
+    from _serpentarium import guards, streams
     from _serpentarium.log import log
 
     HOST.input = settings if isinstance(settings, str) else json.dumps(settings)
@@ -120,6 +120,7 @@ def run_settings(settings: Any) -> Reply:
     try:
         GUEST.run()
     finally:
+        guards.uninstall()
         sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__, builtins.print = before
         sys.setrecursionlimit(limit)
         sys.set_int_max_str_digits(digits)

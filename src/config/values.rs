@@ -1,0 +1,167 @@
+//! What a value may be: one parser for each kind, with the words that refuse a bad one.
+
+use std::{collections::BTreeSet, num::NonZeroUsize, str::FromStr, time::Duration};
+
+use bytesize::ByteSize;
+use reqwest::Url;
+use tracing::level_filters::LevelFilter;
+
+use crate::sandbox::MAX_MEMORY;
+
+/// The most standard error that is kept: it must fit into a frame between worker and runner, escaped.
+const MAX_STDERR: u64 = 512 << 10;
+
+/// The least memory limit: the interpreter takes about 31 MiB, and it needs room to work.
+pub const MIN_MEMORY: u64 = 64 << 20;
+
+/// What a setting allows, for the message that refuses a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be {0}")]
+pub(crate) struct Allowed(&'static str);
+
+impl Allowed {
+    /// What follows "must be".
+    pub(super) const fn new(what: &'static str) -> Self {
+        Self(what)
+    }
+}
+
+pub(super) fn broker_uri(text: &str) -> Result<Url, Allowed> {
+    let allowed = Allowed("an http:// or https:// address such as http://127.0.0.1:5679");
+    let uri = Url::parse(text.trim()).map_err(|_| allowed)?;
+    let plain = uri.has_host() && uri.username().is_empty() && uri.password().is_none();
+    if plain && matches!(uri.scheme(), "http" | "https") { Ok(uri) } else { Err(allowed) }
+}
+
+fn number<T: FromStr>(text: &str, allowed: Allowed) -> Result<T, Allowed> {
+    text.trim().parse().map_err(|_| allowed)
+}
+
+pub(super) fn count(text: &str) -> Result<NonZeroUsize, Allowed> {
+    number(text, Allowed("a whole number above 0"))
+}
+
+pub(super) fn calls(text: &str) -> Result<u32, Allowed> {
+    number(text, Allowed("a whole number from 0 to 4294967295"))
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration, Allowed> {
+    /// A month: far above any use, and far below where clocks overflow.
+    const MOST: f64 = 2_592_000.0;
+    let allowed = Allowed("a number of seconds above 0, at most 2592000 (30 days)");
+    let value: f64 = number(text, allowed)?;
+    if (0.001..=MOST).contains(&value) { Ok(Duration::from_secs_f64(value)) } else { Err(allowed) }
+}
+
+pub(super) fn seconds_or_never(text: &str) -> Result<Duration, Allowed> {
+    match text.trim().parse() {
+        Ok(0.0) => Ok(Duration::ZERO),
+        _ => seconds(text).map_err(|_| Allowed("a number of seconds, at most 2592000 (30 days), or 0 for never")),
+    }
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool, Allowed> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(Allowed("true or false")),
+    }
+}
+
+pub(super) fn port(text: &str) -> Result<u16, Allowed> {
+    number(text, Allowed("a port from 0 to 65535; 0 picks a free one"))
+}
+
+pub(super) fn size(text: &str) -> Result<u64, Allowed> {
+    let allowed = Allowed("a size above 0, in bytes or with a unit, such as 64MiB");
+    let bytes = number::<ByteSize>(text, allowed)?.as_u64();
+    if bytes > 0 { Ok(bytes) } else { Err(allowed) }
+}
+
+pub(super) fn stderr(text: &str) -> Result<u64, Allowed> {
+    let allowed = Allowed("a size from 1B to 512KiB, such as 64KiB");
+    let bytes = number::<ByteSize>(text, allowed)?.as_u64();
+    if (1..=MAX_STDERR).contains(&bytes) { Ok(bytes) } else { Err(allowed) }
+}
+
+pub(crate) fn memory(text: &str) -> Result<u64, Allowed> {
+    let allowed = Allowed("a size from 64MiB to 4GiB, such as 512MiB");
+    let bytes = number::<ByteSize>(text, allowed)?.as_u64();
+    if (MIN_MEMORY..=MAX_MEMORY).contains(&bytes) { Ok(bytes) } else { Err(allowed) }
+}
+
+pub(super) fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
+    Ok(match text.trim().to_ascii_lowercase().as_str() {
+        "error" | "critical" => LevelFilter::ERROR,
+        "warn" | "warning" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        "silent" | "off" => LevelFilter::OFF,
+        _ => return Err(Allowed("one of error, warn, info, debug, trace, silent")),
+    })
+}
+
+/// Module or function names of an allow or deny list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names(pub BTreeSet<String>);
+
+/// The names of a list: trimmed, empty ones dropped, `*` only alone.
+pub(super) fn allow_list(text: &str) -> Result<Names, Allowed> {
+    let names = deny_list(text)?;
+    if names.0.len() > 1 && names.0.contains("*") {
+        return Err(Allowed("a comma-separated list of modules, or * alone for all of them"));
+    }
+    Ok(names)
+}
+
+/// As an allow list, where `*` is a name like any other.
+pub(super) fn deny_list(text: &str) -> Result<Names, Allowed> {
+    Ok(Names(text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        allow_list(text).unwrap().0.into_iter().collect()
+    }
+
+    #[test]
+    fn a_list_is_trimmed_and_keeps_case_and_dots() {
+        assert_eq!(names(" json, ,os.path,\tPIL ,json"), ["PIL", "json", "os.path"]);
+        assert_eq!(names(""), [""; 0]);
+        assert_eq!(names(" * "), ["*"]);
+    }
+
+    #[test]
+    fn a_star_among_others_is_refused() {
+        assert!(allow_list("json,*").is_err());
+        assert!(deny_list("json,*").is_ok());
+    }
+
+    #[test]
+    fn a_boolean_has_eight_spellings() {
+        assert!(["true", "1", "YES", " on "].iter().all(|text| boolean(text) == Ok(true)));
+        assert!(["false", "0", "No", "off"].iter().all(|text| boolean(text) == Ok(false)));
+        assert!(["", "maybe", "2"].iter().all(|text| boolean(text).is_err()));
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_of_a_list_is_found_in_it(list in prop::collection::vec("[a-zA-Z_.]{1,8}", 0..8), space in " {0,2}") {
+            let text = list.iter().map(|name| format!("{space}{name}{space},")).collect::<String>();
+            let expected: BTreeSet<_> = list.into_iter().collect();
+            prop_assert_eq!(allow_list(&text).unwrap().0, expected);
+        }
+
+        #[test]
+        fn no_text_makes_a_parser_panic(text in ".*") {
+            let _ = (seconds(&text), size(&text), memory(&text), boolean(&text), port(&text), allow_list(&text));
+            let _ = (broker_uri(&text), log_level(&text), count(&text));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What the host adds to a task's settings before the guest reads them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// The built-ins that n8n's own runner denies where `N8N_RUNNERS_BUILTINS_DENY` is not set.
+const DENIED_BY_N8N: &str = "eval,exec,compile,open,input,breakpoint,getattr,object,type,vars,setattr,delattr,hasattr,dir,\
+                             memoryview,__build_class__,globals,locals,license,help,credits,copyright";
+
+/// What user code may import and call: the lists of n8n's runner. A list that is `None` is not set, and allows everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policy {
+    /// Modules of the standard library that may be imported; `*` alone for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdlib_allow: Option<BTreeSet<String>>,
+    /// Other packages that may be imported; `*` alone for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_allow: Option<BTreeSet<String>>,
+    /// Built-ins that are not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builtins_deny: Option<BTreeSet<String>>,
+    /// Whether an allowed package may itself import what is not on a list. The standard library always may.
+    #[serde(default)]
+    pub allow_transitive_imports: bool,
+}
+
+impl Policy {
+    /// What n8n's own runner allows where nothing is set: no import at all, and few built-ins.
+    pub fn n8n() -> Self {
+        Self {
+            stdlib_allow: Some(BTreeSet::new()),
+            external_allow: Some(BTreeSet::new()),
+            builtins_deny: Some(DENIED_BY_N8N.split(',').map(str::to_owned).collect()),
+            allow_transitive_imports: false,
+        }
+    }
+
+    /// The policy where it limits anything at all.
+    pub fn limiting(self) -> Option<Self> {
+        let lists = [&self.stdlib_allow, &self.external_allow, &self.builtins_deny];
+        if lists.iter().all(|list| list.is_none()) { None } else { Some(self) }
+    }
+}
+
+/// What the host adds to a task's settings, in the field `serpentarium` that it keeps for itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct HostSettings {
+    /// What the code may import and call; everything where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// What the code finds in `os.environ`; nothing where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<BTreeMap<String, String>>,
+}
+
+/// [`HostSettings`] as text, ready to be added to any task's settings. Made once, used for every task.
+#[derive(Debug, Clone, Default)]
+pub struct Addition(Option<String>);
+
+impl Addition {
+    /// Of these settings.
+    ///
+    /// # Errors
+    /// None in practice: every field serialises.
+    pub fn new(host: &HostSettings) -> Result<Self, serde_json::Error> {
+        if *host == HostSettings::default() {
+            return Ok(Self(None));
+        }
+        let text = serde_json::to_string(host)?;
+        Ok(Self(Some(format!("\"serpentarium\":{text}}}"))))
+    }
+
+    /// Adds them to settings, a JSON object. They come last, and so in the place of a field of the same name that was
+    /// there before: the last one of a name counts.
+    pub fn apply(&self, mut settings: String) -> String {
+        let Some(addition) = &self.0 else {
+            return settings;
+        };
+        settings.truncate(settings.trim_end().len());
+        if settings.pop() != Some('}') {
+            // Not an object, and refused before it comes here; the guest refuses it as well.
+            return settings;
+        }
+        if settings.trim_end().len() > 1 {
+            settings.push(',');
+        }
+        settings.push_str(addition);
+        settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn added(settings: &str) -> Value {
+        let policy = Policy { stdlib_allow: Some(["json".into()].into()), ..Policy::default() };
+        let addition = Addition::new(&HostSettings { policy: Some(policy), env: None }).unwrap();
+        serde_json::from_str(&addition.apply(settings.into())).unwrap()
+    }
+
+    #[test]
+    fn the_hosts_settings_are_added_to_an_object_whatever_is_in_it() {
+        let policy = json!({ "policy": { "stdlibAllow": ["json"], "allowTransitiveImports": false } });
+        assert_eq!(added("{}"), json!({ "serpentarium": policy }));
+        assert_eq!(added("{ }\n"), json!({ "serpentarium": policy }));
+        assert_eq!(added(r#"{"code":"}"} "#), json!({ "code": "}", "serpentarium": policy }));
+    }
+
+    #[test]
+    fn a_field_of_the_same_name_is_overridden() {
+        assert!(added(r#"{"serpentarium":{"policy":null}}"#)["serpentarium"]["policy"].is_object());
+    }
+
+    #[test]
+    fn nothing_is_added_where_nothing_is_set() {
+        let addition = Addition::new(&HostSettings::default()).unwrap();
+        assert_eq!(addition.apply("{}".into()), "{}");
+        assert_eq!(Policy::default().limiting(), None);
+        assert!(Policy::n8n().limiting().is_some());
+    }
+
+    #[test]
+    fn n8ns_own_defaults_allow_no_import_and_deny_its_list() {
+        let policy = Policy::n8n();
+        assert_eq!(policy.stdlib_allow, Some(BTreeSet::new()));
+        let denied = policy.builtins_deny.unwrap();
+        assert_eq!(denied.len(), 22);
+        assert!(["eval", "__build_class__", "copyright"].iter().all(|name| denied.contains(*name)));
+    }
+}

@@ -1,0 +1,360 @@
+//! What user code may import and call under a policy, and what it tries to get round it.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{raised, returned, run};
+use serde_json::{Value, json, value::RawValue};
+use serpentarium::{
+    protocol::{HostSettings, NodeMode, Policy, TaskSettings},
+    sandbox::{End, Exception, Job, Limits, Outcome},
+};
+
+fn list(names: &str) -> Option<BTreeSet<String>> {
+    Some(names.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Nothing may be imported but these; everything else is open.
+fn allow(stdlib: &str) -> Policy {
+    Policy { stdlib_allow: list(stdlib), ..Policy::default() }
+}
+
+async fn run_under(policy: Policy, code: &str) -> Outcome {
+    let mut settings = TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
+    settings.serpentarium = Some(HostSettings { policy: Some(policy), env: None });
+    run(Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None }).await
+}
+
+async fn result_under(policy: Policy, code: &str) -> Value {
+    returned(&run_under(policy, code).await)
+}
+
+async fn refused(policy: Policy, code: &str) -> Exception {
+    raised(&run_under(policy, code).await).clone()
+}
+
+fn violations(exception: &Exception) -> Vec<&str> {
+    assert_eq!(exception.message, "Security violations detected", "{exception:?}");
+    exception.description.as_ref().unwrap().lines().collect()
+}
+
+#[tokio::test]
+async fn an_import_that_is_allowed_is_obeyed() {
+    for (stdlib, code, expected) in [
+        ("json", "import json\nreturn json.loads('[1]')", json!([1])),
+        ("json", "from json import loads as l\nreturn l('[1]')", json!([1])),
+        ("json", "import json.decoder\nreturn json.decoder.JSONDecoder().decode('2')", json!(2)),
+        ("os", "import os.path as p\nreturn p.join('a', 'b')", json!("a/b")),
+        ("os.path", "import os.path\nreturn os.path.join('a', 'b')", json!("a/b")),
+        ("os.path", "import os.path\nreturn hasattr(os, 'getpid')", json!(false)),
+        ("collections", "from collections.abc import Mapping\nreturn isinstance({}, Mapping)", json!(true)),
+        ("*", "import os, sys, json, importlib\nreturn 1", json!(1)),
+        ("re math", "from math import floor\nimport re\nreturn [floor(2.5), re.sub('a', 'b', 'aa')]", json!([2, "bb"])),
+        ("xml", "import xml.etree.ElementTree as e\nreturn e.fromstring('<a>1</a>').text", json!("1")),
+        ("json", "m = __import__('json')\nreturn m.dumps([1])", json!("[1]")),
+        ("importlib json", "import importlib\nreturn importlib.import_module('json').dumps(1)", json!("1")),
+        (
+            "importlib json",
+            "import importlib\nreturn importlib.import_module('.decoder', 'json').JSONDecoder().decode('true')",
+            json!(true),
+        ),
+        ("json", "import json\nreturn type(json) is type(__import__('json'))", json!(true)),
+    ] {
+        assert_eq!(result_under(allow(stdlib), code).await, expected, "{stdlib}: {code}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_is_not_allowed_is_violated_and_all_are_named_at_once() {
+    let code = "import os\nfrom sys import path\nimport json, requests\nfrom . import x\nimport os.path\ndef f():\n  import re as r";
+    let error = refused(allow("re json"), code).await;
+    assert_eq!(error.line_number, Some(1));
+    let expected = [
+        "Line 1: Import of standard library module 'os' is disallowed. Allowed stdlib modules: json, re",
+        "Line 2: Import of standard library module 'sys' is disallowed. Allowed stdlib modules: json, re",
+        "Line 4: Relative imports are disallowed.",
+    ];
+    assert_eq!(violations(&error), expected);
+    let policy = Policy { external_allow: list(""), ..allow("") };
+    let error = refused(policy, "import json\n\nimport numpy.linalg").await;
+    let expected = [
+        "Line 1: Import of standard library module 'json' is disallowed. Allowed stdlib modules: none",
+        "Line 3: Import of external package 'numpy.linalg' is disallowed. Allowed external packages: none",
+    ];
+    assert_eq!(violations(&error), expected);
+}
+
+#[tokio::test]
+async fn nothing_of_the_code_runs_where_any_of_it_is_not_allowed() {
+    let echo = std::sync::Arc::new(common::Echo::default());
+    let mut settings =
+        TaskSettings::new("print('ran')\nimport os", NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
+    settings.serpentarium = Some(HostSettings { policy: Some(allow("")), env: None });
+    let job = Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None };
+    let outcome = common::sandbox().run(job, echo.clone()).await;
+    assert_eq!(raised(&outcome).line_number, Some(2));
+    assert!(echo.told.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_standard_library_imports_its_own_parts() {
+    for (stdlib, code, expected) in [
+        ("datetime", "import datetime\nreturn datetime.datetime.strptime('2024-05-06', '%Y-%m-%d').day", json!(6)),
+        (
+            "asyncio",
+            "import asyncio\nasync def f():\n  await asyncio.sleep(0)\n  return 5\nreturn asyncio.run(f())",
+            json!(5),
+        ),
+        (
+            "zoneinfo datetime",
+            "from zoneinfo import ZoneInfo\nfrom datetime import datetime\nreturn datetime(2024, 7, 1, tzinfo=ZoneInfo('Europe/Oslo')).isoformat()",
+            json!("2024-07-01T00:00:00+02:00"),
+        ),
+        (
+            "decimal",
+            "from decimal import Decimal, getcontext\ngetcontext().prec = 5\nreturn str(Decimal(1) / 3)",
+            json!("0.33333"),
+        ),
+        (
+            "urllib",
+            "from urllib.parse import urlparse, quote\nreturn [urlparse('http://a/b').path, quote('é')]",
+            json!(["/b", "%C3%A9"]),
+        ),
+        (
+            "logging",
+            "import logging\nlogging.getLogger('x').setLevel('INFO')\nreturn logging.getLevelName(20)",
+            json!("INFO"),
+        ),
+        (
+            "dataclasses",
+            "from dataclasses import dataclass, asdict\n@dataclass\nclass A:\n  x: int = 1\nreturn asdict(A(2))",
+            json!({"x": 2}),
+        ),
+        ("csv io", "import csv, io\nreturn list(csv.reader(io.StringIO('a,b')))", json!([["a", "b"]])),
+        (
+            "email",
+            "from email.message import EmailMessage\nm = EmailMessage()\nm['To'] = 'x@y'\nm.set_content('hi')\nreturn m.as_string().startswith('To: x@y')",
+            json!(true),
+        ),
+        ("random", "import random\nreturn 0 <= random.random() < 1", json!(true)),
+        ("enum", "from enum import Enum\nclass C(Enum):\n  A = 1\nreturn C.A.value", json!(1)),
+        ("typing", "from typing import NamedTuple\nclass P(NamedTuple):\n  x: int\nreturn P(3).x", json!(3)),
+        ("uuid", "import uuid\nreturn len(str(uuid.uuid4()))", json!(36)),
+        ("statistics fractions", "import statistics\nreturn statistics.mean([1, 2, 3])", json!(2)),
+        ("string", "import string\nreturn string.Formatter().format('{0[a]}', {'a': 1})", json!("1")),
+        (
+            "operator",
+            "from operator import itemgetter, attrgetter\nreturn [itemgetter('a')({'a': 1}), attrgetter('real')(3)]",
+            json!([1, 3]),
+        ),
+        ("", "return '{:>4}'.format(1) + f'{2!r}'", json!("   12")),
+        (
+            "",
+            "class A:\n  def f(self): return getattr(self, 'x', 7)\na = A()\nsetattr(a, 'x', 8)\nreturn [a.f(), hasattr(a, 'y'), vars(a)]",
+            json!([8, false, {"x": 8}]),
+        ),
+        ("", "x = {}\nexec('y = 1 + 1', x)\nreturn [x['y'], eval('2 * 3'), eval('a', {'a': 4})]", json!([2, 6, 4])),
+        ("", "return eval(compile('1 + 1', 'f', 'eval'))", json!(2)),
+    ] {
+        assert_eq!(result_under(allow(stdlib), code).await, expected, "{stdlib}: {code}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_lead_past_the_policy_is_found_before_the_code_runs() {
+    let why = "because it can be used to bypass security restrictions.";
+    for (code, expected) in [
+        ("return ().__class__", format!("Access to attribute '__class__' is disallowed, {why}")),
+        ("return __builtins__", format!("Access to name '__builtins__' is disallowed, {why}")),
+        ("return '__subclasses__'", format!("Access to attribute '__subclasses__' is disallowed, {why}")),
+        ("return '__glo' + 'bals__'", format!("Access to name '__globals__' is disallowed, {why}")),
+        ("return '{0.__class__}'", format!("String pattern accessing '__class__' is disallowed, {why}")),
+        ("return '{0[f_globals]:{1.gi_frame}}'", format!("String pattern accessing 'f_globals' is disallowed, {why}")),
+        (
+            "f = '{}'.format",
+            "Extracting 'format' as a bound method is disallowed; call it directly on its receiver instead.".into(),
+        ),
+        (
+            "x = 1\nreturn x._A__b",
+            "Access to name-mangled attributes (pattern: _ClassName__attr) is disallowed for security reasons.".into(),
+        ),
+        ("n = 'os'\nreturn __import__(n)", "Dynamic __import__() calls are not allowed for security reasons.".into()),
+        (
+            "return __import__('os')",
+            "Import of standard library module 'os' is disallowed. Allowed stdlib modules: json".into(),
+        ),
+        ("def f(__builtins__): pass", format!("Parameter named '__builtins__' is disallowed, {why}")),
+        ("def __spec__(): pass", format!("Function named '__spec__' is disallowed, {why}")),
+        ("class __loader__: pass", format!("Class named '__loader__' is disallowed, {why}")),
+        ("global __builtins__", format!("Global declaration of '__builtins__' is disallowed, {why}")),
+        (
+            "match 1:\n  case object(__class__=c): pass",
+            format!("Match pattern extracting attribute '__class__' is disallowed, {why}"),
+        ),
+        ("match 1:\n  case int(x): pass", "Positional match patterns are disallowed for security reasons.".into()),
+        ("try: pass\nexcept Exception as __name__: pass", format!("Access to name '__name__' is disallowed, {why}")),
+        ("import json as __builtins__", format!("Access to name '__builtins__' is disallowed, {why}")),
+        ("from json import __dict__", format!("Access to attribute '__dict__' is disallowed, {why}")),
+        ("async def f(): pass\nreturn f().cr_frame", format!("Access to attribute 'cr_frame' is disallowed, {why}")),
+    ] {
+        let error = refused(allow("json"), code).await;
+        let found = violations(&error);
+        assert!(found.iter().any(|line| line.split_once(": ").unwrap().1 == expected), "{code}: {found:?}");
+    }
+}
+
+/// Ways to a module that is not allowed, or to a function that shows the way: each must end in an error, and none may
+/// return anything.
+#[tokio::test]
+async fn no_way_round_the_policy_is_found() {
+    let getattr = "dunder = lambda n: '__' + n + '_' + '_'\n";
+    for (stdlib, code) in [
+        ("", "i = __import__\nreturn str(i('os'))"),
+        ("", "return (lambda: __import__)()('os').name"),
+        ("", "exec('import os')\nreturn 1"),
+        ("", "return eval('__import__(\"os\")').name"),
+        ("", "return eval(compile('__imp' 'ort__(\"o\" + \"s\")', 'f', 'eval')).name"),
+        ("", "x = {}\nexec('def f():\\n  import os\\n  return os', x)\nreturn x['f']().name"),
+        ("", "c = [eval][0]\nreturn c('().__class__').mro()"),
+        ("", "import ast\nreturn 1"),
+        ("json", "import json\nreturn json.codecs.sys.modules['os'].name"),
+        ("json", "import json.decoder\nreturn json.decoder.re.enum.sys.modules['os'].name"),
+        ("json", "import json\nfrom json import codecs\nreturn codecs.open"),
+        ("json", "import json\nreturn getattr(json.loads, dunder('globals'))['codecs']"),
+        ("json", "import json\nreturn getattr(getattr(json, 'loads'), ''.join(['__glo', 'bals__']))"),
+        ("json", "import json\nreturn vars(json)[dunder('builtins')]"),
+        ("", "return vars(type(lambda: 0))[dunder('globals')].__get__(print)"),
+        ("", "return vars(type)[dunder('subclasses')](object)"),
+        ("", "return getattr(object, dunder('subclasses'))()"),
+        ("", "f = getattr\nreturn f(f, dunder('call') ) and f(f, dunder('self'))"),
+        ("", "return hasattr((), dunder('class'))"),
+        ("", "b = globals()[dunder('builtins')]\nreturn b[dunder('import')]('os').name"),
+        ("", "b = globals()[dunder('builtins')]\nb[dunder('import')] = None\nb.clear()\nimport os\nreturn os.name"),
+        ("sys", "import sys\nreturn sys.modules['os'].name"),
+        ("sys", "import sys\nreturn sys._getframe().f_back"),
+        ("sys", "import sys\nsys.modules['os'] = sys\nimport os\nreturn os"),
+        ("sys", "import sys\nreturn [m for m in sys.meta_path]"),
+        ("builtins", "import builtins\nbuiltins.__import__ = None\nimport os\nreturn os.name"),
+        ("builtins", "import builtins\nreturn vars(builtins)[dunder('import')]('os').name"),
+        ("importlib", "import importlib\nreturn importlib.import_module('os').name"),
+        ("importlib", "import importlib\nreturn importlib.__import__('os').name"),
+        ("importlib", "import importlib\nreturn getattr(importlib, dunder('import'))('os').name"),
+        ("importlib", "import importlib.util\nreturn 1"),
+        ("importlib", "from importlib import machinery\nreturn 1"),
+        ("importlib", "import importlib\nreturn importlib.import_module('.path', 'os').sep"),
+        ("importlib", "import importlib\nreturn importlib.import_module('importlib.util').find_spec"),
+        ("importlib", "import importlib\nreturn importlib.import_module('importlib').sys"),
+        (
+            "importlib",
+            "import importlib\nclass N(str):\n  def split(self, *a): return ['json']\n  def partition(self, *a): return ('importlib', '', '')\n  def startswith(self, *a): return False\n  def __eq__(self, o): return True\n  def __hash__(self): return hash('importlib')\nreturn importlib.import_module(N('os')).name",
+        ),
+        ("operator json", "import operator, json\nreturn operator.attrgetter(dunder('globals'))(json.loads)"),
+        ("operator json", "import operator, json\nreturn operator.attrgetter('dumps.' + dunder('globals'))(json)"),
+        ("operator", "import operator\nreturn operator.methodcaller(dunder('subclasses'))(object)"),
+        (
+            "string json",
+            "import string, json\nf = string.Formatter()\nreturn f.get_field('0.' + dunder('globals'), (json.loads,), {})[0]['codecs'].open",
+        ),
+        (
+            "typing",
+            "import typing\ndef f(x: \"__import__('os')\"): pass\nreturn typing.get_type_hints(f, {})['x'].name",
+        ),
+        ("pickle", "import pickle\nreturn str(pickle.loads(b'cos\\ngetpid\\n.'))"),
+        ("*", "import _serpentarium\nreturn 1"),
+        ("*", "import _host\nreturn 1"),
+        ("*", "import sys\nreturn str(sys.modules['_serpentarium'])"),
+        ("", "try:\n  1 / 0\nexcept ZeroDivisionError as e:\n  return getattr(e, dunder('traceback'))"),
+        ("", "g = (i for i in ())\nreturn getattr(g, 'gi_' + 'frame')"),
+        ("", "try:\n  import os\nexcept BaseException:\n  pass\nreturn os.name"),
+        ("collections", "import collections\nreturn collections._sys.modules"),
+        ("functools", "import functools\nreturn functools.reduce(getattr, ['x', dunder('class')])"),
+        ("", "import os.path"),
+    ] {
+        let code = format!("{getattr}{code}");
+        let policy = Policy {
+            external_allow: if stdlib == "*" { list("*") } else { None },
+            builtins_deny: list("breakpoint"),
+            ..allow(stdlib)
+        };
+        let policy = if stdlib == "*" { Policy { external_allow: None, ..policy } } else { policy };
+        let outcome = run_under(policy, &code).await;
+        assert!(matches!(outcome.end, End::Raised(_)), "{stdlib}: {code}: {:?}", outcome.end);
+    }
+}
+
+#[tokio::test]
+async fn an_import_at_run_time_is_refused_with_the_line_of_the_code() {
+    let error = refused(allow("importlib"), "import importlib\nx = 1\nimportlib.import_module('os')").await;
+    assert_eq!((error.message.as_str(), error.line_number), ("Security violation detected", Some(3)));
+    let text = "Import of standard library module 'os' is disallowed. Allowed stdlib modules: importlib";
+    assert_eq!(error.description.as_deref(), Some(text));
+}
+
+#[tokio::test]
+async fn builtins_that_are_denied_are_not_there() {
+    let deny = |names| Policy { builtins_deny: list(names), ..Policy::default() };
+    let error = refused(deny("eval open"), "x = 1\nreturn eval('1')").await;
+    assert_eq!((error.message.as_str(), error.line_number), ("name 'eval' is not defined", Some(2)));
+    assert_eq!(refused(deny("eval"), "import builtins\nreturn builtins.eval").await.line_number, Some(2));
+    assert_eq!(refused(deny("eval"), "import codecs\nreturn codecs.builtins.eval").await.line_number, Some(2));
+    let error = refused(deny("__build_class__"), "class A: pass").await;
+    assert_eq!(error.message, "__build_class__ not found");
+    let everything_else = "import dataclasses, json, collections\nP = collections.namedtuple('P', 'x')\nreturn [P(1).x, len('ab'), json.dumps(1)]";
+    assert_eq!(result_under(deny("eval exec compile getattr open"), everything_else).await, json!([1, 2, "1"]));
+}
+
+#[tokio::test]
+async fn n8ns_own_defaults_leave_plain_python() {
+    let code = "total = 0\nfor n in range(5):\n  total += n\nreturn {'sum': sum([1, 2]), 'total': total, 'up': 'a'.upper(), 'e': [*enumerate('a')]}";
+    let expected = json!({ "sum": 3, "total": 10, "up": "A", "e": [[0, "a"]] });
+    assert_eq!(result_under(Policy::n8n(), code).await, expected);
+    for name in
+        ["eval", "exec", "compile", "open", "input", "getattr", "object", "type", "vars", "dir", "globals", "locals"]
+    {
+        let error = refused(Policy::n8n(), &format!("return {name}")).await;
+        assert_eq!(error.message, format!("name '{name}' is not defined"));
+    }
+}
+
+#[tokio::test]
+async fn both_lists_open_expressly_leave_code_unread_as_in_n8n() {
+    let policy = Policy {
+        stdlib_allow: list("*"),
+        external_allow: list("*"),
+        builtins_deny: list("eval"),
+        allow_transitive_imports: true,
+    };
+    assert_eq!(
+        result_under(policy.clone(), "import os\nreturn [().__class__.__name__, os.name]").await,
+        json!(["tuple", "posix"])
+    );
+    assert_eq!(refused(policy, "return eval").await.message, "name 'eval' is not defined");
+}
+
+#[tokio::test]
+async fn the_policy_holds_for_each_item_and_for_code_that_is_indented() {
+    let items = RawValue::from_string(r#"[{"json":{}},{"json":{}}]"#.into()).unwrap();
+    let mut settings = TaskSettings::new("  import json\n  return json.loads('{\"a\": 1}')", NodeMode::EachItem, items);
+    settings.serpentarium = Some(HostSettings { policy: Some(allow("json")), env: None });
+    let job = |settings: &TaskSettings| Job {
+        input: settings.to_input().unwrap(),
+        limits: Limits::default(),
+        deterministic: None,
+    };
+    assert_eq!(returned(&run(job(&settings)).await)[1]["json"], json!({ "a": 1 }));
+    settings.code = "\u{feff}  import json\n  import os".into();
+    settings.serpentarium = Some(HostSettings { policy: Some(allow("json")), env: None });
+    assert_eq!(raised(&run(job(&settings)).await).line_number, Some(2));
+}
+
+#[tokio::test]
+async fn the_environment_holds_what_the_host_gives_and_nothing_else() {
+    let code = "import os\nreturn [dict(os.environ), os.getenv('A'), os.environ.get('B', 'none')]";
+    let mut settings = TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
+    let env = [("A".to_owned(), "é".to_owned())].into();
+    settings.serpentarium = Some(HostSettings { policy: None, env: Some(env) });
+    let job = Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None };
+    assert_eq!(returned(&run(job).await), json!([{ "A": "é" }, "é", "none"]));
+    assert_eq!(returned(&run(common::job("import os\nreturn dict(os.environ)")).await), json!({}));
+}

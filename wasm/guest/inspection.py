@@ -1,0 +1,238 @@
+"""The policy's look at code before it runs: every import and every name that the policy does not allow, with its line.
+
+What is looked for, the order and the texts are those of n8n's own runner, so that an operator finds what he knows.
+"""
+
+import ast
+import re
+import string
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+# What says of a module path why it may not be imported; None where it may.
+Refusal: TypeAlias = Callable[[str], str | None]
+
+BLOCKED_NAMES = frozenset({"__loader__", "__builtins__", "__globals__", "__spec__", "__name__"})
+BLOCKED_ATTRIBUTES = frozenset(
+    """
+    __annotations__ __base__ __bases__ __builtins__ __cached__ __class__ __closure__ __code__ __delattr__ __dict__ __func__
+    __getattr__ __getattribute__ __globals__ __import__ __init_subclass__ __instancecheck__ __loader__ __match_args__
+    __module__ __mro__ __objclass__ __prepare__ __qualname__ __reduce__ __reduce_ex__ __self__ __self_class__ __setattr__
+    __spec__ __subclasscheck__ __subclasses__ __thisclass__ __traceback__ __wrapped__ ag_code ag_frame cr_code cr_frame
+    f_back f_builtins f_code f_globals f_locals gi_code gi_frame gi_yieldfrom obj tb_frame tb_next
+    """.split()
+)
+BLOCKED = BLOCKED_NAMES | BLOCKED_ATTRIBUTES
+
+RELATIVE = "Relative imports are disallowed."
+_WHY = "because it can be used to bypass security restrictions."
+_DYNAMIC = "Dynamic __import__() calls are not allowed for security reasons."
+_MANGLED = "Access to name-mangled attributes (pattern: _ClassName__attr) is disallowed for security reasons."
+_POSITIONAL = "Positional match patterns are disallowed for security reasons."
+
+# Methods that read a template or an expression with attributes in it.
+_FORMATTING = frozenset({"format", "format_map", "get_field", "vformat"})
+_BUILTINS = frozenset({"builtins", "__builtins__"})
+_attribute_in_field = re.compile(r"\.(\w+)").findall
+_key_in_field = re.compile(r"\[(['\"]?)(\w+)\1\]").findall
+_parse_template = string.Formatter().parse
+
+
+def name_text(name: str) -> str:
+    """What is said of a blocked name."""
+    return f"Access to name '{name}' is disallowed, {_WHY}"
+
+
+def attribute_text(name: str) -> str:
+    """What is said of a blocked attribute."""
+    return f"Access to attribute '{name}' is disallowed, {_WHY}"
+
+
+def violations(tree: ast.AST, refusal: Refusal) -> list[tuple[int, str]]:
+    """All that the policy does not allow in a tree, as lines and texts, in the order of the code."""
+    inspector = _Inspector(refusal)
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        look = _LOOKS.get(type(node))
+        if look is not None:
+            look(inspector, node)
+        todo += list(ast.iter_child_nodes(node))[::-1]
+    return inspector.found
+
+
+def blocked_in_template(template: str) -> Iterator[str]:
+    """The blocked names that a format string would read."""
+    try:
+        fields = list(_parse_template(template))
+    except ValueError:
+        return
+    for _, field, specification, _ in fields:
+        if field is not None:
+            names = _attribute_in_field(field) + [key for _, key in _key_in_field(field)]
+            yield from (name for name in names if name in BLOCKED)
+        if specification:
+            yield from blocked_in_template(specification)
+
+
+class _Inspector:
+    """What was found so far."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.found: list[tuple[int, str]] = []
+        self._refusal = refusal
+        self._imported: set[str] = set()
+        # Methods that are called where they are named.
+        self._called: set[int] = set()
+
+    def add(self, node: Any, text: str) -> None:
+        self.found.append((node.lineno, text))
+
+    def imports(self, node: Any, path: str) -> None:
+        """A module is imported; each is reported once."""
+        if path.startswith("."):
+            self.add(node, RELATIVE)
+            return
+        text = self._refusal(path)
+        key = path.partition(".")[0] if text else path
+        if text and key not in self._imported:
+            self.add(node, text)
+        self._imported.add(key)
+
+    def import_(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.imports(node, alias.name)
+            self._alias(node, alias.asname)
+
+    def import_from(self, node: ast.ImportFrom) -> None:
+        if node.level:
+            self.add(node, RELATIVE)
+        elif node.module:
+            self.imports(node, node.module)
+        for alias in node.names:
+            if not self._alias(node, alias.asname):
+                self._alias(node, alias.name)
+
+    def _alias(self, node: ast.Import | ast.ImportFrom, name: str | None) -> bool:
+        if name in BLOCKED_NAMES:
+            self.add(node, name_text(name))
+        elif name in BLOCKED_ATTRIBUTES:
+            self.add(node, attribute_text(name))
+        return name in BLOCKED
+
+    def name(self, node: ast.Name) -> None:
+        if node.id in BLOCKED_NAMES:
+            self.add(node, name_text(node.id))
+
+    def attribute(self, node: ast.Attribute) -> None:
+        name = node.attr
+        if name in BLOCKED_ATTRIBUTES:
+            self.add(node, attribute_text(name))
+        if name in _FORMATTING and id(node) not in self._called:
+            self.add(node, f"Extracting '{name}' as a bound method is disallowed; call it directly on its receiver instead.")
+        if name.startswith("_") and "__" in name and name.partition("__")[0].startswith("_"):
+            self.add(node, _MANGLED)
+
+    def call(self, node: ast.Call) -> None:
+        function = node.func
+        if isinstance(function, ast.Attribute):
+            if function.attr in _FORMATTING:
+                self._called.add(id(function))
+            owner = function.value
+            is_import = function.attr == "__import__" and isinstance(owner, ast.Name) and owner.id in _BUILTINS
+        else:
+            is_import = isinstance(function, ast.Name) and function.id == "__import__"
+        if is_import:
+            path = _text_of(node.args[0]) if node.args else None
+            if path is None:
+                self.add(node, _DYNAMIC)
+            else:
+                self.imports(node, path)
+
+    def subscript(self, node: ast.Subscript) -> None:
+        owner = node.value
+        name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else None
+        key = _text_of(node.slice)
+        if name in _BUILTINS and key in BLOCKED_ATTRIBUTES:
+            self.add(node, attribute_text(key))
+
+    def constant(self, node: ast.Constant) -> None:
+        if type(node.value) is str:
+            self._text(node, node.value)
+
+    def operation(self, node: ast.BinOp) -> None:
+        text = _text_of(node)
+        if text is not None:
+            self._text(node, text)
+
+    def _text(self, node: ast.expr, text: str) -> None:
+        if text in BLOCKED_NAMES:
+            self.add(node, name_text(text))
+        elif text in BLOCKED_ATTRIBUTES:
+            self.add(node, attribute_text(text))
+        elif "{" in text:
+            for name in blocked_in_template(text):
+                self.add(node, f"String pattern accessing '{name}' is disallowed, {_WHY}")
+
+    def global_(self, node: ast.Global) -> None:
+        for name in node.names:
+            if name in BLOCKED_NAMES:
+                self.add(node, f"Global declaration of '{name}' is disallowed, {_WHY}")
+
+    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self._definition(node, "Function", node.name)
+
+    def class_(self, node: ast.ClassDef) -> None:
+        self._definition(node, "Class", node.name)
+
+    def parameter(self, node: ast.arg) -> None:
+        self._definition(node, "Parameter", node.arg)
+
+    def _definition(self, node: Any, kind: str, name: str) -> None:
+        if name in BLOCKED_NAMES:
+            self.add(node, f"{kind} named '{name}' is disallowed, {_WHY}")
+
+    def handler(self, node: ast.ExceptHandler) -> None:
+        if node.name in BLOCKED_NAMES:
+            self.add(node, name_text(node.name))
+
+    def pattern(self, node: ast.MatchClass) -> None:
+        if node.patterns:
+            self.add(node, _POSITIONAL)
+        for name in node.kwd_attrs:
+            if name in BLOCKED_ATTRIBUTES:
+                self.add(node, f"Match pattern extracting attribute '{name}' is disallowed, {_WHY}")
+
+
+def _text_of(node: ast.AST) -> str | None:
+    """The text that an expression of texts and `+` makes; None for any other."""
+    parts: list[str] = []
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Constant) and type(node.value) is str:
+            parts.append(node.value)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            todo += [node.right, node.left]
+        else:
+            return None
+    return "".join(parts)
+
+
+_LOOKS: dict[type, Callable[[_Inspector, Any], None]] = {
+    ast.Import: _Inspector.import_,
+    ast.ImportFrom: _Inspector.import_from,
+    ast.Name: _Inspector.name,
+    ast.Attribute: _Inspector.attribute,
+    ast.Call: _Inspector.call,
+    ast.Subscript: _Inspector.subscript,
+    ast.Constant: _Inspector.constant,
+    ast.BinOp: _Inspector.operation,
+    ast.Global: _Inspector.global_,
+    ast.FunctionDef: _Inspector.function,
+    ast.AsyncFunctionDef: _Inspector.function,
+    ast.ClassDef: _Inspector.class_,
+    ast.arg: _Inspector.parameter,
+    ast.ExceptHandler: _Inspector.handler,
+    ast.MatchClass: _Inspector.pattern,
+}
