@@ -127,7 +127,14 @@ fn worker_lost() -> Value {
 #[test]
 fn every_error_is_as_the_table_says_and_the_table_has_no_other() {
     let mut seen = errors();
-    seen.extend([("memory limit", memory_limit()), ("cancelled", cancelled()), ("worker lost", worker_lost())]);
+    let policy = [("N8N_RUNNERS_STDLIB_ALLOW", "json")];
+    seen.extend([
+        ("memory limit", memory_limit()),
+        ("cancelled", cancelled()),
+        ("worker lost", worker_lost()),
+        ("policy", error(&policy, settings("x = 1\nimport os"))),
+        ("policy at run time", error(&policy, settings("load = __import__\nload('o' 's')"))),
+    ]);
     let mut table = table();
     for (name, error) in seen {
         let row = table.remove(name).unwrap_or_else(|| panic!("the table has no '{name}'"));

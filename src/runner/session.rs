@@ -19,7 +19,7 @@ use super::{
     connection::{Connection, Lost, TooLarge},
     health::Health,
     offers::Offers,
-    report::{Finished, Shown},
+    report::{Finished, Place, Shown},
     task::{Cancelled, Due, Running, Tasks},
 };
 use crate::{
@@ -323,13 +323,18 @@ impl Session<'_> {
     fn cancel(&mut self, task_id: String, reason: &str) {
         self.busy = Instant::now();
         match self.tasks.cancel(&task_id) {
-            Cancelled::Running(_) => {
-                info!(task_id, "task cancelled: {}", Shown(reason));
+            Cancelled::Running(running) => {
+                let place = Place(&running.label);
+                info!(reason = %Shown(reason), "Cancelled task {} {place}", Shown(&task_id));
                 // Not a failure of the task, so never a result.
                 self.reply(&task_id, Err(answer::failure(CANCELLED, None)), false);
             }
-            Cancelled::Waiting => info!(task_id, "task cancelled before it ran: {}", Shown(reason)),
-            Cancelled::Unknown => warn!(task_id, "dropped a cancel for an unknown task: {}", Shown(reason)),
+            Cancelled::Waiting => {
+                info!(reason = %Shown(reason), "Cancelled task {} (waiting for settings)", Shown(&task_id));
+            }
+            Cancelled::Unknown => {
+                warn!(reason = %Shown(reason), "Received cancel for unknown task: {}. Discarding message.", Shown(&task_id));
+            }
         }
     }
 
