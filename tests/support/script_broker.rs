@@ -234,7 +234,7 @@ pub fn settings(code: &str) -> Value {
 
 /// A Python with the `websockets` package: `SERPENTARIUM_TEST_PYTHON` (`scripts/test` sets it), or one that is made once,
 /// with pip.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         if let Some(path) = std::env::var_os("SERPENTARIUM_TEST_PYTHON") {
