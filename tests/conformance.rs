@@ -7,6 +7,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::Value;
@@ -18,8 +19,10 @@ fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
-/// Runs the suite with these arguments.
+/// Runs the suite with these arguments, one run at a time: cases are timed.
 fn conformance(arguments: &[&str]) -> Output {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let suite = tests().join("conformance");
     Command::new(script_broker::python()).arg("-B").arg(suite).args(arguments).output().expect("Python starts")
 }

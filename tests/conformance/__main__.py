@@ -22,13 +22,14 @@ def arguments():
         epilog="Without a command, serpentarium is built and run. Exit codes: 0 all well, 1 a case failed, "
         "2 the command is no runner or there are no such cases.",
     )
-    parser.add_argument("--only", metavar="PATTERN", help="only cases whose theme or name holds this, * for anything")
-    parser.add_argument("--slowest", metavar="MS", type=float, default=50, help="the most a case may take beyond what it waits for (50)")
-    parser.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="a variable for every runner; may be repeated")
-    parser.add_argument("--strict", action="store_true", help="known differences of other runners are failures")
-    parser.add_argument("--list", action="store_true", help="list the cases and end")
-    parser.add_argument("--json", action="store_true", help="write the outcomes as JSON")
-    parser.add_argument("command", nargs="*", metavar="COMMAND", help="the runner's command")
+    option = parser.add_argument
+    option("--only", metavar="PATTERN", help="only cases whose theme or name holds this, * for anything")
+    option("--slowest", metavar="MS", type=float, default=50, help="the most a case may take beyond its waits [50]")
+    option("--env", metavar="NAME=VALUE", action="append", default=[], help="a variable for every runner; repeatable")
+    option("--strict", action="store_true", help="known differences of other runners are failures")
+    option("--list", action="store_true", help="list the cases and end")
+    option("--json", action="store_true", help="write the outcomes as JSON")
+    option("command", nargs="*", metavar="COMMAND", help="the runner's command")
     return parser.parse_args()
 
 

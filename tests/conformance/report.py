@@ -35,7 +35,8 @@ def show(outcomes, name, strict):
             print(f"\n{paint(theme, 'title')}")
         show_one(outcome, verdict(outcome, strict))
     print(f"\n{paint('Slowest', 'title')}")
-    for outcome in sorted(outcomes, key=lambda outcome: -outcome.seconds)[:SLOW_ONES]:
+    played = [outcome for outcome in outcomes if outcome.is_played]
+    for outcome in sorted(played, key=lambda outcome: -outcome.seconds)[:SLOW_ONES]:
         print(f"    {outcome.seconds * 1000:7.1f} ms  {outcome.case.name}")
     verdicts = [verdict(outcome, strict) for outcome in outcomes]
     count = verdicts.count
@@ -44,7 +45,7 @@ def show(outcomes, name, strict):
 
 
 def show_one(outcome, how):
-    took = f"{outcome.seconds * 1000:7.1f} ms" if outcome.seconds else " " * 10
+    took = f"{outcome.seconds * 1000:7.1f} ms" if outcome.is_played else " " * 10
     waits = outcome.case.total_wait()
     also = paint(f" (and waits {waits:g} s)", "dim") if waits else ""
     print(f"  {paint(MARKS[how], how)} {took}  {outcome.case.name}{also}")
@@ -67,7 +68,7 @@ def as_json(outcomes, name, strict):
             "theme": outcome.case.theme,
             "name": outcome.case.name,
             "verdict": verdict(outcome, strict),
-            "ms": round(outcome.seconds * 1000, 2),
+            "ms": round(outcome.seconds * 1000, 2) if outcome.is_played else None,
             "waits": outcome.case.total_wait(),
             "expected": outcome.expected,
             "got": outcome.got,

@@ -21,13 +21,18 @@ class Outcome:
     """What came of a case."""
 
     case: object
-    seconds: float = 0.0
+    seconds: float | None = None
     expected: str | None = None
     got: str | None = None
 
     def fail(self, expected, got):
         if self.expected is None:
             self.expected, self.got = str(expected), str(got)
+
+    @property
+    def is_played(self):
+        """Whether it came to its end, well or only too slowly."""
+        return self.seconds is not None
 
     @property
     def is_well(self):
@@ -145,7 +150,7 @@ class Suite:
         outcome.fail(f"at most {self._slowest * 1000:g} ms", f"{outcome.seconds * 1000:.1f} ms")
 
     def _was_only_slow(self, outcome):
-        return outcome.seconds > self._slowest and not outcome.is_well
+        return outcome.is_played and outcome.seconds > self._slowest and not outcome.is_well
 
 
 async def registered(broker, runner):
