@@ -107,7 +107,7 @@ class Play:
     async def _expect(self, expect):
         message = await self._next()
         if not fits(expect, message):
-            raise Failure(_show(expect), _show(message))
+            raise Failure(show(expect), show(message))
         if message["type"] == "runner:rpc":
             self._call = message["callId"]
 
@@ -127,7 +127,7 @@ class Play:
         if "description" not in error and isinstance(message.get("error"), dict):
             message["error"].setdefault("description", "")
         if not fits(expected, message):
-            raise Failure(_show(expected), _show(message))
+            raise Failure(show(expected), show(message))
 
     async def _offers(self, offers, after=0, valid=None):
         await asyncio.sleep(after)
@@ -144,14 +144,14 @@ class Play:
         offers = len(self._broker.offers)
         await asyncio.sleep(silent)
         if not self._broker.inbox.empty():
-            raise Failure("nothing", _show(await self._next()))
+            raise Failure("nothing", show(await self._next()))
         if len(self._broker.offers) > offers:
             raise Failure("no offer", "one")
 
     async def _closed(self, closed):
         message = await self._next()
         if message["type"] != "closed" or not fits(closed, message["code"]):
-            raise Failure(f"the connection closed with {closed}", _show(message))
+            raise Failure(f"the connection closed with {closed}", show(message))
 
     async def _exit(self, exit):
         code = await self._runner.ended()
@@ -165,7 +165,7 @@ class Play:
         writer.close()
         got = int(head.split()[1]), body
         if got[0] != status or not text_fits(text, body):
-            raise Failure(_show([status, text]), _show(got))
+            raise Failure(show([status, text]), show(got))
 
     async def _logs(self, logs):
         pattern = f"…{logs.replace('$', f'{self.number}-')}…"
@@ -183,7 +183,7 @@ class Play:
                 return {**message, "taskId": name}
             if not number.isdigit() or int(number) not in self._earlier:
                 return message
-            self._earlier[int(number)].fail("nothing more after its end", _show(message))
+            self._earlier[int(number)].fail("nothing more after its end", show(message))
 
     def _to_wire(self, message):
         message = dict(message)
@@ -196,8 +196,9 @@ class Play:
 
 def describe(step):
     """A step, for people."""
-    return " ".join(f"{key} {value if isinstance(value, str) else _show(value)}" for key, value in step.items())
+    return " ".join(f"{key} {value if isinstance(value, str) else show(value)}" for key, value in step.items())
 
 
-def _show(value):
+def show(value):
+    """A value, for people."""
     return json.dumps(value, ensure_ascii=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from broker import Broker
 from match import text_fits
-from play import PATIENCE, Failure, Play
+from play import PATIENCE, Failure, Play, show
 from process import Runner
 
 # How often a case that was only too slow is played again before it counts: machines hiccup.
@@ -176,4 +176,4 @@ def hear_out(broker, earlier):
         message = broker.inbox.get_nowait()
         number = str(message.get("taskId", "")).partition("-")[0]
         if number.isdigit() and int(number) in earlier:
-            earlier[int(number)].fail("nothing more after its end", message)
+            earlier[int(number)].fail("nothing more after its end", show(message))
