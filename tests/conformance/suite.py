@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from broker import Broker
-from match import text_fits
+from case import SETTINGS, Case
+from match import ANYTHING, text_fits
 from play import PATIENCE, Failure, Play, show
 from process import Runner
 
@@ -14,6 +15,9 @@ from process import Runner
 AGAIN = 2
 # How long a runner is listened to after the last case, for what it says too late.
 LISTEN = 0.1
+
+# The first task of a runner, whatever becomes of it: the cases are not about what a process does once.
+FIRST = Case("", "the first task", SETTINGS, [{"place": "t1"}, {"settings": "t1"}, {"expect": ANYTHING}])
 
 
 @dataclass
@@ -83,7 +87,7 @@ class Suite:
         while todo:
             async with Broker() as broker, self._runner(broker, todo[0]) as runner:
                 try:
-                    await registered(broker, runner)
+                    await ready(broker, runner)
                 except Failure as failure:
                     for case in todo:
                         outcomes[case.name].fail(failure.expected, failure.got)
@@ -110,7 +114,7 @@ class Suite:
 
     async def _see_play(self, outcome, broker, runner):
         try:
-            await registered(broker, runner)
+            await ready(broker, runner)
         except Failure as failure:
             return outcome.fail(failure.expected, failure.got)
         await self._play(outcome, broker, runner, {}, again=0)
@@ -151,6 +155,12 @@ class Suite:
 
     def _was_only_slow(self, outcome):
         return outcome.is_played and outcome.seconds > self._slowest and not outcome.is_well
+
+
+async def ready(broker, runner):
+    """Waits until the runner is registered and has answered a task. Raises `Failure`."""
+    await registered(broker, runner)
+    await Play(FIRST, broker, runner, {}).run()
 
 
 async def registered(broker, runner):
