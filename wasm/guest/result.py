@@ -9,8 +9,8 @@ from sys import setrecursionlimit as _set_recursion_limit
 
 from _serpentarium.wire import Reply, encode, encode_plain
 
-# Python frames that the walk over a deep value may use. The encoder in C has a limit of its own, below this one.
-_DEPTH = 20_000
+# Python frames that the walk over a deep value may use. The encoder in C has a limit of its own, far below this one.
+_DEPTH = 3_000
 
 
 class TaskError(Exception):
