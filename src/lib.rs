@@ -53,4 +53,5 @@ pub mod logging;
 pub mod protocol;
 pub mod runner;
 pub mod sandbox;
+mod tls;
 pub mod workers;
