@@ -1,4 +1,5 @@
-//! TLS for what is reached over `https`: the broker (its grant token and its WebSocket), and Sentry.
+//! TLS for what is reached over `https`: a runner's broker (its grant token and its WebSocket),
+//! Sentry, and what tasks ask a local broker to fetch.
 
 use std::sync::Arc;
 

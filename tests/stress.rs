@@ -75,13 +75,30 @@ impl Wire {
         }
     }
 
-    /// The memory of the runner and its workers together, as the kernel shares it out, in MiB.
-    fn memory(&self) -> f64 {
+    /// The processes of the runner and its workers.
+    fn processes(&self) -> impl Iterator<Item = String> {
         let runner = self.runner.id().unwrap();
         let children = std::fs::read_to_string(format!("/proc/{runner}/task/{runner}/children")).unwrap();
-        let all = children.split_whitespace().map(str::to_owned).chain([runner.to_string()]);
-        all.map(|process| pss_kib(&process) / 1024.0).sum()
+        let children: Vec<_> = children.split_whitespace().map(str::to_owned).collect();
+        children.into_iter().chain([runner.to_string()])
     }
+
+    /// The memory of them together, as the kernel shares it out, in MiB.
+    fn memory(&self) -> f64 {
+        self.processes().map(|process| pss_kib(&process) / 1024.0).sum()
+    }
+
+    /// Processor time of them together.
+    fn cpu_seconds(&self) -> f64 {
+        self.processes().map(|process| cpu_ticks(&process) / 100.0).sum()
+    }
+}
+
+/// Processor time of a process so far, in hundredths of a second.
+fn cpu_ticks(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()
 }
 
 /// The runner's next WebSocket; the requests for a grant token before it are answered.
@@ -233,4 +250,59 @@ async fn a_ping_is_answered_within_50_ms_while_every_core_spins_in_guests() {
     let (median, slowest) = (times[50], times[99]);
     println!("ping while six guests spin on two workers: median {median:?}, slowest {slowest:?}");
     assert!(slowest < Duration::from_millis(50), "the slowest of 100 pings took {slowest:?}, the median {median:?}");
+}
+
+#[tokio::test]
+async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
+    const TASKS: usize = 1000;
+    let limits = [("N8N_RUNNERS_MAX_CONCURRENCY", "1000"), ("N8N_RUNNERS_TASK_TIMEOUT", "120")];
+    let mut wire = Wire::start(&limits).await;
+    let code = settings("import _host, json\nreturn json.loads(_host.call('helpers.binaryToString', '[1]'))");
+    let mut base = None;
+    let mut waiting = HashMap::new();
+    let started = Instant::now();
+    let mut accepted = 0;
+    while waiting.len() < TASKS {
+        let message = wire.next().await;
+        match message["type"].as_str().unwrap() {
+            "runner:taskoffer" if accepted < TASKS => {
+                base.get_or_insert_with(|| wire.memory());
+                accepted += 1;
+                let task = message["offerId"].clone();
+                wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task})).await;
+            }
+            "runner:taskoffer" => {}
+            "runner:taskaccepted" => {
+                let task = message["taskId"].clone();
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": code})).await;
+            }
+            "runner:rpc" => {
+                let task = message["taskId"].as_str().unwrap().to_owned();
+                assert!(waiting.insert(task, message["callId"].clone()).is_none());
+            }
+            other => panic!("unexpected {other}: {message}"),
+        }
+    }
+    let begun = started.elapsed();
+    let before = wire.cpu_seconds();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (burnt, memory) = (wire.cpu_seconds() - before, wire.memory());
+    let each = (memory - base.unwrap()) * 1024.0 / TASKS as f64;
+    println!(
+        "{TASKS} tasks wait after {begun:?}: PSS {memory:.0} MiB, {each:.0} KiB each; {burnt:.2} s of processor in 2 s"
+    );
+    for (task, call) in &waiting {
+        let answer =
+            json!({"type": "broker:rpcresponse", "taskId": task, "callId": call, "status": "success", "data": task});
+        wire.send(answer).await;
+    }
+    while !waiting.is_empty() {
+        let message = wire.next().await;
+        if message["type"] != "runner:taskoffer" {
+            assert_eq!((&message["type"], &message["data"]["result"]), (&json!("runner:taskdone"), &message["taskId"]));
+            assert!(waiting.remove(message["taskId"].as_str().unwrap()).is_some(), "answered twice: {message}");
+        }
+    }
+    assert!(burnt < 0.5, "{TASKS} tasks that wait burnt {burnt:.2} s of processor in 2 s");
+    assert!(each < 1024.0, "a task that waits holds {each:.0} KiB");
 }

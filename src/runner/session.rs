@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     config::RunnerConfig,
-    protocol::{BrokerMessage, RunnerMessage, TaskLabel},
-    sandbox::{End, Exceeded, Job, Outcome, Usage},
+    protocol::{BrokerMessage, RpcStatus, RunnerMessage, TaskLabel},
+    sandbox::{End, Exceeded, Extras, Job, Outcome, Usage},
     workers::Pool,
 };
 
@@ -224,9 +224,11 @@ impl Session<'_> {
                 None if is_told(&call_id) => {}
                 None => warn!(task_id, call_id, "dropped an answer for a task that is not running"),
             },
-            BrokerMessage::TaskDataResponse { task_id, .. } | BrokerMessage::NodeTypes { task_id, .. } => {
-                warn!(task_id, "dropped data that nobody asked for");
-            }
+            BrokerMessage::TaskDataResponse { task_id, request_id, data } => match self.tasks.calls(&task_id) {
+                Some(calls) => calls.answer(&request_id, RpcStatus::Success, Some(data)),
+                None => warn!(task_id, request_id, "dropped data for a task that is not running"),
+            },
+            BrokerMessage::NodeTypes { task_id, .. } => warn!(task_id, "dropped data that nobody asked for"),
             BrokerMessage::Drain => {
                 info!(running = self.tasks.active(), "the broker is draining: no more offers");
                 self.health.set_registered(false);
@@ -275,6 +277,7 @@ impl Session<'_> {
         self.tasks.start(task_id, label, calls, async move {
             let hung = |_| Outcome {
                 end: End::Exceeded(Exceeded::Time(time)),
+                extras: Extras::default(),
                 usage: Usage { duration: time + OVERTIME, ..Usage::default() },
                 stderr: String::new(),
             };
