@@ -61,7 +61,11 @@ class Help:
         if not things:
             sys.stdout.write(f"{self!r}\n")
         for thing in things:
-            text = _describe(thing) if isinstance(thing, ApiObject) else pydoc.plain(pydoc.render_doc(thing))
+            if isinstance(thing, ApiObject):
+                text = _describe(thing)
+            else:
+                # A text would be taken for the name of a module to import.
+                text = pydoc.plain(pydoc.render_doc(str if isinstance(thing, str) else thing))
             sys.stdout.write(text.rstrip("\n") + "\n")
 
 

@@ -73,8 +73,8 @@ def build(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Pat
         link.compile_own(WASM, tree, work / "frozen", toolchain, flavour, work / "objects", log)
         link.link(WASM, tree, work / "objects", toolchain, flavour, work / "python.wasm", log)
         module = link.check_boundary(work / "python.wasm")
-    tzdata = fetcher.wheel(inputs.wheel("tzdata"))
-    notices.write(inputs, tree, toolchain, tzdata, target / "NOTICES.txt")
+    wheels = {wheel.name: fetcher.wheel(wheel) for wheel in inputs.wheels}
+    notices.write(inputs, tree, toolchain, wheels, target / "NOTICES.txt")
     place(work / "python.wasm", target / "python.wasm")
     say(f"    imports: {', '.join(sorted(module.imports))}")
     say(f"    memory at the start: {module.memory_bytes / MEGABYTE:.1f} MB")

@@ -1,9 +1,12 @@
-"""The last step: the linked module and the guest package become native code, through the tool in wasm/compiler."""
+"""The last step: the linked module, the guest package and the packages that join it become native code, through the tool
+in wasm/compiler."""
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
+from inputs import Fetcher, load
 from report import BuildError, run, step
 from store import Store, hash_of, place
 
@@ -21,17 +24,23 @@ def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
         compiler / "Cargo.lock",
         wasm.parent / "src" / "sandbox" / "codegen.rs",
     ]
-    key = hash_of(module.parent.name, os.uname().machine, *sources, *sorted((wasm / "guest").glob("*.py")))
+    joining = [wheel for wheel in load(wasm / "recipe" / "inputs.toml").wheels if wheel.joins]
+    guest = sorted((wasm / "guest").glob("*.py"))
+    key = hash_of(module.parent.name, os.uname().machine, joining, *sources, *guest)
     if (store.product("native", key) / ".complete").exists():
         return store.product("native", key)
 
     def build(directory: Path) -> None:
         with step("Building the snapshot tool"):
             tool = _build_tool(store, compiler)
+        packages = directory / "packages"
+        for wheel in joining:
+            with zipfile.ZipFile(Fetcher(store).wheel(wheel)) as archive:
+                archive.extractall(packages, [name for name in archive.namelist() if name.startswith(f"{wheel.name}/")])
         with step("Snapshot of the started interpreter, and its native code"):
             log = store.log("native")
             advice = "where the log shows a Python traceback, mend wasm/guest"
-            run([tool, module, wasm / "guest", directory / "python.tmp"], log=log, advice=advice)
+            run([tool, module, wasm / "guest", packages, directory / "python.tmp"], log=log, advice=advice)
             place(directory / "python.tmp", directory / IMAGE)
             (directory / "python.tmp").unlink()
 

@@ -63,7 +63,6 @@ async def around():
         error = run_all("import asyncio\nawait asyncio.Event().wait()").error
         self.assertIn("deadlock", error["message"])
 
-
     def test_text_is_taken_as_it_is(self) -> None:
         for code, expected in (
             ("\ufeffreturn 1", 1),
