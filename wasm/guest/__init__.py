@@ -16,6 +16,7 @@ A task reads its settings from the host, runs its code as the body of a function
     mentions  the look for those names
     running   the running task as those objects see it, and the one request for n8n's data
     helpers   `_helpers`
+    plans     the requests behind it
     nodes     `_input`, `_node`, `_prev_node`
     pairing   the items of other nodes, and which was made from which
     workflow  `_workflow`, `_execution`, `_vars` and the rest
