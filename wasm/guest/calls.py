@@ -10,6 +10,7 @@ from _serpentarium.wire import encode
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 # How the texts of binary data begin, and those of an HTTP answer with a binary body.
 _BUFFER = '{"type":"Buffer"'
@@ -103,12 +104,12 @@ def awaitable(plan: Callable[_P, Request[_T]]) -> Callable[Concatenate[Any, _P],
     return _as_method(method)
 
 
-def _as_method(method: Any) -> Any:
+def _as_method(method: _Method) -> _Method:
     """Gives a method the signature of its plan."""
     parameters = signature(method).parameters.values()
     # The plan itself is nothing to look into.
-    del method.__wrapped__
-    method.__signature__ = Signature([Parameter("self", Parameter.POSITIONAL_ONLY), *parameters])
+    del method.__wrapped__  # type: ignore[attr-defined]
+    method.__signature__ = Signature([Parameter("self", Parameter.POSITIONAL_ONLY), *parameters])  # type: ignore[attr-defined]
     return method
 
 

@@ -36,7 +36,10 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
     """
     if text.startswith("\ufeff"):
         text = text[1:]
-    tree = parse(text)
+    try:
+        tree = _compile(text, FILENAME, "exec", _ONLY_AST, True)
+    except (SyntaxError, ValueError) as error:
+        tree = _parse_again(text, error)
     if check is not None:
         check(tree)
     body = tree.body
@@ -62,14 +65,21 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
 
 
 def parse(text: str) -> ast.Module:
-    """The tree of a text, also of one that is indented as a whole."""
+    """The tree of a text that `compile_body` takes."""
+    text = text.removeprefix("\ufeff")
     try:
-        return _compile(text, FILENAME, "exec", _ONLY_AST, True)
+        tree: ast.Module = _compile(text, FILENAME, "exec", _ONLY_AST, True)
     except (SyntaxError, ValueError) as error:
-        tree = _parse_indented(text) if isinstance(error, IndentationError) else None
-        if tree is None:
-            raise _with_place(error, text) from None
-        return tree
+        tree = _parse_again(text, error)
+    return tree
+
+
+def _parse_again(text: str, error: SyntaxError | ValueError) -> ast.Module:
+    """The tree of a text that failed to parse, where only its indentation is in the way; otherwise raises the error."""
+    tree = _parse_indented(text) if isinstance(error, IndentationError) else None
+    if tree is None:
+        raise _with_place(error, text) from None
+    return tree
 
 
 def _compile_async(tree: ast.Module, text: str, error: SyntaxError) -> CodeType:

@@ -21,7 +21,7 @@ _waiting: dict[int, asyncio.Future[tuple[bool, str]]] = {}
 
 async def call(name: str, params: str) -> tuple[bool, str]:
     """Calls the host while other tasks of the loop go on: whether it went well, and the answer or the error's text."""
-    future = asyncio.get_running_loop().create_future()
+    future: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
     _waiting[wire.start_call(name, params)] = future
     return await future
 

@@ -5,7 +5,6 @@ The image keeps no docstrings, so a text that users are to see is given to `docu
 
 import builtins
 import inspect
-import pydoc
 import re
 import sys
 from collections.abc import Callable
@@ -58,6 +57,9 @@ class Help:
         return "help(object) says what an object is for, for example help(_helpers)"
 
     def __call__(self, *things: object) -> None:
+        # Large, and rarely needed.
+        import pydoc
+
         if not things:
             sys.stdout.write(f"{self!r}\n")
         for thing in things:
@@ -91,4 +93,4 @@ def _entry(name: str, member: Any) -> str:
 
 def install() -> None:
     """Gives the interpreter this `help`."""
-    builtins.help = Help()
+    builtins.help = Help()  # type: ignore[assignment]

@@ -42,7 +42,7 @@ class Mentions:
         self.nodes: set[str] = set()
         # Whether not all nodes are known by name, or the way between nodes matters.
         self.every_node = False
-        self._look(code.parse(text.removeprefix("\ufeff")), candidates, _NODES & candidates)
+        self._look(code.parse(text), candidates, _NODES & candidates)
         if candidates & DYNAMIC:
             self.names |= candidates.intersection(words(text))
             self.every_node |= bool(self.names & _NODES)

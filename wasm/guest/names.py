@@ -41,6 +41,7 @@ _asked |= {camel_case(name): value for name, value in _asked.items()}
 
 _NAMES = frozenset({*_objects, *_plain, *_asked})
 _LOOKED_FOR = _NAMES | DYNAMIC
+_has_none = _LOOKED_FOR.isdisjoint
 
 
 class Given:
@@ -68,9 +69,14 @@ class Given:
 
 def give(task: Any, body: CodeType) -> Given | None:
     """Puts into the task's namespace what its code mentions; None where that is nothing."""
+    if _has_none(body.co_names):
+        # Nearly all small tasks end here: no name, and no function that could have one.
+        for constant in body.co_consts:
+            if type(constant) is CodeType:
+                break
+        else:
+            return None
     found = quick(body, _LOOKED_FOR)
-    if not found:
-        return None
     if not found.isdisjoint(DYNAMIC):
         found |= _NAMES.intersection(words(task.code))
     names = found & _NAMES

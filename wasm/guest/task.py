@@ -131,7 +131,7 @@ def _run_for_all_items(task: Task, body: Any) -> Reply:
         if given is not None:
             given.renew()
         task.result = code.bind(body, namespace)()
-    return encode_result(task.result, _effects(task))
+    return encode_result(task.result, task.given.effects() if task.given else None)
 
 
 def _run_for_each_item(task: Task, body: Any) -> Reply:
@@ -151,15 +151,10 @@ def _run_for_each_item(task: Task, body: Any) -> Reply:
                 outputs.append(_output_item(value, index))
         task.item_index = None
     try:
-        return encode_result(outputs, _effects(task))
+        return encode_result(outputs, task.given.effects() if task.given else None)
     except BaseException:
         _find_culprit(task, outputs)
         raise
-
-
-def _effects(task: Task) -> dict[str, object] | None:
-    """What goes back beside the result."""
-    return None if task.given is None else task.given.effects()
 
 
 def _output_item(value: Any, index: int) -> dict[str, Any]:

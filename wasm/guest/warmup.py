@@ -141,6 +141,24 @@ def _load_modules() -> None:
             sys.stderr.write(f"warm-up: no {name}: {error}\n")
 
 
+class _Flight:
+    """Calls that were begun in the rehearsals."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.answered = 0
+
+    def start(self, name: str, _params: str) -> int:
+        self.names.append(name)
+        return len(self.names)
+
+    def wait(self, _seconds: float) -> tuple[int, bool, str] | None:
+        if self.answered == len(self.names):
+            return None
+        self.answered += 1
+        return self.answered, True, _ANSWERS[self.names[self.answered - 1]]
+
+
 def _rehearse() -> None:
     """Runs tasks of every kind through the real path, with the host replaced."""
     host = wire.read_input, wire.write_output, wire.tell_host, wire.call_host, wire.start_call, wire.wait_for_answer
@@ -152,10 +170,9 @@ def _rehearse() -> None:
     # Functions in C of the same kind as the host's, so that the calls specialise for those.
     wire.write_output = replies.append
     wire.tell_host = operator.is_  # type: ignore[assignment]
-    wire.call_host = _ANSWERS.get  # type: ignore[assignment]
-    flight: list[int] = []
-    wire.start_call = lambda _name, _params: flight.append(len(flight) + 1) or flight[-1]
-    wire.wait_for_answer = lambda _seconds: (flight.pop(), True, _ANSWERS["helpers.httpRequest"]) if flight else None
+    wire.call_host = _ANSWERS.get
+    flight = _Flight()
+    wire.start_call, wire.wait_for_answer = flight.start, flight.wait
     try:
         for _ in range(_ROUNDS):
             for text in settings:

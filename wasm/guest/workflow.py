@@ -27,12 +27,12 @@ class Workflow(ApiObject):
     @property
     @documented("""The workflow's id.""")
     def id(self) -> str:
-        return _setting("workflowId", "id")
+        return str(_setting("workflowId", "id"))
 
     @property
     @documented("""The workflow's name.""")
     def name(self) -> str:
-        return _setting("workflowName", "name")
+        return str(_setting("workflowName", "name"))
 
     @property
     @documented("""Whether the workflow is active.""")
