@@ -365,7 +365,10 @@ async fn what_n8n_offers_by_name_is_there_under_every_policy() {
     for policy in [closed, Policy::n8n()] {
         for (code, expected) in [
             ("return [_input.all(), _json, _item_index]", json!([[], null, 0])),
-            ("return [repr(_helpers), str(_node['a'])]", json!(["<_helpers: HTTP requests and binary data>", "<node 'a'>"])),
+            (
+                "return [repr(_helpers), str(_node['a'])]",
+                json!(["<_helpers: HTTP requests and binary data>", "<node 'a'>"]),
+            ),
             ("return _jmespath({'a': [1, 2]}, 'a[1]')", json!(2)),
             ("return await _helpers.http_request_async('x') if False else 1", json!(1)),
             (

@@ -31,7 +31,10 @@ async fn an_error_that_nobody_catches_names_the_users_line_and_shows_the_answer(
     assert_eq!(exception.message, "Request failed with status code 404");
     assert_eq!(exception.line_number, Some(2));
     let description = exception.description.as_deref().unwrap();
-    assert!(description.contains("\nHttpError: Request failed with status code 404\nThe answer: {'why': "), "{description}");
+    assert!(
+        description.contains("\nHttpError: Request failed with status code 404\nThe answer: {'why': "),
+        "{description}"
+    );
     let ran = run("_helpers.assert_binary_data(0)").await;
     assert_eq!(raised(&ran.outcome).message, "no file");
 }

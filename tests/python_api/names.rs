@@ -55,8 +55,7 @@ async fn the_top_level_may_await() {
     let ran = run("import asyncio\nawait asyncio.sleep(0)\n1 / 0").await;
     let exception = raised(&ran.outcome);
     assert_eq!(exception.line_number, Some(3));
-    let expected =
-        "Traceback (most recent call last):\n  File \"<code>\", line 3, in <module>\n    1 / 0\n    ~~^~~\nZeroDivisionError: division by zero";
+    let expected = "Traceback (most recent call last):\n  File \"<code>\", line 3, in <module>\n    1 / 0\n    ~~^~~\nZeroDivisionError: division by zero";
     assert_eq!(exception.description.as_deref(), Some(expected));
 }
 
@@ -70,7 +69,8 @@ return text.getvalue()";
     let ran = run(code).await;
     let text = ran.value();
     let text = text.as_str().unwrap();
-    for part in ["_helpers: HTTP requests", ".http_request(url", "    Makes an HTTP request", ".item\n", "len(obj, /)"] {
+    for part in ["_helpers: HTTP requests", ".http_request(url", "    Makes an HTTP request", ".item\n", "len(obj, /)"]
+    {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     assert!(!text.contains("httpRequest"));
@@ -93,7 +93,10 @@ return 1";
     assert_eq!(ran.value(), 1);
     let extras = &ran.outcome.extras;
     let static_data = json!({ "global": { "runs": 4 }, "node:Code": { "seen": ["a"] } });
-    assert_eq!(serde_json::from_str::<serde_json::Value>(extras.static_data.as_ref().unwrap().get()).unwrap(), static_data);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(extras.static_data.as_ref().unwrap().get()).unwrap(),
+        static_data
+    );
     assert_eq!(extras.custom_data.as_ref().unwrap()["customer"], "Ada ?");
     let unchanged = run("return _get_workflow_static_data('global')").await;
     assert_eq!(unchanged.value(), json!({ "runs": 4 }));
