@@ -24,9 +24,11 @@ class Circular(TaskError):
         super().__init__("Result contains a circular reference")
 
 
-def encode_result(value: object) -> Reply:
-    """The reply for a returned value."""
+def encode_result(value: object, effects: dict[str, object] | None = None) -> Reply:
+    """The reply for a returned value, with what else the task changed."""
     reply = {"result": value}
+    if effects:
+        reply |= effects
     plainly = encode_plain(reply)
     if plainly is not None:
         return plainly
