@@ -57,9 +57,8 @@ return 'done'
 #[tokio::test]
 async fn ten_megabytes_go_to_the_host_and_back_under_default_limits() {
     let code = r#"
-import _host, random, time
-random.seed(1)
-data = random.randbytes(10 << 20)
+import _host, time
+data = bytes(range(256)) * (10 << 12)
 start = time.monotonic()
 text = _host.buffer_to_json(data)
 encoded = time.monotonic()
@@ -74,6 +73,9 @@ return [encoded - start, called - encoded, decoded - called]
     let times = returned(&outcome);
     let ms = |at: usize| times[at].as_f64().unwrap() * 1e3;
     let memory = outcome.usage.memory >> 20;
-    println!("10 MiB: to JSON {:.0} ms, call {:.0} ms, from JSON {:.0} ms; memory {memory} MiB", ms(0), ms(1), ms(2));
-    assert!(ms(0) < 300.0 && ms(2) < 300.0, "10 MiB took {times}");
+    let fuel = outcome.usage.fuel;
+    println!("10 MiB: to JSON {:.0} ms, call {:.0} ms, from JSON {:.0} ms", ms(0), ms(1), ms(2));
+    println!("in all {} G units of fuel, {memory} MiB of memory", fuel as f64 / 1e9);
+    // A core burns at least ten thousand million units a second here, however busy the machine is otherwise.
+    assert!(fuel < 4_000_000_000, "10 MiB there and back took {fuel} units");
 }

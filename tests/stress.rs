@@ -63,13 +63,13 @@ impl Wire {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// The next message; pongs are passed over.
+    /// The next message; pings and pongs are passed over.
     async fn next(&mut self) -> Value {
         loop {
             let frame = tokio::time::timeout(Duration::from_secs(60), self.socket.next()).await;
             match frame.expect("the runner says something within a minute").unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-                Message::Pong(_) => {}
+                Message::Pong(_) | Message::Ping(_) => {}
                 other => panic!("not a message: {other:?}"),
             }
         }

@@ -81,6 +81,15 @@ static bool skip(struct reader *reader, const char *word)
     return true;
 }
 
+// As `skip`, for one character: this is called for every byte.
+static bool skip_one(struct reader *reader, char character)
+{
+    skip_space(reader);
+    bool there = reader->at < reader->end && *reader->at == character;
+    reader->at += there;
+    return there;
+}
+
 static bool read_byte(struct reader *reader, uint8_t *byte)
 {
     skip_space(reader);
@@ -99,7 +108,7 @@ static bool read_byte(struct reader *reader, uint8_t *byte)
 static bool read_bytes(struct reader *reader, uint8_t *to, Py_ssize_t room, Py_ssize_t *count)
 {
     *count = 0;
-    if (skip(reader, "]")) {
+    if (skip_one(reader, ']')) {
         return true;
     }
     do {
@@ -107,8 +116,8 @@ static bool read_bytes(struct reader *reader, uint8_t *to, Py_ssize_t room, Py_s
             return false;
         }
         ++*count;
-    } while (skip(reader, ","));
-    return skip(reader, "]");
+    } while (skip_one(reader, ','));
+    return skip_one(reader, ']');
 }
 
 // How many numbers there are at most: one more than commas before the bracket.
