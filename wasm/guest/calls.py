@@ -24,7 +24,7 @@ _EXCERPT = 500
 
 
 class CallError(Exception):
-    __doc__ = """n8n could not do what was asked. `details` is what it said, a dict, or None if that was only the text."""
+    __doc__ = """n8n could not do what was asked. `details` is what it said, a dict, or None if it was a text."""
     # Tracebacks name it as a class of the user's own.
     __module__ = "__main__"
 
@@ -109,7 +109,8 @@ def _as_method(method: _Method) -> _Method:
     parameters = signature(method).parameters.values()
     # The plan itself is nothing to look into.
     del method.__wrapped__  # type: ignore[attr-defined]
-    method.__signature__ = Signature([Parameter("self", Parameter.POSITIONAL_ONLY), *parameters])  # type: ignore[attr-defined]
+    itself = Parameter("self", Parameter.POSITIONAL_ONLY)
+    method.__signature__ = Signature([itself, *parameters])  # type: ignore[attr-defined]
     return method
 
 

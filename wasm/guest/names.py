@@ -67,12 +67,22 @@ class Given:
         return running.effects()
 
 
+def _has_some(code: CodeType) -> bool:
+    """Whether a function or what is in it mentions a name."""
+    if not _has_none(code.co_names):
+        return True
+    for constant in code.co_consts:
+        if type(constant) is CodeType and _has_some(constant):
+            return True
+    return False
+
+
 def give(task: Any, body: CodeType) -> Given | None:
     """Puts into the task's namespace what its code mentions; None where that is nothing."""
     if _has_none(body.co_names):
-        # Nearly all small tasks end here: no name, and no function that could have one.
+        # Nearly all tasks end here: no name, and no function that has one.
         for constant in body.co_consts:
-            if type(constant) is CodeType:
+            if type(constant) is CodeType and _has_some(constant):
                 break
         else:
             return None

@@ -147,7 +147,7 @@ def set_binary_data(metadata: Mapping[str, Any], data: Bytes) -> Request[dict[st
     return Request("helpers.setBinaryDataBuffer", [dict(metadata), _bytes(data)], _same)
 
 
-@documented("""Returns what stands for an input item's binary property (its file's name, MIME type, size), or raises.""")
+@documented("""Returns what stands for an input item's binary property (a file's name, MIME type, size), or raises.""")
 def assert_binary_data(item_index: int | None = None, property: str = "data") -> Request[dict[str, Any]]:
     return Request("helpers.assertBinaryData", [_index(item_index), property], _same)
 
