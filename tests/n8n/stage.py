@@ -76,6 +76,7 @@ class Stage:
         return {
             "PATH": f"{self.installed.node.parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
             "N8N_USER_FOLDER": str(self.folder),
             "N8N_LISTEN_ADDRESS": "127.0.0.1",
             "N8N_PORT": str(self.port),
