@@ -142,7 +142,7 @@ class Case:
 def what_failed(execution: dict[str, Any]) -> str:
     """The error of an execution in a line."""
     error = execution["data"]["resultData"].get("error") or {}
-    return f"{error.get('message')} | {error.get('description') or ''}"
+    return f"{error.get('message')} (node {error.get('node', {}).get('name')}, line {error.get('lineNumber')})"
 
 
 def compare(what: str, found: Any, expected: Any) -> None:

@@ -102,6 +102,8 @@ class Stage:
                 "N8N_LICENSE_AUTO_RENEW_ENABLED",
                 "N8N_PERSONALIZATION_ENABLED",
                 "N8N_TEMPLATES_ENABLED",
+                # Otherwise a webhook answers only some time after its workflow was activated.
+                "N8N_USE_WORKFLOW_PUBLICATION_SERVICE",
                 "N8N_VERSION_NOTIFICATIONS_ENABLED",
                 "N8N_VERSION_NOTIFICATIONS_WHATS_NEW_ENABLED",
             )

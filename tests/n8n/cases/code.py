@@ -54,7 +54,7 @@ CASES = [
         name="text of any script, quotes and control characters come back unchanged",
         items=[{"text": 'ä漢🐍 "quoted" \\back\n\ttab\u2028 \x01'}],
         code="return [{'json': {'same': _items[0]['json']['text'], 'length': len(_items[0]['json']['text'])}}]",
-        answers=[[{"same": 'ä漢🐍 "quoted" \\back\n\ttab\u2028 \x01', "length": 25}]],
+        answers=[[{"same": 'ä漢🐍 "quoted" \\back\n\ttab\u2028 \x01', "length": 26}]],
     ),
     Case(
         name="numbers, booleans, null and nesting come back unchanged",

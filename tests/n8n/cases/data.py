@@ -17,7 +17,7 @@ CASES = [
         code="""
 node = _node["Items"]
 return {
-    "first": node.first().json["n"], "last": node.last()["json"]["n"], "all": [item.json["n"] for item in node.all()],
+    "first": node.first()["json"]["n"], "last": node.last()["json"]["n"], "all": [item["json"]["n"] for item in node.all()],
     "json": node.json["n"],
 }""",
         answers=[[{"first": 1, "last": 3, "all": [1, 2, 3], "json": 1}]],
@@ -27,13 +27,23 @@ return {
         items=NUMBERS,
         before=[SET],
         each=True,
-        code="return {'n': _node['Items'].item.json['n'], 'tens': _json['tens']}",
+        code="return {'n': _node['Items'].item['json']['n'], 'tens': _json['tens']}",
         answers=[[{"n": 1, "tens": 10}, {"n": 2, "tens": 20}, {"n": 3, "tens": 30}]],
     ),
     Case(
         name="another node's parameters can be read",
         code="return {'field': _node['Items'].params['fieldToSplitOut']}",
         answers=[[{"field": "body.items"}]],
+    ),
+    Case(
+        name="a node of another branch is known not to have run",
+        code="""
+node = _node["Python"]
+try:
+    node.all()
+except LookupError as error:
+    return {"executed": node.is_executed, "text": str(error)}""",
+        answers=[[{"executed": False, "text": re.compile("Node 'Python' hasn't been executed")}]],
     ),
     Case(
         name="a node that does not exist is an error",
@@ -45,7 +55,8 @@ return {
         items=NUMBERS,
         code="""
 return {
-    "all": [item.json["n"] for item in _input.all()], "first": _input.first().json["n"], "last": _input.last().json["n"],
+    "all": [item["json"]["n"] for item in _input.all()], "first": _input.first()["json"]["n"],
+    "last": _input.last()["json"]["n"],
     "params": _input.params["fieldToSplitOut"],
 }""",
         answers=[[{"all": [1, 2, 3], "first": 1, "last": 3, "params": "body.items"}]],
@@ -54,7 +65,7 @@ return {
         name="the current item has an index, JSON and an input",
         items=NUMBERS,
         each=True,
-        code="return {'index': _item_index, 'n': _json['n'], 'same': _input.item.json['n']}",
+        code="return {'index': _item_index, 'n': _json['n'], 'same': _input.item['json']['n']}",
         answers=[[{"index": 0, "n": 1, "same": 1}, {"index": 1, "n": 2, "same": 2}, {"index": 2, "n": 3, "same": 3}]],
     ),
     Case(
@@ -76,17 +87,17 @@ return {
     ),
     Case(
         name="there are no variables without a licence",
-        code="return {'variables': dict(_vars)}",
-        answers=[[{"variables": {}}]],
+        code="return {'region': _vars.get('region')}",
+        answers=[[{"region": None}]],
     ),
     Case(
         name="n8n's environment is out of reach unless n8n allows it",
         code="""
 try:
     return {"environment": _env["HOME"]}
-except Exception as error:
+except PermissionError as error:
     return {"error": str(error)}""",
-        answers=[[{"error": str}]],
+        answers=[[{"error": "access to env vars denied"}]],
     ),
     Case(
         name="now and today are in the workflow's time zone",

@@ -35,7 +35,7 @@ return {"body": seen["body"], "type": seen["headers"]["content-type"]}""",
         name="a full response has status and headers",
         code="""
 response = _helpers.http_request(url="{peer}/json", full_response=True)
-return {"status": response["statusCode"], "body": response["body"], "type": response["headers"]["content-type"]}""",
+return {"status": response.status_code, "body": response.body, "type": response.headers["content-type"]}""",
         answers=[[{"status": 200, "body": {"hello": "world"}, "type": "application/json"}]],
     ),
     Case(
@@ -51,7 +51,7 @@ return {"status": response["statusCode"], "body": response["body"], "type": resp
     Case(
         name="bytes come as bytes",
         code="""
-body = _helpers.http_request({"url": "{peer}/bytes?count=1000", "encoding": "arraybuffer"})
+body = _helpers.http_request("{peer}/bytes?count=1000", binary=True)
 return {"same": body == bytes(n % 256 for n in range(1000))}""",
         answers=[[{"same": True}]],
     ),
@@ -60,9 +60,16 @@ return {"same": body == bytes(n % 256 for n in range(1000))}""",
         code="""
 try:
     _helpers.http_request(url="{peer}/status/404")
-except Exception as error:
+except _helpers.HttpError as error:
     return {"status": error.status_code, "body": error.body, "text": str(error)}""",
         answers=[[{"status": 404, "body": {"status": 404}, "text": re.compile("404")}]],
+    ),
+    Case(
+        name="a status that is an error can be looked at",
+        code="""
+response = _helpers.http_request("{peer}/status/503", raise_for_status=False, full_response=True)
+return {"status": response.status_code, "body": response.body}""",
+        answers=[[{"status": 503, "body": {"status": 503}}]],
     ),
     Case(
         name="a request that fails and is not caught fails the node",
@@ -74,7 +81,7 @@ except Exception as error:
         code="""
 try:
     _helpers.http_request(url="http://127.0.0.1:9/")
-except Exception as error:
+except _helpers.CallError as error:
     return {"text": str(error)}""",
         answers=[[{"text": re.compile("ECONNREFUSED|refused")}]],
     ),
@@ -83,7 +90,7 @@ except Exception as error:
         code="""
 try:
     _helpers.http_request(url="{peer}/slow?ms=2000", timeout=0.2)
-except Exception as error:
+except _helpers.CallError as error:
     return {"text": str(error)}""",
         answers=[[{"text": re.compile("timeout|timed out|aborted")}]],
     ),
