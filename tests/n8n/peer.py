@@ -63,6 +63,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def handle_error(self, *_: object) -> None:
+        """A caller that hung up is none of ours."""
+
 
 class Peer:
     """The server, running."""
