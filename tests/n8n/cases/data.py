@@ -18,9 +18,9 @@ CASES = [
 node = _node["Items"]
 return {
     "first": node.first()["json"]["n"], "last": node.last()["json"]["n"], "all": [item["json"]["n"] for item in node.all()],
-    "json": node.json["n"],
+    "same": node.json["n"],
 }""",
-        answers=[[{"first": 1, "last": 3, "all": [1, 2, 3], "json": 1}]],
+        answers=[[{"first": 1, "last": 3, "all": [1, 2, 3], "same": 1}]],
     ),
     Case(
         name="another node's item that belongs to this one can be read",
@@ -97,7 +97,7 @@ try:
     return {"environment": _env["HOME"]}
 except PermissionError as error:
     return {"error": str(error)}""",
-        answers=[[{"error": "access to env vars denied"}]],
+        answers=[[{"error": re.compile("^access to env vars denied")}]],
     ),
     Case(
         name="now and today are in the workflow's time zone",
