@@ -32,7 +32,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="PATTERN", help="run the cases in whose `group: name` this regex is found")
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     parser.add_argument("--list", action="store_true", help="print the cases, and run none")
-    parser.add_argument("--n8n", metavar="VERSION", default=N8N_VERSION, help="the n8n to test with (default: %(default)s)")
+    parser.add_argument(
+        "--n8n", metavar="VERSION", default=N8N_VERSION, help="the n8n to test with (default: %(default)s)"
+    )
     parser.add_argument("--runner", metavar="FILE", type=Path, default=ROOT / "target/release/serpentarium",
                         help="the binary to test (default: target/release/serpentarium)")  # fmt: skip
     parser.add_argument("--logs", metavar="FOLDER", type=Path, help="keep the logs of n8n and the runner here")
@@ -47,7 +49,7 @@ def chosen(pattern: str | None) -> Iterator[tuple[str, str, Run]]:
             if wanted.search(f"{group}: {case.name}"):
                 yield group, case.name, case.run
     for action in LIFE:
-        name = action.__doc__.rstrip(".")
+        name = (action.__doc__ or "").rstrip(".")
         if wanted.search(f"life: {name}"):
             yield "life", name, action
 

@@ -35,7 +35,8 @@ class Answer:
 class Api:
     """A session of the owner of an n8n."""
 
-    def __init__(self, base: str):
+    def __init__(self, base: str) -> None:
+        """The n8n at this address."""
         self.base = base
         # Never by a proxy: all of it stays on this machine.
         handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
@@ -77,21 +78,22 @@ class Api:
         """Saves a workflow and makes its webhook answer; gives its id."""
         saved = self.rest("POST", "/workflows", workflow)
         self.rest("POST", f"/workflows/{saved['id']}/activate", {"versionId": saved["versionId"]})
-        return saved["id"]
+        return str(saved["id"])
 
     def call(self, path: str, body: Any, content_type: str = "application/json") -> Answer:
         """Calls a webhook, with bytes as they are and anything else as JSON."""
-        return self.send("POST", f"/webhook/{path}", body if isinstance(body, bytes) else json.dumps(body).encode(), content_type)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.send("POST", f"/webhook/{path}", data, content_type)
 
     def executions(self, workflow: str, status: str | None = None) -> list[dict[str, Any]]:
         """The latest executions of a workflow, newest first, without their data."""
         wanted = {"workflowId": workflow} | ({"status": [status]} if status else {})
         query = urllib.parse.urlencode({"filter": json.dumps(wanted), "limit": 10})
-        return self.rest("GET", f"/executions?{query}")["results"]
+        return list(self.rest("GET", f"/executions?{query}")["results"])
 
     def execution(self, identifier: str) -> dict[str, Any]:
         """One execution with its data."""
-        found = self.rest("GET", f"/executions/{identifier}")
+        found: dict[str, Any] = self.rest("GET", f"/executions/{identifier}")
         return found | {"data": unflatten(found["data"])}
 
     def last_execution(self, workflow: str) -> dict[str, Any]:
@@ -114,18 +116,15 @@ def unflatten(text: str) -> Any:
     made: dict[int, Any] = {}
 
     def value(index: int) -> Any:
-        if index in made:
-            return made[index]
         entry = flat[index]
-        if isinstance(entry, dict):
-            made[index] = result = {}
-            result.update((key, resolve(part)) for key, part in entry.items())
-            return result
-        if isinstance(entry, list):
-            made[index] = result = []
-            result.extend(resolve(part) for part in entry)
-            return result
-        return entry
+        # Known before it is filled: a value may hold itself.
+        if index not in made and isinstance(entry, dict):
+            made[index] = {}
+            made[index].update((key, resolve(part)) for key, part in entry.items())
+        elif index not in made and isinstance(entry, list):
+            made[index] = []
+            made[index].extend(resolve(part) for part in entry)
+        return made.get(index, entry)
 
     def resolve(part: Any) -> Any:
         return value(int(part)) if isinstance(part, str) else part

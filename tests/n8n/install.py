@@ -1,5 +1,5 @@
-"""Puts a real n8n, and the Node.js that it needs, into the user's cache. Both come as packages: Node.js from a Python wheel
-(with the headers that n8n's SQLite driver is compiled against), n8n from npm."""
+"""Puts a real n8n, and the Node.js that it needs, into the user's cache. Both are packages: Node.js a Python wheel (with
+the headers that n8n's SQLite driver is compiled against), n8n one of npm's."""
 
 import fcntl
 import os

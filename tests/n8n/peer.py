@@ -1,11 +1,11 @@
 """A small HTTP server for code in a task to call.
 
-    /json                  {"hello": "world"}
-    /echo                  method, path, query, headers and body of the request
-    /status/404            that status, and {"status": 404}
-    /slow?ms=200           answers late
-    /bytes?count=1000      bytes that are no text
-    /redirect              sends on to /json
+/json                  {"hello": "world"}
+/echo                  method, path, query, headers and body of the request
+/status/404            that status, and {"status": 404}
+/slow?ms=200           answers late
+/bytes?count=1000      bytes that are no text
+/redirect              sends on to /json
 """
 
 import json
@@ -71,6 +71,7 @@ class Peer:
     """The server, running."""
 
     def __init__(self) -> None:
+        """Listens on a free port."""
         self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +33,7 @@ def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def die_with_parent() -> None:
@@ -43,7 +44,8 @@ def die_with_parent() -> None:
 class Process:
     """A running child, with all that it starts in a process group of its own."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path):
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+        """Starts it, with nothing but this environment, and its output at the end of a file."""
         self.name = name
         self.log = log
         with open(log, "ab") as output:
@@ -96,8 +98,6 @@ class Process:
 
     def kill(self) -> None:
         """Ends it and everything that it started, at once."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.child.wait()

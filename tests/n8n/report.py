@@ -20,7 +20,8 @@ class Outcome:
 class Report:
     """Collects outcomes, and tells them."""
 
-    def __init__(self, as_json: bool):
+    def __init__(self, as_json: bool) -> None:
+        """For people, or as JSON in the end."""
         self.as_json = as_json
         self.colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         self.outcomes: list[Outcome] = []
@@ -32,10 +33,7 @@ class Report:
     def add(self, outcome: Outcome) -> None:
         """Takes an outcome, and shows it at once."""
         self.outcomes.append(outcome)
-        if outcome.failure is None:
-            word = self.painted("ok    ", 32)
-        else:
-            word = self.painted("FAILED", 31)
+        word = self.painted("FAILED", 31) if outcome.failure else self.painted("ok    ", 32)
         line = f"{word}  {outcome.group:<9}  {outcome.milliseconds:>6} ms  {outcome.name}"
         print(line, file=sys.stderr, flush=True)
 

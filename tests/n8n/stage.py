@@ -18,7 +18,11 @@ START_SECONDS = 180
 class Stage:
     """Everything that a case needs, started by `start`, and stopped by `close` in whatever state it is."""
 
-    def __init__(self, installed: Install, runner: Path, folder: Path, logs: Path | None = None):
+    n8n: Process
+    runner: Process
+
+    def __init__(self, installed: Install, runner: Path, folder: Path, logs: Path | None = None) -> None:
+        """Keeps data in `folder`, and logs there or in a folder of their own."""
         self.installed = installed
         self.binary = runner
         self.folder = folder
@@ -28,8 +32,7 @@ class Stage:
         self.port, self.broker_port = free_port(), free_port()
         self.api = Api(f"http://127.0.0.1:{self.port}")
         self.peer = Peer()
-        self.n8n: Process | None = None
-        self.runner: Process | None = None
+        self.started: list[Process] = []
 
     def start(self) -> None:
         """Starts all of it; comes back when the runner is registered with n8n."""
@@ -40,15 +43,18 @@ class Stage:
     def close(self) -> None:
         """Ends all that was started."""
         self.peer.close()
-        for process in (self.runner, self.n8n):
-            if process:
-                process.kill()
+        for process in reversed(self.started):
+            process.kill()
+
+    def process(self, name: str, command: list[str], environment: dict[str, str], log: str) -> Process:
+        """Starts a process, to be ended by `close` at the latest."""
+        self.started.append(Process(name, command, environment, self.logs / log))
+        return self.started[-1]
 
     def start_n8n(self) -> None:
         """Starts n8n on the same ports and data as ever, and waits until it serves."""
         command = [str(self.installed.node), str(self.installed.n8n), "start"]
-        self.n8n = Process("n8n", command, self.n8n_environment(), self.logs / "n8n.log")
-        n8n = self.n8n
+        self.n8n = n8n = self.process("n8n", command, self.n8n_environment(), "n8n.log")
         wait_for("n8n to start", START_SECONDS, lambda: self.api.ready() or n8n.child.poll() is not None)
         if n8n.child.poll() is not None:
             raise RuntimeError(f"n8n ended with {n8n.child.returncode}:\n{n8n.tail()}")
@@ -64,7 +70,7 @@ class Stage:
             "GENERIC_TIMEZONE": TIME_ZONE,
             "NO_COLOR": "1",
         }
-        self.runner = Process("the runner", [str(self.binary), "runner"], environment, self.logs / "runner.log")
+        self.runner = self.process("the runner", [str(self.binary), "runner"], environment, "runner.log")
         self.wait_for_runner(mark)
 
     def wait_for_runner(self, mark: int) -> None:

@@ -1,10 +1,11 @@
 """The workflows around the code of a case.
 
-    Webhook → Items → (nodes that come before) → Python     and the last node's data is the answer
-    Webhook → Tool Executor ← Tool                          for code that is an AI tool
+Webhook → Items → (nodes that come before) → Python     and the last node's data is the answer
+Webhook → Tool Executor ← Tool                          for code that is an AI tool
 """
 
 import uuid
+from itertools import pairwise
 from typing import Any
 
 Node = dict[str, Any]
@@ -30,7 +31,7 @@ def node(name: str, kind: str, version: float, parameters: dict[str, Any], **mor
 
 def webhook(path: str, binary: bool = False) -> Node:
     """The start: answers with what the last node gives, all JSON of it or its first file."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "httpMethod": "POST",
         "path": path,
         "responseMode": "lastNode",
@@ -48,13 +49,13 @@ def items() -> Node:
 
 def chain(name: str, nodes: list[Node], settings: dict[str, Any]) -> dict[str, Any]:
     """A workflow of nodes one after the other."""
-    links = {one["name"]: {"main": [[link(next_one, "main")]]} for one, next_one in zip(nodes, nodes[1:])}
+    links = {one["name"]: {"main": [[link(next_one, "main")]]} for one, next_one in pairwise(nodes)}
     return workflow(name, nodes, links, settings)
 
 
 def tool(name: str, path: str, code: str, schema: str | None) -> dict[str, Any]:
     """A workflow whose code is an AI tool, called with the `query` of the request's body, without any model."""
-    parameters = {"description": "A tool", "language": "python", "pythonCode": code}
+    parameters: dict[str, Any] = {"description": "A tool", "language": "python", "pythonCode": code}
     if schema:
         parameters |= {"specifyInputSchema": True, "schemaType": "manual", "inputSchema": schema}
     executor = {"query": "={{ JSON.stringify({ Tool: $json.body.query }) }}", "toolName": "Tool"}

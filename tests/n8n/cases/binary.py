@@ -14,7 +14,8 @@ CASES = [
         upload=FILE,
         code="""
 data = _helpers.get_binary_data(0, "data")
-return {"type": type(data).__name__, "size": len(data), "start": list(data[:4]), "mime": _items[0]["binary"]["data"]["mimeType"]}""",
+mime = _items[0]["binary"]["data"]["mimeType"]
+return {"type": type(data).__name__, "size": len(data), "start": list(data[:4]), "mime": mime}""",
         answers=[[{"type": "bytes", "size": 1000, "start": [0, 1, 4, 9], "mime": "application/octet-stream"}]],
     ),
     Case(

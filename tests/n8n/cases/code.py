@@ -85,8 +85,18 @@ return {
     "hash": hashlib.sha256(b"x").hexdigest()[:8], "re": re.sub(r"\\d", "#", "a1"), "rows": rows,
     "base64": base64.b64encode(b"hi").decode(), "mean": statistics.mean([1, 2]), "zone": str(zoneinfo.ZoneInfo("UTC")),
 }""",
-        answers=[[{"hash": "2d711642", "re": "a#", "rows": [{"a": "1", "b": "2"}], "base64": "aGk=", "mean": 1.5,
-                   "zone": "UTC"}]],
+        answers=[
+            [
+                {
+                    "hash": "2d711642",
+                    "re": "a#",
+                    "rows": [{"a": "1", "b": "2"}],
+                    "base64": "aGk=",
+                    "mean": 1.5,
+                    "zone": "UTC",
+                }
+            ]
+        ],
     ),
     Case(
         name="functions, classes, closures, generators and recursion work",

@@ -17,7 +17,9 @@ CASES = [
         code="""
 node = _node["Items"]
 return {
-    "first": node.first()["json"]["n"], "last": node.last()["json"]["n"], "all": [item["json"]["n"] for item in node.all()],
+    "first": node.first()["json"]["n"],
+    "last": node.last()["json"]["n"],
+    "all": [item["json"]["n"] for item in node.all()],
     "same": node.json["n"],
 }""",
         answers=[[{"first": 1, "last": 3, "all": [1, 2, 3], "same": 1}]],
@@ -55,7 +57,8 @@ except LookupError as error:
         items=NUMBERS,
         code="""
 return {
-    "all": [item["json"]["n"] for item in _input.all()], "first": _input.first()["json"]["n"],
+    "all": [item["json"]["n"] for item in _input.all()],
+    "first": _input.first()["json"]["n"],
     "last": _input.last()["json"]["n"],
     "params": _input.params["fieldToSplitOut"],
 }""",
@@ -82,8 +85,16 @@ return {
     Case(
         name="the execution is known",
         code="return {'id': _execution.id, 'mode': _execution.mode, 'url': _execution.resume_url, 'run': _run_index}",
-        answers=[[{"id": re.compile(r"^\d+$"), "mode": "production", "run": 0,
-                   "url": re.compile(r"^http://.*/webhook-waiting/\d+")}]],
+        answers=[
+            [
+                {
+                    "id": re.compile(r"^\d+$"),
+                    "mode": "production",
+                    "run": 0,
+                    "url": re.compile(r"^http://.*/webhook-waiting/\d+"),
+                }
+            ]
+        ],
     ),
     Case(
         name="there are no variables without a licence",
@@ -104,7 +115,9 @@ except PermissionError as error:
         settings={"timezone": "America/St_Johns"},
         code="""
 return {
-    "zone": str(_now.tzinfo), "half": _now.utcoffset().total_seconds() % 3600, "midnight": _today.hour == _today.minute == 0,
+    "zone": str(_now.tzinfo),
+    "half": _now.utcoffset().total_seconds() % 3600,
+    "midnight": _today.hour == _today.minute == 0,
     "same": _now.date() == _today.date(),
 }""",
         answers=[[{"zone": re.compile("St_Johns"), "half": 1800.0, "midnight": True, "same": True}]],

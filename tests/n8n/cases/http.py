@@ -19,8 +19,17 @@ seen = _helpers.http_request(
 return {key: seen[key] for key in ("method", "query", "body")} | {
     "header": seen["headers"]["x-test"], "type": seen["headers"]["content-type"],
 }""",
-        answers=[[{"method": "PUT", "query": {"a": "1 ä"}, "body": '{"text":"ü"}', "header": "yes",
-                   "type": re.compile("^application/json")}]],
+        answers=[
+            [
+                {
+                    "method": "PUT",
+                    "query": {"a": "1 ä"},
+                    "body": '{"text":"ü"}',
+                    "header": "yes",
+                    "type": re.compile("^application/json"),
+                }
+            ]
+        ],
     ),
     Case(
         name="text goes out as it is",

@@ -21,7 +21,8 @@ POOL = ThreadPoolExecutor(64)
 class Running:
     """A workflow with one Python node, called in the background."""
 
-    def __init__(self, stage: Stage, code: str):
+    def __init__(self, stage: Stage, code: str) -> None:
+        """Saves and activates it."""
         self.stage = stage
         self.path = uuid.uuid4().hex
         nodes = [workflow.webhook(self.path), workflow.python("Python", code)]
@@ -37,13 +38,13 @@ class Running:
         def look() -> list[dict[str, Any]]:
             return self.stage.api.executions(self.identifier, "running")
 
-        identifier = wait_for("the execution to start", 10, look)[0]["id"]
+        identifier = str(wait_for("the execution to start", 10, look)[0]["id"])
         time.sleep(0.3)
         return identifier
 
     def error(self) -> dict[str, Any]:
         """The error that the node ended with."""
-        return self.stage.api.last_execution(self.identifier)["data"]["resultData"]["error"]
+        return dict(self.stage.api.last_execution(self.identifier)["data"]["resultData"]["error"])
 
 
 def answered(call: Future[Answer], expected: Any, seconds: float) -> None:
