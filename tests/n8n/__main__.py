@@ -71,6 +71,8 @@ def perform(options: argparse.Namespace, report: Report) -> int:
     if options.list or not cases:
         print("\n".join(f"{group}: {name}" for group, name, _ in cases) or f"no case matches {options.only!r}")
         return 0 if cases else 2
+    if not options.runner.is_file():
+        raise RuntimeError(f"there is no runner {options.runner}; build it with `cargo build --release`")
     installed = install(options.n8n, report.say)
     with tempfile.TemporaryDirectory(prefix="serpentarium-n8n-") as folder:
         stage = Stage(installed, options.runner, Path(folder), options.logs)
@@ -94,6 +96,9 @@ def main() -> int:
         return perform(options, Report(options.json))
     except KeyboardInterrupt:
         return 130
+    except re.error as error:
+        print(f"error: --only {options.only!r} is no regular expression: {error}", file=sys.stderr)
+        return 2
     except (InstallError, ApiError, Timeout, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
