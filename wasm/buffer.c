@@ -104,6 +104,43 @@ static bool read_byte(struct reader *reader, uint8_t *byte)
     return is_number && value <= 255;
 }
 
+// Reads numbers for as long as they stand as n8n writes them: no space anywhere, a comma behind each. A Python text ends with
+// a NUL, which is neither digit nor comma, and so stops every step.
+static Py_ssize_t read_plain(struct reader *reader, uint8_t *to, Py_ssize_t room)
+{
+    const char *at = reader->at;
+    Py_ssize_t count = 0;
+    for (; count < room; count++) {
+        unsigned value = (unsigned)(at[0] - '0');
+        if (value > 9) {
+            break;
+        }
+        if (at[1] == ',') {
+            at += 2;
+        } else {
+            unsigned second = (unsigned)(at[1] - '0');
+            // JSON has no leading zeros.
+            if (second > 9 || value == 0) {
+                break;
+            }
+            value = value * 10 + second;
+            if (at[2] == ',') {
+                at += 3;
+            } else {
+                unsigned third = (unsigned)(at[2] - '0');
+                value = value * 10 + third;
+                if (third > 9 || at[3] != ',' || value > 255) {
+                    break;
+                }
+                at += 4;
+            }
+        }
+        to[count] = (uint8_t)value;
+    }
+    reader->at = at;
+    return count;
+}
+
 // Reads the numbers and the bracket after them. `room` bytes can be written.
 static bool read_bytes(struct reader *reader, uint8_t *to, Py_ssize_t room, Py_ssize_t *count)
 {
@@ -111,6 +148,7 @@ static bool read_bytes(struct reader *reader, uint8_t *to, Py_ssize_t room, Py_s
     if (skip_one(reader, ']')) {
         return true;
     }
+    *count = read_plain(reader, to, room);
     do {
         if (*count == room || !read_byte(reader, to + *count)) {
             return false;
