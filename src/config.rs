@@ -132,7 +132,11 @@ impl RunnerConfig {
             }),
             id: args.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(random_id),
             limits: args.limits.limits(),
-            addition: Addition::new(&HostSettings { policy: args.policy.policy(), env: args.policy.env() })?,
+            addition: Addition::new(&HostSettings {
+                policy: args.policy.policy(),
+                env: args.policy.env(),
+                timezone: args.timezone.clone(),
+            })?,
         })
     }
 }
@@ -209,6 +213,7 @@ mod tests {
             "--workers=0",
             "--log-level=loud",
             "--log=xml",
+            "--timezone=Mars/Crater (north)",
             "--sentry-dsn=https://host/1",
             "--task-broker-uri=ftp://x",
             "--task-broker-uri=127.0.0.1:5679",

@@ -57,9 +57,9 @@ fn error(variables: &[(&str, &str)], task: Value) -> Value {
 fn errors() -> Vec<(&'static str, Value)> {
     let limits = [
         TOKEN,
-        ("N8N_RUNNERS_TASK_TIMEOUT", "2"),
+        ("N8N_RUNNERS_TASK_TIMEOUT", "4"),
         ("N8N_RUNNERS_MAX_PAYLOAD", "200000"),
-        ("SERPENTARIUM_FUEL", "3G"),
+        ("SERPENTARIUM_FUEL", "1G"),
         ("SERPENTARIUM_MEMORY", "64MiB"),
         ("SERPENTARIUM_MAX_INPUT", "100KB"),
         ("SERPENTARIUM_MAX_OUTPUT", "300KB"),

@@ -22,7 +22,7 @@ fn allow(stdlib: &str) -> Policy {
 
 async fn run_under(policy: Policy, code: &str) -> Outcome {
     let mut settings = TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
-    settings.serpentarium = Some(HostSettings { policy: Some(policy), env: None });
+    settings.serpentarium = Some(HostSettings { policy: Some(policy), ..HostSettings::default() });
     run(Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None }).await
 }
 
@@ -90,7 +90,7 @@ async fn nothing_of_the_code_runs_where_any_of_it_is_not_allowed() {
     let echo = std::sync::Arc::new(common::Echo::default());
     let mut settings =
         TaskSettings::new("print('ran')\nimport os", NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
-    settings.serpentarium = Some(HostSettings { policy: Some(allow("")), env: None });
+    settings.serpentarium = Some(HostSettings { policy: Some(allow("")), ..HostSettings::default() });
     let job = Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None };
     let outcome = common::sandbox().run(job, echo.clone()).await;
     assert_eq!(raised(&outcome).line_number, Some(2));
@@ -336,7 +336,7 @@ async fn both_lists_open_expressly_leave_code_unread_as_in_n8n() {
 async fn the_policy_holds_for_each_item_and_for_code_that_is_indented() {
     let items = RawValue::from_string(r#"[{"json":{}},{"json":{}}]"#.into()).unwrap();
     let mut settings = TaskSettings::new("  import json\n  return json.loads('{\"a\": 1}')", NodeMode::EachItem, items);
-    settings.serpentarium = Some(HostSettings { policy: Some(allow("json")), env: None });
+    settings.serpentarium = Some(HostSettings { policy: Some(allow("json")), ..HostSettings::default() });
     let job = |settings: &TaskSettings| Job {
         input: settings.to_input().unwrap(),
         limits: Limits::default(),
@@ -344,7 +344,7 @@ async fn the_policy_holds_for_each_item_and_for_code_that_is_indented() {
     };
     assert_eq!(returned(&run(job(&settings)).await)[1]["json"], json!({ "a": 1 }));
     settings.code = "\u{feff}  import json\n  import os".into();
-    settings.serpentarium = Some(HostSettings { policy: Some(allow("json")), env: None });
+    settings.serpentarium = Some(HostSettings { policy: Some(allow("json")), ..HostSettings::default() });
     assert_eq!(raised(&run(job(&settings)).await).line_number, Some(2));
 }
 
@@ -353,7 +353,7 @@ async fn the_environment_holds_what_the_host_gives_and_nothing_else() {
     let code = "import os\nreturn [dict(os.environ), os.getenv('A'), os.environ.get('B', 'none')]";
     let mut settings = TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
     let env = [("A".to_owned(), "é".to_owned())].into();
-    settings.serpentarium = Some(HostSettings { policy: None, env: Some(env) });
+    settings.serpentarium = Some(HostSettings { env: Some(env), ..HostSettings::default() });
     let job = Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None };
     assert_eq!(returned(&run(job).await), json!([{ "A": "é" }, "é", "none"]));
     assert_eq!(returned(&run(common::job("import os\nreturn dict(os.environ)")).await), json!({}));

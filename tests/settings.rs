@@ -117,6 +117,20 @@ fn the_environment_is_hidden_unless_it_is_opened_and_tokens_always_are() {
     assert!(open["N8N_RUNNERS_AUTH_TOKEN"].is_null(), "{open}");
 }
 
+#[test]
+fn the_time_zone_of_the_installation_is_that_of_workflows_without_one() {
+    let mut broker = Broker::start();
+    let _runner = Runner::start_with(broker.port, &[TOKEN, ("GENERIC_TIMEZONE", "Asia/Tokyo")]);
+    broker.register();
+    for (zone, expected) in [(json!({}), "Asia/Tokyo"), (json!({ "timezone": "Europe/Oslo" }), "Europe/Oslo")] {
+        broker.submit("t1", settings("return str(_now.tzinfo)"));
+        let request = broker.message("runner:taskdatarequest")["requestId"].take();
+        let data = json!({ "workflow": { "settings": zone } });
+        broker.send(json!({ "type": "broker:taskdataresponse", "taskId": "t1", "requestId": request, "data": data }));
+        assert_eq!(broker.answer()["data"]["result"], expected);
+    }
+}
+
 /// What `serpentarium config` says of these variables: exit code, standard output, standard error.
 fn config(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_serpentarium"));

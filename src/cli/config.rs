@@ -97,6 +97,7 @@ fn unset(id: &str, settings: &RunnerArgs) -> String {
         "fuel" => display_fuel(settings.limits.limits().fuel),
         "workers" => workers(settings).to_string(),
         "id" => "(random)".into(),
+        "timezone" => "America/New_York".into(),
         "stdlib_allow" => list(policy.stdlib_allow, "*"),
         "external_allow" => list(policy.external_allow, "*"),
         "builtins_deny" => list(policy.builtins_deny, "(nothing)"),

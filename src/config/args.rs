@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     LimitArgs, PolicyArgs, SentryArgs,
-    values::{boolean, broker_uri, count, log_format, log_level, port, seconds, seconds_or_never, size},
+    values::{boolean, broker_uri, count, log_format, log_level, port, seconds, seconds_or_never, size, time_zone},
 };
 use crate::logging::LogFormat;
 
@@ -104,6 +104,10 @@ pub struct RunnerArgs {
     /// This runner's id at the broker; a second runner with the same id replaces the first [default: random]
     #[arg(long, env = "N8N_RUNNERS_ID", value_name = "ID")]
     pub id: Option<String>,
+
+    /// The time zone of workflows that have none of their own, such as Europe/Berlin [default: n8n's, America/New_York]
+    #[arg(long, env = "GENERIC_TIMEZONE", value_name = "ZONE", value_parser = time_zone)]
+    pub timezone: Option<String>,
 
     /// What to log: error, warn, info, debug, trace or silent
     #[arg(

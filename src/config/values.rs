@@ -102,6 +102,17 @@ pub(super) fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
     })
 }
 
+/// The name of a time zone, by its form: which there are, the guest knows.
+pub(super) fn time_zone(text: &str) -> Result<String, Allowed> {
+    let name = text.trim();
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
+    if plain && (1..=64).contains(&name.len()) {
+        Ok(name.into())
+    } else {
+        Err(Allowed("the name of a time zone, such as Europe/Berlin"))
+    }
+}
+
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Allowed> {
     match text.trim().to_ascii_lowercase().as_str() {
         "text" => Ok(LogFormat::Text),

@@ -53,6 +53,9 @@ pub struct HostSettings {
     /// What the code finds in `os.environ`; nothing where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
+    /// The name of the time zone of workflows that have none of their own; n8n's default where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
 }
 
 /// [`HostSettings`] as text, ready to be added to any task's settings. Made once, used for every task.
@@ -99,7 +102,7 @@ mod tests {
 
     fn added(settings: &str) -> Value {
         let policy = Policy { stdlib_allow: Some(["json".into()].into()), ..Policy::default() };
-        let addition = Addition::new(&HostSettings { policy: Some(policy), env: None }).unwrap();
+        let addition = Addition::new(&HostSettings { policy: Some(policy), ..HostSettings::default() }).unwrap();
         serde_json::from_str(&addition.apply(settings.into())).unwrap()
     }
 
