@@ -1,12 +1,17 @@
 //! The command line: one file for each subcommand.
 
+mod bench;
 mod broker;
+mod budget;
 mod console;
 mod demo;
 mod exec;
 mod items;
 mod notices;
 mod pretty;
+mod profile;
+mod program;
+mod ruler;
 mod runner;
 mod usage;
 mod worker;
@@ -30,6 +35,8 @@ struct Cli {
 enum Command {
     Runner(Box<runner::Args>),
     Exec(exec::Args),
+    Bench(bench::Args),
+    Profile(profile::Args),
     Broker(broker::Args),
     Demo(demo::Args),
     Notices(notices::Args),
@@ -55,6 +62,8 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Runner(args) => runner::run(*args),
         Command::Exec(args) => exec::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Profile(args) => profile::run(args),
         Command::Broker(args) => broker::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Notices(args) => notices::run(args),

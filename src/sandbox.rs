@@ -21,12 +21,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use wasmtime::InstancePre;
+use wasmtime::{InstanceAllocationStrategy, InstancePre};
 
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 pub use outcome::{End, Exception, ItemContext, Outcome, Usage};
 pub(crate) use outcome::{Stop, Stopped};
+
+/// Which Python image is in this executable: 16 hexadecimal digits that change whenever anything in the image does, and
+/// with it the fuel that code burns. Amounts of fuel can be compared only where this is the same.
+pub const IMAGE_VERSION: &str = env!("SERPENTARIUM_IMAGE_VERSION");
 
 /// One task to run: what it reads on standard input, and what it may use.
 #[derive(Debug, Clone)]
@@ -89,7 +93,18 @@ impl Sandbox {
     /// # Errors
     /// The CPU is too old, or address space is short.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let image = engine::load(&config)?;
+        let image = engine::load(engine::pool(&config)?)?;
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
+    }
+
+    /// As [`new`](Self::new), with address space that is mapped for each task and given back after it, instead of slots
+    /// that are kept. A fresh instance costs several times as much; the same code still burns the same fuel, which is what
+    /// this is for: to show that.
+    ///
+    /// # Errors
+    /// The CPU is too old.
+    pub fn without_pool(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let image = engine::load(InstanceAllocationStrategy::OnDemand)?;
         Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
     }
 
