@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use wasmtime::{InstanceAllocationStrategy, InstancePre};
+use wasmtime::InstancePre;
 
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
@@ -93,18 +93,18 @@ impl Sandbox {
     /// # Errors
     /// The CPU is too old, or address space is short.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let image = engine::load(engine::pool(&config)?)?;
+        let image = engine::load(&config)?;
         Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
     }
 
     /// As [`new`](Self::new), with address space that is mapped for each task and given back after it, instead of slots
-    /// that are kept. A fresh instance costs several times as much; the same code still burns the same fuel, which is what
-    /// this is for: to show that.
+    /// that are kept, and with a copy of the image of its own. A fresh instance costs several times as much; the same code
+    /// still burns the same fuel, which is what this is for: to show that.
     ///
     /// # Errors
     /// The CPU is too old.
     pub fn without_pool(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let image = engine::load(InstanceAllocationStrategy::OnDemand)?;
+        let image = engine::load_without_pool()?;
         Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
     }
 

@@ -93,24 +93,28 @@ async fn other_processes_burn_the_same() {
 
 #[test]
 fn any_number_of_threads_burns_the_same_with_all_programs_side_by_side() {
-    let expected = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(expected());
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let expected = runtime().block_on(expected());
     for threads in [1, 2, 4] {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_time().build().unwrap();
-        let corpus = runtime.block_on(async {
-            let mut tasks = Vec::new();
-            for (name, code) in programs() {
-                let run = sandbox().run(deterministic(code), Arc::new(Echo::default()));
-                tasks.push((name, tokio::spawn(run)));
-            }
-            let mut corpus = Corpus::new();
-            for (name, task) in tasks {
-                corpus.insert(name.clone(), ending(&task.await.unwrap()));
-            }
-            corpus
+        let share = |thread: usize| runtime().block_on(side_by_side(programs().iter().skip(thread).step_by(threads)));
+        let corpus: Corpus = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(corpus, expected, "{threads} threads");
     }
+}
+
+/// Runs programs all at once: each gives way to the others every few million units.
+async fn side_by_side(programs: impl Iterator<Item = (&String, &String)>) -> Corpus {
+    let run = |(name, code): (&String, &String)| {
+        (name.clone(), tokio::spawn(sandbox().run(deterministic(code), Arc::new(Echo::default()))))
+    };
+    let mut corpus = Corpus::new();
+    for (name, task) in programs.map(run).collect::<Vec<_>>() {
+        corpus.insert(name, ending(&task.await.unwrap()));
+    }
+    corpus
 }
 
 #[tokio::test]

@@ -35,24 +35,32 @@ const BASELINE_NAME: &str = "x86-64-v2";
 const BASELINE_NAME: &str = "armv8-a";
 
 /// Checks the CPU, builds the engine and links the image.
-pub(super) fn load(allocation: InstanceAllocationStrategy) -> Result<InstancePre<State>, SandboxError> {
+pub(super) fn load(config: &SandboxConfig) -> Result<InstancePre<State>, SandboxError> {
     check_cpu()?;
-    let engine = engine(allocation).map_err(SandboxError::Engine)?;
+    let engine = engine(config).map_err(SandboxError::Engine)?;
     // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same build; nothing writes to
     // them, and they live as long as the process.
     let module = unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }.map_err(SandboxError::Image)?;
-    let mut linker = Linker::new(&engine);
+    link(&module)
+}
+
+/// As [`load`], with a copy of the image, and with instances that are mapped when they are made.
+pub(super) fn load_without_pool() -> Result<InstancePre<State>, SandboxError> {
+    check_cpu()?;
+    let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
+    // SAFETY: as above.
+    let module = unsafe { Module::deserialize(&engine, &IMAGE.0) }.map_err(SandboxError::Image)?;
+    link(&module)
+}
+
+fn link(module: &Module) -> Result<InstancePre<State>, SandboxError> {
+    let mut linker = Linker::new(module.engine());
     wasi::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
     calls::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
-    linker.instantiate_pre(&module).map_err(SandboxError::Image)
+    linker.instantiate_pre(module).map_err(SandboxError::Image)
 }
 
-/// Instances in slots of address space that are reserved once and used again and again.
-pub(super) fn pool(sandbox: &SandboxConfig) -> Result<InstanceAllocationStrategy, SandboxError> {
-    slots(sandbox).map(InstanceAllocationStrategy::Pooling).map_err(SandboxError::Engine)
-}
-
-fn slots(sandbox: &SandboxConfig) -> wasmtime::Result<PoolingAllocationConfig> {
+fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {
     let slots = u32::try_from(sandbox.slots)?;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(slots)
@@ -66,12 +74,10 @@ fn slots(sandbox: &SandboxConfig) -> wasmtime::Result<PoolingAllocationConfig> {
     if PoolingAllocationConfig::is_pagemap_scan_available() {
         pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
     }
-    Ok(pool)
-}
-
-fn engine(allocation: InstanceAllocationStrategy) -> wasmtime::Result<Engine> {
     let mut config = codegen::config();
-    config.with_custom_code_memory(Some(Arc::new(InExecutable))).allocation_strategy(allocation);
+    config
+        .with_custom_code_memory(Some(Arc::new(InExecutable)))
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }
 

@@ -43,7 +43,7 @@ def _program(task: Any, program: Program, by_line: bool) -> Reply:
     """Runs a whole program, with a mark before and after each run of its code."""
     body = code.compile_body(task.code)
     if body is not None and by_line:
-        profile.watch(body)
+        profile.watch([body])
     # Watched or not, garbage is then collected at the same moments.
     gc.collect()
     bind = code.bind

@@ -13,6 +13,7 @@ from typing import Any
 
 from _serpentarium import wire
 from _serpentarium.code import FILENAME
+from _serpentarium.result import TaskError
 from _serpentarium.wire import encode
 
 # The number by which `sys.monitoring` knows profilers.
@@ -25,14 +26,24 @@ _LOAD_GLOBAL = opmap["LOAD_GLOBAL"]
 
 # What is watched: kept, so that an address stays a name for it.
 _watched: list[CodeType] = []
-# The numbers of code objects by their addresses, and of lines, as text.
-_codes: dict[int, str] = {}
+# Numbers of code objects by their addresses from `_low` on, sixteen bytes a place: a look-up that always costs the same,
+# which a dict's does not.
+_places: list[str] = []
+_low = 0
+# So far below the first code object that every place has a number that CPython does not keep ready.
+_MARGIN = 1 << 16
+_MOST_PLACES = 4 << 20
+# Numbers of lines, as text.
 _numbers: list[str] = ["0"]
 
 _tell: Callable[[str, str], None] = wire.tell_host
 
 # The Python that runs this package's own tests need not have it.
 _monitoring: Any = getattr(sys, "monitoring", None)
+_LOCAL = 0
+if _monitoring is not None:
+    _EVENTS = _monitoring.events
+    _LOCAL = _EVENTS.PY_START | _EVENTS.PY_RESUME | _EVENTS.PY_RETURN | _EVENTS.PY_YIELD | _EVENTS.LINE
 
 
 def _on_line(code: CodeType, line: int) -> None:
@@ -40,11 +51,11 @@ def _on_line(code: CodeType, line: int) -> None:
 
 
 def _on_start(code: CodeType, offset: int) -> None:
-    _tell("start", _codes[id(code)])
+    _tell("start", _places[(id(code) - _low) >> 4])
 
 
 def _on_resume(code: CodeType, offset: int) -> None:
-    _tell("resume", _codes[id(code)])
+    _tell("resume", _places[(id(code) - _low) >> 4])
 
 
 def _on_return(code: CodeType, offset: int, value: object) -> None:
@@ -56,17 +67,17 @@ def _on_yield(code: CodeType, offset: int, value: object) -> None:
 
 
 def _on_unwind(code: CodeType, offset: int, error: BaseException) -> None:
-    if id(code) in _codes:
+    if code.co_filename == FILENAME:
         _tell("unwind", "0")
 
 
 def _on_throw(code: CodeType, offset: int, error: BaseException) -> None:
-    if id(code) in _codes:
-        _tell("resume", _codes[id(code)])
+    if code.co_filename == FILENAME:
+        _on_resume(code, offset)
 
 
-def watch(body: CodeType) -> None:
-    """Has the host told what this code does, and all code inside of it."""
+def watch(bodies: list[CodeType]) -> None:
+    """Has the host told what these do, and all code inside of them."""
     events = _monitoring.events
     _monitoring.use_tool_id(_TOOL, "serpentarium")
     for event, callback in (
@@ -81,24 +92,31 @@ def watch(body: CodeType) -> None:
         _monitoring.register_callback(_TOOL, event, callback)
     # These two can only be had for all code.
     _monitoring.set_events(_TOOL, events.PY_UNWIND | events.PY_THROW)
-    _add(body)
-    _rehearse(body)
-
-
-def _add(body: CodeType) -> None:
-    events = _monitoring.events
-    wanted = events.PY_START | events.PY_RESUME | events.PY_RETURN | events.PY_YIELD | events.LINE
-    found = [body]
-    for code in found:
-        found += [constant for constant in code.co_consts if type(constant) is CodeType]
+    for code in bodies:
+        bodies += [constant for constant in code.co_consts if type(constant) is CodeType]
+    _place(bodies)
+    for code in bodies:
         _describe(code)
-        _monitoring.set_local_events(_TOOL, code, wanted)
+        _monitoring.set_local_events(_TOOL, code, _LOCAL)
+    _rehearse(bodies[0])
+
+
+def _place(codes: list[CodeType]) -> None:
+    """Numbers the code objects."""
+    global _low
+    addresses = [id(code) for code in codes]
+    _low = min(addresses) - _MARGIN
+    places = ((max(addresses) - _low) >> 4) + 1
+    if places > _MOST_PLACES:
+        raise TaskError("the code is too large to be profiled")
+    _watched[:] = codes
+    _places[:] = ["0"] * places
+    for number, address in enumerate(addresses):
+        _places[(address - _low) >> 4] = str(number)
 
 
 def _describe(code: CodeType) -> None:
-    """Tells the host a code object's number, name and first line, and its lines that cost more to watch."""
-    _codes[id(code)] = str(len(_watched))
-    _watched.append(code)
+    """Tells the host a code object's name and first line, and its lines that cost more to watch. It counts them."""
     slowed: dict[str, str] = {}
     # Base instructions, two bytes each. (`dis` would say it more plainly, and leave so much free memory behind that the
     # program allocates in other steps than it otherwise does.)
@@ -148,13 +166,11 @@ def calibrate() -> None:
     """Runs programs that consist of known events, without and with being watched."""
     for name in _CALIBRATION:
         _span("plain", name, _load(name))
+    namespaces = {name: _load(name) for name in _CALIBRATION}
+    parts = [part for namespace in namespaces.values() for part in namespace.values()]
     # From here on every exception costs more, watched or not.
-    watch(compile("pass", FILENAME, "exec"))
-    for name in _CALIBRATION:
-        namespace = _load(name)
-        for part in namespace.values():
-            if type(part) is FunctionType:
-                _add(part.__code__)
+    watch([part.__code__ for part in parts if type(part) is FunctionType])
+    for name, namespace in namespaces.items():
         _span("watched", name, namespace)
 
 
