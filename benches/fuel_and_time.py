@@ -41,12 +41,8 @@ def bench_text():
     return sum(len(f"{n}: {n * n}".upper().split()) for n in range(200_000))
 
 
-def setup_sort():
-    return [n * 7919 % 1_000_003 for n in range(400_000)]
-
-
-def bench_sort(data):
-    return sorted(data)
+def bench_sort():
+    return sorted([n * 7919 % 1_000_003 for n in range(400_000)])
 
 
 def bench_floats():
@@ -57,22 +53,16 @@ def bench_floats():
 
 
 def bench_big_integers():
-    return len(str(3**60_000))
+    return len(str(3**200_000))
 
 
-def setup_json():
-    return json.dumps([{"id": n, "name": f"name {n}", "tags": ["a", "b"], "price": n / 7} for n in range(10_000)])
-
-
-def bench_json(text):
+def bench_json():
+    text = json.dumps([{"id": n, "name": f"name {n}", "tags": ["a", "b"], "price": n / 7} for n in range(20_000)])
     return len(json.dumps(json.loads(text)))
 
 
-def setup_regex():
-    return "alpha=1; beta = 22 ;gamma= 333; " * 5_000
-
-
-def bench_regex(text):
+def bench_regex():
+    text = "alpha=1; beta = 22 ;gamma= 333; " * 50_000
     return len(re.findall(r"(\w+)\s*=\s*(\d+)", text))
 
 

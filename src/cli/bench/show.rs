@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     compare::{Against, Compared},
     growth::{Fit, Growth},
+    measure::Measurement,
 };
 use crate::{
     cli::{budget::change, console::Console},
@@ -28,6 +29,13 @@ pub(super) struct Report<'a> {
     pub compared: &'a [Compared],
     /// Benchmarks of the baseline that were not measured.
     pub gone: Vec<&'a str>,
+}
+
+/// A benchmark with several parameters, and what each burnt.
+struct Sweep {
+    file: usize,
+    name: String,
+    points: Vec<(f64, f64)>,
 }
 
 impl Report<'_> {
@@ -113,23 +121,19 @@ impl Report<'_> {
 
     /// The sweeps, by the names of their functions.
     fn growths(&self) -> Vec<(String, Growth)> {
-        let mut sweeps: Vec<(usize, &str, String, Vec<(f64, f64)>)> = Vec::new();
+        let mut sweeps: Vec<Sweep> = Vec::new();
         for one in self.compared {
-            let measurement = &one.measurement;
-            let (Some(function), Some(param)) = (&measurement.benchmark.function, &measurement.benchmark.param) else {
-                continue;
-            };
+            let Measurement { file, fuel, benchmark, name, .. } = &one.measurement;
+            let Some(param) = &benchmark.param else { continue };
             let Some(number) = param.number else { continue };
-            let point = (number, measurement.fuel as f64);
-            match sweeps.iter_mut().find(|sweep| sweep.0 == measurement.file && sweep.1 == function) {
-                Some(sweep) => sweep.3.push(point),
-                None => {
-                    let name = measurement.name.trim_end_matches(&format!("[{}]", param.label)).to_owned();
-                    sweeps.push((measurement.file, function, name, vec![point]));
-                }
+            let name = name.strip_suffix(&format!("[{}]", param.label)).unwrap_or(name);
+            let point = (number, *fuel as f64);
+            match sweeps.iter_mut().find(|sweep| sweep.file == *file && sweep.name == name) {
+                Some(sweep) => sweep.points.push(point),
+                None => sweeps.push(Sweep { file: *file, name: name.to_owned(), points: vec![point] }),
             }
         }
-        sweeps.into_iter().filter_map(|(_, _, name, points)| Some((name, Growth::of(&points)?))).collect()
+        sweeps.into_iter().filter_map(|sweep| Some((sweep.name, Growth::of(&sweep.points)?))).collect()
     }
 
     fn json(&self, baseline: Option<&str>) -> Value {

@@ -142,13 +142,15 @@ fn outermost(nodes: &[Node], codes: usize) -> Vec<(usize, Outermost)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::profile::record::{Costs, Recorder};
 
     #[test]
     fn recursion_counts_once_in_the_totals() {
         let node = |parent, line, own| Node { parent, code: 0, line, own, hits: 1, calls: u64::from(line == 1) };
         let nodes = vec![node(0, 0, 0), node(0, 1, 10), node(0, 2, 20), node(2, 1, 30), node(2, 2, 40)];
         let code = serde_json::from_str::<Code>(r#"{"name":"f","line":1,"slowed":{}}"#).unwrap();
-        let recording = Recording { nodes, codes: vec![code], ..Recording::default() };
+        let mut recording = Recorder::new(Costs::default()).take();
+        (recording.nodes, recording.codes) = (nodes, vec![code]);
         let profile = Profile::new(recording, 1000, 100, [0; 8]);
         assert_eq!((profile.attributed, profile.outside()), (100, 900));
         let share = profile.functions[0].share;
