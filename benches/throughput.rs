@@ -8,6 +8,7 @@ use std::{
     fs, io,
     path::Path,
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
-use serpentarium::broker::{Broker, BrokerConfig, TaskResult};
+use serpentarium::broker::{Broker, BrokerConfig, Hooks, Reply, TaskResult};
 use tokio::process::{Child, Command};
 
 /// Tasks in flight that are measured.
@@ -28,6 +29,8 @@ const IN_FLIGHT: [usize; 3] = [1, 8, 64];
 const ECHO_BYTES: usize = 5_000_000;
 /// Echoes, of which the middle one counts.
 const ECHOES: usize = 9;
+/// Calls of a task whose round trip is measured.
+const CALLS: usize = 2000;
 /// How long a runner is left alone before its memory is read.
 const REST: Duration = Duration::from_secs(1);
 /// No runner takes as long to start, no task as long to end.
@@ -57,6 +60,9 @@ struct Report {
     echo_text_ms: f64,
     /// 5 MB of items with six fields each there and back, likewise.
     echo_items_ms: f64,
+    /// A call of a task, there and back: the middle one, and that which 99 of 100 are faster than.
+    call_p50_ms: f64,
+    call_p99_ms: f64,
     /// From starting the process to its registration, and to the first result of a task that waited for it.
     start_to_registered_ms: f64,
     start_to_first_answer_ms: f64,
@@ -98,7 +104,7 @@ fn main() -> anyhow::Result<()> {
 async fn measure(tasks: usize) -> anyhow::Result<Report> {
     let mut flights = Vec::new();
     let (mut registered, mut first_answer) = (Vec::new(), Vec::new());
-    let (mut echoes, mut parent_pss_mib, mut workers_pss_mib) = ((0.0, 0.0), 0.0, Vec::new());
+    let (mut echoes, mut calls, mut parent_pss_mib, mut workers_pss_mib) = ((0.0, 0.0), (0.0, 0.0), 0.0, Vec::new());
     for in_flight in IN_FLIGHT {
         eprintln!("{tasks} tasks, {in_flight} in flight");
         let machine = Machine::start(in_flight).await?;
@@ -110,6 +116,7 @@ async fn measure(tasks: usize) -> anyhow::Result<Report> {
             tokio::time::sleep(REST).await;
             (parent_pss_mib, workers_pss_mib) = machine.memory()?;
             let text = json!([{"json": {"text": "x".repeat(ECHO_BYTES)}}]);
+            calls = machine.call().await?;
             echoes = (machine.echo(&text).await?, machine.echo(&customers()).await?);
         }
         machine.stop().await?;
@@ -119,6 +126,8 @@ async fn measure(tasks: usize) -> anyhow::Result<Report> {
         flights,
         echo_text_ms: echoes.0,
         echo_items_ms: echoes.1,
+        call_p50_ms: calls.0,
+        call_p99_ms: calls.1,
         start_to_registered_ms: middle(registered),
         start_to_first_answer_ms: middle(first_answer),
         parent_pss_mib,
@@ -138,7 +147,8 @@ fn customers() -> Value {
 
 impl Machine {
     async fn start(concurrency: usize) -> anyhow::Result<Self> {
-        let broker = Broker::start(BrokerConfig::default()).await?;
+        let hooks = Arc::new(AtOnce);
+        let broker = Broker::start(BrokerConfig { hooks, ..BrokerConfig::default() }).await?;
         let first = broker.submit(settings("return 1", &json!([]))?);
         let started = Instant::now();
         let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
@@ -200,6 +210,25 @@ impl Machine {
         Ok(middle(times))
     }
 
+    /// Milliseconds that calls take, as the task sees them.
+    async fn call(&self) -> anyhow::Result<(f64, f64)> {
+        let code = format!(
+            "
+import _host
+from time import perf_counter
+times = []
+for _ in range({CALLS}):
+    start = perf_counter()
+    _host.call('helpers.binaryToString', '[1]')
+    times.append((perf_counter() - start) * 1000)
+times.sort()
+return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
+"
+        );
+        let result = done(self.broker.submit(settings(&code, &json!([]))?).result().await)?;
+        Ok(serde_json::from_str(result.get())?)
+    }
+
     /// MiB of the runner, and of each of its workers.
     fn memory(&self) -> anyhow::Result<(f64, Vec<f64>)> {
         let parent = self.runner.id().context("the runner is gone")?;
@@ -216,6 +245,15 @@ impl Machine {
         }
         self.broker.shutdown().await;
         Ok(())
+    }
+}
+
+/// Answers every call at once.
+struct AtOnce;
+
+impl Hooks for AtOnce {
+    fn rpc(&self, _: &str, _: &str, params: Box<RawValue>) -> Reply<Result<Option<Box<RawValue>>, Value>> {
+        Box::pin(std::future::ready(Ok(Some(params))))
     }
 }
 
@@ -270,9 +308,11 @@ fn tables(report: &Report) -> String {
     let mut rest = Table::new();
     rest.load_style(presets::UTF8_FULL_CONDENSED).set_header(["what", "value"]);
     let workers: Vec<_> = report.workers_pss_mib.iter().map(|mib| format!("{mib:.1}")).collect();
+    let call = format!("{:.2} / {:.2} ms", report.call_p50_ms, report.call_p99_ms);
     rest.add_rows([
         ["one item of 5 MB there and back".into(), format!("{:.1} ms", report.echo_text_ms)],
         ["5 MB of small items there and back".into(), format!("{:.1} ms", report.echo_items_ms)],
+        ["a call of a task there and back, p50 / p99".into(), call],
         ["start → registered".into(), format!("{:.1} ms", report.start_to_registered_ms)],
         ["start → first answer".into(), format!("{:.1} ms", report.start_to_first_answer_ms)],
         ["parent at rest (PSS)".to_owned(), format!("{:.1} MiB", report.parent_pss_mib)],

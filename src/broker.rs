@@ -7,7 +7,8 @@
 //!                                  http (auth, upgrade)
 //! ```
 //! `matching` is the whole state behind one short lock and does no I/O: it puts messages into the outboxes of connections.
-//! `connection` moves frames. `http` lets runners in. Nothing here knows how a runner works.
+//! `connection` moves frames. `http` lets runners in. `hooks` is what tasks ask, and `workflow` who answers where there is
+//! no n8n. Nothing here knows how a runner works.
 
 use std::{
     net::SocketAddr,
@@ -32,9 +33,11 @@ mod http;
 mod matching;
 mod runners;
 mod task;
+mod workflow;
 
 pub use hooks::{Hooks, NoWorkflow, Reply};
 pub use task::{TaskEvent, TaskHandle, TaskReport, TaskResult, print_text};
+pub use workflow::Workflow;
 
 use self::{grants::Grants, matching::Matching};
 

@@ -7,6 +7,7 @@ mod args;
 mod files;
 mod limits;
 mod policy;
+mod sentry;
 mod values;
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use args::{MAX_PAYLOAD_VAR, RunnerArgs};
 pub use files::{FileError, Files};
 pub use limits::*;
 pub use policy::{BUILTINS_DENY_VAR, EXTERNAL_ALLOW_VAR, PolicyArgs, STDLIB_ALLOW_VAR, UnsetPolicy};
+pub use sentry::{SENTRY_DSN_VAR, SentryArgs, SentryConfig};
 pub(crate) use values::memory;
 pub use values::{MIN_MEMORY, Names};
 
@@ -32,7 +34,7 @@ pub use values::{MIN_MEMORY, Names};
 pub const MAY_BE_EMPTY: [&str; 3] = [STDLIB_ALLOW_VAR, EXTERNAL_ALLOW_VAR, BUILTINS_DENY_VAR];
 
 /// Variables whose values are secret: shown nowhere, and never handed to user code.
-pub const SECRET_VARS: [&str; 3] = ["N8N_RUNNERS_GRANT_TOKEN", "N8N_RUNNERS_AUTH_TOKEN", "N8N_SENTRY_DSN"];
+pub const SECRET_VARS: [&str; 3] = ["N8N_RUNNERS_GRANT_TOKEN", "N8N_RUNNERS_AUTH_TOKEN", SENTRY_DSN_VAR];
 
 /// What the runner works with.
 #[derive(Debug, Clone)]
@@ -206,6 +208,8 @@ mod tests {
             "--fuel=0",
             "--workers=0",
             "--log-level=loud",
+            "--log=xml",
+            "--sentry-dsn=https://host/1",
             "--task-broker-uri=ftp://x",
             "--task-broker-uri=127.0.0.1:5679",
             "--task-broker-uri=http://user:secret@host",

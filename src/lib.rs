@@ -47,10 +47,12 @@
 pub mod broker;
 pub mod cli;
 pub mod config;
+mod error_reports;
 pub mod fuel;
 mod ids;
 pub mod logging;
 pub mod protocol;
 pub mod runner;
 pub mod sandbox;
+mod tls;
 pub mod workers;

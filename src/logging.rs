@@ -1,23 +1,74 @@
-//! Logging: to standard output, with time and colour for people at a terminal, as bare lines for a log collector.
+//! Logging: to standard output, with time and colour for people at a terminal, as bare lines for n8n's launcher (which adds
+//! time and level), as JSON for machines.
 
-use std::io::{self, IsTerminal};
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+};
 
-use tracing::level_filters::LevelFilter;
+use sentry::integrations::tracing::ErrorLayer;
+use tracing::{field::Field, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer, Registry,
+    fmt::{format, layer},
+    layer::SubscriberExt,
+    registry,
+    util::SubscriberInitExt,
+};
 
-/// Starts logging for the process; a second call does nothing.
-///
-/// On a terminal every line has its time, and colours unless `colour` is off. Elsewhere a line is its level, its text and
-/// its fields: what collects the lines adds the time.
-pub fn start(level: LevelFilter, colour: bool) {
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .log_internal_errors(false)
-        .with_writer(io::stdout);
-    // Refused only where a program that embeds this library logs its own way.
-    let _ = if io::stdout().is_terminal() {
-        log.with_ansi(colour).try_init()
-    } else {
-        log.with_ansi(false).without_time().try_init()
-    };
+/// Fields that a line's text has already: they are for machines, and begin like this.
+const IN_TEXT: &str = "task.";
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A text and its fields; at a terminal with time, level and perhaps colour before it.
+    Text,
+    /// One JSON object a line: `timestamp`, `level`, `message`, and the fields.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Logging {
+    /// The least severe lines that are written.
+    pub level: LevelFilter,
+    /// How they look.
+    pub format: LogFormat,
+    /// Whether colours are welcome, on a terminal.
+    pub colour: bool,
+    /// Whether lines of level error go to Sentry as well.
+    pub reported: bool,
+}
+
+impl Logging {
+    /// Starts logging for the process; a second call does nothing.
+    pub fn start(self) {
+        let errors = self.reported.then(|| ErrorLayer::new().with_filter(LevelFilter::ERROR));
+        // Refused only where a program that embeds this library logs its own way.
+        let _ = registry().with(self.lines().with_filter(self.level)).with(errors).try_init();
+    }
+
+    fn lines(self) -> Box<dyn Layer<Registry> + Send + Sync> {
+        let lines = layer().with_target(false).log_internal_errors(false).with_writer(io::stdout);
+        match self.format {
+            LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+            LogFormat::Text if io::stdout().is_terminal() => {
+                lines.with_ansi(self.colour).fmt_fields(format::debug_fn(write_field)).boxed()
+            }
+            LogFormat::Text => {
+                let bare = lines.with_ansi(false).without_time().with_level(false);
+                bare.fmt_fields(format::debug_fn(write_field)).boxed()
+            }
+        }
+    }
+}
+
+/// Writes one field of a line; the message is the first.
+fn write_field(line: &mut format::Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    match field.name() {
+        "message" => write!(line, "{value:?}"),
+        name if name.starts_with(IN_TEXT) => Ok(()),
+        name => write!(line, " {name}={value:?}"),
+    }
 }

@@ -1,6 +1,6 @@
 //! A task runner for n8n's broker: connects, registers, offers its free places, runs the tasks, reconnects.
 //!
-//! One file for each thing: `connection` (the WebSocket), `auth` (the grant token), `tls`, `session` (one connection's
+//! One file for each thing: `connection` (the WebSocket), `auth` (the grant token), `session` (one connection's
 //! life), `offers` and `task` (its state), `calls` (a task's host calls), `answer` (what the broker is told at a task's
 //! end), `report` (what the log is told), `health` (what a supervisor is told), `heard` (silence), `shutdown` (signals).
 
@@ -15,7 +15,6 @@ mod report;
 mod session;
 pub mod shutdown;
 mod task;
-mod tls;
 
 use std::{
     pin::{Pin, pin},
@@ -27,7 +26,7 @@ use rand::Rng;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::{config::RunnerConfig, workers::Pool};
+use crate::{config::RunnerConfig, tls, workers::Pool};
 use auth::Auth;
 use connection::Connection;
 use health::Health;

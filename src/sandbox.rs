@@ -8,6 +8,7 @@ mod calls;
 mod clock;
 mod codegen;
 mod engine;
+mod flight;
 mod host;
 mod instance;
 mod limits;
@@ -23,9 +24,10 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use wasmtime::InstancePre;
 
+pub(crate) use flight::within;
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
-pub use outcome::{End, Exception, ItemContext, Outcome, Usage};
+pub use outcome::{End, Exception, Extras, ItemContext, Outcome, Usage};
 pub(crate) use outcome::{Stop, Stopped};
 
 /// Which Python image is in this executable: 16 hexadecimal digits that change whenever anything in the image does, and

@@ -546,7 +546,7 @@ async fn data_requests_are_answered_with_nothing_where_there_is_no_workflow() {
 struct Workflow(Arc<Notify>);
 
 impl Hooks for Workflow {
-    fn rpc(&self, _: &str, name: &str, params: Box<RawValue>) -> Reply<Result<Option<Box<RawValue>>, String>> {
+    fn rpc(&self, _: &str, name: &str, params: Box<RawValue>) -> Reply<Result<Option<Box<RawValue>>, Value>> {
         let (known, asked) = (name == "helpers.httpRequest", self.0.clone());
         Box::pin(async move {
             asked.notified().await;

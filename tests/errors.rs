@@ -64,6 +64,8 @@ fn errors() -> Vec<(&'static str, Value)> {
         ("SERPENTARIUM_MAX_INPUT", "100KB"),
         ("SERPENTARIUM_MAX_OUTPUT", "300KB"),
         ("SERPENTARIUM_MAX_CALLS", "50"),
+        ("SERPENTARIUM_MAX_CALLS_IN_FLIGHT", "10"),
+        ("SERPENTARIUM_CALL_TIMEOUT", "0.5"),
         ("SERPENTARIUM_MAX_CALL_BYTES", "50KB"),
         ("SERPENTARIUM_MAX_PRINT", "80KB"),
     ];
@@ -82,6 +84,8 @@ fn errors() -> Vec<(&'static str, Value)> {
         ("output", code("return 'x' * 400_000")),
         ("payload", code("return 'x' * 250_000")),
         ("calls", code("import _host\nfor i in range(100): _host.tell('x', '[]')")),
+        ("in flight", code("import _host\nfor i in range(20): _host.start('helpers.request', '[]')")),
+        ("call time", code("import _host\n_host.call('helpers.request', '[]')")),
         ("call size", code("print('x' * 60_000)")),
         ("prints", code("for i in range(10): print('x' * 20_000)")),
         ("circular", code("a = []\na.append(a)\nreturn a")),
@@ -127,7 +131,14 @@ fn worker_lost() -> Value {
 #[test]
 fn every_error_is_as_the_table_says_and_the_table_has_no_other() {
     let mut seen = errors();
-    seen.extend([("memory limit", memory_limit()), ("cancelled", cancelled()), ("worker lost", worker_lost())]);
+    let policy = [("N8N_RUNNERS_STDLIB_ALLOW", "json")];
+    seen.extend([
+        ("memory limit", memory_limit()),
+        ("cancelled", cancelled()),
+        ("worker lost", worker_lost()),
+        ("policy", error(&policy, settings("x = 1\nimport os"))),
+        ("policy at run time", error(&policy, settings("load = __import__\nload('o' 's')"))),
+    ]);
     let mut table = table();
     for (name, error) in seen {
         let row = table.remove(name).unwrap_or_else(|| panic!("the table has no '{name}'"));

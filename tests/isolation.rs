@@ -18,8 +18,10 @@ fn the_image_imports_exactly_these_functions() {
         sorted,
         [
             "host call",
+            "host start",
             "host take",
             "host tell",
+            "host wait",
             "wasi_snapshot_preview1 clock_time_get",
             "wasi_snapshot_preview1 fd_read",
             "wasi_snapshot_preview1 fd_write",

@@ -225,6 +225,9 @@ const BUSY_WITH_THE_HOST: &[&str] = &[
     "import uuid\nwhile True: uuid.uuid4()",
     "import _host\nwhile True: _host.call('echo', '1')",
     "import _host\nwhile True: _host.tell('a b', '[]')",
+    "import _host\nwhile True: _host.wait(0)",
+    "import _host\nwhile True: _host.start('a b', '[]'), _host.wait(-1)",
+    "import _host\n_host.start('echo', '1')\nwhile True: _host.wait(0), _host.start('echo', '1')",
 ];
 
 #[tokio::test]

@@ -358,3 +358,61 @@ async fn the_environment_holds_what_the_host_gives_and_nothing_else() {
     assert_eq!(returned(&run(job).await), json!([{ "A": "é" }, "é", "none"]));
     assert_eq!(returned(&run(common::job("import os\nreturn dict(os.environ)")).await), json!({}));
 }
+
+#[tokio::test]
+async fn what_n8n_offers_by_name_is_there_under_every_policy() {
+    let closed = Policy { external_allow: list(""), ..allow("") };
+    for policy in [closed, Policy::n8n()] {
+        for (code, expected) in [
+            ("return [_input.all(), _json, _item_index]", json!([[], null, 0])),
+            (
+                "return [repr(_helpers), str(_node['a'])]",
+                json!(["<_helpers: HTTP requests and binary data>", "<node 'a'>"]),
+            ),
+            ("return _jmespath({'a': [1, 2]}, 'a[1]')", json!(2)),
+            ("return await _helpers.http_request_async('x') if False else 1", json!(1)),
+            (
+                "try: _helpers.http_request('x')\nexcept _helpers.CallError as error: return str(error)",
+                json!("Method not allowed"),
+            ),
+        ] {
+            assert_eq!(result_under(policy.clone(), code).await, expected, "{code}");
+        }
+        let error = refused(policy, "import jmespath").await;
+        let expected = "Line 1: Import of external package 'jmespath' is disallowed. Allowed external packages: none";
+        assert_eq!(violations(&error), [expected]);
+    }
+    let policy = Policy { external_allow: list("jmespath"), ..allow("") };
+    let code = "import jmespath\nfrom jmespath.exceptions import ParseError\nreturn [jmespath.search('a', {'a': 1}), hasattr(jmespath.parser, 'random')]";
+    assert_eq!(result_under(policy, code).await, json!([1, false]));
+}
+
+#[tokio::test]
+async fn what_n8n_offers_by_name_leads_to_nothing_else() {
+    for code in [
+        "return _helpers.http_request.__globals__",
+        "return _helpers.http_request.__func__",
+        "return _input.__class__",
+        "return _helpers.HttpError.__init__.__globals__",
+        "c = _helpers.http_request_async('x')\nreturn c.cr_frame",
+        "try: _helpers.http_request('x')\nexcept _helpers.CallError as e: return e.__traceback__",
+    ] {
+        let error = refused(allow(""), code).await;
+        assert_eq!(error.message, "Security violations detected", "{code}");
+    }
+    for code in [
+        "return getattr(_helpers.http_request, '__glob' + 'als__')",
+        "return getattr(_node, '__cla' + 'ss__')",
+        "return '{0.__class__}'.replace('class', 'module').format(_helpers)",
+    ] {
+        let error = refused(allow(""), code).await;
+        assert!(error.message.starts_with("Security violation"), "{code}: {error:?}");
+    }
+    let code = "
+found = []
+for thing in (_helpers, _input, _node, _node['a'], _jmespath, _get_workflow_static_data, _vars, _execution.custom_data):
+    for name in dir(thing):
+        if 'module' in repr(type(getattr(type(thing), name))): found.append(name)
+return found";
+    assert_eq!(result_under(allow(""), code).await, json!([]));
+}

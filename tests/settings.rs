@@ -6,7 +6,7 @@ mod script_broker;
 use std::fs;
 
 use script_broker::{Broker, Runner, settings};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const TOKEN: (&str, &str) = ("N8N_RUNNERS_AUTH_TOKEN", "secret");
 
@@ -115,4 +115,84 @@ fn the_environment_is_hidden_unless_it_is_opened_and_tokens_always_are() {
     let open = answer(&[given, ("N8N_BLOCK_RUNNER_ENV_ACCESS", "false")], code)["data"]["result"].take();
     assert_eq!(open["GREETING"], "hello");
     assert!(open["N8N_RUNNERS_AUTH_TOKEN"].is_null(), "{open}");
+}
+
+/// What `serpentarium config` says of these variables: exit code, standard output, standard error.
+fn config(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_serpentarium"));
+    let out = command.arg("config").args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (out.status.code(), text(out.stdout), text(out.stderr))
+}
+
+#[test]
+fn the_settings_are_shown_with_their_sources_and_without_secrets() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("concurrency");
+    fs::write(&file, "7\n").unwrap();
+    let file = file.to_str().unwrap();
+    let variables = [
+        ("N8N_RUNNERS_AUTH_TOKEN", "hush"),
+        ("N8N_SENTRY_DSN", "https://hush@sentry.example/1"),
+        ("N8N_RUNNERS_MAX_CONCURRENCY_FILE", file),
+        ("N8N_RUNNERS_TASK_TIMEOUT", "2"),
+        ("N8N_RUNNERS_STDLIB_ALLOW", "json, re"),
+    ];
+    let (code, out, err) = config(&["--json", "--memory=1GiB", "--workers", "3"], &variables);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(!out.contains("hush"), "{out}");
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    let of = |name: &str| (shown[name]["value"].as_str().unwrap(), shown[name]["source"].as_str().unwrap());
+    assert_eq!(of("N8N_RUNNERS_AUTH_TOKEN"), ("(set, not shown)", "variable"));
+    assert_eq!(of("N8N_RUNNERS_GRANT_TOKEN"), ("(not set)", "default"));
+    assert_eq!(of("N8N_RUNNERS_MAX_CONCURRENCY"), ("7", format!("file {file}").as_str()));
+    assert_eq!(of("N8N_RUNNERS_TASK_TIMEOUT"), ("2", "variable"));
+    assert_eq!(of("SERPENTARIUM_FUEL"), ("32G", "default"));
+    assert_eq!(of("SERPENTARIUM_MEMORY"), ("1GiB", "flag"));
+    assert_eq!(of("SERPENTARIUM_WORKERS"), ("3", "flag"));
+    assert_eq!(of("N8N_RUNNERS_STDLIB_ALLOW"), ("json, re", "variable"));
+    assert_eq!(of("N8N_RUNNERS_EXTERNAL_ALLOW"), ("*", "default"));
+    assert_eq!(shown["SERPENTARIUM_LOG"]["flag"], "--log");
+    let (_, out, _) = config(&[], &variables);
+    assert!(out.contains("SERPENTARIUM_MEMORY") && out.contains("512MiB") && !out.contains("hush"), "{out}");
+    let (_, out, _) = config(&["--json", "--policy=n8n"], &variables);
+    assert!(
+        serde_json::from_str::<Value>(&out).unwrap()["N8N_RUNNERS_EXTERNAL_ALLOW"]["value"] == "(nothing)",
+        "{out}"
+    );
+}
+
+#[test]
+fn settings_that_the_runner_would_refuse_are_refused_with_its_words() {
+    let (code, out, err) = config(&[], &[]);
+    assert_eq!((code, err.lines().count()), (Some(1), 1));
+    assert!(
+        out.contains("N8N_RUNNERS_TASK_BROKER_URI") && err.contains("the runner would not start: no token"),
+        "{err}"
+    );
+    let (code, _, err) = config(&[], &[("SERPENTARIUM_LOG", "xml")]);
+    assert_eq!((code, err.as_str()), (Some(1), "serpentarium: SERPENTARIUM_LOG is 'xml': must be text or json\n"));
+    let (_, _, err) = config(&[], &[("N8N_SENTRY_DSN", "hush")]);
+    assert!(err.starts_with("serpentarium: N8N_SENTRY_DSN is '…': must be") && !err.contains("hush"), "{err}");
+}
+
+#[test]
+fn every_setting_is_documented_with_its_flag_and_default() {
+    let (_, out, _) = config(&["--json"], &[("N8N_RUNNERS_AUTH_TOKEN", "x")]);
+    let rows: Vec<Vec<&str>> = include_str!("../docs/settings.md")
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let shown: serde_json::Map<String, Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(rows.len(), shown.len(), "a row for each setting");
+    // Defaults that are words in the document, and for `config` what they come to.
+    let words = ["", "random", "everything", "none", "one a core", "16 G a second of the time-out"];
+    for (variable, setting) in shown {
+        let row = rows.iter().find(|row| row[1] == format!("`{variable}`"));
+        let row = row.unwrap_or_else(|| panic!("{variable} is not in docs/settings.md"));
+        assert_eq!(row[2].trim_matches('`'), setting["flag"], "{variable}");
+        let default = row[3].trim_matches('`');
+        assert!(words.contains(&default) || default == setting["value"], "{variable}: {default}");
+    }
 }

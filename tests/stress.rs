@@ -4,7 +4,7 @@
 //! The broker's side is a bare WebSocket in this file, so that nothing hides a second answer or a late pong.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -12,13 +12,15 @@ use std::{
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
 };
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 
-/// One connection of a runner, and the runner.
+/// A runner, its connection, and where it comes back when that is cut.
 struct Wire {
+    listener: TcpListener,
     socket: WebSocketStream<TcpStream>,
     runner: Child,
 }
@@ -31,44 +33,94 @@ impl Wire {
         let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
             .arg("runner")
             .env("N8N_RUNNERS_TASK_BROKER_URI", uri)
-            .env("N8N_RUNNERS_GRANT_TOKEN", "a")
+            .env("N8N_RUNNERS_AUTH_TOKEN", "a")
             .env("SERPENTARIUM_WORKERS", "2")
             .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let mut wire = Self { socket: accept_async(stream).await.unwrap(), runner };
-        wire.send(json!({"type": "broker:inforequest"})).await;
-        assert_eq!(wire.next().await["type"], "runner:info");
-        wire.send(json!({"type": "broker:runnerregistered"})).await;
+        let socket = accept(&listener).await;
+        let mut wire = Self { listener, socket, runner };
+        wire.register().await;
         wire
+    }
+
+    async fn register(&mut self) {
+        self.send(json!({"type": "broker:inforequest"})).await;
+        assert_eq!(self.next().await["type"], "runner:info");
+        self.send(json!({"type": "broker:runnerregistered"})).await;
+    }
+
+    /// Cuts the connection without a word, and waits until the runner is back.
+    async fn cut(&mut self) {
+        self.socket.get_mut().shutdown().await.unwrap();
+        self.socket = accept(&self.listener).await;
+        self.register().await;
     }
 
     async fn send(&mut self, message: Value) {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// The next message; pongs are passed over.
+    /// The next message; pings and pongs are passed over.
     async fn next(&mut self) -> Value {
         loop {
             let frame = tokio::time::timeout(Duration::from_secs(60), self.socket.next()).await;
             match frame.expect("the runner says something within a minute").unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-                Message::Pong(_) => {}
+                Message::Pong(_) | Message::Ping(_) => {}
                 other => panic!("not a message: {other:?}"),
             }
         }
     }
 
-    /// The memory of the runner and its workers together, as the kernel shares it out, in MiB.
-    fn memory(&self) -> f64 {
+    /// The processes of the runner and its workers.
+    fn processes(&self) -> impl Iterator<Item = String> {
         let runner = self.runner.id().unwrap();
         let children = std::fs::read_to_string(format!("/proc/{runner}/task/{runner}/children")).unwrap();
-        let all = children.split_whitespace().map(str::to_owned).chain([runner.to_string()]);
-        all.map(|process| pss_kib(&process) / 1024.0).sum()
+        let children: Vec<_> = children.split_whitespace().map(str::to_owned).collect();
+        children.into_iter().chain([runner.to_string()])
+    }
+
+    /// The memory of them together, as the kernel shares it out, in MiB.
+    fn memory(&self) -> f64 {
+        self.processes().map(|process| pss_kib(&process) / 1024.0).sum()
+    }
+
+    /// Processor time of them together.
+    fn cpu_seconds(&self) -> f64 {
+        self.processes().map(|process| cpu_ticks(&process) / 100.0).sum()
+    }
+}
+
+/// Processor time of a process so far, in hundredths of a second.
+fn cpu_ticks(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()
+}
+
+/// The runner's next WebSocket; the requests for a grant token before it are answered.
+async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
+    const GRANT: &str = r#"{"data":{"token":"grant"}}"#;
+    loop {
+        let wait = tokio::time::timeout(Duration::from_secs(60), listener.accept()).await;
+        let (mut stream, _) = wait.expect("the runner comes within a minute").unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut first = [0; 4];
+        while stream.peek(&mut first).await.unwrap() < 4 {}
+        if first != *b"POST" {
+            return accept_async(stream).await.unwrap();
+        }
+        let mut request = String::new();
+        while !request.ends_with('}') {
+            let mut part = [0; 1024];
+            let length = stream.read(&mut part).await.unwrap();
+            request.push_str(std::str::from_utf8(&part[..length]).unwrap());
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{GRANT}", GRANT.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
     }
 }
 
@@ -96,15 +148,16 @@ const MIX: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back() {
-    const TASKS: usize = 1000;
+async fn ten_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back_though_the_connection_is_cut() {
+    const TASKS: usize = 10_000;
+    const CUT_EVERY: usize = 500;
     let limits =
         [("SERPENTARIUM_FUEL", "100M"), ("SERPENTARIUM_MEMORY", "96MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
     let mut wire = Wire::start(&limits).await;
     let mut answers: HashMap<String, Vec<String>> = HashMap::new();
     let (mut started, mut answered, mut base) = (0, 0, None);
-    let mut waiting = VecDeque::new();
-    while answered < TASKS {
+    let (mut waiting, mut running, mut cut) = (VecDeque::new(), HashSet::new(), HashSet::new());
+    while answered + cut.len() < TASKS {
         let message = wire.next().await;
         let task = message["taskId"].as_str().unwrap_or_default().to_owned();
         match message["type"].as_str().unwrap() {
@@ -123,19 +176,30 @@ async fn a_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back() {
             "runner:taskerror" => answers.entry(task).or_default().push(message["error"].to_string()),
             other => panic!("unexpected {other}"),
         }
-        answered = answers.len();
+        if answers.len() > answered {
+            answered = answers.len();
+            running.retain(|task: &String| !answers.contains_key(task));
+            if answered.is_multiple_of(CUT_EVERY) {
+                wire.cut().await;
+                waiting.clear();
+                cut.extend(running.drain());
+            }
+        }
         // A base is taken when every kind of task has run, and the workers have grown to what they need.
         if answered == 200 && base.is_none() {
             base = Some(wire.memory());
         }
         // Offers may expire while eight tasks run: only fresh ones are taken.
-        while started < TASKS && started - answered < 8 {
+        while started < TASKS && running.len() < 8 {
             let Some(offer) = waiting.pop_back() else { break };
-            wire.send(json!({"type": "broker:taskofferaccept", "taskId": started.to_string(), "offerId": offer})).await;
+            let task = started.to_string();
+            wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": offer})).await;
+            running.insert(task);
             started += 1;
         }
     }
     for (task, answer) in &answers {
+        assert!(!cut.contains(task), "task {task} was answered after its connection was gone");
         let (code, expected) = MIX[task.parse::<usize>().unwrap() % MIX.len()];
         assert_eq!(answer.len(), 1, "task {task} was answered more than once: {answer:?}");
         assert!(answer[0].contains(expected), "task {task} ({code}): {}", answer[0]);
@@ -145,7 +209,9 @@ async fn a_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back() {
         let text = frame.unwrap().unwrap().into_text().unwrap();
         assert!(text.contains("runner:taskoffer"), "{text}");
     }
+    assert_eq!(answers.len() + cut.len(), TASKS);
     let (base, end) = (base.unwrap(), wire.memory());
+    println!("{} answered, {} cut; memory {base:.1} MiB, then {end:.1} MiB", answers.len(), cut.len());
     assert!(end < base + 10.0, "memory was {base:.1} MiB after 200 tasks, and is {end:.1} MiB after {TASKS}");
 }
 
@@ -184,4 +250,59 @@ async fn a_ping_is_answered_within_50_ms_while_every_core_spins_in_guests() {
     let (median, slowest) = (times[50], times[99]);
     println!("ping while six guests spin on two workers: median {median:?}, slowest {slowest:?}");
     assert!(slowest < Duration::from_millis(50), "the slowest of 100 pings took {slowest:?}, the median {median:?}");
+}
+
+#[tokio::test]
+async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
+    const TASKS: usize = 1000;
+    let limits = [("N8N_RUNNERS_MAX_CONCURRENCY", "1000"), ("N8N_RUNNERS_TASK_TIMEOUT", "120")];
+    let mut wire = Wire::start(&limits).await;
+    let code = settings("import _host, json\nreturn json.loads(_host.call('helpers.binaryToString', '[1]'))");
+    let mut base = None;
+    let mut waiting = HashMap::new();
+    let started = Instant::now();
+    let mut accepted = 0;
+    while waiting.len() < TASKS {
+        let message = wire.next().await;
+        match message["type"].as_str().unwrap() {
+            "runner:taskoffer" if accepted < TASKS => {
+                base.get_or_insert_with(|| wire.memory());
+                accepted += 1;
+                let task = message["offerId"].clone();
+                wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task})).await;
+            }
+            "runner:taskoffer" => {}
+            "runner:taskaccepted" => {
+                let task = message["taskId"].clone();
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": code})).await;
+            }
+            "runner:rpc" => {
+                let task = message["taskId"].as_str().unwrap().to_owned();
+                assert!(waiting.insert(task, message["callId"].clone()).is_none());
+            }
+            other => panic!("unexpected {other}: {message}"),
+        }
+    }
+    let begun = started.elapsed();
+    let before = wire.cpu_seconds();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (burnt, memory) = (wire.cpu_seconds() - before, wire.memory());
+    let each = (memory - base.unwrap()) * 1024.0 / TASKS as f64;
+    println!(
+        "{TASKS} tasks wait after {begun:?}: PSS {memory:.0} MiB, {each:.0} KiB each; {burnt:.2} s of processor in 2 s"
+    );
+    for (task, call) in &waiting {
+        let answer =
+            json!({"type": "broker:rpcresponse", "taskId": task, "callId": call, "status": "success", "data": task});
+        wire.send(answer).await;
+    }
+    while !waiting.is_empty() {
+        let message = wire.next().await;
+        if message["type"] != "runner:taskoffer" {
+            assert_eq!((&message["type"], &message["data"]["result"]), (&json!("runner:taskdone"), &message["taskId"]));
+            assert!(waiting.remove(message["taskId"].as_str().unwrap()).is_some(), "answered twice: {message}");
+        }
+    }
+    assert!(burnt < 0.5, "{TASKS} tasks that wait burnt {burnt:.2} s of processor in 2 s");
+    assert!(each < 1024.0, "a task that waits holds {each:.0} KiB");
 }

@@ -7,12 +7,15 @@
 #include "image.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define HOST(name) [[clang::import_module("host"), clang::import_name(#name)]] extern
 HOST(call) int32_t host_call(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
+HOST(start) uint32_t host_start(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
+HOST(wait) int32_t host_wait(double seconds, uint32_t *number);
 HOST(take) void host_take(char *into, uint32_t length);
 HOST(tell) void host_tell(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
 
@@ -122,17 +125,33 @@ static bool open_name_and_params(PyObject *const *args, Py_ssize_t count, const 
     return true;
 }
 
-// Fetches the waiting answer of `length` bytes and decodes it.
+// Fetches the waiting answer of `length` bytes and decodes it. Nearly all answers are ASCII, which needs no second copy.
 static PyObject *take_answer(uint32_t length, const char *errors)
 {
-    char *buffer = PyMem_Malloc(length);
-    if (buffer == nullptr) {
-        return PyErr_NoMemory();
+    PyObject *text = PyUnicode_New((Py_ssize_t)length, 127);
+    if (text == nullptr) {
+        return nullptr;
     }
-    host_take(buffer, length);
-    PyObject *text = PyUnicode_DecodeUTF8(buffer, (Py_ssize_t)length, errors);
-    PyMem_Free(buffer);
-    return text;
+    char *data = PyUnicode_DATA(text);
+    host_take(data, length);
+    char all = 0;
+    for (uint32_t i = 0; i < length; i++) {
+        all |= data[i];
+    }
+    if ((all & 0x80) == 0) {
+        return text;
+    }
+    PyObject *decoded = PyUnicode_DecodeUTF8(data, (Py_ssize_t)length, errors);
+    Py_DECREF(text);
+    return decoded;
+}
+
+// The text of an answer as the host announces it: `announced` bytes, or for a failure -1 - announced. (-1 stands for an
+// error text of no bytes, so that failure and an empty answer stay apart.)
+static PyObject *take_announced(int32_t announced)
+{
+    return announced >= 0 ? take_answer((uint32_t)announced, "strict")
+                          : take_answer((uint32_t)(-(announced + 1)), "replace");
 }
 
 struct state {
@@ -153,15 +172,48 @@ static PyObject *method_call(PyObject *module, PyObject *const *args, Py_ssize_t
     int32_t answer = host_call(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
     utf8_close(&params);
     utf8_close(&name);
-    if (answer >= 0) {
-        return take_answer((uint32_t)answer, "strict");
+    PyObject *text = take_announced(answer);
+    if (answer >= 0 || text == nullptr) {
+        return text;
     }
-    // -1 stands for an error text of no bytes, so that failure and an empty answer stay apart.
-    PyObject *reason = take_answer((uint32_t)(-(answer + 1)), "replace");
-    if (reason != nullptr) {
-        PyErr_SetObject(state_of(module)->call_error, reason);
-        Py_DECREF(reason);
+    PyErr_SetObject(state_of(module)->call_error, text);
+    Py_DECREF(text);
+    return nullptr;
+}
+
+static PyObject *method_start(PyObject *, PyObject *const *args, Py_ssize_t count)
+{
+    struct utf8 name, params;
+    if (!open_name_and_params(args, count, "start", &name, &params)) {
+        return nullptr;
     }
+    uint32_t number = host_start(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
+    utf8_close(&params);
+    utf8_close(&name);
+    return PyLong_FromUnsignedLong(number);
+}
+
+static PyObject *method_wait(PyObject *, PyObject *limit)
+{
+    double seconds = PyFloat_AsDouble(limit);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return nullptr;
+    }
+    if (isnan(seconds)) {
+        PyErr_SetString(PyExc_ValueError, "wait() takes a number of seconds");
+        return nullptr;
+    }
+    uint32_t number = 0;
+    int32_t answer = host_wait(seconds, &number);
+    if (number != 0) {
+        PyObject *text = take_announced(answer);
+        PyObject *ok = PyBool_FromLong(answer >= 0);
+        return text == nullptr ? nullptr : Py_BuildValue("(kNN)", (unsigned long)number, ok, text);
+    }
+    if (answer == 0) {
+        Py_RETURN_NONE;
+    }
+    PyErr_SetString(PyExc_ValueError, "wait() without a limit, and no call in flight");
     return nullptr;
 }
 
@@ -190,6 +242,15 @@ static PyObject *method_read_input(PyObject *, PyObject *)
 
 static PyObject *method_decode_plain(PyObject *, PyObject *json)
 {
+    if (PyUnicode_Check(json)) {
+        struct utf8 utf8;
+        if (!utf8_open(&utf8, json)) {
+            return nullptr;
+        }
+        PyObject *value = decode_plain(utf8.data, utf8.length);
+        utf8_close(&utf8);
+        return value;
+    }
     char *text;
     Py_ssize_t length;
     if (PyBytes_AsStringAndSize(json, &text, &length) < 0) {
@@ -201,6 +262,21 @@ static PyObject *method_decode_plain(PyObject *, PyObject *json)
 static PyObject *method_encode_plain(PyObject *, PyObject *value)
 {
     return encode_plain(value);
+}
+
+static PyObject *method_buffer_to_json(PyObject *, PyObject *data)
+{
+    return buffer_to_json(data);
+}
+
+static PyObject *method_buffer_from_json(PyObject *, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "buffer_from_json() takes a text and a place in it, got %zd arguments", count);
+        return nullptr;
+    }
+    Py_ssize_t start = PyLong_AsSsize_t(args[1]);
+    return start == -1 && PyErr_Occurred() ? nullptr : buffer_from_json(args[0], start);
 }
 
 static PyObject *method_write_output(PyObject *, PyObject *text)
@@ -234,13 +310,24 @@ static PyObject *method_write_output(PyObject *, PyObject *text)
 static PyMethodDef methods[] = {
     {"call", _PyCFunction_CAST(method_call), METH_FASTCALL,
      "call(name: str, params: str) -> str\n\nAsk the host and wait for its answer. Raises CallError."},
+    {"start", _PyCFunction_CAST(method_start), METH_FASTCALL,
+     "start(name: str, params: str) -> int\n\nBegin to ask the host, without waiting; the call's number, from 1."},
+    {"wait", method_wait, METH_O,
+     "wait(seconds: float) -> tuple[int, bool, str] | None\n\n"
+     "Wait for the first answer to a call that was begun: its number, whether it went well, the answer or the error.\n"
+     "None after so many seconds; negative ones are no limit. ValueError where that would be for ever."},
     {"tell", _PyCFunction_CAST(method_tell), METH_FASTCALL,
      "tell(name: str, params: str) -> None\n\nLet the host know something; there is no answer."},
     {"read_input", method_read_input, METH_NOARGS, "read_input() -> bytes\n\nAll of the task's input."},
     {"decode_plain", method_decode_plain, METH_O,
-     "decode_plain(json: bytes) -> object\n\nThe value of a JSON text. ValueError where this is not for it."},
+     "decode_plain(json: bytes | str) -> object\n\nThe value of a JSON text. ValueError where this is not for it."},
     {"encode_plain", method_encode_plain, METH_O,
      "encode_plain(value: object) -> bytes | None\n\nThe value as JSON, or None where it is not made of plain parts."},
+    {"buffer_to_json", method_buffer_to_json, METH_O,
+     "buffer_to_json(data: bytes-like) -> str\n\n{\"type\":\"Buffer\",\"data\":[...]}, as n8n writes binary data."},
+    {"buffer_from_json", _PyCFunction_CAST(method_buffer_from_json), METH_FASTCALL,
+     "buffer_from_json(text: str, start: int) -> tuple[bytes, int]\n\n"
+     "The bytes of such a text that begins at `start`, and where it ends. ValueError where none does."},
     {"write_output", method_write_output, METH_O,
      "write_output(text: str | bytes) -> None\n\nAdd to the task's output; bytes are UTF-8 already."},
     {},

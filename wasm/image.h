@@ -3,6 +3,7 @@
 // The image is CPython with its whole standard library inside, and one task's worth of glue around it:
 //
 //   entry.c          what the host calls: start the interpreter once (before the snapshot), run a task (after it)
+//   buffer.c         binary data as JSON, and back
 //   decode.c         JSON to plain values
 //   encode.c         plain values as JSON
 //   frozen.c         the table of frozen modules: the standard library, and the guest package added at snapshot time
@@ -36,6 +37,12 @@ PyObject *decode_plain(const char *json, size_t length);
 
 // JSON as a bytes object, or None where the value is not plain. Null with a Python exception set where memory is short.
 PyObject *encode_plain(PyObject *value);
+
+// `{"type":"Buffer","data":[…]}` as a str. Null with a Python exception set where `data` is not bytes-like.
+PyObject *buffer_to_json(PyObject *data);
+
+// The bytes of such a text from `start` on, and where it ends, as a tuple. Null with ValueError set where none stands there.
+PyObject *buffer_from_json(PyObject *text, Py_ssize_t start);
 
 // Makes the standard library importable. Call before the interpreter starts.
 void frozen_install(void);

@@ -226,7 +226,7 @@ impl Connection {
                     self.answer(permit, async move {
                         match answer.await {
                             Ok(data) => respond(RpcStatus::Success, data),
-                            Err(text) => respond(RpcStatus::Error, serde_json::value::to_raw_value(&text).ok()),
+                            Err(error) => respond(RpcStatus::Error, serde_json::value::to_raw_value(&error).ok()),
                         }
                     });
                 }

@@ -109,6 +109,8 @@ pub(super) enum Stage {
 /// Both sides of a new task.
 pub(super) fn new(shared: Arc<Shared>, settings: Box<RawValue>) -> (TaskHandle, Task) {
     let (sender, events) = mpsc::unbounded_channel();
+    let key = random_id();
+    let settings = shared.config.hooks.submitted(&key, settings);
     let task = Task {
         settings: Some(settings),
         stage: Stage::Waiting { place: 0 },
@@ -119,7 +121,7 @@ pub(super) fn new(shared: Arc<Shared>, settings: Box<RawValue>) -> (TaskHandle, 
         prints: 0,
         print_bytes: 0,
     };
-    (TaskHandle { key: random_id().into(), shared, events, ended: false }, task)
+    (TaskHandle { key: key.into(), shared, events, ended: false }, task)
 }
 
 impl TaskHandle {
@@ -183,6 +185,7 @@ impl Drop for TaskHandle {
         if !self.ended {
             self.cancel();
         }
+        self.shared.config.hooks.gone(&self.key);
     }
 }
 

@@ -1,12 +1,14 @@
 //! `serpentarium broker`: a task broker for those who have no n8n at hand, with tasks from a file.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, IsTerminal, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +25,7 @@ use super::{
     pretty::Compact,
 };
 use crate::{
-    broker::{Broker, BrokerConfig, TaskEvent, TaskHandle, TaskReport, TaskResult, print_text},
+    broker::{Broker, BrokerConfig, TaskEvent, TaskHandle, TaskReport, TaskResult, Workflow, print_text},
     config,
     protocol::TaskFailure,
 };
@@ -36,7 +38,11 @@ const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// Serves runners as n8n's task broker does, and runs tasks from a file on them.
 ///
 /// A task is the JSON object that n8n would send as its settings: {"code": "return 1", "nodeMode":
-/// "runOnceForAllItems", "items": []}. What a task prints goes to standard error; its result is one line of JSON on
+/// "runOnceForAllItems", "items": []}. With "data" beside them, in the shape of n8n's answer to a request for task data, it
+/// also has other nodes' data, variables, static data and the like; what is missing there is made up from the settings.
+/// Helpers work as well: HTTP requests go out from here, to wherever the task asks, and binary data is kept in memory.
+///
+/// What a task prints goes to standard error; its result is one line of JSON on
 /// standard output. Ctrl-C stops taking tasks and lets those in flight finish; a second one does not.
 ///
 /// Exit codes: 0 every task is done, 1 one failed (or a file could not be read), 2 wrong usage, or a task is not JSON.
@@ -53,7 +59,7 @@ pub struct Args {
     /// How long a task may run.
     #[arg(long, value_name = "TIME", default_value = "300s", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// Print an object for each task instead: its number, result or error, prints, times.
+    /// Print an object for each task instead: its number, result or error, custom and static data, prints, times.
     #[arg(long)]
     json: bool,
 }
@@ -82,7 +88,8 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         }
         None => Some(sender),
     };
-    let mut config = BrokerConfig { listen: args.listen, task_timeout: args.timeout, ..BrokerConfig::default() };
+    let hooks = Arc::new(Workflow::new().map_err(anyhow::Error::msg)?);
+    let mut config = BrokerConfig { listen: args.listen, task_timeout: args.timeout, hooks, ..BrokerConfig::default() };
     let chosen = args.auth_token.is_some();
     if let Some(token) = args.auth_token {
         config.auth_token = token;
@@ -187,6 +194,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    custom_data: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    static_data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a TaskFailure>,
     prints: Vec<String>,
     waited_seconds: f64,
@@ -210,13 +221,17 @@ async fn follow(console: &Console, number: usize, mut task: TaskHandle, json: bo
         TaskResult::Failed(failure) => Some(failure.clone()),
         other => Some(TaskFailure { message: other.to_string(), ..TaskFailure::default() }),
     };
-    let result = match &result {
-        TaskResult::Done(data) => Some(&*data.result),
+    let data = match &result {
+        TaskResult::Done(data) => Some(data),
         _ => None,
     };
+    let result = data.map(|data| &*data.result);
     if json {
         let (waited_seconds, ran_seconds) = (waited.as_secs_f64(), ran.as_secs_f64());
-        let line = Line { task: number, result, error: failure.as_ref(), prints, waited_seconds, ran_seconds };
+        let custom_data = data.and_then(|data| data.custom_data.as_ref());
+        let static_data = data.and_then(|data| data.static_data.as_deref());
+        let error = failure.as_ref();
+        let line = Line { task: number, result, custom_data, static_data, error, prints, waited_seconds, ran_seconds };
         match serde_json::to_string(&line) {
             Ok(line) => console.out(format_args!("{}\n", Compact(&line))),
             Err(error) => {

@@ -16,14 +16,15 @@ use super::{
     USAGE,
     budget::{self, OVER_BUDGET},
     console::{Console, complain},
-    pretty::Indented,
+    pretty::{Compact, Indented},
     program::{InputArgs, LimitArgs, exit_code, read},
 };
 use crate::{
     config,
     fuel::{display_fuel, parse_fuel},
     sandbox::{
-        Answer, End, Exceeded, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer, Sandbox, SandboxConfig,
+        Answer, End, Exceeded, Extras, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer, Sandbox,
+        SandboxConfig,
     },
 };
 
@@ -52,7 +53,7 @@ pub(super) struct Args {
     /// The seed of a deterministic run.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "deterministic")]
     seed: u64,
-    /// Print one JSON object instead: result or error, prints, standard error, fuel, memory, time.
+    /// Print one JSON object instead: result or error, custom and static data, prints, standard error, fuel, memory, time.
     #[arg(long)]
     json: bool,
 }
@@ -163,6 +164,13 @@ fn print_text(console: &Console, outcome: &Outcome) {
         }
         End::Broken(reason) | End::WorkerLost(reason) => console.note(format_args!("{red}{reason}{off}")),
     }
+    let Extras { custom_data, static_data } = &outcome.extras;
+    for (key, value) in custom_data.iter().flatten() {
+        console.note(format_args!("custom data {key}: {value}"));
+    }
+    if let Some(data) = static_data {
+        console.note(format_args!("static data {}", Compact(data.get())));
+    }
     let usage = &outcome.usage;
     let memory = ByteSize::b(usage.memory).display().iec();
     let millis = usage.duration.as_secs_f64() * 1e3;
@@ -187,6 +195,8 @@ struct Report<'a> {
     /// As the code returned it, to the letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a RawValue>,
+    #[serde(flatten)]
+    extras: &'a Extras,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,
     prints: &'a str,
@@ -209,6 +219,7 @@ impl<'a> Report<'a> {
         Ok(Self {
             status,
             result,
+            extras: &outcome.extras,
             error,
             prints,
             stderr: &outcome.stderr,

@@ -5,6 +5,8 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+use crate::config::SECRET_VARS;
+
 /// One line for a value that was refused: where it stands, the value, what is allowed. None where the error is another
 /// one. `words` are the command line's: clap does not say whether a value came from there or from a variable.
 pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<String> {
@@ -23,7 +25,9 @@ pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<
         Some(variable) if !words.iter().any(is_flag) => variable.to_string_lossy().into_owned(),
         _ => flag,
     };
-    Some(format!("{name} is '{}': {allowed}", value.escape_debug()))
+    let is_secret = arguments.iter().filter_map(|arg| arg.get_env()?.to_str()).any(|name| SECRET_VARS.contains(&name));
+    let value = if is_secret { "…".into() } else { value.escape_debug().to_string() };
+    Some(format!("{name} is '{value}': {allowed}"))
 }
 
 /// The arguments that clap shows by this text, in the command and its subcommands.

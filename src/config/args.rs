@@ -8,9 +8,10 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    LimitArgs, PolicyArgs,
-    values::{boolean, broker_uri, count, log_level, port, seconds, seconds_or_never, size},
+    LimitArgs, PolicyArgs, SentryArgs,
+    values::{boolean, broker_uri, count, log_format, log_level, port, seconds, seconds_or_never, size},
 };
+use crate::logging::LogFormat;
 
 /// The variable of the largest WebSocket message.
 pub const MAX_PAYLOAD_VAR: &str = "N8N_RUNNERS_MAX_PAYLOAD";
@@ -114,6 +115,10 @@ pub struct RunnerArgs {
     )]
     pub log_level: LevelFilter,
 
+    /// How log lines look: text (for people, and for n8n's launcher) or json (an object a line)
+    #[arg(long, env = "SERPENTARIUM_LOG", default_value = "text", value_name = "FORMAT", value_parser = log_format)]
+    pub log: LogFormat,
+
     /// Worker processes [default: one for each core]
     #[arg(long, env = "SERPENTARIUM_WORKERS", value_name = "N", value_parser = count)]
     pub workers: Option<NonZeroUsize>,
@@ -125,4 +130,8 @@ pub struct RunnerArgs {
     /// What user code may import and call.
     #[command(flatten)]
     pub policy: PolicyArgs,
+
+    /// Where faults of the runner are reported.
+    #[command(flatten)]
+    pub sentry: SentryArgs,
 }

@@ -24,6 +24,10 @@ pub const MAX_OUTPUT_VAR: &str = "SERPENTARIUM_MAX_OUTPUT";
 pub const MAX_STDERR_VAR: &str = "SERPENTARIUM_MAX_STDERR";
 /// The variable of the number of host calls.
 pub const MAX_CALLS_VAR: &str = "SERPENTARIUM_MAX_CALLS";
+/// The variable of the number of host calls in flight at once.
+pub const MAX_CALLS_IN_FLIGHT_VAR: &str = "SERPENTARIUM_MAX_CALLS_IN_FLIGHT";
+/// The variable of the time of one host call.
+pub const CALL_TIMEOUT_VAR: &str = "SERPENTARIUM_CALL_TIMEOUT";
 /// The variable of the size of one host call.
 pub const MAX_CALL_BYTES_VAR: &str = "SERPENTARIUM_MAX_CALL_BYTES";
 /// The variable of the size of all prints together.
@@ -67,6 +71,14 @@ pub struct LimitArgs {
     )]
     pub max_calls: u32,
 
+    /// Host calls that a task may have in flight at once
+    #[arg(long, env = MAX_CALLS_IN_FLIGHT_VAR, default_value = "1000", value_name = "N", value_parser = calls)]
+    pub max_calls_in_flight: u32,
+
+    /// Seconds until a host call without an answer fails
+    #[arg(long, env = CALL_TIMEOUT_VAR, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    pub call_timeout: Duration,
+
     /// The largest parameters, and the largest answer, of one host call
     #[arg(long, env = MAX_CALL_BYTES_VAR, default_value = "64MiB", value_name = "SIZE", value_parser = size)]
     pub max_call_bytes: u64,
@@ -88,6 +100,8 @@ impl LimitArgs {
             output: self.max_output,
             stderr: self.max_stderr,
             calls: self.max_calls,
+            in_flight: self.max_calls_in_flight,
+            call_time: self.call_timeout,
             call_bytes: self.max_call_bytes,
             told: self.max_print,
         }
@@ -103,6 +117,7 @@ pub fn variable_of(exceeded: &Exceeded) -> &'static str {
         Exceeded::Input(_) => MAX_INPUT_VAR,
         Exceeded::Output(_) => MAX_OUTPUT_VAR,
         Exceeded::Calls(_) => MAX_CALLS_VAR,
+        Exceeded::InFlight(_) => MAX_CALLS_IN_FLIGHT_VAR,
         Exceeded::CallBytes(_) => MAX_CALL_BYTES_VAR,
         Exceeded::Told(_) => MAX_PRINT_VAR,
     }

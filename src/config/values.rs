@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use reqwest::Url;
 use tracing::level_filters::LevelFilter;
 
-use crate::sandbox::MAX_MEMORY;
+use crate::{logging::LogFormat, sandbox::MAX_MEMORY};
 
 /// The most standard error that is kept: it must fit into a frame between worker and runner, escaped.
 const MAX_STDERR: u64 = 512 << 10;
@@ -100,6 +100,14 @@ pub(super) fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
         "silent" | "off" => LevelFilter::OFF,
         _ => return Err(Allowed("one of error, warn, info, debug, trace, silent")),
     })
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, Allowed> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Allowed("text or json")),
+    }
 }
 
 /// Module or function names of an allow or deny list.

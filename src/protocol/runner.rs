@@ -197,7 +197,9 @@ impl RunnerMessage {
         /// Room for the fields around a payload.
         const AROUND: usize = 256;
         let payload = match self {
-            Self::TaskDone { data, .. } => data.result.get().len(),
+            Self::TaskDone { data, .. } => {
+                data.result.get().len() + data.static_data.as_ref().map_or(0, |data| data.get().len())
+            }
             Self::Rpc { params, .. } => params.get().len(),
             _ => 0,
         };

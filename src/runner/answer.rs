@@ -1,43 +1,43 @@
 //! What the broker is told at a task's end: every [`End`] has exactly one message.
 
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 
 use crate::{
     config::{MAX_PAYLOAD_VAR, variable_of},
     protocol::{RunnerMessage, TaskData, TaskFailure},
-    sandbox::{End, Exceeded, Exception, Outcome},
+    sandbox::{End, Exceeded, Exception, Extras, Outcome},
 };
 
 /// Bytes of a text that come from a guest or name one: enough for any traceback, small beside any payload limit.
 const MAX_TEXT: usize = 32 << 10;
 
 /// How a task ended, as the broker is told.
-pub type Reply = Result<Box<RawValue>, TaskFailure>;
+pub type Reply = Result<TaskData, TaskFailure>;
 
 /// The message that ends a task. Where failures are to be results, a failure is one.
 pub fn message(task_id: String, reply: Reply, continue_on_fail: bool) -> RunnerMessage {
     let failure = match reply {
-        Ok(result) => return done(task_id, result),
+        Ok(data) => return RunnerMessage::TaskDone { task_id, data },
         Err(failure) => failure,
     };
     if continue_on_fail {
         let items = json!([{ "json": { "error": failure.message } }]);
         if let Ok(result) = serde_json::value::to_raw_value(&items) {
-            return done(task_id, result);
+            let data = TaskData { result, custom_data: None, static_data: None };
+            return RunnerMessage::TaskDone { task_id, data };
         }
     }
     RunnerMessage::TaskError { task_id, error: failure }
-}
-
-fn done(task_id: String, result: Box<RawValue>) -> RunnerMessage {
-    RunnerMessage::TaskDone { task_id, data: TaskData { result, custom_data: None, static_data: None } }
 }
 
 /// What an outcome means for the broker.
 pub fn reply(outcome: Outcome) -> Reply {
     let stderr = (!outcome.stderr.trim().is_empty()).then_some(outcome.stderr);
     Err(match outcome.end {
-        End::Returned(result) => return Ok(result),
+        End::Returned(result) => {
+            let Extras { custom_data, static_data } = outcome.extras;
+            return Ok(TaskData { result, custom_data, static_data });
+        }
         End::Raised(exception) => raised(exception, stderr),
         End::Exceeded(limit) => failure(&limit.to_string(), Some(&advice(&limit))),
         End::Broken(why) => failure(&format!("Python stopped unexpectedly: {why}"), stderr.as_deref()),
@@ -85,6 +85,7 @@ fn advice(limit: &Exceeded) -> String {
         Exceeded::Input(_) => format!("Give the node less data at once, or raise {variable}."),
         Exceeded::Output(_) => format!("Return less, or raise {variable}."),
         Exceeded::Time(_) | Exceeded::Fuel(_) => format!("Do less in one task, or raise {variable}."),
+        Exceeded::InFlight(_) => format!("Wait for some answers before more calls are begun, or raise {variable}."),
         Exceeded::Calls(_) | Exceeded::CallBytes(_) | Exceeded::Told(_) => {
             format!("Call or print less in one task, or raise {variable}.")
         }
@@ -100,11 +101,13 @@ fn cut(text: &str) -> &str {
 mod tests {
     use std::time::Duration;
 
+    use serde_json::value::RawValue;
+
     use super::*;
     use crate::sandbox::{ItemContext, Usage};
 
     fn wire(end: End, stderr: &str, continue_on_fail: bool) -> Value {
-        let outcome = Outcome { end, usage: Usage::default(), stderr: stderr.into() };
+        let outcome = Outcome { end, extras: Extras::default(), usage: Usage::default(), stderr: stderr.into() };
         let frame = message("t1".into(), reply(outcome), continue_on_fail).to_frame().unwrap();
         serde_json::from_str(&frame).unwrap()
     }
@@ -118,6 +121,17 @@ mod tests {
         let expected = json!({ "type": "runner:taskdone", "taskId": "t1", "data": { "result": [{ "json": 1 }] } });
         assert_eq!(wire(returned(r#"[{"json":1}]"#), "noise", false), expected);
         assert_eq!(wire(returned("null"), "", true)["data"], json!({ "result": null }));
+    }
+
+    #[test]
+    fn custom_and_static_data_stand_beside_the_result() {
+        let static_data = RawValue::from_string(r#"{"global":{"n":1}}"#.into()).unwrap();
+        let custom_data = [("a".to_owned(), "b".to_owned())].into();
+        let extras = Extras { custom_data: Some(custom_data), static_data: Some(static_data) };
+        let outcome = Outcome { end: returned("[]"), extras, usage: Usage::default(), stderr: String::new() };
+        let frame = message("t1".into(), reply(outcome), false).to_frame().unwrap();
+        let expected = json!({ "result": [], "customData": { "a": "b" }, "staticData": { "global": { "n": 1 } } });
+        assert_eq!(serde_json::from_str::<Value>(&frame).unwrap()["data"], expected);
     }
 
     #[test]

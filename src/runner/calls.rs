@@ -1,4 +1,5 @@
-//! A task's host calls, over the broker: `runner:rpc` out, `broker:rpcresponse` back.
+//! A task's host calls, over the broker: `runner:rpc` out, `broker:rpcresponse` back; and for the data of the workflow
+//! around the task `runner:taskdatarequest` out, `broker:taskdataresponse` back.
 
 use std::{
     collections::HashMap,
@@ -15,14 +16,17 @@ use tracing::{debug, warn};
 use super::connection::Outbox;
 use crate::{
     ids::random_id,
-    protocol::{RpcStatus, RunnerMessage},
+    protocol::{DataRequest, RpcStatus, RunnerMessage},
     sandbox::{Answer, HostCalls, METHOD_NOT_ALLOWED, PendingAnswer},
 };
 
 /// What a task prints.
 const LOG_NODE_OUTPUT: &str = "logNodeOutput";
 
-/// All that a real n8n answers; nothing else is sent.
+/// What a task asks for the data of the workflow around it with. Not a method of n8n's, but a message of its own.
+const TASK_DATA: &str = "taskData";
+
+/// All methods that a real n8n answers; no other is sent.
 const METHODS: [&str; 8] = [
     LOG_NODE_OUTPUT,
     "helpers.httpRequest",
@@ -38,6 +42,8 @@ const METHODS: [&str; 8] = [
 const TOLD: char = 't';
 /// How the id of a call begins.
 const ASKED: char = 'c';
+/// How the id of a request for data begins.
+const DATA: char = 'd';
 
 /// The host calls of one task.
 #[derive(Debug)]
@@ -52,13 +58,27 @@ pub struct TaskCalls {
 
 type Waiting = HashMap<String, oneshot::Sender<Answer>>;
 
+/// A call's place among those that wait. It goes when the call has its answer, and when nobody waits for that any more.
+struct Place {
+    call_id: String,
+    waiting: Arc<Mutex<Option<Waiting>>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(calls) = lock(&self.waiting).as_mut() {
+            calls.remove(&self.call_id);
+        }
+    }
+}
+
 impl TaskCalls {
     /// For a task that is about to run.
     pub fn new(task_id: String, outbox: Outbox) -> Self {
         Self { task_id, outbox, waiting: Arc::new(Mutex::new(Some(Waiting::new()))), warned: AtomicBool::new(false) }
     }
 
-    /// Hands the broker's answer to the call that waits for it. One that nobody waits for is dropped.
+    /// Hands the broker's answer to the call that waits for it. One that nobody waits for (any more) is dropped.
     pub fn answer(&self, call_id: &str, status: RpcStatus, data: Option<Box<RawValue>>) {
         if is_told(call_id) {
             return;
@@ -83,22 +103,33 @@ impl TaskCalls {
         lock(&self.waiting).is_some()
     }
 
-    fn message(&self, kind: char, name: &str, params: Box<RawValue>) -> (String, RunnerMessage) {
-        let call_id = format!("{kind}{}", random_id());
+    /// The message that makes a call, and the id that its answer names.
+    fn message(&self, name: &str, params: Box<RawValue>) -> Result<(String, RunnerMessage), String> {
         let task_id = self.task_id.clone();
-        (call_id.clone(), RunnerMessage::Rpc { call_id, task_id, name: name.into(), params })
+        if name == TASK_DATA {
+            let [request_params] = serde_json::from_str::<[DataRequest; 1]>(params.get())
+                .map_err(|error| format!("Invalid data request: {error}"))?;
+            let request_id = id(DATA);
+            let message = RunnerMessage::TaskDataRequest { request_id: request_id.clone(), task_id, request_params };
+            return Ok((request_id, message));
+        }
+        if !METHODS.contains(&name) {
+            return Err(METHOD_NOT_ALLOWED.into());
+        }
+        if !is_list(&params) {
+            return Err("parameters must be a list".into());
+        }
+        let call_id = id(ASKED);
+        Ok((call_id.clone(), RunnerMessage::Rpc { call_id, task_id, name: name.into(), params }))
     }
 }
 
 impl HostCalls for TaskCalls {
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
-        if !METHODS.contains(&name) {
-            return Box::pin(std::future::ready(Err(METHOD_NOT_ALLOWED.into())));
-        }
-        if !is_list(&params) {
-            return Box::pin(std::future::ready(Err("parameters must be a list".into())));
-        }
-        let (call_id, message) = self.message(ASKED, name, params);
+        let (call_id, message) = match self.message(name, params) {
+            Ok(call) => call,
+            Err(refused) => return Box::pin(std::future::ready(Err(refused))),
+        };
         let (outbox, waiting) = (self.outbox.clone(), self.waiting.clone());
         Box::pin(async move {
             let over = || Err("the task is over".to_owned());
@@ -108,6 +139,7 @@ impl HostCalls for TaskCalls {
                 Some(calls) => calls.insert(call_id.clone(), caller),
                 None => return over(),
             };
+            let _place = Place { call_id, waiting };
             if let Err(error) = outbox.send(&message) {
                 return Err(error.to_string());
             }
@@ -120,11 +152,18 @@ impl HostCalls for TaskCalls {
             debug!(task_id = self.task_id, name, "dropped what a task told");
             return;
         }
-        let sent = !self.outbox.is_full() && self.outbox.send(&self.message(TOLD, name, params).1).is_ok();
+        let (call_id, task_id) = (id(TOLD), self.task_id.clone());
+        let message = RunnerMessage::Rpc { call_id, task_id, name: name.into(), params };
+        let sent = !self.outbox.is_full() && self.outbox.send(&message).is_ok();
         if !sent && !self.warned.swap(true, Ordering::Relaxed) {
             warn!(task_id = self.task_id, "dropping prints: they are too large, or the broker reads too slowly");
         }
     }
+}
+
+/// A fresh id that begins so.
+fn id(kind: char) -> String {
+    format!("{kind}{}", random_id())
 }
 
 /// Whether a call id is that of something told, whose answer says nothing.
@@ -136,16 +175,10 @@ fn is_list(params: &RawValue) -> bool {
     params.get().starts_with('[')
 }
 
-/// What an error says: its text, its `message`, or all of it.
+/// What an error says: its text, or as JSON all that it is; the guest makes an exception of that.
 fn error_text(data: Option<&RawValue>) -> String {
     let Some(data) = data else { return "the call failed without a reason".into() };
-    match serde_json::from_str(data.get()) {
-        Ok(serde_json::Value::String(text)) => text,
-        Ok(serde_json::Value::Object(fields)) if fields.get("message").is_some_and(|m| m.is_string()) => {
-            fields["message"].as_str().unwrap_or_default().into()
-        }
-        _ => data.get().into(),
-    }
+    serde_json::from_str(data.get()).unwrap_or_else(|_| data.get().into())
 }
 
 /// Nothing that could panic runs under the lock, so a poisoned one is as good.
@@ -199,9 +232,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_its_text() {
+    async fn an_error_is_its_text_or_all_of_its_json() {
         assert_eq!(answered(RpcStatus::Error, Some(r#""no""#)).await.unwrap_err(), "no");
-        assert_eq!(answered(RpcStatus::Error, Some(r#"{"message":"no"}"#)).await.unwrap_err(), "no");
+        let error = r#"{"message":"no","status":404}"#;
+        assert_eq!(answered(RpcStatus::Error, Some(error)).await.unwrap_err(), error);
         assert_eq!(answered(RpcStatus::Error, Some("[1]")).await.unwrap_err(), "[1]");
         assert!(!answered(RpcStatus::Error, None).await.unwrap_err().is_empty());
     }
@@ -217,6 +251,40 @@ mod tests {
         calls.tell(LOG_NODE_OUTPUT, raw("1"));
         calls.tell("stdout", raw("[]"));
         assert!(next(&mut sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn data_is_asked_for_in_a_message_of_its_own() {
+        let (calls, mut sent) = calls();
+        let request = r#"[{"dataOfNodes":["A"],"prevNode":false,"env":false,"input":{"include":true}}]"#;
+        let pending = tokio::spawn(calls.call(TASK_DATA, raw(request)));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let asked = next(&mut sent).unwrap();
+        assert_eq!(asked["type"], "runner:taskdatarequest");
+        assert_eq!(
+            asked["requestParams"],
+            json!({
+                "dataOfNodes": ["A"], "prevNode": false, "env": false, "input": { "include": true }
+            })
+        );
+        calls.answer(asked["requestId"].as_str().unwrap(), RpcStatus::Success, Some(raw(r#"{"mode":"manual"}"#)));
+        assert_eq!(pending.await.unwrap().unwrap().get(), r#"{"mode":"manual"}"#);
+        for bad in ["[]", "[{}]", "{}", request.replace("input", "output").as_str()] {
+            let error = calls.call(TASK_DATA, raw(bad)).await.unwrap_err();
+            assert!(error.starts_with("Invalid data request: "), "{error}");
+        }
+        assert!(next(&mut sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_nobody_waits_for_keeps_no_place() {
+        let (calls, mut sent) = calls();
+        let pending = tokio::spawn(calls.call("helpers.request", raw("[]")));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(next(&mut sent).is_some());
+        assert_eq!(lock(&calls.waiting).as_ref().unwrap().len(), 1);
+        pending.abort();
+        assert!(pending.await.is_err() && lock(&calls.waiting).as_ref().unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -159,7 +159,12 @@ impl Connection {
                 // Pings were answered on the way here.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(frame))) => return Err(Lost::Closed(frame)),
-                Some(Err(error)) => return Err(Lost::Broken(error.to_string())),
+                Some(Err(error)) => {
+                    if let tungstenite::Error::Capacity(_) = error {
+                        self.say_too_large().await;
+                    }
+                    return Err(Lost::Broken(error.to_string()));
+                }
                 None => return Err(Lost::Closed(None)),
             }
         }
@@ -179,11 +184,19 @@ impl Connection {
         Ok(())
     }
 
+    /// Tells the broker that its message is larger than what is taken: nothing after it can be read.
+    async fn say_too_large(&mut self) {
+        let frame = CloseFrame { code: CloseCode::Size, reason: "message too large".into() };
+        let _ = self.outbox.queue.send(Outgoing::Close(frame));
+        let _ = timeout(CLOSE_TIMEOUT, &mut self.writer).await;
+    }
+
     /// Sends what is queued and a close frame, and waits a little for the broker's.
     pub async fn close(mut self) {
         let closing = async {
+            let frame = CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
             // An error means that the writer is gone, with the connection.
-            let _ = self.outbox.queue.send(Outgoing::Close);
+            let _ = self.outbox.queue.send(Outgoing::Close(frame));
             while self.next().await.is_ok() {}
         };
         let _ = timeout(CLOSE_TIMEOUT, closing).await;
@@ -211,8 +224,8 @@ pub enum Outgoing {
     Frame(String),
     /// A ping.
     Ping,
-    /// The close frame.
-    Close,
+    /// The close frame, after which there is nothing.
+    Close(CloseFrame),
 }
 
 /// How many bytes are queued, and a bell for when that falls.
@@ -280,9 +293,10 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut unsent: UnboundedReceiv
                     sent
                 }
                 Outgoing::Ping => sink.feed(Message::Ping(Bytes::new())).await,
-                Outgoing::Close => {
-                    let frame = CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
-                    sink.send(Message::Close(Some(frame))).await
+                Outgoing::Close(frame) => {
+                    // What breaks it now is over in any case.
+                    let _ = sink.send(Message::Close(Some(frame))).await;
+                    return;
                 }
             };
             // What broke the connection, the reading side reports.

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use tracing::{info, warn};
+use tracing::{error, info};
 
 use crate::{
-    fuel::display_fuel,
     protocol::TaskLabel,
     sandbox::{End, Usage},
 };
@@ -37,11 +36,25 @@ impl Finished {
     pub fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
         let line = Line { task_id, label, usage, size };
         let Usage { fuel, memory, duration } = usage;
-        let (fuel, duration) = (display_fuel(fuel), Took(duration));
-        match self {
-            Self::Well => info!(fuel, memory, %duration, "Completed task {line}"),
-            Self::Failed(why) => info!(fuel, memory, %duration, why, "Failed task {line}"),
-            Self::Broken(why) => warn!(fuel, memory, %duration, why, "Failed task {line}"),
+        let took = duration.as_secs_f64() * 1000.0;
+        let TaskLabel { node_name: node, workflow_name: workflow, .. } = label;
+        let (how, why) = match self {
+            Self::Well => ("Completed", None),
+            Self::Failed(why) | Self::Broken(why) => ("Failed", Some(why)),
+        };
+        info!(
+            fuel,
+            memory,
+            why,
+            task.id = task_id,
+            task.node = node,
+            task.workflow = workflow,
+            task.bytes = size,
+            task.milliseconds = took,
+            "{how} task {line}"
+        );
+        if let Self::Broken(why) = self {
+            error!(task_id, "A task ended by a fault of the runner or its Python: {why}");
         }
     }
 }
@@ -60,8 +73,18 @@ impl fmt::Display for Line<'_> {
         let Self { task_id, label, usage, size } = self;
         let size = bytesize::ByteSize::b(*size as u64).display().iec();
         write!(f, "{} in {} ({size}) ", Shown(task_id), Took(usage.duration))?;
-        write!(f, "for node \"{}\" ({}) ", Shown(&label.node_name), Shown(&label.node_id))?;
-        write!(f, "in workflow \"{}\" ({})", Shown(&label.workflow_name), Shown(&label.workflow_id))
+        write!(f, "{}", Place(label))
+    }
+}
+
+/// Which node of which workflow a task belongs to, as n8n's own runner says it.
+pub struct Place<'a>(pub &'a TaskLabel);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let TaskLabel { node_name, node_id, workflow_name, workflow_id, .. } = self.0;
+        write!(f, "for node \"{}\" ({}) ", Shown(node_name), Shown(node_id))?;
+        write!(f, "in workflow \"{}\" ({})", Shown(workflow_name), Shown(workflow_id))
     }
 }
 

@@ -19,13 +19,13 @@ use super::{
     connection::{Connection, Lost, TooLarge},
     health::Health,
     offers::Offers,
-    report::{Finished, Shown},
+    report::{Finished, Place, Shown},
     task::{Cancelled, Due, Running, Tasks},
 };
 use crate::{
     config::RunnerConfig,
-    protocol::{BrokerMessage, RunnerMessage, TaskLabel},
-    sandbox::{End, Exceeded, Job, Outcome, Usage},
+    protocol::{BrokerMessage, RpcStatus, RunnerMessage, TaskLabel},
+    sandbox::{End, Exceeded, Extras, Job, Outcome, Usage},
     workers::Pool,
 };
 
@@ -224,9 +224,11 @@ impl Session<'_> {
                 None if is_told(&call_id) => {}
                 None => warn!(task_id, call_id, "dropped an answer for a task that is not running"),
             },
-            BrokerMessage::TaskDataResponse { task_id, .. } | BrokerMessage::NodeTypes { task_id, .. } => {
-                warn!(task_id, "dropped data that nobody asked for");
-            }
+            BrokerMessage::TaskDataResponse { task_id, request_id, data } => match self.tasks.calls(&task_id) {
+                Some(calls) => calls.answer(&request_id, RpcStatus::Success, Some(data)),
+                None => warn!(task_id, request_id, "dropped data for a task that is not running"),
+            },
+            BrokerMessage::NodeTypes { task_id, .. } => warn!(task_id, "dropped data that nobody asked for"),
             BrokerMessage::Drain => {
                 info!(running = self.tasks.active(), "the broker is draining: no more offers");
                 self.health.set_registered(false);
@@ -275,6 +277,7 @@ impl Session<'_> {
         self.tasks.start(task_id, label, calls, async move {
             let hung = |_| Outcome {
                 end: End::Exceeded(Exceeded::Time(time)),
+                extras: Extras::default(),
                 usage: Usage { duration: time + OVERTIME, ..Usage::default() },
                 stderr: String::new(),
             };
@@ -323,13 +326,18 @@ impl Session<'_> {
     fn cancel(&mut self, task_id: String, reason: &str) {
         self.busy = Instant::now();
         match self.tasks.cancel(&task_id) {
-            Cancelled::Running(_) => {
-                info!(task_id, "task cancelled: {}", Shown(reason));
+            Cancelled::Running(running) => {
+                let place = Place(&running.label);
+                info!(reason = %Shown(reason), "Cancelled task {} {place}", Shown(&task_id));
                 // Not a failure of the task, so never a result.
                 self.reply(&task_id, Err(answer::failure(CANCELLED, None)), false);
             }
-            Cancelled::Waiting => info!(task_id, "task cancelled before it ran: {}", Shown(reason)),
-            Cancelled::Unknown => warn!(task_id, "dropped a cancel for an unknown task: {}", Shown(reason)),
+            Cancelled::Waiting => {
+                info!(reason = %Shown(reason), "Cancelled task {} (waiting for settings)", Shown(&task_id));
+            }
+            Cancelled::Unknown => {
+                warn!(reason = %Shown(reason), "Received cancel for unknown task: {}. Discarding message.", Shown(&task_id));
+            }
         }
     }
 

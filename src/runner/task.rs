@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use super::calls::TaskCalls;
 use crate::{
     protocol::TaskLabel,
-    sandbox::{End, Outcome, Usage},
+    sandbox::{End, Extras, Outcome, Usage},
 };
 
 /// How long an accepted task's settings may take; a broker sends them within milliseconds.
@@ -193,7 +193,8 @@ impl Drop for Tasks {
 
 /// The outcome of a job that ended without one: a panic, which is a fault of ours, must not leave a task unanswered.
 fn lost(error: &JoinError) -> Outcome {
-    Outcome { end: End::Broken(error.to_string()), usage: Usage::default(), stderr: String::new() }
+    let end = End::Broken(error.to_string());
+    Outcome { end, extras: Extras::default(), usage: Usage::default(), stderr: String::new() }
 }
 
 #[cfg(test)]
@@ -211,7 +212,8 @@ mod tests {
     }
 
     fn outcome() -> Outcome {
-        Outcome { end: End::Broken("test".into()), usage: Usage::default(), stderr: String::new() }
+        let end = End::Broken("test".into());
+        Outcome { end, extras: Extras::default(), usage: Usage::default(), stderr: String::new() }
     }
 
     #[tokio::test]

@@ -1,13 +1,19 @@
-//! The three host functions by which a guest asks and tells: `call`, `take` (the answer of the last call) and `tell`.
+//! The five host functions by which a guest asks and tells: `call` waits for an answer; `start` begins a call and `wait`
+//! waits for the first of those in flight; `take` fetches the answer of either; `tell` expects none.
 //!
-//! A call is two steps because only the host knows how long the answer is: `call` waits and returns the length, `take`
-//! copies the answer into a buffer that the guest has made for it.
+//! An answer is two steps because only the host knows how long it is: `call` and `wait` return the length, `take` copies
+//! the answer into a buffer that the guest has made for it.
 
+use std::time::Duration;
+
+use futures_util::FutureExt;
 use serde_json::value::RawValue;
+use tokio::task::JoinError;
 use wasmtime::{Caller, Linker};
 
 use super::{
-    Exceeded, aside,
+    Exceeded, PendingAnswer, aside,
+    flight::{Landed, Text, checked, text, within},
     state::{State, burnt, charge, memory},
 };
 
@@ -15,6 +21,9 @@ const MODULE: &str = "host";
 
 /// Bytes of the longest name of a call.
 const MAX_NAME: usize = 64;
+
+/// What `wait` returns where nothing is in flight and there is no end to the waiting.
+const NOTHING_COMES: i32 = -1;
 
 /// What the guest did that only hostile or broken code does.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +36,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     linker.func_wrap_async(MODULE, "call", |mut caller, args: (u32, u32, u32, u32)| {
         Box::new(async move { call(&mut caller, args).await })
     })?;
+    linker.func_wrap_async(MODULE, "start", |mut caller, args: (u32, u32, u32, u32)| {
+        Box::new(async move { start(&mut caller, args).await })
+    })?;
+    linker.func_wrap_async(MODULE, "wait", |mut caller, (seconds, number): (f64, u32)| {
+        Box::new(async move { wait(&mut caller, seconds, number).await })
+    })?;
     linker.func_wrap(MODULE, "take", take)?;
     linker.func_wrap_async(MODULE, "tell", |mut caller, args: (u32, u32, u32, u32)| {
         Box::new(async move { tell(&mut caller, args).await })
@@ -36,23 +51,80 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 
 /// Asks the host. Returns the answer's length, or for a failure `-1 - length` of its text.
 async fn call(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<i32> {
-    let answer = match request(caller, args).await? {
-        Ok((name, params)) => caller.data().host.call(&name, params).await,
-        Err(refused) => Err(refused.into()),
+    let answer = ask(caller, args).await?.await;
+    let answer = checked(text(answer), caller.data().limits.call_bytes)?;
+    hand_out(caller, answer).await
+}
+
+/// Begins a call; returns its number. Whatever becomes of it comes through [`wait`].
+async fn start(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<u32> {
+    let answer = ask(caller, args).await?;
+    let state = caller.data_mut();
+    Ok(state.flight.begin(answer, &state.limits)?)
+}
+
+/// Waits for the first of the calls in flight that has its answer, but no longer than `seconds` (negative or infinite:
+/// without limit), and puts its number at `number`: 0 where none had. Returns as [`call`] does; [`NOTHING_COMES`] with the
+/// number 0 where waiting would never end.
+///
+/// Where the clock is virtual, the time that went by without an answer is added to it; an answer takes none.
+async fn wait(caller: &mut Caller<'_, State>, seconds: f64, number: u32) -> wasmtime::Result<i32> {
+    let time = Duration::try_from_secs_f64(seconds).ok();
+    let landed = match time {
+        None if caller.data().flight.is_empty() => None,
+        None => Some(caller.data_mut().flight.landed().await?),
+        Some(time) => land_within(caller.data_mut(), time).await?,
     };
-    let (ok, text) = match answer {
-        Ok(value) => (true, String::from(Box::<str>::from(value))),
-        Err(text) => (false, text),
-    };
-    let limit = caller.data().limits.call_bytes;
-    let len = i32::try_from(text.len()).ok().filter(|_| text.len() as u64 <= limit);
-    let len = len.ok_or(Exceeded::CallBytes(limit))?;
+    let which = landed.as_ref().map_or(0, |landed| landed.number);
+    memory(caller, number, 4)?.0.copy_from_slice(&which.to_le_bytes());
+    match landed {
+        Some(landed) => hand_out(caller, landed.answer?).await,
+        None if time.is_some() => Ok(0),
+        None => Ok(NOTHING_COMES),
+    }
+}
+
+/// The first call that has its answer within this time.
+async fn land_within(state: &mut State, time: Duration) -> Result<Option<Landed>, JoinError> {
+    let State { flight, clock, .. } = state;
+    if !flight.is_empty() {
+        // A call that begins or ends just now gets its turn, also where the guest only looks.
+        tokio::task::yield_now().await;
+        let landed = match time {
+            Duration::ZERO => flight.landed().now_or_never(),
+            _ => tokio::time::timeout(time, flight.landed()).await.ok(),
+        };
+        if landed.is_none() {
+            clock.pass(time);
+        }
+        return landed.transpose();
+    }
+    if !time.is_zero() {
+        clock.sleep(time).await;
+    }
+    Ok(None)
+}
+
+/// Sends a request to the host. A refusal is an answer as well.
+async fn ask(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<PendingAnswer> {
+    let request = request(caller, args).await?;
+    let state = caller.data();
+    Ok(match request {
+        Ok((name, params)) => within(state.limits.call_time, &name, state.host.call(&name, params)),
+        Err(refused) => Box::pin(std::future::ready(Err(refused.into()))),
+    })
+}
+
+/// Keeps an answer until the guest takes it; returns its length, or for a failure `-1 - length`.
+async fn hand_out(caller: &mut Caller<'_, State>, (ok, text): Text) -> wasmtime::Result<i32> {
     charge(caller, text.len() as u64).await?;
+    // The length was checked.
+    let len = text.len() as i32;
     caller.data_mut().answer = Some(text);
     Ok(if ok { len } else { -1 - len })
 }
 
-/// Copies the waiting answer to `ptr`; `len` must be exactly its length.
+/// Copies the answer that was handed out last to `ptr`; `len` must be exactly its length.
 fn take(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> wasmtime::Result<()> {
     let answer = caller.data_mut().answer.take().unwrap_or_default();
     if answer.len() != len as usize {

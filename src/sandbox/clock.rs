@@ -42,9 +42,16 @@ impl Clock {
 
     /// Sleeps. Virtual time passes at once.
     pub async fn sleep(&mut self, time: Duration) {
-        match self {
-            Self::Real(_) => tokio::time::sleep(time).await,
-            Self::Virtual(now) => *now = now.saturating_add(time),
+        if let Self::Real(_) = self {
+            tokio::time::sleep(time).await;
+        }
+        self.pass(time);
+    }
+
+    /// Time went by: the virtual clock does not notice by itself.
+    pub fn pass(&mut self, time: Duration) {
+        if let Self::Virtual(now) = self {
+            *now = now.saturating_add(time);
         }
     }
 }

@@ -31,6 +31,10 @@ pub struct Limits {
     pub stderr: u64,
     /// Number of host calls, answered or not. Default 100,000.
     pub calls: u32,
+    /// Host calls that were begun and whose answers were not fetched yet, at once. Default 1,000.
+    pub in_flight: u32,
+    /// Time until a host call without an answer fails; the task goes on. Default 60 s.
+    pub call_time: Duration,
     /// Bytes of one host call's parameters, and of its answer. Default 64 MiB.
     pub call_bytes: u64,
     /// Bytes that a task may tell the host (print) in all: nobody waits for what is told, so it could pile up.
@@ -49,6 +53,8 @@ impl Default for Limits {
             output: ByteSize::mib(256).as_u64(),
             stderr: ByteSize::kib(64).as_u64(),
             calls: 100_000,
+            in_flight: 1_000,
+            call_time: Duration::from_secs(60),
             call_bytes: ByteSize::mib(64).as_u64(),
             told: ByteSize::mib(16).as_u64(),
         }
@@ -80,6 +86,9 @@ pub enum Exceeded {
     /// Number of host calls.
     #[error("Task made too many host calls: the limit is {0}")]
     Calls(u32),
+    /// Number of host calls in flight at once.
+    #[error("Task has too many host calls in flight: the limit is {0}")]
+    InFlight(u32),
     /// Size of the parameters or the answer of one host call.
     #[error("Task made a host call that is too large: the limit is {}", size(*.0))]
     CallBytes(u64),
@@ -98,6 +107,7 @@ impl Exceeded {
             Self::Input(_) => "input",
             Self::Output(_) => "output",
             Self::Calls(_) => "calls",
+            Self::InFlight(_) => "in-flight",
             Self::CallBytes(_) => "call-bytes",
             Self::Told(_) => "told",
         }
@@ -105,7 +115,7 @@ impl Exceeded {
 }
 
 /// `1 second`, `60 seconds`, `0.25 seconds`: the form that n8n's own runner uses.
-fn seconds(time: &Duration) -> String {
+pub(super) fn seconds(time: &Duration) -> String {
     let value = time.as_secs_f64();
     if value == 1.0 { "1 second".into() } else { format!("{value} seconds") }
 }

@@ -1,6 +1,6 @@
 //! How a task ended, and what it used.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -12,6 +12,8 @@ use super::{Exceeded, aside, reply};
 pub struct Outcome {
     /// How it ended.
     pub end: End,
+    /// What it left beside its result; nothing, unless it returned.
+    pub extras: Extras,
     /// What it used.
     pub usage: Usage,
     /// What the guest wrote to standard error, cut at [`Limits::stderr`](super::Limits::stderr) bytes; bytes that are
@@ -32,6 +34,18 @@ pub enum End {
     Broken(String),
     /// The worker process that ran the task is gone (killed, out of memory); the text says how it ended.
     WorkerLost(String),
+}
+
+/// What a task leaves beside its result.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Extras {
+    /// Data about this execution that the code set, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_data: Option<BTreeMap<String, String>>,
+    /// Data that the workflow keeps from one execution to the next, where the code changed it: one JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub static_data: Option<Box<RawValue>>,
 }
 
 /// How an instance stopped, with its output not read yet: reading is for whoever needs the outcome, once.
@@ -62,15 +76,15 @@ impl Stopped {
     /// Reads the output. A large one is read on another thread.
     pub async fn outcome(self) -> Outcome {
         let Self { stop, stdout, usage, stderr } = self;
-        let end = match stop {
+        let (end, extras) = match stop {
             Stop::Output => {
-                let unread = || End::Broken("the guest's output could not be read".into());
+                let unread = || (End::Broken("the guest's output could not be read".into()), Extras::default());
                 aside::parse(stdout, |stdout| reply::read(&stdout)).await.unwrap_or_else(unread)
             }
-            Stop::Exceeded(limit) => End::Exceeded(limit),
-            Stop::Broken(reason) => End::Broken(reason),
+            Stop::Exceeded(limit) => (End::Exceeded(limit), Extras::default()),
+            Stop::Broken(reason) => (End::Broken(reason), Extras::default()),
         };
-        Outcome { end, usage, stderr }
+        Outcome { end, extras, usage, stderr }
     }
 }
 

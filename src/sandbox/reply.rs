@@ -1,19 +1,24 @@
 //! The one JSON value that a guest leaves on standard output, checked before anything else sees it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{End, Exception};
+use super::{End, Exception, Extras};
 
 /// Bytes of an exception's message and of its description; the rest is cut off.
 const MAX_TEXT: usize = 64 << 10;
 
-/// `{"result": …}` or `{"error": {…}}`, and nothing else.
+/// `{"result": …, "customData": {…}, "staticData": {…}}`, of which the last two may be absent, or `{"error": {…}}`, and
+/// nothing else.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Reply {
     #[serde(default, deserialize_with = "present")]
     result: Option<Box<RawValue>>,
+    custom_data: Option<BTreeMap<String, String>>,
+    static_data: Option<Box<RawValue>>,
     error: Option<Exception>,
 }
 
@@ -23,14 +28,22 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
 }
 
 /// Reads a reply. Whatever is not exactly one of the agreed forms makes the task [`End::Broken`].
-pub(super) fn read(stdout: &[u8]) -> End {
-    match serde_json::from_slice(stdout) {
-        Ok(Reply { result: Some(result), error: None }) => End::Returned(result),
-        Ok(Reply { result: None, error: Some(exception) }) => End::Raised(bounded(exception)),
+pub(super) fn read(stdout: &[u8]) -> (End, Extras) {
+    let end = match serde_json::from_slice(stdout) {
+        Ok(Reply { result: Some(result), custom_data, static_data, error: None }) => {
+            if static_data.as_ref().is_none_or(|data| data.get().starts_with('{')) {
+                return (End::Returned(result), Extras { custom_data, static_data });
+            }
+            End::Broken("the static data in the guest's output is not an object".into())
+        }
+        Ok(Reply { result: None, custom_data: None, static_data: None, error: Some(exception) }) => {
+            End::Raised(bounded(exception))
+        }
         Ok(_) => End::Broken("the guest's output holds neither a result nor an error".into()),
         Err(_) if stdout.is_empty() => End::Broken("the guest ended without output".into()),
         Err(error) => End::Broken(format!("the guest's output is not the agreed JSON: {error}")),
-    }
+    };
+    (end, Extras::default())
 }
 
 fn bounded(mut exception: Exception) -> Exception {
@@ -57,33 +70,47 @@ mod tests {
 
     use super::*;
 
+    fn end(stdout: &[u8]) -> End {
+        read(stdout).0
+    }
+
     fn broken(stdout: &str) -> bool {
-        matches!(read(stdout.as_bytes()), End::Broken(_))
+        matches!(end(stdout.as_bytes()), End::Broken(_))
     }
 
     #[test]
     fn a_result_is_passed_on_byte_for_byte() {
-        let End::Returned(value) = read(br#"{"result":[1, {"a": "\u00e9"}]}"#) else { panic!("not a result") };
+        let End::Returned(value) = end(br#"{"result":[1, {"a": "\u00e9"}]}"#) else { panic!("not a result") };
         assert_eq!(value.get(), r#"[1, {"a": "\u00e9"}]"#);
     }
 
     #[test]
     fn a_null_result_is_a_result() {
-        assert!(matches!(read(br#"{"result":null}"#), End::Returned(value) if value.get() == "null"));
+        assert!(matches!(end(br#"{"result":null}"#), End::Returned(value) if value.get() == "null"));
+    }
+
+    #[test]
+    fn custom_and_static_data_come_beside_a_result() {
+        let (end, extras) = read(br#"{"result":1,"customData":{"a":"b"},"staticData":{"global": {"n": 1}}}"#);
+        assert!(matches!(end, End::Returned(_)));
+        assert_eq!(extras.custom_data.unwrap()["a"], "b");
+        assert_eq!(extras.static_data.unwrap().get(), r#"{"global": {"n": 1}}"#);
+        let (_, extras) = read(br#"{"result":1}"#);
+        assert!(extras.custom_data.is_none() && extras.static_data.is_none());
     }
 
     #[test]
     fn an_error_is_read_and_its_texts_are_bounded() {
         let long = "é".repeat(100_000);
         let stdout = format!(r#"{{"error":{{"message":"{long}","lineNumber":3}}}}"#);
-        let End::Raised(exception) = read(stdout.as_bytes()) else { panic!("not an error") };
+        let End::Raised(exception) = end(stdout.as_bytes()) else { panic!("not an error") };
         assert!(exception.message.len() <= MAX_TEXT + '…'.len_utf8());
         assert_eq!(exception.line_number, Some(3));
     }
 
     #[test]
     fn an_error_without_text_still_has_a_message() {
-        assert!(matches!(read(br#"{"error":{"message":""}}"#), End::Raised(e) if e.message == "Unknown error"));
+        assert!(matches!(end(br#"{"error":{"message":""}}"#), End::Raised(e) if e.message == "Unknown error"));
     }
 
     #[test]
@@ -97,17 +124,22 @@ mod tests {
             r#"{"result":NaN}"#,
             r#"{"result":1},"type":"runner:taskdone""#,
             r#"{"result":1,"more":2}"#,
+            r#"{"result":1,"customData":{"a":1}}"#,
+            r#"{"result":1,"customData":[]}"#,
+            r#"{"result":1,"staticData":[]}"#,
+            r#"{"error":{"message":"x"},"staticData":{}}"#,
+            r#"{"customData":{},"staticData":{}}"#,
             "{\"result\":\"\u{1}\"}",
         ] {
             assert!(broken(stdout), "{stdout:?} was accepted");
         }
-        assert!(matches!(read(b"{\"result\":\"\xff\"}"), End::Broken(_)));
+        assert!(matches!(end(b"{\"result\":\"\xff\"}"), End::Broken(_)));
     }
 
     proptest! {
         #[test]
         fn arbitrary_output_never_panics_and_a_result_is_always_json(stdout in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let End::Returned(value) = read(&stdout) {
+            if let End::Returned(value) = end(&stdout) {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(value.get()).is_ok());
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::{Caller, Memory, ResourceLimiter};
 
-use super::{Exceeded, HostCalls, Job, Limits, clock::Clock, random::Random};
+use super::{Exceeded, HostCalls, Job, Limits, clock::Clock, flight::Flight, random::Random};
 
 /// The store's data.
 pub(super) struct State {
@@ -24,7 +24,9 @@ pub(super) struct State {
     pub calls: u32,
     /// Bytes told so far.
     pub told: u64,
-    /// The answer of the last call, until the guest takes it.
+    /// Calls that the guest began and has not fetched the answer of.
+    pub flight: Flight,
+    /// The answer that was handed out last, until the guest takes it.
     pub answer: Option<String>,
     /// Fuel that the guest owes for work of the host; see [`charge`].
     pub owed: u64,
@@ -44,6 +46,7 @@ impl State {
             memory: None,
             calls: 0,
             told: 0,
+            flight: Flight::default(),
             answer: None,
             owed: 0,
         }

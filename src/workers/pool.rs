@@ -27,7 +27,7 @@ use super::{
     child::lock,
     pipe::{Event, Frame, Inbox, Order, Outbox, outbox, write},
 };
-use crate::sandbox::{End, HostCalls, Job, Outcome, Stopped, Usage, aside};
+use crate::sandbox::{End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, within};
 
 /// How often a worker with jobs is asked whether it still moves.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -131,6 +131,11 @@ struct Running {
     outcome: oneshot::Sender<Outcome>,
     host: Arc<dyn HostCalls>,
     calls: JoinSet<()>,
+    /// Calls that may wait for an answer at once. The worker sees to the guest's own limit; this holds for one that is
+    /// broken into, and leaves room for calls that have ended there and are about to end here.
+    most_calls: usize,
+    /// Time until a call fails. The worker keeps it as well; here it ends what nobody waits for any more.
+    call_time: Duration,
 }
 
 /// A job's place on a worker, held by the future that waits for it.
@@ -177,7 +182,8 @@ impl Worker {
         if state.jobs.is_empty() {
             state.heard = Instant::now();
         }
-        state.jobs.insert(id, Running { outcome, host, calls: JoinSet::new() });
+        let (most_calls, call_time) = (2 * (job.limits.in_flight as usize + 1), job.limits.call_time);
+        state.jobs.insert(id, Running { outcome, host, calls: JoinSet::new(), most_calls, call_time });
         let order = Order::Run { job: id, limits: job.limits, deterministic: job.deterministic };
         state.send(&order, job.input);
         Place { worker: self, job: id, ended: false }
@@ -210,9 +216,12 @@ impl Worker {
                 let Some(running) = state.jobs.get_mut(&job) else {
                     return Ok(());
                 };
-                let host = running.host.clone();
-                running.calls.spawn(async move { answer(&*host, &outbox, call, &name, payload).await });
                 while running.calls.try_join_next().is_some() {}
+                if running.calls.len() >= running.most_calls {
+                    return outbox.send(&Order::Answer { call, ok: false }, "too many calls at once");
+                }
+                let (host, time) = (running.host.clone(), running.call_time);
+                running.calls.spawn(async move { answer(&*host, time, &outbox, call, &name, payload).await });
             }
         }
         Ok(())
@@ -233,9 +242,9 @@ impl Worker {
 }
 
 /// Asks the host and sends its answer to the worker.
-async fn answer(host: &dyn HostCalls, outbox: &Outbox, call: u64, name: &str, params: Vec<u8>) {
+async fn answer(host: &dyn HostCalls, time: Duration, outbox: &Outbox, call: u64, name: &str, params: Vec<u8>) {
     let answer = match aside::parse(params, json).await {
-        Some(Ok(params)) => host.call(name, params).await,
+        Some(Ok(params)) => within(time, name, host.call(name, params)).await,
         _ => Err("the parameters of a host call are one JSON value".into()),
     };
     let (ok, text) = match answer {
@@ -255,7 +264,8 @@ fn json(payload: Vec<u8>) -> io::Result<Box<RawValue>> {
 
 /// The outcome of a job whose worker is gone. What it used went with it.
 fn lost(reason: String) -> Outcome {
-    Outcome { end: End::WorkerLost(reason), usage: Usage::default(), stderr: String::new() }
+    let end = End::WorkerLost(reason);
+    Outcome { end, extras: Extras::default(), usage: Usage::default(), stderr: String::new() }
 }
 
 /// One process in a worker's place.

@@ -5,7 +5,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{
         OnceLock,
         mpsc::{Receiver, channel},
@@ -19,10 +19,38 @@ use serde_json::{Value, json};
 /// How long anything that must happen may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The reports of a script: objects of one field each, a line of standard output for each.
+pub struct Reports(Receiver<Value>);
+
+impl Reports {
+    /// Reads them from now on.
+    pub fn of(output: ChildStdout) -> Self {
+        let (sender, reports) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).expect("a report is JSON"));
+            }
+        });
+        Self(reports)
+    }
+
+    /// The next report of a kind; others before it are passed over.
+    pub fn next(&self, kind: &str) -> Value {
+        let by = Instant::now() + PATIENCE;
+        loop {
+            let left = by.saturating_duration_since(Instant::now());
+            let mut report = self.0.recv_timeout(left).unwrap_or_else(|_| panic!("no '{kind}' was reported"));
+            if let Some(value) = report.get_mut(kind) {
+                return value.take();
+            }
+        }
+    }
+}
+
 /// A broker that does what it is told. Dropping it kills it.
 pub struct Broker {
     child: Child,
-    reports: Receiver<Value>,
+    reports: Reports,
     /// Where it listens.
     pub port: u16,
 }
@@ -43,13 +71,7 @@ impl Broker {
             .stdout(Stdio::piped())
             .spawn()
             .expect("Python starts");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, reports) = channel();
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = sender.send(serde_json::from_str(&line).expect("a report is JSON"));
-            }
-        });
+        let reports = Reports::of(child.stdout.take().unwrap());
         let mut broker = Self { child, reports, port };
         broker.port = broker.report("listening").as_u64().unwrap() as u16;
         broker
@@ -57,14 +79,7 @@ impl Broker {
 
     /// The next report of a kind; others before it are passed over.
     pub fn report(&self, kind: &str) -> Value {
-        let by = Instant::now() + PATIENCE;
-        loop {
-            let left = by.saturating_duration_since(Instant::now());
-            let mut report = self.reports.recv_timeout(left).unwrap_or_else(|_| panic!("no '{kind}' was reported"));
-            if let Some(value) = report.get_mut(kind) {
-                return value.take();
-            }
-        }
+        self.reports.next(kind)
     }
 
     /// The next message of a type; others before it are passed over.
@@ -91,7 +106,7 @@ impl Broker {
     pub fn types_within(&self, time: Duration) -> Vec<String> {
         let by = Instant::now() + time;
         let mut types = Vec::new();
-        while let Ok(report) = self.reports.recv_timeout(by.saturating_duration_since(Instant::now())) {
+        while let Ok(report) = self.reports.0.recv_timeout(by.saturating_duration_since(Instant::now())) {
             types.extend(report["frame"]["type"].as_str().map(str::to_owned));
         }
         types
@@ -158,8 +173,12 @@ impl Runner {
 
     /// Starts one with these variables.
     pub fn start_with(port: u16, variables: &[(&str, &str)]) -> Self {
-        let child = command(port, variables).stdout(Stdio::null()).spawn().expect("the runner starts");
-        Self { child }
+        Self::run(command(port, variables))
+    }
+
+    /// Starts one by this command.
+    pub fn run(mut command: Command) -> Self {
+        Self { child: command.stdout(Stdio::null()).spawn().expect("the runner starts") }
     }
 
     /// Sends a signal.
@@ -205,12 +224,14 @@ impl Drop for Runner {
     }
 }
 
-fn signal(process: &Child, name: &str) {
+/// Sends a process a signal.
+pub fn signal(process: &Child, name: &str) {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()).status();
     assert!(sent.expect("kill is there").success());
 }
 
-fn command(port: u16, variables: &[(&str, &str)]) -> Command {
+/// The runner's command line, for a broker at this port, with these variables and two places.
+pub fn command(port: u16, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serpentarium"));
     command
         .arg("runner")
@@ -234,7 +255,7 @@ pub fn settings(code: &str) -> Value {
 
 /// A Python with the `websockets` package: `SERPENTARIUM_TEST_PYTHON` (`scripts/test` sets it), or one that is made once,
 /// with pip.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         if let Some(path) = std::env::var_os("SERPENTARIUM_TEST_PYTHON") {

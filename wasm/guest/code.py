@@ -1,12 +1,15 @@
 """From the text of a Code node to a function without parameters.
 
 The text is parsed as it is and its statements are moved into one function, so that `return` works at the top level,
-while line numbers and the content of multi-line strings stay those of the user's own text.
+while line numbers and the content of multi-line strings stay those of the user's own text. Where `await` and its kin
+stand at the top level, that function is a coroutine function, and a call of it runs an event loop.
 """
 
 import ast
+import asyncio
 from collections.abc import Callable
 from types import CodeType, FunctionType
+from typing import Any
 
 FILENAME = "<code>"
 
@@ -16,12 +19,14 @@ _NAME = "<module>"
 _ONLY_AST = ast.PyCF_ONLY_AST
 _NO_PARAMETERS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
 
-# Flags of code that does not simply run when it is called: generator, coroutine, asynchronous generator.
-_SUSPENDABLE = 0x20 | 0x80 | 0x200
+# Flags of code: what a `yield` makes of it (a generator, an asynchronous generator), and what an `await` does.
+_GENERATOR = 0x20 | 0x200
+_COROUTINE = 0x80
 
 _compile = compile
 _FunctionDef = ast.FunctionDef
 _Function = FunctionType
+_run_loop = asyncio.run
 
 
 def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -> CodeType | None:
@@ -34,9 +39,7 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
     try:
         tree = _compile(text, FILENAME, "exec", _ONLY_AST, True)
     except (SyntaxError, ValueError) as error:
-        tree = _parse_indented(text) if isinstance(error, IndentationError) else None
-        if tree is None:
-            raise _with_place(error, text) from None
+        tree = _parse_again(text, error)
     if check is not None:
         check(tree)
     body = tree.body
@@ -49,13 +52,50 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
         lineno=1, col_offset=0, end_lineno=1, end_col_offset=0,
     )  # fmt: skip
     tree.body = [*future, function]
-    module = _compile(tree, FILENAME, "exec", 0, True)
+    try:
+        module = _compile(tree, FILENAME, "exec", 0, True)
+    except SyntaxError as error:
+        module = _compile_async(tree, text, error)
     code = module.co_consts[0]
     if type(code) is not CodeType:
         code = next(constant for constant in module.co_consts if type(constant) is CodeType)
-    if code.co_flags & _SUSPENDABLE:
+    if code.co_flags & _GENERATOR:
         raise _yield_outside_function(body, text)
     return code
+
+
+def parse(text: str) -> ast.Module:
+    """The tree of a text that `compile_body` takes."""
+    text = text.removeprefix("\ufeff")
+    try:
+        tree: ast.Module = _compile(text, FILENAME, "exec", _ONLY_AST, True)
+    except (SyntaxError, ValueError) as error:
+        tree = _parse_again(text, error)
+    return tree
+
+
+def _parse_again(text: str, error: SyntaxError | ValueError) -> ast.Module:
+    """The tree of a text that failed to parse, where only its indentation is in the way; otherwise raises the error."""
+    tree = _parse_indented(text) if isinstance(error, IndentationError) else None
+    if tree is None:
+        raise _with_place(error, text) from None
+    return tree
+
+
+def _compile_async(tree: ast.Module, text: str, error: SyntaxError) -> CodeType:
+    """The code of a module whose function did not compile, because it awaits something; otherwise raises the error."""
+    if "outside" not in error.msg or "async" not in error.msg:
+        raise error
+    function = tree.body.pop()
+    assert isinstance(function, ast.FunctionDef)
+    fields = {name: getattr(function, name) for name in (*function._fields, *function._attributes)}
+    tree.body.append(ast.AsyncFunctionDef(**fields))
+    try:
+        return _compile(tree, FILENAME, "exec", 0, True)
+    except SyntaxError as other:
+        # Python's words for a `yield` in such a function: nobody here wrote a function.
+        is_yield = "yield" in other.msg or "async generator" in other.msg
+        raise _yield_outside_function(function.body, text) if is_yield else other from None
 
 
 def _parse_indented(text: str) -> ast.Module | None:
@@ -88,9 +128,12 @@ def lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def bind(code: CodeType, namespace: dict[str, object]) -> FunctionType:
+def bind(code: CodeType, namespace: dict[str, object]) -> Callable[[], Any]:
     """The function to call, with `namespace` as its globals."""
-    return _Function(code, namespace)
+    function = _Function(code, namespace)
+    if code.co_flags & _COROUTINE:
+        return lambda: _run_loop(function())
+    return function
 
 
 def _take_future_imports(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -7,9 +7,9 @@ and the report goes on without it; in the end there is always a name to give.
 import gc
 import sys
 from collections import deque
-from traceback import TracebackException
+from traceback import FrameSummary, StackSummary, TracebackException
 from types import TracebackType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from _serpentarium import source
 from _serpentarium.code import FILENAME
@@ -31,6 +31,7 @@ _TRUNCATED = "… truncated"
 _set_recursion_limit = sys.setrecursionlimit
 _collect = gc.collect
 _Traceback = TracebackException
+_format_frame = StackSummary.format_frame_summary
 _traceback = BaseException.__dict__["__traceback__"]
 _cause = BaseException.__dict__["__cause__"]
 _context = BaseException.__dict__["__context__"]
@@ -139,6 +140,7 @@ def _description(error: BaseException) -> str:
     try:
         _keep_user_frames(error)
         source.offer()
+        _format_each_place_once()
         printed = _Traceback(type(error), error, _traceback.__get__(error), compact=True)
         text = "".join([_bounded(line) for line in printed.format()]).rstrip("\n")
     except BaseException:
@@ -146,6 +148,20 @@ def _description(error: BaseException) -> str:
     # The end says what happened, the beginning where it came from.
     half = _TEXT // 2
     return text if len(text) <= _TEXT else f"{text[:half]}{_TRUNCATED} …\n{text[-half:]}"
+
+
+def _format_each_place_once() -> None:
+    """Lets the library keep the text of a frame for others at the same place in the code: it parses the line for each, also for
+    those of an endless recursion, of which it then shows three."""
+    texts: dict[tuple[Any, ...], str | None] = {}
+
+    def format_frame_summary(stack: StackSummary, frame: FrameSummary, **options: Any) -> str | None:
+        place = (frame.name, frame.lineno, frame.end_lineno, frame.colno, frame.end_colno)
+        if place not in texts:
+            texts[place] = _format_frame(stack, frame, **options)
+        return texts[place]
+
+    StackSummary.format_frame_summary = format_frame_summary  # type: ignore[method-assign]
 
 
 def _keep_user_frames(error: BaseException) -> None:

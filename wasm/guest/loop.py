@@ -1,17 +1,37 @@
-"""asyncio where there are no file descriptors: timers and tasks work, everything that needs a socket does not."""
+"""asyncio where there are no file descriptors: timers, tasks and calls of the host work, what needs a socket does not.
+
+A loop that has nothing to do waits in one call of the host, which returns with the first answer to any call in flight.
+"""
 
 import asyncio
 import contextvars
 from asyncio import base_events, events
 from collections.abc import Callable
 from time import sleep as _sleep
-from typing import Any
+from typing import Any, TypeAlias
+
+from _serpentarium import wire
+
+# The number of a call, whether it went well, and the answer or the error's text.
+Answer: TypeAlias = tuple[int, bool, str]
+
+# Who waits for the answer of a call in flight, by its number. A call that nobody waits for any longer stays until then.
+_waiting: dict[int, asyncio.Future[tuple[bool, str]]] = {}
 
 
-class _Clock:
-    """A selector that watches nothing and only lets time pass."""
+async def call(name: str, params: str) -> tuple[bool, str]:
+    """Calls the host while other tasks of the loop go on: whether it went well, and the answer or the error's text."""
+    future: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
+    _waiting[wire.start_call(name, params)] = future
+    return await future
 
-    def select(self, timeout: float | None = None) -> list[Any]:
+
+class _Answers:
+    """A selector that watches the calls in flight, and lets time pass where there are none."""
+
+    def select(self, timeout: float | None = None) -> list[Answer]:
+        if _waiting:
+            return _wait(-1 if timeout is None else max(timeout, 0))
         if timeout is None:
             raise RuntimeError("deadlock: the event loop waits for something that can never happen")
         if timeout > 0:
@@ -22,15 +42,30 @@ class _Clock:
         """Nothing is open."""
 
 
+def _wait(seconds: float) -> list[Answer]:
+    """All answers that are there as soon as there is one."""
+    answers: list[Answer] = []
+    while (answer := wire.wait_for_answer(seconds)) is not None:
+        answers.append(answer)
+        if len(answers) == len(_waiting):
+            break
+        seconds = 0
+    return answers
+
+
 class EventLoop(base_events.BaseEventLoop):
-    """An event loop without input and output."""
+    """An event loop without files and sockets."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._selector = _Clock()
+        self._selector = _Answers()
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
+    def _process_events(self, event_list: list[Answer]) -> None:
+        """Hands the answers to those who wait for them, in this loop or in another."""
+        for number, went_well, text in event_list:
+            future = _waiting.pop(number, None)
+            if future is not None and not future.done() and not future.get_loop().is_closed():
+                future.set_result((went_well, text))
 
     def _write_to_self(self) -> None:
         """Nobody waits for a wake-up: there are no other threads."""
@@ -55,7 +90,8 @@ class EventLoopPolicy(events.BaseDefaultEventLoopPolicy):
 
 
 def install() -> None:
-    """Makes this the event loop of asyncio, with no loop set yet."""
+    """Makes this the event loop of asyncio, with no loop set yet and no call in flight."""
+    _waiting.clear()
     asyncio.SelectorEventLoop = asyncio.EventLoop = EventLoop  # type: ignore[assignment]
     asyncio.DefaultEventLoopPolicy = EventLoopPolicy  # type: ignore[assignment]
     asyncio.set_event_loop_policy(EventLoopPolicy())  # type: ignore[abstract]

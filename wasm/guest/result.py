@@ -9,8 +9,8 @@ from sys import setrecursionlimit as _set_recursion_limit
 
 from _serpentarium.wire import Reply, encode, encode_plain
 
-# Python frames that the walk over a deep value may use. The encoder in C has a limit of its own, below this one.
-_DEPTH = 20_000
+# Python frames that the walk over a deep value may use. The encoder in C has a limit of its own, far below this one.
+_DEPTH = 3_000
 
 
 class TaskError(Exception):
@@ -24,9 +24,11 @@ class Circular(TaskError):
         super().__init__("Result contains a circular reference")
 
 
-def encode_result(value: object) -> Reply:
-    """The reply for a returned value."""
+def encode_result(value: object, effects: dict[str, object] | None = None) -> Reply:
+    """The reply for a returned value, with what else the task changed."""
     reply = {"result": value}
+    if effects:
+        reply |= effects
     plainly = encode_plain(reply)
     if plainly is not None:
         return plainly

@@ -6,9 +6,10 @@ from ast import Module
 from collections.abc import Callable
 from typing import Any
 
-from _serpentarium import code, guards, measure, source, wire
+from _serpentarium import code, guards, measure, names, source, wire
 from _serpentarium.errors import report
 from _serpentarium.log import log
+from _serpentarium.names import Given
 from _serpentarium.policy import Policy
 from _serpentarium.result import TaskError, encode_result
 from _serpentarium.wire import Reply
@@ -19,13 +20,14 @@ _LAST_WORDS = '{"error":{"message":"MemoryError"}}'
 class Task:
     """What one task has at hand."""
 
-    __slots__ = ("code", "item_index", "itself", "namespace", "result", "settings")
+    __slots__ = ("code", "given", "item_index", "itself", "namespace", "result", "settings")
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {}
         self.code = ""
         self.namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
         self.item_index: int | None = None
+        self.given: Given | None = None
         self.result: object = None
 
     def forget(self) -> None:
@@ -130,8 +132,11 @@ def _run_for_all_items(task: Task, body: Any) -> Reply:
     namespace["_items"] = task.settings["items"]
     namespace["_query"] = task.settings.get("query")
     if body is not None:
+        given = task.given = names.give(task, body)
+        if given is not None:
+            given.renew()
         task.result = code.bind(body, namespace)()
-    return encode_result(task.result)
+    return encode_result(task.result, task.given.effects() if task.given else None)
 
 
 def _run_for_each_item(task: Task, body: Any) -> Reply:
@@ -139,16 +144,19 @@ def _run_for_each_item(task: Task, body: Any) -> Reply:
     outputs: list[dict[str, Any]] = []
     task.result = outputs
     if body is not None:
+        given = task.given = names.give(task, body)
         function = code.bind(body, namespace)
         for index, item in enumerate(task.settings["items"]):
             task.item_index = index
             namespace["_item"] = item
+            if given is not None:
+                given.renew()
             value = function()
             if value is not None:
                 outputs.append(_output_item(value, index))
         task.item_index = None
     try:
-        return encode_result(outputs)
+        return encode_result(outputs, task.given.effects() if task.given else None)
     except BaseException:
         _find_culprit(task, outputs)
         raise

@@ -13,8 +13,9 @@ import operator
 import sys
 from typing import Any
 
-from _serpentarium import guards, loop, seeding, source, streams, wire
+from _serpentarium import guards, loop, manual, seeding, source, streams, wire
 from _serpentarium.log import log
+from _serpentarium.running import running
 from _serpentarium.task import run
 
 # What Code nodes import: loaded here, an import in a task is a look-up.
@@ -28,7 +29,7 @@ _MODULES = """
     select shlex shutil signal socket stat statistics string stringprep struct subprocess sys tempfile textwrap
     threading time timeit tokenize token traceback types typing unicodedata urllib urllib.error urllib.parse
     urllib.request uuid warnings weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo
-    _strptime
+    _strptime jmespath
 """.split()
 
 _ROUNDS = 60
@@ -80,6 +81,10 @@ return sorted(out, key=lambda o: o["json"]["name"]) + [{"json": {"n": sum(totals
     "import asyncio\nasync def f(x):\n    await asyncio.sleep(0)\n    return x\n"
     "async def main():\n    return await asyncio.gather(f(1), f(2))\nreturn asyncio.run(main())",
     "# only a comment",
+    "return _helpers.http_request('http://localhost', params={'a': 1}, json={'b': 2})",
+    "return [_node['Webhook'].all(), _input.first(), _workflow.name, _execution.id, _prev_node.name, str(_now)]",
+    "data = _get_workflow_static_data('global')\ndata['n'] = 1\n_execution.custom_data.set('n', 1)\nreturn []",
+    "import asyncio\nreturn await asyncio.gather(*[_helpers.http_request_async(str(i)) for i in range(3)])",
 )
 
 _EACH_ITEM = (
@@ -88,8 +93,28 @@ _EACH_ITEM = (
     "return {'a': _item['json']['id'], 'binary': None}",
     "print(_item)\nreturn None",
     "return _item['json']['address']",
+    "return {**_json, 'index': _item_index}",
 )
 
+# What the host answers in the rehearsals.
+_DATA = {
+    "workflow": {
+        "id": "1",
+        "name": "Rehearsal",
+        "nodes": [{"name": "Webhook", "parameters": {}}, {"name": "Code", "parameters": {}}],
+        "connections": {"Webhook": {"main": [[{"node": "Code", "type": "main", "index": 0}]]}},
+        "settings": {"timezone": "Europe/Berlin"},
+        "staticData": {},
+    },
+    "activeNodeName": "Code",
+    "connectionInputSource": {"main": [{"previousNode": "Webhook"}]},
+    "runExecutionData": {"resultData": {"runData": {"Webhook": [{"data": {"main": [_ITEMS]}, "source": []}]}}},
+    "additionalData": {"executionId": "7"},
+}
+_ANSWERS = {
+    "taskData": json.dumps(_DATA),
+    "helpers.httpRequest": '{"statusCode":200,"headers":{},"body":{"a":[1,2]}}',
+}
 
 _UNDER_POLICY = {
     "policy": {"stdlibAllow": ["asyncio", "datetime", "json", "math", "re", "sys"], "builtinsDeny": ["eval", "open"]}
@@ -103,6 +128,7 @@ def warm() -> None:
     sys.set_int_max_str_digits(0)
     streams.install()
     loop.install()
+    manual.install()
     _rehearse()
     _forget()
 
@@ -115,9 +141,27 @@ def _load_modules() -> None:
             sys.stderr.write(f"warm-up: no {name}: {error}\n")
 
 
+class _Flight:
+    """Calls that were begun in the rehearsals."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.answered = 0
+
+    def start(self, name: str, _params: str) -> int:
+        self.names.append(name)
+        return len(self.names)
+
+    def wait(self, _seconds: float) -> tuple[int, bool, str] | None:
+        if self.answered == len(self.names):
+            return None
+        self.answered += 1
+        return self.answered, True, _ANSWERS[self.names[self.answered - 1]]
+
+
 def _rehearse() -> None:
     """Runs tasks of every kind through the real path, with the host replaced."""
-    host = wire.read_input, wire.write_output, wire.tell_host
+    host = wire.read_input, wire.write_output, wire.tell_host, wire.call_host, wire.start_call, wire.wait_for_answer
     settings = [_settings("runOnceForAllItems", code) for code in _ALL_ITEMS]
     settings += [_settings("runOnceForEachItem", code) for code in _EACH_ITEM]
     settings += [_settings("runOnceForAllItems", "print('hello')", printMode="text")]
@@ -126,15 +170,19 @@ def _rehearse() -> None:
     # Functions in C of the same kind as the host's, so that the calls specialise for those.
     wire.write_output = replies.append
     wire.tell_host = operator.is_  # type: ignore[assignment]
+    wire.call_host = _ANSWERS.get
+    flight = _Flight()
+    wire.start_call, wire.wait_for_answer = flight.start, flight.wait
     try:
         for _ in range(_ROUNDS):
             for text in settings:
                 wire.read_input = io.BytesIO(text.encode()).getvalue
                 run()
                 log.__init__()  # type: ignore[misc]
+                running.__init__()  # type: ignore[misc]
                 guards.uninstall()
     finally:
-        wire.read_input, wire.write_output, wire.tell_host = host
+        wire.read_input, wire.write_output, wire.tell_host, wire.call_host, wire.start_call, wire.wait_for_answer = host
     if len(replies) < _ROUNDS or "result" not in json.loads(replies[0]):
         raise RuntimeError(f"the rehearsal failed: {replies[:1]}")
 

@@ -1,4 +1,4 @@
-"""JSON text, and the three ways it takes to the host.
+"""JSON text, and the ways it takes to the host.
 
 Everything is bound here at import, so that code which replaces `json.dumps` and the like does not break its own reply.
 """
@@ -30,7 +30,7 @@ def encoder_with(item_separator: str, key_separator: str, *, allow_nan: bool) ->
 
 encode = encoder_with(",", ":", allow_nan=False)
 
-_decode_plain: Callable[[bytes], Any] = _host.decode_plain
+_decode_plain: Callable[[bytes | str], Any] = _host.decode_plain
 _loads = json.loads
 _lone_surrogate = _pattern("[\ud800-\udfff]")
 
@@ -40,8 +40,20 @@ write_output: Callable[[Reply], None] = _host.write_output
 encode_plain: Callable[[object], bytes | None] = _host.encode_plain
 tell_host: Callable[[str, str], None] = _host.tell
 
+# Calls of the host, by a name and the parameters' JSON. `call_host` waits for the answer's JSON; `start_call` returns the
+# call's number at once, and `wait_for_answer` gives the first answer to any call, or None after so many seconds
+# (negative: no limit).
+call_host: Callable[[str, str], str] = _host.call
+start_call: Callable[[str, str], int] = _host.start
+wait_for_answer: Callable[[float], tuple[int, bool, str] | None] = _host.wait
+CallFailed: type[Exception] = _host.CallError
 
-def decode(text: bytes) -> Any:
+# Bytes as n8n writes them, `{"type":"Buffer","data":[…]}`, and back: from where such a text begins, to where it ends.
+buffer_to_json: Callable[[bytes | bytearray | memoryview], str] = _host.buffer_to_json
+buffer_from_json: Callable[[str, int], tuple[bytes, int]] = _host.buffer_from_json
+
+
+def decode(text: bytes | str) -> Any:
     """The value of a JSON text that the host has already checked."""
     try:
         return _decode_plain(text)

@@ -68,13 +68,14 @@ def build(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Pat
     work = target / "work"
     with step("Freezing the standard library"):
         stdlib.freeze(tree.source, WASM / "stdlib", inputs, fetcher, toolchain, work / "frozen", store.log("freeze"))
-    with step("Linking"):
+    # Link-time optimisation keeps one core busy, for minutes.
+    with step("Linking, and building the snapshot tool"), native.tool_built_beside(store, WASM):
         log = store.log("link")
         link.compile_own(WASM, tree, work / "frozen", toolchain, flavour, work / "objects", log)
         link.link(WASM, tree, work / "objects", toolchain, flavour, work / "python.wasm", log)
         module = link.check_boundary(work / "python.wasm")
-    tzdata = fetcher.wheel(inputs.wheel("tzdata"))
-    notices.write(inputs, tree, toolchain, tzdata, target / "NOTICES.txt")
+    wheels = {wheel.name: fetcher.wheel(wheel) for wheel in inputs.wheels}
+    notices.write(inputs, tree, toolchain, wheels, target / "NOTICES.txt")
     place(work / "python.wasm", target / "python.wasm")
     say(f"    imports: {', '.join(sorted(module.imports))}")
     say(f"    memory at the start: {module.memory_bytes / MEGABYTE:.1f} MB")
@@ -94,7 +95,7 @@ def ensure_built(store: Store, flavour: Flavour, jobs: int) -> Path:
     directory = store.root / image_key(flavour)
     if all((directory / name).exists() for name in PRODUCTS):
         return directory
-    with store.locked():
+    with store.locked(directory.name[:20]):
         if not all((directory / name).exists() for name in PRODUCTS):
             directory.mkdir(exist_ok=True)
             build(store, load(WASM / "recipe" / "inputs.toml"), flavour, jobs, directory)

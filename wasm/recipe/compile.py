@@ -51,7 +51,7 @@ def compile_library(
 ) -> tuple[Tree, str]:
     """The static archives, compiled from patched sources with the profile."""
     patches, profile = sorted((wasm / "patches").glob("*.patch")), wasm / "pgo.profdata"
-    key = hash_of(key, flavour, *patches, profile)
+    key = hash_of(key, *OPTIMISE, *flavour.compile_flags(Path()), *patches, profile)
 
     def build(directory: Path) -> None:
         tree = Tree(directory / "python")

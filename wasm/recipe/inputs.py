@@ -50,11 +50,12 @@ class Helpers:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A Python package."""
+    """A Python package. It joins the guest package when the snapshot is taken, or is used by the build alone."""
 
     name: str
     version: str
     sha256: str
+    joins: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,17 @@ from report import BuildError, run
 from toolchain import Toolchain
 
 STACK_BYTES = 8 * 1024 * 1024
-OWN_FILES = ("decode", "encode", "entry", "frozen", "host_module", "snapshot", "wasi")
+OWN_FILES = ("buffer", "decode", "encode", "entry", "frozen", "host_module", "snapshot", "wasi")
 # The standard library's blob is data: the link-time optimiser would only carry it around.
 WITHOUT_LTO = ("frozen",)
 
 # The boundary of the sandbox, as the module sees it. A build that asks for more is a mistake.
 IMPORTS = {
     "host.call",
+    "host.start",
     "host.take",
     "host.tell",
+    "host.wait",
     "wasi_snapshot_preview1.clock_time_get",
     "wasi_snapshot_preview1.fd_read",
     "wasi_snapshot_preview1.fd_write",

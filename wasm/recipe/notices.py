@@ -23,7 +23,7 @@ def _first_comment(path: Path) -> str:
     return re.sub(r"(?m)^ \*? ?", "", comment[1]).strip()
 
 
-def _tzdata_licence(wheel: Path) -> str:
+def _wheel_licence(wheel: Path) -> str:
     with zipfile.ZipFile(wheel) as archive:
         names = sorted(name for name in archive.namelist() if "/licenses/" in name or "LICENSE" in name)
         if not names:
@@ -31,8 +31,8 @@ def _tzdata_licence(wheel: Path) -> str:
         return "\n\n".join(archive.read(name).decode() for name in names)
 
 
-def write(inputs: Inputs, tree: Tree, toolchain: Toolchain, tzdata: Path, target: Path) -> None:
-    """Writes all notices into one file."""
+def write(inputs: Inputs, tree: Tree, toolchain: Toolchain, wheels: dict[str, Path], target: Path) -> None:
+    """Writes all notices into one file. `wheels` are the archives of the Python packages, by name."""
     source = tree.source
     sections = {
         f"CPython {inputs.python_version}": (source / "LICENSE").read_text(encoding="utf-8"),
@@ -42,7 +42,7 @@ def write(inputs: Inputs, tree: Tree, toolchain: Toolchain, tzdata: Path, target
         "HACL*": _first_comment(source / "Modules/_hacl/Hacl_Hash_SHA2.c"),
         "zlib": (tree.library("zlib") / "LICENSE").read_text(encoding="utf-8"),
         "bzip2": (tree.library("bzip2") / "LICENSE").read_text(encoding="utf-8"),
-        "tzdata": _tzdata_licence(tzdata),
+        **{name: _wheel_licence(wheel) for name, wheel in wheels.items()},
     }
     for package in inputs.packages:
         if package.notice:

@@ -72,14 +72,15 @@ class Store:
         shutil.rmtree(self.root / "logs", ignore_errors=True)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps a second build out of the store until this one has ended."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as lock:
+    def locked(self, product: str) -> Iterator[None]:
+        """Keeps a second build of the same product out until this one has ended."""
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with (locks / product).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say("another build of the Python image is running; waiting for it")
+                say("another build of the same is running; waiting for it")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -92,24 +93,22 @@ class Store:
         built where they stay, and count only once their mark is there."""
         directory = self.product(kind, key)
         mark = directory / ".complete"
-        if not mark.exists():
-            shutil.rmtree(directory, ignore_errors=True)
-            directory.mkdir(parents=True)
-            build(directory)
-            mark.touch()
-        os.utime(mark)
-        self._drop_old(directory.parent.iterdir(), keep=directory)
+        with self.locked(f"{kind}-{directory.name}"):
+            if not mark.exists():
+                shutil.rmtree(directory, ignore_errors=True)
+                directory.mkdir(parents=True)
+                build(directory)
+                mark.touch()
+            os.utime(mark)
+        self._drop_old(directory.parent.glob("*/.complete"), keep=mark)
         return directory
 
     @staticmethod
-    def _drop_old(products: Iterable[Path], keep: Path) -> None:
-        def used(product: Path) -> float:
-            mark = product / ".complete"
-            return mark.stat().st_mtime if mark.exists() else 0.0
-
-        others = sorted((product for product in products if product != keep), key=used, reverse=True)
-        for product in others[KEPT_OLD_PRODUCTS:]:
-            shutil.rmtree(product, ignore_errors=True)
+    def _drop_old(marks: Iterable[Path], keep: Path) -> None:
+        """Removes the products, by their marks, that were not used for longest. One without a mark may be under way."""
+        others = sorted((mark for mark in marks if mark != keep), key=lambda mark: mark.stat().st_mtime, reverse=True)
+        for mark in others[KEPT_OLD_PRODUCTS:]:
+            shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def verify(path: Path, expected: str, what: str) -> None:

@@ -101,7 +101,7 @@ def main(argv: list[str]) -> int:
     options = arguments(argv)
     store = Store.for_user()
     try:
-        with store.locked():
+        with store.locked("train"):
             store.clear_logs()
             inputs, fetcher = load(WASM / "recipe" / "inputs.toml"), Fetcher(store)
             with step("Unpacking the toolchain"):

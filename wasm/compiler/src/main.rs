@@ -1,11 +1,12 @@
 //! Turns the linked Python module into the image that the binary carries, in two steps:
 //!
-//! 1. snapshot: start CPython once, load the guest package, warm it up, and write the whole memory back into the module;
+//! 1. snapshot: start CPython once, load the guest package and the packages beside it, warm it up, and write the whole memory
+//!    back into the module;
 //! 2. compile: WebAssembly to native code for the named CPU baseline.
 //!
 //! Clock and randomness are fixed, so the same inputs give the same bytes.
 //!
-//! Usage: `serpentarium-image PYTHON.wasm GUEST_DIR OUT.cwasm`
+//! Usage: `serpentarium-image PYTHON.wasm GUEST_DIR PACKAGES_DIR OUT.cwasm`
 
 #[path = "../../../src/sandbox/codegen.rs"]
 mod codegen;
@@ -19,11 +20,11 @@ use wasmtime::{Result, bail, error::Context};
 
 fn main() -> Result<()> {
     let args: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [module, guest, out] = args.as_slice() else {
-        bail!("usage: serpentarium-image PYTHON.wasm GUEST_DIR OUT.cwasm");
+    let [module, guest, packages, out] = args.as_slice() else {
+        bail!("usage: serpentarium-image PYTHON.wasm GUEST_DIR PACKAGES_DIR OUT.cwasm");
     };
     let module = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
-    let guest = guest::bundle(guest)?;
+    let guest = guest::bundle(guest, packages)?;
 
     let start = Instant::now();
     let snapshot = snapshot::take(&module, guest).context("the snapshot failed")?;

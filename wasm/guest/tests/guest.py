@@ -23,13 +23,28 @@ class FakeHost(types.ModuleType):
         self.output: list[str] = []
         self.told: list[tuple[str, Any]] = []
         self.before_write: list[BaseException] = []
+        # What is answered to a call of that name: a value, an exception, or a function of the parameters.
+        self.answers: dict[str, Any] = {}
+        self.called: list[tuple[str, Any]] = []
+        self.flight: dict[int, tuple[bool, str]] = {}
+        self.started = 0
+        self.most_in_flight = 0
 
     def read_input(self) -> bytes:
         return self.input.encode("utf-8", "surrogatepass")
 
-    def decode_plain(self, json: bytes) -> object:
+    def decode_plain(self, json: bytes | str) -> object:
         """As with `encode_plain`."""
         raise ValueError
+
+    def buffer_to_json(self, data: Any) -> str:
+        return json.dumps({"type": "Buffer", "data": list(bytes(data))}, separators=(",", ":"))
+
+    def buffer_from_json(self, text: str, start: int) -> tuple[bytes, int]:
+        if not text.isascii() or not text.startswith('{"type":"Buffer","data":[', start):
+            raise ValueError("not a buffer")
+        value, end = json.JSONDecoder().raw_decode(text, start)
+        return bytes(value["data"]), end
 
     def encode_plain(self, value: object) -> None:
         """Every value goes the long way here; the short one is C, and tested in the image."""
@@ -45,7 +60,36 @@ class FakeHost(types.ModuleType):
         self.told.append((name, json.loads(params)))
 
     def call(self, name: str, params: str) -> str:
-        raise self.CallError(f"{name}({params})")
+        went_well, text = self._answer(name, params)
+        if not went_well:
+            raise self.CallError(text)
+        return text
+
+    def start(self, name: str, params: str) -> int:
+        self.started += 1
+        self.flight[self.started] = self._answer(name, params)
+        self.most_in_flight = max(self.most_in_flight, len(self.flight))
+        return self.started
+
+    def wait(self, seconds: float) -> tuple[int, bool, str] | None:
+        """The last that was begun is answered first."""
+        if not self.flight:
+            if seconds < 0:
+                raise ValueError("nothing is in flight")
+            return None
+        number, answer = self.flight.popitem()
+        return (number, *answer)
+
+    def _answer(self, name: str, params: str) -> tuple[bool, str]:
+        params.encode()
+        values = json.loads(params, parse_constant=_refuse)
+        self.called.append((name, values))
+        answer = self.answers.get(name, self.CallError("Method not allowed"))
+        if callable(answer):
+            answer = answer(*values)
+        if isinstance(answer, Exception):
+            return False, str(answer)
+        return True, json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
 HOST = FakeHost()
@@ -59,9 +103,10 @@ def _load() -> types.ModuleType:
     package = importlib.util.module_from_spec(spec)
     sys.modules["_serpentarium"] = package
     spec.loader.exec_module(package)
-    from _serpentarium import loop
+    from _serpentarium import loop, manual
 
     loop.install()
+    manual.install()
     return package
 
 
@@ -78,7 +123,7 @@ class Reply:
 
     @property
     def result(self) -> Any:
-        if set(self.value) != {"result"}:
+        if not {"result"} <= set(self.value) <= {"result", "customData", "staticData"}:
             raise AssertionError(self.value)
         return self.value["result"]
 
@@ -106,9 +151,13 @@ def run_settings(settings: Any) -> Reply:
     import builtins
     import os
 
-    from _serpentarium import guards, streams
+    from _serpentarium import guards, loop, streams
     from _serpentarium.log import log
+    from _serpentarium.running import running
 
+    HOST.called, HOST.flight, HOST.most_in_flight = [], {}, 0
+    loop.install()
+    running.__init__()
     HOST.input = settings if isinstance(settings, str) else json.dumps(settings)
     HOST.output, HOST.told = [], []
     before = sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__, builtins.print

@@ -2,7 +2,7 @@
 
 import unittest
 
-from guest import run_all, run_settings
+from guest import run_all, run_each, run_settings
 
 
 class CodeTest(unittest.TestCase):
@@ -24,6 +24,45 @@ class CodeTest(unittest.TestCase):
             with self.subTest(code):
                 self.assertEqual(run_all(code).result, expected)
 
+    def test_the_top_level_may_await(self) -> None:
+        prelude = """\
+import asyncio, contextlib
+async def later(x):
+    await asyncio.sleep(0.001)
+    return x
+async def count():
+    for i in range(3): yield await later(i)
+@contextlib.asynccontextmanager
+async def around():
+    yield await later(5)
+"""
+        for code, expected in (
+            ("return await later(1)", 1),
+            ("return await asyncio.gather(later(1), later(2))", [1, 2]),
+            ("n = 0\nasync for i in count(): n += i\nreturn n", 3),
+            ("async with around() as x: return x", 5),
+            ("return [i async for i in count()]", [0, 1, 2]),
+            ("return {i: await later(i) for i in range(2)}", {"0": 0, "1": 1}),
+            ("await later(1)", None),
+            ("x = await later(1)\ndef f():\n    nonlocal x\n    x += 1\nf()\nreturn x", 2),
+            ("f = lambda: (yield)\nawait later(1)\nreturn next(f())", None),
+            ("t = asyncio.create_task(later(7))\nawait asyncio.sleep(0)\nreturn await t", 7),
+        ):
+            with self.subTest(code):
+                self.assertEqual(run_all(prelude + code).result, expected)
+        reply = run_each("import asyncio\nawait asyncio.sleep(0)\nreturn {'a': _item['json']}", [1, 2])
+        self.assertEqual([item["json"]["a"] for item in reply.result], [1, 2])
+
+    def test_a_failure_of_awaited_code_names_the_users_lines_only(self) -> None:
+        error = run_all("import asyncio\nasync def f():\n    return 1 / 0\n\nawait f()").error
+        self.assertEqual((error["message"], error["lineNumber"]), ("division by zero", 3))
+        self.assertEqual(error["description"].count('File "'), 2)
+        self.assertIn('  File "<code>", line 5, in <module>\n    await f()', error["description"])
+        error = run_all("import asyncio, sys\nawait asyncio.sleep(0)\nsys.exit(3)").error
+        self.assertEqual(error["message"], "Process exited with code 3")
+        error = run_all("import asyncio\nawait asyncio.Event().wait()").error
+        self.assertIn("deadlock", error["message"])
+
     def test_text_is_taken_as_it_is(self) -> None:
         for code, expected in (
             ("\ufeffreturn 1", 1),
@@ -41,7 +80,12 @@ class CodeTest(unittest.TestCase):
             ("  x = 1\ny = 2", "unexpected indent (line 1)", 1),
             ("from os import *", "import * only allowed at module level (line 1)", 1),
             ("nonlocal x", "no binding for nonlocal 'x' found (line 1)", 1),
-            ("x = 1\nawait x", "'await' outside async function (line 2)", 2),
+            ("x = 1\ndef f(): await x", "'await' outside async function (line 2)", 2),
+            ("await x\ndef f():\n  return [i async for i in x]",
+             "asynchronous comprehension outside of an asynchronous function (line 3)", 3),
+            ("await x\nyield 1\nreturn 2", "'yield' outside function (line 2)", 2),
+            ("await x\ny = [\n  (yield from x)]", "'yield' outside function (line 3)", 3),
+            ("await x\nyield 1", "'yield' outside function (line 2)", 2),
             ("y = lambda: (yield)\nz = [\n  (yield 3)]", "'yield' outside function (line 3)", 3),
             ("class A:\n    def f(self): yield\n    x = (yield)", "'yield' outside function (line 3)", 3),
             ("a = 1\nx = 1\0", "source code cannot contain null bytes (line 2)", 2),

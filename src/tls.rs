@@ -1,11 +1,12 @@
-//! TLS for `https` brokers: one configuration for the grant token's request and the WebSocket.
+//! TLS for what is reached over `https`: a runner's broker (its grant token and its WebSocket),
+//! Sentry, and what tasks ask a local broker to fetch.
 
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// TLS with the operating system's trusted roots (or those that `SSL_CERT_FILE` names). Reading them takes
-/// milliseconds, so this is for `https` brokers only.
+/// milliseconds, so this is for `https` only.
 ///
 /// # Errors
 /// There are no roots; the text says why.
@@ -20,7 +21,7 @@ pub fn native() -> Result<ClientConfig, String> {
     Ok(trusting(roots))
 }
 
-/// TLS that trusts nobody, for `http` brokers.
+/// TLS that trusts nobody, for plain `http`.
 pub fn plain() -> ClientConfig {
     trusting(RootCertStore::empty())
 }

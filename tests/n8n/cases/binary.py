@@ -1,0 +1,90 @@
+"""Files: n8n keeps them, code fetches and makes them."""
+
+import re
+
+from case import Case
+
+FILE = bytes(n * n % 251 for n in range(1000))
+LARGE = bytes(range(256)) * 40_960
+
+CASES = [
+    Case(
+        name="a file that came in can be read",
+        items=None,
+        upload=FILE,
+        code="""
+data = _helpers.get_binary_data(0, "data")
+mime = _items[0]["binary"]["data"]["mimeType"]
+return {"type": type(data).__name__, "size": len(data), "start": list(data[:4]), "mime": mime}""",
+        answers=[[{"type": "bytes", "size": 1000, "start": [0, 1, 4, 9], "mime": "application/octet-stream"}]],
+    ),
+    Case(
+        name="a file that code makes goes out",
+        code="""
+file = _helpers.prepare_binary_data(b"a,b\\n1,2\\n", file_name="table.csv", mime_type="text/csv")
+return [{"json": {"name": file["fileName"]}, "binary": {"data": file}}]""",
+        file=b"a,b\n1,2\n",
+        output=[{"json": {"name": "table.csv"}, "binary": {"data": {"mimeType": "text/csv", "fileExtension": "csv"}}}],
+    ),
+    Case(
+        name="n8n finds the type of a file that code makes by its name",
+        code="return {'file': _helpers.prepare_binary_data(b'{}', file_name='a.json')}",
+        answers=[[{"file": {"mimeType": "application/json", "fileName": "a.json"}}]],
+    ),
+    Case(
+        name="a file can be changed for each item",
+        items=None,
+        upload=FILE,
+        each=True,
+        code="""
+data = _helpers.get_binary_data(_item_index, "data")
+return {"json": {}, "binary": {"data": _helpers.prepare_binary_data(data[::-1])}}""",
+        file=FILE[::-1],
+    ),
+    Case(
+        name="a file passes through untouched",
+        items=None,
+        upload=FILE,
+        code="return _items",
+        file=FILE,
+    ),
+    Case(
+        name="ten megabytes go in and out",
+        items=None,
+        upload=LARGE,
+        code="""
+data = _helpers.get_binary_data(0)
+return [{"json": {}, "binary": {"data": _helpers.prepare_binary_data(data, file_name="large.bin")}}]""",
+        file=LARGE,
+    ),
+    Case(
+        name="the data of a file can be replaced",
+        code="""
+file = _helpers.prepare_binary_data(b"old", file_name="a.txt")
+file = _helpers.set_binary_data(file, b"new")
+return [{"json": {}, "binary": {"data": file}}]""",
+        file=b"new",
+    ),
+    Case(
+        name="bytes can be read as text of an encoding",
+        code="return {'text': _helpers.binary_to_string(b'\\xe4', 'latin1')}",
+        answers=[[{"text": "ä"}]],
+    ),
+    Case(
+        name="a file can be asserted",
+        items=None,
+        upload=FILE,
+        code="return {'mime': _helpers.assert_binary_data(0, 'data')['mimeType']}",
+        answers=[[{"mime": "application/octet-stream"}]],
+    ),
+    Case(
+        name="the assertion of a file that is not there fails the node, in n8n's words",
+        code="_helpers.assert_binary_data(0, 'data')",
+        error={"message": re.compile("contain a binary file 'data', but none was found"), "lineNumber": 1},
+    ),
+    Case(
+        name="a file that is not there cannot be read, and the error says so",
+        code="_helpers.get_binary_data(0, 'photo')",
+        error={"message": re.compile("(?i)photo|binary"), "lineNumber": 1},
+    ),
+]

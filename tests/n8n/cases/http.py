@@ -1,0 +1,115 @@
+"""`_helpers.http_request`, to a server on this machine."""
+
+import re
+
+from case import Case
+
+CASES = [
+    Case(
+        name="a request gives the parsed body",
+        code="return _helpers.http_request(url='{peer}/json')",
+        answers=[[{"hello": "world"}]],
+    ),
+    Case(
+        name="method, parameters, headers and JSON go out",
+        code="""
+seen = _helpers.http_request(
+    url="{peer}/echo", method="PUT", params={"a": "1 ä"}, headers={"X-Test": "yes"}, json={"text": "ü"}
+)
+return {key: seen[key] for key in ("method", "query", "body")} | {
+    "header": seen["headers"]["x-test"], "type": seen["headers"]["content-type"],
+}""",
+        answers=[
+            [
+                {
+                    "method": "PUT",
+                    "query": {"a": "1 ä"},
+                    "body": '{"text":"ü"}',
+                    "header": "yes",
+                    "type": re.compile("^application/json"),
+                }
+            ]
+        ],
+    ),
+    Case(
+        name="text goes out as it is",
+        code="""
+seen = _helpers.http_request(
+    url="{peer}/echo", method="POST", data="plain ü", headers={"content-type": "text/plain"}
+)
+return {"body": seen["body"], "type": seen["headers"]["content-type"]}""",
+        answers=[[{"body": "plain ü", "type": "text/plain"}]],
+    ),
+    Case(
+        name="a full response has status and headers",
+        code="""
+response = _helpers.http_request(url="{peer}/json", full_response=True)
+return {"status": response.status_code, "body": response.body, "type": response.headers["content-type"]}""",
+        answers=[[{"status": 200, "body": {"hello": "world"}, "type": "application/json"}]],
+    ),
+    Case(
+        name="n8n's own options work too",
+        code="return _helpers.httpRequest({'url': '{peer}/echo', 'method': 'POST', 'qs': {'q': 1}, 'body': {'b': 2}})",
+        answers=[[{"method": "POST", "query": {"q": "1"}, "body": '{"b":2}'}]],
+    ),
+    Case(
+        name="a redirect is followed",
+        code="return _helpers.http_request(url='{peer}/redirect')",
+        answers=[[{"hello": "world"}]],
+    ),
+    Case(
+        name="bytes come as bytes",
+        code="""
+body = _helpers.http_request("{peer}/bytes?count=1000", binary=True)
+return {"same": body == bytes(n % 256 for n in range(1000))}""",
+        answers=[[{"same": True}]],
+    ),
+    Case(
+        name="a status that is an error raises, with status and body",
+        code="""
+try:
+    _helpers.http_request(url="{peer}/status/404")
+except _helpers.HttpError as error:
+    return {"status": error.status_code, "body": error.body, "text": str(error)}""",
+        answers=[[{"status": 404, "body": {"status": 404}, "text": re.compile("404")}]],
+    ),
+    Case(
+        name="a status that is an error can be looked at",
+        code="""
+response = _helpers.http_request("{peer}/status/503", raise_for_status=False, full_response=True)
+return {"status": response.status_code, "body": response.body}""",
+        answers=[[{"status": 503, "body": {"status": 503}}]],
+    ),
+    Case(
+        name="a request that fails and is not caught fails the node",
+        code="x = 1\n_helpers.http_request(url='{peer}/status/500')",
+        error={"message": re.compile("500"), "lineNumber": 2},
+    ),
+    Case(
+        name="a server that is not there raises",
+        code="""
+try:
+    _helpers.http_request(url="http://127.0.0.1:9/")
+except _helpers.CallError as error:
+    return {"text": str(error)}""",
+        answers=[[{"text": re.compile("ECONNREFUSED|refused")}]],
+    ),
+    Case(
+        name="a server that is late raises",
+        code="""
+try:
+    _helpers.http_request(url="{peer}/slow?ms=2000", timeout=0.2)
+except _helpers.CallError as error:
+    return {"text": str(error)}""",
+        answers=[[{"text": re.compile("timeout|timed out|aborted")}]],
+    ),
+    Case(
+        name="a hundred requests at once take about as long as one",
+        code="""
+import asyncio, time
+begin = time.monotonic()
+answers = await asyncio.gather(*(_helpers.http_request_async(url="{peer}/slow?ms=1000") for _ in range(100)))
+return {"answers": len(answers), "quick": time.monotonic() - begin < 3}""",
+        answers=[[{"answers": 100, "quick": True}]],
+    ),
+]

@@ -1,0 +1,36 @@
+"""`print`: n8n shows it in the browser's console while a workflow is tried out, and here in its own log."""
+
+from case import Case
+
+CASES = [
+    Case(
+        name="print shows texts in quotes, numbers and JSON",
+        code="print('text', 1, 2.5, None, True, {'a': ['ä']}, [1])\nreturn []",
+        printed=["""'text' 1 2.5 None True {"a": ["ä"]} [1]"""],
+    ),
+    Case(
+        name="each print is a line of its own, in order",
+        items=[{"n": 1}, {"n": 2}],
+        each=True,
+        code="print(_item['json']['n'])\nreturn _item",
+        printed=["1", "2"],
+        answers=[[{"n": 1}, {"n": 2}]],
+    ),
+    Case(
+        name="what was printed before an error is there too",
+        code="print('before')\nraise ValueError('after')",
+        printed=["'before'"],
+        error={"message": "after"},
+    ),
+    Case(
+        name="after a hundred prints comes a note",
+        code="for n in range(103):\n    print(n)\nreturn []",
+        printed=["99", "[Output truncated - 3 more print statements]"],
+        not_printed=['[Node "Python"] 100\n'],
+    ),
+    Case(
+        name="a circular value can be printed",
+        code="x = {}\nx['x'] = x\nprint(x)\nreturn []",
+        printed=["[Circular dict]"],
+    ),
+]

@@ -1,0 +1,32 @@
+"""`_helpers`: HTTP requests and binary data."""
+
+from _serpentarium import plans
+from _serpentarium.calls import CallError, HttpError, awaitable, blocking
+from _serpentarium.manual import ApiObject
+
+
+class Helpers(ApiObject):
+    __doc__ = """_helpers: HTTP requests and binary data, by n8n. Failures raise _helpers.CallError, or HttpError.
+
+    Each function waits for its answer; the one with _async at its end is to be awaited, so that many can be on their
+    way at once: await asyncio.gather(*[_helpers.http_request_async(url) for url in urls])."""
+    __slots__ = ()
+
+    CallError = CallError
+    HttpError = HttpError
+
+    http_request = blocking(plans.http_request)
+    http_request_async = awaitable(plans.http_request)
+    get_binary_data = get_binary_data_buffer = blocking(plans.get_binary_data)
+    get_binary_data_async = awaitable(plans.get_binary_data)
+    prepare_binary_data = blocking(plans.prepare_binary_data)
+    prepare_binary_data_async = awaitable(plans.prepare_binary_data)
+    set_binary_data = set_binary_data_buffer = blocking(plans.set_binary_data)
+    set_binary_data_async = awaitable(plans.set_binary_data)
+    assert_binary_data = blocking(plans.assert_binary_data)
+    assert_binary_data_async = awaitable(plans.assert_binary_data)
+    binary_to_string = blocking(plans.binary_to_string)
+    binary_to_string_async = awaitable(plans.binary_to_string)
+
+    def __repr__(self) -> str:
+        return "<_helpers: HTTP requests and binary data>"

@@ -1,0 +1,182 @@
+"""`_helpers`: what is asked of n8n, and what becomes of its answers."""
+
+import json
+import unittest
+from typing import Any
+
+from guest import HOST, run_all, run_each
+
+
+def http(status: int = 200, body: Any = None, **headers: str) -> dict[str, Any]:
+    return {"body": body, "headers": headers, "statusCode": status, "statusMessage": "Fine"}
+
+
+def buffer(data: bytes) -> dict[str, Any]:
+    return {"type": "Buffer", "data": list(data)}
+
+
+class HelpersTest(unittest.TestCase):
+    def options(self, code: str) -> dict[str, Any]:
+        """The options of the one request that the code makes."""
+        HOST.answers = {"helpers.httpRequest": http(body={"ok": 1})}
+        self.assertEqual(run_all(f"return {code}").result, {"ok": 1}, code)
+        [(name, [options])] = HOST.called
+        self.assertEqual(name, "helpers.httpRequest")
+        self.assertIs(options.pop("returnFullResponse"), True)
+        self.assertIs(options.pop("ignoreHttpStatusErrors"), True)
+        return options
+
+    def test_a_request_has_n8ns_options(self) -> None:
+        plain = {"url": "http://x/", "method": "GET", "headers": {}}
+        for arguments, more in (
+            ("'http://x/'", {}),
+            ("url='http://x/', method='post', headers={'A': 'b'}", {"method": "POST", "headers": {"A": "b"}}),
+            ("'http://x/', params={'q': [1, 'ü']}", {"qs": {"q": [1, "ü"]}}),
+            ("'http://x/', json={'a': 1}", {"json": True, "body": {"a": 1}}),
+            ("'http://x/', json=[]", {"json": True, "body": "[]", "headers": {"Content-Type": "application/json"}}),
+            ("'http://x/', json=None", {"json": True, "body": "null", "headers": {"Content-Type": "application/json"}}),
+            ("'http://x/', data='text'", {"body": "text"}),
+            ("'http://x/', data='é'.encode()", {"body": "é"}),
+            ("'http://x/', data={'a': 'b c'}, headers={'content-type': 'x'}", {"body": "a=b+c", "headers": {"content-type": "x"}}),
+            ("'http://x/', data=[('a', 1)]", {"body": "a=1", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+            ("'http://x/', timeout=2.5", {"timeout": 2500}),
+            ("'http://x/', auth=('u', 'p')", {"auth": {"username": "u", "password": "p"}}),
+            ("'http://x/', binary=True", {"encoding": "arraybuffer"}),
+            ("'http://x/', follow_redirects=False, verify=False", {"disableFollowRedirect": True, "skipSslCertificateValidation": True}),
+        ):  # fmt: skip
+            with self.subTest(arguments):
+                self.assertEqual(self.options(f"_helpers.http_request({arguments})"), plain | more)
+        options = "{'url': 'http://x/', 'qs': {'a': 1}, 'baseURL': 'http://y'}"
+        self.assertEqual(
+            self.options(f"_helpers.httpRequest({options})"),
+            {"url": "http://x/", "qs": {"a": 1}, "baseURL": "http://y"},
+        )
+
+    def test_mistakes_are_named_before_anything_is_sent(self) -> None:
+        for code, message in (
+            ("_helpers.http_request()", "http_request() missing 1 required positional argument: 'url'"),
+            ("_helpers.http_request('x', jsn=1)", "http_request() got an unexpected keyword argument 'jsn'"),
+            ("_helpers.http_request('x', json=1, data='')", "http_request() takes json or data, not both"),
+            ("_helpers.http_request('x', data=b'\\xff')",
+             "n8n sends the body of an HTTP request as text: these bytes are not UTF-8"),
+            ("_helpers.prepare_binary_data('text')", "binary data is bytes, not str"),
+        ):  # fmt: skip
+            with self.subTest(code):
+                self.assertEqual(run_all(code).error["message"], message)
+                self.assertEqual(HOST.called, [])
+
+    def test_the_body_or_the_whole_answer_comes_back(self) -> None:
+        HOST.answers = {"helpers.httpRequest": http(201, [1, {"a": 2}], etag="x")}
+        code = """
+r = _helpers.http_request('x', full_response=True)
+same = _helpers.http_request({'url': 'x', 'returnFullResponse': True})
+return [r.body, r.headers['etag'], r.status_code, r.statusCode, r['statusCode'], r.status_message, r == same, r]"""
+        result = run_all(code).result
+        self.assertEqual(result[:7], [[1, {"a": 2}], "x", 201, 201, 201, "Fine", True])
+        self.assertEqual(result[7]["body"], [1, {"a": 2}])
+        for whole in (buffer(b"\x00\xff"), http(body=buffer(b"\x00\xff")), dict(reversed(buffer(b"\x00\xff").items()))):
+            HOST.answers = {"helpers.httpRequest": whole}
+            self.assertEqual(run_all("return list(_helpers.http_request('x', binary=True))").result, [0, 255])
+        HOST.answers = {"helpers.httpRequest": {**http(body=buffer(b"\x01")), "statusMessage": "é"}}
+        self.assertEqual(run_all("return list(_helpers.http_request('x', binary=True))").result, [1])
+
+    def test_a_status_that_is_an_error_is_raised_with_the_body(self) -> None:
+        HOST.answers = {"helpers.httpRequest": http(404, {"why": "not there"}, server="s")}
+        code = """
+try: _helpers.http_request('x')
+except _helpers.HttpError as e: return [e.status_code, e.statusCode, e.body, e.headers, str(e), isinstance(e, _helpers.CallError)]"""
+        expected = [404, 404, {"why": "not there"}, {"server": "s"}, "Request failed with status code 404", True]
+        self.assertEqual(run_all(code).result, expected)
+        error = run_all("x = 1\n_helpers.http_request('x')").error
+        self.assertEqual((error["message"], error["lineNumber"]), ("Request failed with status code 404", 2))
+        self.assertIn("HttpError: Request failed with status code 404\nThe answer: {'why': 'not there'}", error["description"])
+        self.assertNotIn("_serpentarium", error["description"])
+        for code in (
+            "_helpers.http_request('x', raise_for_status=False)",
+            "_helpers.http_request({'url': 'x', 'ignoreHttpStatusErrors': True})",
+            "_helpers.http_request({'url': 'x', 'ignoreHttpStatusErrors': {'ignore': True, 'except': [500]}})",
+        ):
+            self.assertEqual(run_all(f"return {code}").result, {"why": "not there"})
+        self.assertEqual(HOST.called[0][1][0]["ignoreHttpStatusErrors"], {"ignore": True, "except": [500]})
+
+    def test_failures_of_n8n_become_exceptions(self) -> None:
+        axios = {"message": "timeout of 100ms exceeded", "name": "AxiosError", "code": "ECONNABORTED"}
+        for failure, message, details in (
+            ("Method not allowed", "Method not allowed", None),
+            (json.dumps(axios), "timeout of 100ms exceeded", axios),
+            ("{}", "n8n failed at helpers.httpRequest, and did not say why", {}),
+            ("{not json", "{not json", None),
+        ):
+            HOST.answers = {"helpers.httpRequest": HOST.CallError(failure)}
+            code = "try: _helpers.http_request('x')\nexcept _helpers.CallError as e: return [str(e), e.details]"
+            self.assertEqual(run_all(code).result, [message, details])
+        for failure in ({"message": "no", "status": 503}, {"message": "no", "httpCode": "503"}):
+            HOST.answers = {"helpers.httpRequest": HOST.CallError(json.dumps(failure))}
+            code = "try: _helpers.http_request('x')\nexcept _helpers.HttpError as e: return [str(e), e.status_code, e.details]"
+            self.assertEqual(run_all(code).result, ["no", 503, failure])
+
+    def test_binary_data_goes_both_ways(self) -> None:
+        HOST.answers = {
+            "helpers.getBinaryDataBuffer": lambda index, name: buffer(f"{index} {name}".encode()),
+            "helpers.prepareBinaryData": lambda data, name, kind: {"data": data, "fileName": name, "mimeType": kind},
+            "helpers.setBinaryDataBuffer": lambda metadata, data: {**metadata, "data": data},
+            "helpers.assertBinaryData": lambda index, name: {"index": index, "name": name},
+            "helpers.binaryToString": lambda data, encoding: bytes(data["data"]).decode(encoding),
+        }
+        for code, expected in (
+            ("get_binary_data(3, 'file').decode()", "3 file"),
+            ("get_binary_data(property='file').decode()", "0 file"),
+            ("getBinaryDataBuffer(1).decode()", "1 data"),
+            ("prepare_binary_data(b'\\x00a', 'f.txt', 'text/plain')", {"data": buffer(b"\0a"), "fileName": "f.txt", "mimeType": "text/plain"}),
+            ("prepareBinaryData(memoryview(b'a'))", {"data": buffer(b"a"), "fileName": None, "mimeType": None}),
+            ("set_binary_data({'id': 1}, bytearray(b'a'))", {"id": 1, "data": buffer(b"a")}),
+            ("assert_binary_data(2)", {"index": 2, "name": "data"}),
+            ("binary_to_string(b'\\xe9', 'latin-1')", "é"),
+        ):  # fmt: skip
+            with self.subTest(code):
+                self.assertEqual(run_all(f"return _helpers.{code}").result, expected)
+        items = run_each("return {'json': _helpers.get_binary_data().decode()}", [0, 0]).result
+        self.assertEqual([item["json"] for item in items], ["0 data", "1 data"])
+
+    def test_many_calls_are_in_flight_at_once(self) -> None:
+        HOST.answers = {"helpers.httpRequest": lambda options: http(body=options["url"])}
+        code = """
+import asyncio
+return await asyncio.gather(*[_helpers.http_request_async(str(i)) for i in range(100)])"""
+        self.assertEqual(run_all(code).result, [str(i) for i in range(100)])
+        self.assertEqual(HOST.most_in_flight, 100)
+        code = """
+import asyncio
+async def fetch(i): return await _helpers.httpRequestAsync(str(i))
+async def main():
+    async with asyncio.TaskGroup() as group: tasks = [group.create_task(fetch(i)) for i in range(3)]
+    return [task.result() for task in tasks] + [await fetch('x'), _helpers.http_request('y')]
+return asyncio.run(main())"""
+        self.assertEqual(run_all(code).result, ["0", "1", "2", "x", "y"])
+
+    def test_a_failure_in_flight_is_raised_where_it_is_awaited(self) -> None:
+        HOST.answers = {"helpers.httpRequest": lambda options: http(int(options["url"]))}
+        code = """
+import asyncio
+results = await asyncio.gather(*[_helpers.http_request_async(s) for s in ('200', '404')], return_exceptions=True)
+assert results[0] is None
+await _helpers.http_request_async('500')"""
+        error = run_all(code).error
+        self.assertEqual((error["message"], error["lineNumber"]), ("Request failed with status code 500", 5))
+        self.assertEqual(error["description"].count('File "'), 1)
+
+    def test_a_call_that_nobody_waits_for_any_longer_disturbs_nothing(self) -> None:
+        HOST.answers = {"helpers.httpRequest": lambda options: http(body=options["url"])}
+        code = """
+import asyncio
+async def leave():
+    task = asyncio.create_task(_helpers.http_request_async('left'))
+    await asyncio.sleep(0)
+    task.cancel()
+asyncio.run(leave())
+return asyncio.run(_helpers.http_request_async('kept'))"""
+        self.assertEqual(run_all(code).result, "kept")
+
+
+if __name__ == "__main__":
+    unittest.main()
