@@ -1,6 +1,8 @@
 //! The command line: one file for each subcommand.
 
+mod bench;
 mod broker;
+mod budget;
 mod config;
 mod console;
 mod demo;
@@ -8,6 +10,9 @@ mod exec;
 mod items;
 mod notices;
 mod pretty;
+mod profile;
+mod program;
+mod ruler;
 mod runner;
 mod usage;
 mod worker;
@@ -31,6 +36,8 @@ struct Cli {
 enum Command {
     Runner(Box<runner::Args>),
     Exec(exec::Args),
+    Bench(bench::Args),
+    Profile(profile::Args),
     Broker(broker::Args),
     Config(Box<config::Args>),
     Demo(demo::Args),
@@ -63,6 +70,8 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Runner(args) => runner::run(*args),
         Command::Exec(args) => exec::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Profile(args) => profile::run(args),
         Command::Broker(args) => broker::run(args),
         Command::Config(args) => config::run(&args, matches.subcommand().map_or(&matches, |(_, own)| own), &files),
         Command::Demo(args) => demo::run(args),

@@ -30,6 +30,10 @@ pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 pub use outcome::{End, Exception, Extras, ItemContext, Outcome, Usage};
 pub(crate) use outcome::{Stop, Stopped};
 
+/// Which Python image is in this executable: 16 hexadecimal digits that change whenever anything in the image does, and
+/// with it the fuel that code burns. Amounts of fuel can be compared only where this is the same.
+pub const IMAGE_VERSION: &str = env!("SERPENTARIUM_IMAGE_VERSION");
+
 /// One task to run: what it reads on standard input, and what it may use.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -92,6 +96,17 @@ impl Sandbox {
     /// The CPU is too old, or address space is short.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let image = engine::load(&config)?;
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
+    }
+
+    /// As [`new`](Self::new), with address space that is mapped for each task and given back after it, instead of slots
+    /// that are kept, and with a copy of the image of its own. A fresh instance costs several times as much; the same code
+    /// still burns the same fuel, which is what this is for: to show that.
+    ///
+    /// # Errors
+    /// The CPU is too old.
+    pub fn without_pool(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let image = engine::load_without_pool()?;
         Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
     }
 

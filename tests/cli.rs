@@ -45,7 +45,7 @@ fn each_kind_of_end_has_its_exit_code_and_its_clear_text() {
         ("return 1", &[][..], 0, ""),
         ("raise ValueError('no good')", &[], 1, "ValueError: no good"),
         ("return (", &[], 1, "SyntaxError"),
-        ("while True: pass", &["--fuel", "50M"], 3, "Task ran out of fuel: it burnt its limit of 50000000 units"),
+        ("while True: pass", &["--fuel", "50M"], 3, "Task ran out of fuel: it burnt its limit of 50M units"),
         ("while True: pass", &["--timeout", "200ms"], 3, "Task execution timed out after 0.2 seconds"),
         ("import time; time.sleep(9)", &["--timeout", "200ms"], 3, "Raise it with --timeout."),
         ("import os; os._exit(7)", &[], 4, "the guest exited with code 7"),

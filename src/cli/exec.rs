@@ -2,42 +2,31 @@
 
 use std::{
     fmt,
-    io::{IsTerminal, Read},
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
-use anyhow::Context;
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
     USAGE,
+    budget::{self, OVER_BUDGET},
     console::{Console, complain},
-    items::items,
     pretty::{Compact, Indented},
+    program::{InputArgs, LimitArgs, exit_code, read},
 };
 use crate::{
     config,
     fuel::{display_fuel, parse_fuel},
-    protocol::{NodeMode, TaskSettings},
     sandbox::{
-        Answer, End, Exceeded, Extras, FUEL_PER_SECOND, HostCalls, Job, Limits, METHOD_NOT_ALLOWED, Outcome,
-        PendingAnswer, Sandbox, SandboxConfig,
+        Answer, End, Exceeded, Extras, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer, Sandbox,
+        SandboxConfig,
     },
 };
-
-/// Bytes that the code may print: with --json they are kept until it ends.
-const MAX_PRINTED: u64 = 1 << 30;
-/// Exit code where the code raised an exception.
-const RAISED: u8 = 1;
-/// Exit code where a limit stopped the task.
-const EXCEEDED: u8 = 3;
-/// Exit code where the guest broke.
-const BROKEN: u8 = 4;
 
 /// Runs one piece of Python behind glass, and prints what it prints and returns.
 ///
@@ -45,26 +34,19 @@ const BROKEN: u8 = 4;
 /// goes to standard output as it happens; a line with fuel, memory and time goes to standard error.
 ///
 /// Exit codes: 0 the code returned, 1 it raised an exception (or a file could not be read, or the output not be
-/// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox broke.
+/// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox broke, 5 it burnt more than its --budget.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The Python file; - reads standard input.
     file: PathBuf,
-    /// The input items: a JSON file with a list of objects, each with or without n8n's `json` key; - reads standard input.
-    #[arg(long, value_name = "FILE")]
-    items: Option<PathBuf>,
-    /// Run the code once for each item, with `_item`, instead of once with `_items`.
-    #[arg(long)]
-    each: bool,
-    /// The fuel that it may burn, such as 500M or 20G [default: about as much as the time-out allows].
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// The fuel that it should burn at most, such as 10M: it still runs to its end, the exit code then says whether it
+    /// kept to that. Together with --deterministic the answer is always the same.
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
-    fuel: Option<u64>,
-    /// The memory that it may use, its interpreter (about 31 MiB) included; from 64MiB to 4GiB.
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = config::memory)]
-    memory: u64,
-    /// The time that it may take.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_timeout)]
-    timeout: Duration,
+    budget: Option<u64>,
     /// Fix clock, seed and randomness, so that the same code and items burn exactly the same fuel, everywhere.
     #[arg(long)]
     deterministic: bool,
@@ -76,13 +58,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write 500ms, 10s or 2m"))?;
-    if time.is_zero() { Err("must be above 0".into()) } else { Ok(time) }
-}
-
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    if args.file == Path::new("-") && args.items.as_deref() == Some(Path::new("-")) {
+    if args.file == Path::new("-") && args.input.is_stdin() {
         complain("code and items cannot both come from standard input");
         return Ok(USAGE.into());
     }
@@ -97,43 +74,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print_text(&prints.console, &outcome);
     }
-    Ok(prints.console.finish(match outcome.end {
-        End::Returned(_) => ExitCode::SUCCESS,
-        End::Raised(_) => RAISED.into(),
-        End::Exceeded(_) => EXCEEDED.into(),
-        End::Broken(_) | End::WorkerLost(_) => BROKEN.into(),
-    }))
+    let over = args.budget.is_some_and(|budget| budget::over(&prints.console, outcome.usage.fuel, budget));
+    let code = match exit_code(&outcome.end) {
+        0 if over => OVER_BUDGET,
+        code => code,
+    };
+    Ok(prints.console.finish(code.into()))
 }
 
 fn job(args: &Args) -> anyhow::Result<Job> {
-    let mode = if args.each { NodeMode::EachItem } else { NodeMode::AllItems };
-    let items = match &args.items {
-        Some(path) => items(&read(path)?).with_context(|| format!("{} holds no items", path.display()))?,
-        None => items("[{}]")?,
-    };
-    let mut settings = TaskSettings::new(read(&args.file)?, mode, items);
-    settings.print_mode = Some("text".into());
-    let fuel = (FUEL_PER_SECOND as f64 * args.timeout.as_secs_f64()) as u64;
-    let limits = Limits {
-        time: args.timeout,
-        fuel: args.fuel.unwrap_or(fuel.max(FUEL_PER_SECOND)),
-        memory: args.memory,
-        // Time and fuel bound how often it prints.
-        calls: u32::MAX,
-        told: MAX_PRINTED,
-        ..Limits::default()
-    };
-    let input = settings.to_input()?;
-    Ok(Job { input, limits, deterministic: args.deterministic.then_some(args.seed) })
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    let input = args.input.settings(read(&args.file)?)?.to_input()?;
+    Ok(Job { input, limits: args.limits.limits(), deterministic: args.deterministic.then_some(args.seed) })
 }
 
 /// What the code prints: shown as it happens, or kept.

@@ -14,7 +14,7 @@ use wasmtime::{Caller, Linker};
 use super::{
     Exceeded, PendingAnswer, aside,
     flight::{Landed, Text, checked, text, within},
-    state::{State, charge, memory},
+    state::{State, burnt, charge, memory},
 };
 
 const MODULE: &str = "host";
@@ -137,12 +137,13 @@ fn take(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> wasmtime::Result<(
 /// Tells the host. What the host cannot accept is dropped: nobody waits for an answer.
 async fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<()> {
     if let Ok((name, params)) = request(caller, args).await? {
+        let fuel = burnt(caller)?;
         let state = caller.data_mut();
         state.told += params.get().len() as u64;
         if state.told > state.limits.told {
             return Err(Exceeded::Told(state.limits.told).into());
         }
-        state.host.tell(&name, params);
+        state.host.tell_at(&name, params, fuel);
     }
     Ok(())
 }

@@ -41,10 +41,23 @@ pub(super) fn load(config: &SandboxConfig) -> Result<InstancePre<State>, Sandbox
     // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same build; nothing writes to
     // them, and they live as long as the process.
     let module = unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }.map_err(SandboxError::Image)?;
-    let mut linker = Linker::new(&engine);
+    link(&module)
+}
+
+/// As [`load`], with a copy of the image, and with instances that are mapped when they are made.
+pub(super) fn load_without_pool() -> Result<InstancePre<State>, SandboxError> {
+    check_cpu()?;
+    let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
+    // SAFETY: as above.
+    let module = unsafe { Module::deserialize(&engine, &IMAGE.0) }.map_err(SandboxError::Image)?;
+    link(&module)
+}
+
+fn link(module: &Module) -> Result<InstancePre<State>, SandboxError> {
+    let mut linker = Linker::new(module.engine());
     wasi::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
     calls::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
-    linker.instantiate_pre(&module).map_err(SandboxError::Image)
+    linker.instantiate_pre(module).map_err(SandboxError::Image)
 }
 
 fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {

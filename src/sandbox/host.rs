@@ -19,6 +19,14 @@ pub trait HostCalls: Send + Sync {
 
     /// Tells, and does not wait. What is told reaches the implementor in order, and before the task's outcome.
     fn tell(&self, name: &str, params: Box<RawValue>);
+
+    /// As [`tell`](Self::tell), which it does unless an implementor wants to know more: the units of fuel that the task
+    /// had burnt when it said this, exactly. This is what measures Python: the guest marks a place, the host reads the
+    /// counter there.
+    fn tell_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
+        let _ = fuel;
+        self.tell(name, params);
+    }
 }
 
 /// A world that answers nothing: calls fail with `Method not allowed`, what is told is dropped.

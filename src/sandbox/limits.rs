@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
+use crate::fuel::display_fuel;
+
 /// Fuel that one second of busy Python burns, roughly: the ratio that turns a time-out into a fuel limit.
 ///
 /// An idle core of 2023 burns 10 to 15 thousand million units a second in a tight loop, less in ordinary code (`cargo bench
@@ -70,7 +72,7 @@ pub enum Exceeded {
     #[error("Task execution timed out after {}", seconds(.0))]
     Time(Duration),
     /// Fuel.
-    #[error("Task ran out of fuel: it burnt its limit of {0} units")]
+    #[error("Task ran out of fuel: it burnt its limit of {} units", display_fuel(*.0))]
     Fuel(u64),
     /// Memory, where Python could not report a `MemoryError` itself.
     #[error("Task ran out of memory: its limit is {}", size(*.0))]

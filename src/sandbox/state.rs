@@ -113,6 +113,12 @@ pub(super) fn memory<'a>(
     Ok((bytes.get_mut(range).ok_or(BadAddress)?, state))
 }
 
+/// Fuel that the guest has burnt so far, with what it owes.
+pub(super) fn burnt(caller: &Caller<'_, State>) -> wasmtime::Result<u64> {
+    let left = caller.get_fuel()?.saturating_sub(caller.data().owed);
+    Ok(caller.data().limits.fuel.saturating_sub(left))
+}
+
 /// Fuel after which a running guest lets others run: about a millisecond.
 pub(super) const YIELD_INTERVAL: u64 = 5_000_000;
 

@@ -25,6 +25,8 @@ A task reads its settings from the host, runs its code as the body of a function
     policy    what user code may import and call, where that is limited
     inspection  the look at code before it runs
     guards    what stands in for functions that could lead past the policy
+    measure   benchmarks, and marks around what is measured
+    profile   what user code does, line by line
     seeding   `random`, seeded when it is first used
     wire      JSON and the ways to the host
     warmup    what is loaded and rehearsed before the snapshot

@@ -6,7 +6,7 @@ from ast import Module
 from collections.abc import Callable
 from typing import Any
 
-from _serpentarium import code, guards, names, source, wire
+from _serpentarium import code, guards, measure, names, source, wire
 from _serpentarium.errors import report
 from _serpentarium.log import log
 from _serpentarium.names import Given
@@ -76,7 +76,12 @@ def _execute(task: Task) -> Reply:
     task.code = settings["code"]
     if "printMode" in settings and settings["printMode"] == "text":
         log.as_text = True
-    body = code.compile_body(task.code, _obey(task) if "serpentarium" in settings else None)
+    check = None
+    if "serpentarium" in settings:
+        if "measure" in settings["serpentarium"]:
+            return measure.run(task, _run_for_all_items if for_all_items else _run_for_each_item)
+        check = _obey(task)
+    body = code.compile_body(task.code, check)
     if for_all_items:
         return _run_for_all_items(task, body)
     return _run_for_each_item(task, body)

@@ -1,0 +1,140 @@
+//! `serpentarium bench`: what Python costs, in units that are the same on every machine.
+
+mod compare;
+mod growth;
+mod measure;
+mod plan;
+mod show;
+mod store;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use self::{
+    compare::{Against, Compared, compare, gone, parse_percent},
+    measure::{Measurement, measure},
+    show::Report,
+    store::{Baseline, Conditions, Stored},
+};
+use super::{
+    USAGE,
+    budget::OVER_BUDGET,
+    console::{Console, complain},
+    program::{InputArgs, LimitArgs},
+    ruler::{Failure, Ruler},
+};
+use crate::{fuel::parse_fuel, sandbox::NoHost};
+
+/// Measures Python in fuel, which is the same on every machine and in every run.
+///
+/// Each program runs with a fixed clock, seed and hash seed, in a fresh instance, --runs times, and has to burn exactly
+/// the same each time. A file may hold named benchmarks: functions bench_x, each measured alone, without the
+/// interpreter's start. bench_x is called with what setup_x returns, where there is one, or with a parameter of the list
+/// bench_x.params; setup_x gets the parameter then. A list of three or more numbers shows how fuel grows. Any other file
+/// is a program as for `exec`, and measured from start to end.
+///
+/// Exit codes: 0 all is well, 1 a program raised an exception (or a file could not be read, or baselines not be compared),
+/// 2 wrong usage, 3 a limit stopped a program, 4 the sandbox broke, or runs differed, 5 a benchmark burnt more than
+/// --budget, or more than --fail-above allows.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The Python files; - reads standard input. Several are compared with the first.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// How often each benchmark runs.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// The seed of all randomness.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Keep the measurements under this name, unless a benchmark fails or costs too much.
+    #[arg(long, value_name = "NAME", value_parser = store::name)]
+    save: Option<String>,
+    /// Compare with the measurements that were saved under this name.
+    #[arg(long, value_name = "NAME", value_parser = store::name)]
+    baseline: Option<String>,
+    /// Where measurements are kept.
+    #[arg(long, value_name = "DIR", default_value = store::DIRECTORY)]
+    store: PathBuf,
+    /// Fail where a benchmark burns this much more than in the baseline, such as 1%.
+    #[arg(long, value_name = "PERCENT", requires = "baseline", value_parser = parse_percent)]
+    fail_above: Option<f64>,
+    /// Fail where a benchmark burns more than this, such as 10M.
+    #[arg(long, value_name = "N", value_parser = parse_fuel)]
+    budget: Option<u64>,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let from_stdin = args.files.iter().filter(|file| *file == Path::new("-")).count();
+    if from_stdin + usize::from(args.input.is_stdin()) > 1 {
+        complain("only one file, or the items, can come from standard input");
+        return Ok(USAGE.into());
+    }
+    match bench(&args) {
+        Ok(code) => Ok(code),
+        Err(error) => match error.downcast::<Failure>() {
+            Ok(failure) => {
+                complain(&failure);
+                Ok(failure.code.into())
+            }
+            Err(error) => Err(error),
+        },
+    }
+}
+
+fn bench(args: &Args) -> anyhow::Result<ExitCode> {
+    let conditions = Conditions { seed: args.seed, each: args.input.each };
+    // Before anything runs: what cannot be compared need not be measured.
+    let baseline = args.baseline.as_deref().map(|name| Baseline::load(&args.store, name, conditions)).transpose()?;
+    let baseline = baseline.as_ref().map(|baseline| &baseline.benchmarks);
+    let ruler = Ruler::new(args.limits.limits(), args.seed)?;
+    let (measurements, start) = measure_all(&ruler, args)?;
+    let against = Against { baseline, fail_above: args.fail_above, budget: args.budget };
+    let compared = compare(measurements, against);
+    let gone = baseline.map(|baseline| gone(baseline, &compared)).unwrap_or_default();
+    let failed = compared.iter().any(|one| one.worse || one.over);
+    let console = Console::default();
+    let report = Report { mode: ruler.mode(), runs: args.runs, seed: args.seed, start, compared: &compared, gone };
+    report.print(&console, args.json, against, args.baseline.as_deref());
+    if let Some(name) = args.save.as_deref().filter(|_| !failed) {
+        let path = Baseline::new(conditions, stored(&compared)).save(&args.store, name)?;
+        console.note(format_args!("Saved as {name} ({}).", path.display()));
+    }
+    Ok(console.finish(if failed { OVER_BUDGET.into() } else { ExitCode::SUCCESS }))
+}
+
+/// Measures everything in every file; and where whole programs are among it, what an empty one burns.
+fn measure_all(ruler: &Ruler, args: &Args) -> anyhow::Result<(Vec<Measurement>, Option<u64>)> {
+    let (mut measurements, mut start) = (Vec::new(), None);
+    for (index, file) in args.files.iter().enumerate() {
+        let program = plan::plan(ruler, file, &args.input)?;
+        for benchmark in &program.benchmarks {
+            if benchmark.function.is_none() && start.is_none() {
+                let mut nothing = program.settings.clone();
+                nothing.code = String::new();
+                start = Some(ruler.run("an empty program", &nothing, None, Arc::new(NoHost))?.fuel);
+            }
+            measurements.push(measure(ruler, (index, &program), benchmark, args.runs.into())?);
+        }
+    }
+    Ok((measurements, start))
+}
+
+fn stored(compared: &[Compared]) -> BTreeMap<String, Stored> {
+    let entry = |one: &Compared| {
+        let Measurement { name, fuel, memory, .. } = &one.measurement;
+        (name.clone(), Stored { fuel: *fuel, memory: *memory })
+    };
+    compared.iter().map(entry).collect()
+}

@@ -1,0 +1,164 @@
+//! Baselines: what was measured, kept as a small JSON file for each name.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sandbox::IMAGE_VERSION;
+
+/// Where baselines lie: in the directory in which the command runs, so that they can be committed with the code.
+pub(super) const DIRECTORY: &str = ".serpentarium/bench";
+/// The form of the file.
+const FORMAT: u32 = 1;
+
+/// What was measured once, and under which conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Baseline {
+    format: u32,
+    /// The Python image: fuel can be compared only within one.
+    image: String,
+    #[serde(flatten)]
+    conditions: Conditions,
+    /// Fuel and memory of each benchmark.
+    pub benchmarks: BTreeMap<String, Stored>,
+}
+
+/// What has to be the same for a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Conditions {
+    pub seed: u64,
+    pub each: bool,
+}
+
+/// One benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub fuel: u64,
+    pub memory: u64,
+}
+
+/// Why a baseline cannot be read, compared with, or written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    #[error("there is no baseline {name} ({}); make it with --save {name}", path.display())]
+    None { name: String, path: PathBuf },
+    #[error("cannot read {}: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("{} is no baseline: {error}", path.display())]
+    Form { path: PathBuf, error: serde_json::Error },
+    #[error(
+        "{} has format {format}, and this serpentarium knows format {FORMAT}: save the baseline again", path.display()
+    )]
+    Format { path: PathBuf, format: u32 },
+    #[error(
+        "baseline {name} was measured with Python image {theirs}, and this is {IMAGE_VERSION}: fuel cannot be compared \
+         between images; measure the old code again with this serpentarium, and --save {name}"
+    )]
+    Image { name: String, theirs: String },
+    #[error(
+        "baseline {name} was measured with --seed {}{}: measure in the same way, or --save it again",
+        conditions.seed, if conditions.each { " --each" } else { " and without --each" }
+    )]
+    Conditions { name: String, conditions: Conditions },
+    #[error("cannot write {}: {error}", path.display())]
+    Write { path: PathBuf, error: io::Error },
+}
+
+/// Checks the name of a baseline, which becomes a file's.
+///
+/// # Errors
+/// It is anything but 1 to 64 letters, digits, dots, dashes and underscores, or begins with a dot.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.bytes().all(fits) {
+        return Err("must be 1 to 64 letters, digits, dots, dashes and underscores, and not begin with a dot".into());
+    }
+    Ok(text.to_owned())
+}
+
+impl Baseline {
+    pub(super) fn new(conditions: Conditions, benchmarks: BTreeMap<String, Stored>) -> Self {
+        Self { format: FORMAT, image: IMAGE_VERSION.into(), conditions, benchmarks }
+    }
+
+    /// Reads a baseline that can be compared with what is measured under these conditions.
+    pub(super) fn load(directory: &Path, name: &str, conditions: Conditions) -> Result<Self, StoreError> {
+        let path = path(directory, name);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::None { name: name.into(), path });
+            }
+            Err(error) => return Err(StoreError::Read { path, error }),
+        };
+        let baseline: Self = match serde_json::from_str(&text) {
+            Ok(baseline) => baseline,
+            Err(error) => return Err(StoreError::Form { path, error }),
+        };
+        if baseline.format != FORMAT {
+            return Err(StoreError::Format { path, format: baseline.format });
+        }
+        if baseline.image != IMAGE_VERSION {
+            return Err(StoreError::Image { name: name.into(), theirs: baseline.image });
+        }
+        if baseline.conditions != conditions {
+            return Err(StoreError::Conditions { name: name.into(), conditions: baseline.conditions });
+        }
+        Ok(baseline)
+    }
+
+    /// Writes it, whole or not at all. Returns the file.
+    pub(super) fn save(&self, directory: &Path, name: &str) -> Result<PathBuf, StoreError> {
+        let path = path(directory, name);
+        let write = || {
+            fs::create_dir_all(directory)?;
+            let unfinished = path.with_extension("json.new");
+            fs::write(&unfinished, serde_json::to_string_pretty(self)? + "\n")?;
+            fs::rename(&unfinished, &path)
+        };
+        match write() {
+            Ok(()) => Ok(path),
+            Err(error) => Err(StoreError::Write { path, error }),
+        }
+    }
+}
+
+fn path(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONDITIONS: Conditions = Conditions { seed: 0, each: false };
+
+    #[test]
+    fn a_baseline_reads_back_as_it_was_saved_and_only_under_its_conditions() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("a/b");
+        let stored = [("x.py".to_owned(), Stored { fuel: 7, memory: 8 })].into();
+        let baseline = Baseline::new(CONDITIONS, stored);
+        baseline.save(&inner, "main").unwrap();
+        assert_eq!(Baseline::load(&inner, "main", CONDITIONS).unwrap(), baseline);
+        let other = Conditions { seed: 1, ..CONDITIONS };
+        assert!(matches!(Baseline::load(&inner, "main", other), Err(StoreError::Conditions { .. })));
+        assert!(matches!(Baseline::load(&inner, "other", CONDITIONS), Err(StoreError::None { .. })));
+    }
+
+    #[test]
+    fn names_stay_inside_of_the_directory() {
+        for good in ["main", "v1.2", "a_b-c"] {
+            assert_eq!(name(good).unwrap(), good);
+        }
+        for bad in ["", ".", "..", "../x", "a/b", "a b", "é", &"x".repeat(65)] {
+            name(bad).unwrap_err();
+        }
+    }
+}

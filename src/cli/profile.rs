@@ -1,0 +1,114 @@
+//! `serpentarium profile`: where a program's fuel goes, by function and by line.
+
+mod calibrate;
+mod export;
+mod pprof;
+mod record;
+mod show;
+mod tally;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::Context;
+
+use self::{calibrate::calibrate, record::Recorder, tally::Profile};
+use super::{
+    USAGE,
+    budget::{self, OVER_BUDGET},
+    console::{Console, complain},
+    program::{InputArgs, LimitArgs, read},
+    ruler::{Failure, Measure, Ruler, Span},
+};
+use crate::{fuel::parse_fuel, sandbox::NoHost};
+
+/// Shows where a program's fuel goes: by function and by line, the same on every machine and in every run.
+///
+/// The program is one as for `exec`, and runs with a fixed clock, seed and hash seed: twice as it is, to know what it burns,
+/// and once while every line of its own text is watched. What watching costs is measured beforehand and taken off; what
+/// that leaves unexplained is stated. The standard library counts for the lines that call it.
+///
+/// Exit codes: 0 the program returned, 1 it raised an exception (or a file could not be read or written), 2 wrong usage,
+/// 3 a limit stopped it, 4 the sandbox broke, 5 it burnt more than its --budget.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The Python file; - reads standard input.
+    file: PathBuf,
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// The seed of all randomness.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Fail where the program burns more than this, such as 10M.
+    #[arg(long, value_name = "N", value_parser = parse_fuel)]
+    budget: Option<u64>,
+    /// Write a flame graph, a picture for a browser.
+    #[arg(long, value_name = "FILE.svg")]
+    flamegraph: Option<PathBuf>,
+    /// Write a file for speedscope.
+    #[arg(long, value_name = "FILE.json")]
+    speedscope: Option<PathBuf>,
+    /// Write a file for pprof (not compressed, which `go tool pprof` reads as well).
+    #[arg(long, value_name = "FILE.pb")]
+    pprof: Option<PathBuf>,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.file == Path::new("-") && args.input.is_stdin() {
+        complain("code and items cannot both come from standard input");
+        return Ok(USAGE.into());
+    }
+    let text = read(&args.file)?;
+    let name = if args.file == Path::new("-") { "<stdin>".into() } else { args.file.display().to_string() };
+    let profile = match profile(&args, &name, &text) {
+        Ok(profile) => profile,
+        Err(error) => {
+            let failure = error.downcast::<Failure>()?;
+            complain(&failure);
+            return Ok(failure.code.into());
+        }
+    };
+    let console = Console::default();
+    if args.json {
+        console.out(format_args!("{:#}\n", show::json(&profile, &name, args.seed)));
+    } else {
+        show::print(&console, &profile, &text);
+    }
+    for (path, bytes) in [
+        (&args.flamegraph, export::flamegraph as fn(&Profile, &str) -> anyhow::Result<Vec<u8>>),
+        (&args.speedscope, export::speedscope),
+        (&args.pprof, pprof::encode),
+    ] {
+        if let Some(path) = path {
+            let bytes = bytes(&profile, &name)?;
+            std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+            console.note(format_args!("Wrote {}.", path.display()));
+        }
+    }
+    let over = args.budget.is_some_and(|budget| budget::over(&console, profile.fuel, budget));
+    Ok(console.finish(if over { OVER_BUDGET.into() } else { ExitCode::SUCCESS }))
+}
+
+/// Runs the program as it is, between marks, and watched.
+fn profile(args: &Args, name: &str, text: &str) -> anyhow::Result<Profile> {
+    let settings = args.input.settings(text.to_owned())?;
+    let ruler = Ruler::new(args.limits.limits(), args.seed)?;
+    let costs = calibrate(&ruler)?;
+    let fuel = ruler.run(name, &settings, None, Arc::new(NoHost))?.fuel;
+    let span = Arc::new(Span::default());
+    ruler.run(name, &settings, Some(Measure::Span), span.clone())?;
+    let recorder = Arc::new(Recorder::new(costs));
+    ruler.run(name, &settings, Some(Measure::Profile), recorder.clone())?;
+    let recording = recorder.take();
+    let marks = costs.span * i64::try_from(recording.stretches).unwrap_or(i64::MAX);
+    let inside = i64::try_from(span.fuel()).unwrap_or(i64::MAX) - marks;
+    Ok(Profile::new(recording, fuel, inside, costs.events))
+}

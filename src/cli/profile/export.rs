@@ -1,0 +1,64 @@
+//! A profile for other programs: a flame graph, and speedscope's format.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use inferno::flamegraph;
+use serde_json::json;
+
+use super::tally::Profile;
+use crate::fuel::display_fuel;
+
+/// The frame of what a task burns outside of its own code.
+const OUTSIDE: &str = "(start, input, compiling, result)";
+
+/// A flame graph as SVG: functions by their calls, and on top the lines that burnt the fuel.
+pub(super) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
+    let mut stacks = BTreeMap::<String, u64>::new();
+    for (nodes, own) in profile.stacks() {
+        let mut stack = String::new();
+        for node in &nodes {
+            // Writing to a String cannot fail.
+            let _ = write!(stack, "{};", profile.codes[node.code].name.replace(';', ","));
+        }
+        if let Some(node) = nodes.last() {
+            let _ = write!(stack, "line {}", node.line);
+        }
+        *stacks.entry(stack).or_default() += own;
+    }
+    stacks.insert(OUTSIDE.into(), profile.outside().max(0).unsigned_abs());
+    let lines: Vec<String> = stacks.iter().map(|(stack, own)| format!("{stack} {own}")).collect();
+    let mut options = flamegraph::Options::default();
+    options.title = format!("{name}: {} units of fuel", display_fuel(profile.fuel));
+    options.count_name = "units".into();
+    options.name_type = "Function:".into();
+    // Colours that do not change from run to run.
+    options.deterministic = true;
+    let mut svg = Vec::new();
+    flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
+    Ok(svg)
+}
+
+/// One profile of weighted stacks, as <https://www.speedscope.app/file-format-schema.json> has it.
+pub(super) fn speedscope(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
+    let mut frames: Vec<_> =
+        profile.codes.iter().map(|code| json!({"name": code.name, "file": name, "line": code.line})).collect();
+    let outside = frames.len();
+    frames.push(json!({"name": OUTSIDE}));
+    let (mut samples, mut weights) = (vec![vec![outside]], vec![profile.outside().max(0).unsigned_abs()]);
+    for (nodes, own) in profile.stacks() {
+        samples.push(nodes.iter().map(|node| node.code).collect());
+        weights.push(own);
+    }
+    let end: u64 = weights.iter().sum();
+    let file = json!({
+        "$schema": "https://www.speedscope.app/file-format-schema.json",
+        "exporter": concat!("serpentarium ", env!("CARGO_PKG_VERSION")),
+        "name": name,
+        "shared": {"frames": frames},
+        "profiles": [{
+            "type": "sampled", "name": "fuel", "unit": "none", "startValue": 0, "endValue": end,
+            "samples": samples, "weights": weights,
+        }],
+    });
+    Ok(serde_json::to_vec(&file)?)
+}

@@ -1,0 +1,139 @@
+//! What `profile` prints: a table of functions, the program's text with what each line burnt, and one JSON object.
+
+use std::{
+    fmt::Write,
+    io::{self, IsTerminal},
+};
+
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::{
+    record::PerEvent,
+    tally::{Profile, Share},
+};
+use crate::{cli::console::Console, config, fuel::display_fuel, sandbox::IMAGE_VERSION};
+
+/// Functions that the table shows.
+const MOST_FUNCTIONS: usize = 30;
+/// Share of the fuel from which a line is worth a look, in hundredths.
+const HOT: f64 = 10.0;
+
+/// Prints everything that people want to see.
+pub(super) fn print(console: &Console, profile: &Profile, text: &str) {
+    console.out(format_args!("{}\n\n{}", functions(profile), listing(profile, text)));
+    let events: u64 = profile.events.iter().sum();
+    console.note(format_args!(
+        "Fuel {} in all: {} in the lines above, {} for start, input, compiling and result.",
+        display_fuel(profile.fuel),
+        amount(profile.inside),
+        amount(profile.outside()),
+    ));
+    console.note(format_args!(
+        "Watching cost {} ({events} events), which is taken off; {:+.2} % of the lines' fuel stays unexplained by that. Image {IMAGE_VERSION}.",
+        amount(watching(profile)),
+        profile.unexplained(),
+    ));
+}
+
+/// Units that the events cost.
+fn watching(profile: &Profile) -> i64 {
+    let cost = |(count, cost): (&u64, &i64)| i64::try_from(*count).unwrap_or(i64::MAX).saturating_mul(*cost);
+    profile.events.iter().zip(&profile.costs).map(cost).sum()
+}
+
+/// An amount that may come out below zero, where there was nothing and an event cost less than most.
+fn amount(fuel: i64) -> String {
+    display_fuel(u64::try_from(fuel).unwrap_or_default())
+}
+
+fn percent(part: i64, whole: i64) -> f64 {
+    100.0 * part.max(0) as f64 / whole.max(1) as f64
+}
+
+fn functions(profile: &Profile) -> Table {
+    let colour = config::colour() && io::stdout().is_terminal();
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    let header = ["Function", "Line", "Calls", "Own fuel", "", "With callees", ""];
+    table.set_header(header.map(
+        |text| {
+            if colour { Cell::new(text).add_attribute(Attribute::Bold) } else { Cell::new(text) }
+        },
+    ));
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    for function in profile.functions.iter().take(MOST_FUNCTIONS) {
+        let (code, share) = (&profile.codes[function.code], function.share);
+        table.add_row([
+            Cell::new(&code.name),
+            right(code.line.to_string()),
+            right(function.calls.to_string()),
+            right(amount(share.own)),
+            right(format!("{:.1} %", percent(share.own, profile.attributed))),
+            right(amount(share.total)),
+            right(format!("{:.1} %", percent(share.total, profile.attributed))),
+        ]);
+    }
+    if let Some(more) = profile.functions.len().checked_sub(MOST_FUNCTIONS).filter(|more| *more > 0) {
+        table.add_row([format!("… and {more} more")]);
+    }
+    table
+}
+
+/// The program's text, each line with its own fuel, its share, its fuel with callees, and how often it began.
+fn listing(profile: &Profile, text: &str) -> String {
+    let colour = config::colour() && io::stdout().is_terminal();
+    let (dim, hot, off) = if colour { ("\x1b[2m", "\x1b[1;33m", "\x1b[0m") } else { ("", "", "") };
+    let mut out = format!("{dim}{:>9} {:>7} {:>12} {:>9}   line{off}\n", "own", "", "with callees", "times");
+    for (index, source) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let number = index as u32 + 1;
+        let source = source.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}");
+        // Writing to a String cannot fail.
+        let _ = match profile.lines.get(&number) {
+            Some(Share { own, total, hits }) => {
+                let share = percent(*own, profile.attributed);
+                let (ink, own, total) = (if share >= HOT { hot } else { "" }, amount(*own), amount(*total));
+                writeln!(out, "{ink}{own:>9} {share:>5.1} % {total:>12} {hits:>9} │ {number:>4}{off} {source}")
+            }
+            None => writeln!(out, "{:>9} {:>7} {:>12} {:>9} │ {dim}{number:>4}{off} {source}", "", "", "", ""),
+        };
+    }
+    out
+}
+
+/// The kinds of events, as they are numbered.
+const EVENTS: PerEvent<&str> = ["line", "for", "global", "start", "resume", "return", "yield", "unwind"];
+
+/// What `--json` prints.
+pub(super) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
+    let functions = profile.functions.iter().map(|function| {
+        let (code, share) = (&profile.codes[function.code], function.share);
+        json!({"name": code.name, "line": code.line, "calls": function.calls, "own": share.own, "total": share.total})
+    });
+    let functions: Vec<Value> = functions.collect();
+    let lines: Vec<Value> = profile
+        .lines
+        .iter()
+        .map(|(line, share)| json!({"line": line, "times": share.hits, "own": share.own, "total": share.total}))
+        .collect();
+    let costs: serde_json::Map<String, Value> = EVENTS
+        .iter()
+        .zip(profile.events.iter().zip(&profile.costs))
+        .map(|(event, (count, cost))| ((*event).to_owned(), json!({"events": count, "each": cost})))
+        .collect();
+    json!({
+        "file": name,
+        "image": IMAGE_VERSION,
+        "mode": {"deterministic": true, "seed": seed, "hashSeed": 0, "clock": "2023-11-14T22:13:20Z"},
+        "fuel": profile.fuel,
+        "outside": profile.outside(),
+        "inside": profile.inside,
+        "attributed": profile.attributed,
+        "unexplainedPercent": profile.unexplained(),
+        "events": profile.events.iter().sum::<u64>(),
+        "watching": watching(profile),
+        "costs": costs,
+        "functions": functions,
+        "lines": lines,
+    })
+}

@@ -1,0 +1,161 @@
+//! From what was recorded to what each function and each line burnt.
+
+use std::collections::BTreeMap;
+
+use super::record::{Code, Node, PerEvent, ROOT, Recording};
+
+/// Where a program's fuel went.
+#[derive(Debug)]
+pub(super) struct Profile {
+    /// All that the program burnt when nobody watched, as `bench` counts it.
+    pub fuel: u64,
+    /// Of that, what its own code burnt.
+    pub inside: i64,
+    /// What the lines burnt together: the same, but for what measuring leaves unexplained.
+    pub attributed: i64,
+    /// Events heard, and what each costs.
+    pub events: PerEvent<u64>,
+    pub costs: PerEvent<i64>,
+    pub codes: Vec<Code>,
+    pub nodes: Vec<Node>,
+    /// By function, the most expensive first.
+    pub functions: Vec<Function>,
+    /// By line.
+    pub lines: BTreeMap<u32, Share>,
+}
+
+/// What a function burnt.
+#[derive(Debug)]
+pub(super) struct Function {
+    /// Its index among the codes.
+    pub code: usize,
+    pub calls: u64,
+    pub share: Share,
+}
+
+/// Units of fuel.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    /// Burnt there.
+    pub own: i64,
+    /// With what the calls burnt that were made from there. Recursion counts once.
+    pub total: i64,
+    /// How often the line began.
+    pub hits: u64,
+}
+
+impl Profile {
+    pub(super) fn new(recording: Recording, fuel: u64, inside: i64, costs: PerEvent<i64>) -> Self {
+        let Recording { codes, nodes, events, .. } = recording;
+        let mut functions: Vec<Function> =
+            (0..codes.len()).map(|code| Function { code, calls: 0, share: Share::default() }).collect();
+        let mut lines = BTreeMap::<u32, Share>::new();
+        let totals = totals(&nodes);
+        for (index, is_outermost) in outermost(&nodes, codes.len()) {
+            let node = &nodes[index];
+            let line = lines.entry(node.line).or_default();
+            let function = &mut functions[node.code];
+            function.calls += node.calls;
+            function.share.own += node.own;
+            line.own += node.own;
+            line.hits += node.hits;
+            if is_outermost.function {
+                function.share.total += totals[index];
+            }
+            if is_outermost.line {
+                line.total += totals[index];
+            }
+        }
+        functions.retain(|function| function.calls > 0);
+        functions.sort_by_key(|function| (-function.share.own, function.code));
+        let attributed = totals[ROOT];
+        Self { fuel, inside, attributed, events, costs, codes, nodes, functions, lines }
+    }
+
+    /// What measuring leaves unexplained, in hundredths of what the program's own code burnt.
+    pub(super) fn unexplained(&self) -> f64 {
+        100.0 * (self.attributed - self.inside) as f64 / self.inside.max(1) as f64
+    }
+
+    /// What the task burnt outside of the program's own code: its start, input, compiling, result.
+    pub(super) fn outside(&self) -> i64 {
+        i64::try_from(self.fuel).unwrap_or(i64::MAX) - self.inside
+    }
+
+    /// The nodes that burnt something, each with the nodes that led there, itself last.
+    pub(super) fn stacks(&self) -> impl Iterator<Item = (Vec<&Node>, u64)> {
+        self.nodes.iter().skip(1).filter(|node| node.own > 0).map(|node| {
+            let mut stack = vec![node];
+            let mut at = node.parent;
+            while at != ROOT {
+                stack.push(&self.nodes[at]);
+                at = self.nodes[at].parent;
+            }
+            stack.reverse();
+            (stack, node.own.unsigned_abs())
+        })
+    }
+}
+
+/// What each node burnt together with those below it. A parent always comes before its children.
+fn totals(nodes: &[Node]) -> Vec<i64> {
+    let mut totals: Vec<i64> = nodes.iter().map(|node| node.own).collect();
+    for index in (1..nodes.len()).rev() {
+        totals[nodes[index].parent] += totals[index];
+    }
+    totals
+}
+
+/// Whether a node is the outermost one of its function, and of its line.
+struct Outermost {
+    function: bool,
+    line: bool,
+}
+
+/// Every node but the root, and whether it is the outermost one.
+fn outermost(nodes: &[Node], codes: usize) -> Vec<(usize, Outermost)> {
+    let mut children = vec![Vec::new(); nodes.len()];
+    for (index, node) in nodes.iter().enumerate().skip(1) {
+        children[node.parent].push(index);
+    }
+    let (mut functions, mut lines) = (vec![0_u32; codes], BTreeMap::<u32, u32>::new());
+    let mut found = Vec::with_capacity(nodes.len());
+    // Each node twice: on the way down, and on the way back up.
+    let mut todo: Vec<(usize, bool)> = children[ROOT].iter().map(|&child| (child, false)).collect();
+    while let Some((index, done)) = todo.pop() {
+        let node = &nodes[index];
+        let (function, line) = (&mut functions[node.code], lines.entry(node.line).or_default());
+        if done {
+            *function -= 1;
+            *line -= 1;
+            continue;
+        }
+        found.push((index, Outermost { function: *function == 0, line: *line == 0 }));
+        *function += 1;
+        *line += 1;
+        todo.push((index, true));
+        todo.extend(children[index].iter().map(|&child| (child, false)));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::profile::record::{Costs, Recorder};
+
+    #[test]
+    fn recursion_counts_once_in_the_totals() {
+        let node = |parent, line, own| Node { parent, code: 0, line, own, hits: 1, calls: u64::from(line == 1) };
+        let nodes = vec![node(0, 0, 0), node(0, 1, 10), node(0, 2, 20), node(2, 1, 30), node(2, 2, 40)];
+        let code = serde_json::from_str::<Code>(r#"{"name":"f","line":1,"slowed":{}}"#).unwrap();
+        let mut recording = Recorder::new(Costs::default()).take();
+        (recording.nodes, recording.codes) = (nodes, vec![code]);
+        let profile = Profile::new(recording, 1000, 100, [0; 8]);
+        assert_eq!((profile.attributed, profile.outside()), (100, 900));
+        let share = profile.functions[0].share;
+        assert_eq!((share.own, share.total, profile.functions[0].calls), (100, 100, 2));
+        assert_eq!((profile.lines[&1].own, profile.lines[&1].total), (40, 40));
+        assert_eq!((profile.lines[&2].own, profile.lines[&2].total), (60, 90));
+    }
+}

@@ -1,0 +1,255 @@
+//! `serpentarium bench`: fuel as a ruler, as a script or a person at a terminal sees it.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A directory to run in, with files.
+struct Project(TempDir);
+
+impl Project {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let project = Self(tempfile::tempdir().unwrap());
+        files.iter().for_each(|(name, text)| project.write(name, text));
+        project
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_serpentarium")).current_dir(self.path()).args(arguments).output().unwrap()
+    }
+
+    /// The report of `bench --json`.
+    fn bench(&self, arguments: &[&str]) -> Value {
+        let out = self.run(&[&["bench", "--json"], arguments].concat());
+        assert_eq!(out.status.code(), Some(0), "{}", errors(&out));
+        serde_json::from_slice(&out.stdout).unwrap()
+    }
+}
+
+fn text(out: &Output) -> &str {
+    std::str::from_utf8(&out.stdout).unwrap()
+}
+
+fn errors(out: &Output) -> &str {
+    std::str::from_utf8(&out.stderr).unwrap()
+}
+
+fn fuel(report: &Value, name: &str) -> u64 {
+    let benchmarks = report["benchmarks"].as_array().unwrap();
+    let found = benchmarks.iter().find(|benchmark| benchmark["name"] == name);
+    found.unwrap_or_else(|| panic!("no {name} in {report}"))["fuel"].as_u64().unwrap()
+}
+
+const NAMED: &str = "
+def bench_nothing():
+    pass
+
+def setup_sum():
+    return [*range(1000)]
+
+def bench_sum(data):
+    return sum(data)
+
+def bench_loop(n):
+    for _ in range(n): pass
+bench_loop.params = [10, 100, 1000]
+";
+
+#[test]
+fn a_program_burns_what_exec_says_and_the_mode_is_stated() {
+    let project = Project::new(&[("a.py", "print('hi')\nreturn sum(range(100))")]);
+    let exec = project.run(&["exec", "--deterministic", "--json", "a.py"]);
+    let exec: Value = serde_json::from_slice(&exec.stdout).unwrap();
+    let report = project.bench(&["a.py"]);
+    assert_eq!(report["benchmarks"][0]["fuel"], exec["fuel"]);
+    assert_eq!(report["benchmarks"][0]["memory"], exec["memory"]);
+    assert_eq!(report["mode"]["seed"], 0);
+    assert!(report["startFuel"].as_u64().unwrap() < exec["fuel"].as_u64().unwrap());
+    let out = project.run(&["bench", "a.py"]);
+    assert!(text(&out).contains("a.py") && !text(&out).contains("hi\n"), "{}", text(&out));
+    for stated in ["3 runs of each burnt the same", "clock from 2023-11-14", "seed 0", "hash seed 0", "image "] {
+        assert!(errors(&out).contains(stated), "{stated}: {}", errors(&out));
+    }
+}
+
+#[test]
+fn named_benchmarks_are_measured_alone_without_start_set_up_and_ruler() {
+    let project = Project::new(&[("b.py", NAMED)]);
+    let report = project.bench(&["b.py"]);
+    let names: Vec<_> = report["benchmarks"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert_eq!(
+        json!(names),
+        json!([
+            "b.py::bench_nothing",
+            "b.py::bench_sum",
+            "b.py::bench_loop[10]",
+            "b.py::bench_loop[100]",
+            "b.py::bench_loop[1000]"
+        ])
+    );
+    assert_eq!(fuel(&report, "b.py::bench_nothing"), 0);
+    let sum = fuel(&report, "b.py::bench_sum");
+    assert!((1_000..200_000).contains(&sum), "{sum}: the sum, without its set-up");
+    // Another benchmark in the file, and whatever the file does first, change nothing.
+    project
+        .write("c.py", &format!("import json\n[json.dumps(n) for n in range(500)]\n{NAMED}\ndef bench_more(): pass\n"));
+    assert_eq!(fuel(&project.bench(&["c.py"]), "c.py::bench_loop[1000]"), fuel(&report, "b.py::bench_loop[1000]"));
+}
+
+#[test]
+fn a_sweep_shows_how_fuel_grows_with_the_evidence() {
+    let project = Project::new(&[(
+        "g.py",
+        "
+def bench_constant(n): return n + 1
+def bench_linear(n): return [x for x in range(n)]
+def bench_square(n): return [x for x in range(n) for _ in range(n)]
+def bench_cubic(n): return sum(1 for x in range(n) for _ in range(n) for _ in range(n))
+def setup_search(n): return range(n)
+def bench_search(data):
+    low, high = 0, len(data)
+    while low < high:
+        middle = (low + high) // 2
+        if data[middle] < 0: low = middle + 1
+        else: high = middle
+for one in (bench_constant, bench_linear, bench_search): one.params = [10, 100, 1000, 10_000]
+bench_square.params = bench_cubic.params = (10, 30, 90)
+",
+    )]);
+    let report = project.bench(&["g.py"]);
+    let laws: Vec<_> = report["growth"].as_array().unwrap().iter().map(|one| (&one["name"], &one["law"])).collect();
+    assert_eq!(
+        json!(laws),
+        json!([
+            ["g.py::bench_constant", "O(1)"],
+            ["g.py::bench_linear", "O(n)"],
+            ["g.py::bench_square", "O(n²)"],
+            ["g.py::bench_cubic", "O(n³)"],
+            ["g.py::bench_search", "O(log n)"]
+        ])
+    );
+    let fits = report["growth"][1]["fits"].as_array().unwrap();
+    assert_eq!(fits.len(), 6);
+    assert!(fits[2]["residual"].as_f64().unwrap() < fits[4]["residual"].as_f64().unwrap());
+    let out = project.run(&["bench", "g.py"]);
+    assert!(text(&out).contains("g.py::bench_linear grows as O(n): "), "{}", text(&out));
+    assert!(text(&out).contains("R²"), "{}", text(&out));
+}
+
+#[test]
+fn several_files_are_compared_with_the_first() {
+    let code = |n: u32| format!("return [x for x in range({n})]");
+    let project = Project::new(&[("a.py", &code(20_000)), ("b.py", &code(40_000)), ("c.py", &code(20_000))]);
+    let report = project.bench(&["a.py", "b.py", "c.py"]);
+    assert_eq!(report["benchmarks"][0]["ratio"], Value::Null);
+    let ratio = report["benchmarks"][1]["ratio"].as_f64().unwrap();
+    assert!((1.5..2.1).contains(&ratio), "{ratio}");
+    assert_eq!(report["benchmarks"][2]["ratio"], 1.0);
+}
+
+#[test]
+fn items_are_worked_on_at_once_or_one_by_one() {
+    let project = Project::new(&[
+        ("all.py", "return [{'json': i['json']} for i in _items]"),
+        ("each.py", "return {'json': _item['json']}"),
+        ("few.json", r#"[{"n": 1}]"#),
+        ("many.json", &format!("[{}]", vec![r#"{"n": 1}"#; 100].join(","))),
+    ]);
+    for (file, more) in [("all.py", &[][..]), ("each.py", &["--each"])] {
+        let burnt = |items| fuel(&project.bench(&[&[file, "--items", items], more].concat()), file);
+        assert!(burnt("many.json") > burnt("few.json") + 10_000, "{file}");
+    }
+}
+
+#[test]
+fn a_baseline_shows_changes_and_guards_against_them() {
+    let project = Project::new(&[("a.py", "def bench_x():\n    return [n for n in range(1000)]\n")]);
+    let out = project.run(&["bench", "a.py", "--save", "main"]);
+    assert!(errors(&out).contains("Saved as main (.serpentarium/bench/main.json)"), "{}", errors(&out));
+    let gate = ["bench", "a.py", "--baseline", "main", "--fail-above", "1%"];
+    let out = project.run(&gate);
+    assert_eq!(out.status.code(), Some(0), "{}", errors(&out));
+    assert!(text(&out).contains("Against main") && text(&out).contains("="), "{}", text(&out));
+    project.write("a.py", "def bench_x():\n    return [n for n in range(1100)]\n");
+    let out = project.run(&[&gate[..], &["--save", "main"]].concat());
+    assert_eq!(out.status.code(), Some(5), "{}", text(&out));
+    assert!(errors(&out).contains("more than the 1 % allowed") && !errors(&out).contains("Saved"), "{}", errors(&out));
+    assert_eq!(project.run(&["bench", "a.py", "--baseline", "main", "--fail-above", "50%"]).status.code(), Some(0));
+    let report = project.bench(&["a.py", "--baseline", "main"]);
+    let one = &report["benchmarks"][0];
+    assert!(one["baselineFuel"].as_u64().unwrap() < one["fuel"].as_u64().unwrap());
+    project.write("a.py", "def bench_y(): pass");
+    let out = project.run(&["bench", "a.py", "--baseline", "main"]);
+    assert!(errors(&out).contains("In the baseline only: a.py::bench_x"), "{}", errors(&out));
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_with_a_clear_line() {
+    let project = Project::new(&[("a.py", "return 1")]);
+    let compare = |more: &[&str]| project.run(&[&["bench", "a.py", "--baseline", "b", "--store", "s"], more].concat());
+    let out = compare(&[]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(errors(&out).contains("there is no baseline b (s/b.json); make it with --save b"), "{}", errors(&out));
+    assert_eq!(project.run(&["bench", "a.py", "--save", "b", "--store", "s"]).status.code(), Some(0));
+    assert!(errors(&compare(&["--seed", "3"])).contains("baseline b was measured with --seed 0"));
+    let path = project.path().join("s/b.json");
+    let mut stored: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    stored["image"] = json!("0123456789abcdef");
+    fs::write(&path, stored.to_string()).unwrap();
+    let out = compare(&[]);
+    assert_eq!((out.status.code(), text(&out)), (Some(1), ""));
+    let line = errors(&out);
+    assert!(line.contains("baseline b was measured with Python image 0123456789abcdef, and this is "), "{line}");
+    fs::write(&path, "{").unwrap();
+    assert!(errors(&compare(&[])).contains("s/b.json is no baseline: "));
+}
+
+#[test]
+fn a_budget_is_kept_or_the_exit_code_tells() {
+    let project = Project::new(&[("a.py", "return [x for x in range(10_000)]")]);
+    for command in [&["exec", "--deterministic"][..], &["bench"], &["profile"]] {
+        let with = |budget| project.run(&[command, &["a.py", "--budget", budget]].concat());
+        assert_eq!(with("100M").status.code(), Some(0), "{command:?}");
+        let out = with("300k");
+        assert_eq!(out.status.code(), Some(5), "{command:?}");
+        assert!(errors(&out).contains("budget of 300k"), "{command:?}: {}", errors(&out));
+        // It ran to its end nevertheless.
+        assert!(!text(&out).is_empty());
+    }
+}
+
+#[test]
+fn programs_that_fail_are_named_with_their_error_and_an_exit_code() {
+    for (code, more, status, expected) in [
+        ("1 / 0", &[][..], 1, "a.py: Traceback"),
+        ("def bench_x(): return {}['y']", &[], 1, "KeyError: 'y'"),
+        ("def bench_x(): return (", &[], 1, "SyntaxError"),
+        ("def bench_x(a, b): pass", &[], 1, "bench_x takes 2 arguments: a benchmark takes one, or none"),
+        ("def bench_x(): yield 1", &[], 1, "bench_x must be a plain function: call asyncio.run or consume"),
+        ("def bench_x(n): pass\nbench_x.params = 3", &[], 1, "bench_x.params must be a list"),
+        ("while True: pass", &["--fuel", "20M"], 3, "a.py: Task ran out of fuel"),
+        ("import os; os._exit(3)", &[], 4, "a.py: the guest exited with code 3"),
+        ("return 1", &["--runs", "0"], 2, "--runs"),
+        ("return 1", &["--save", "../x"], 2, "--save is '../x': must be 1 to 64 letters"),
+        ("return 1", &["--fail-above", "1%"], 2, "--baseline"),
+        ("return 1", &["--items", "-", "-"], 2, "only one file, or the items, can come from standard input"),
+    ] {
+        let project = Project::new(&[("a.py", code)]);
+        let out = project.run(&[&["bench", "a.py"], more].concat());
+        assert_eq!(out.status.code(), Some(status), "{code}: {}", errors(&out));
+        assert!(errors(&out).contains(expected), "{code}: {}", errors(&out));
+    }
+}

@@ -1,0 +1,146 @@
+//! Fuel is the same wherever a program runs: a corpus of programs from all over the standard library burns the same in every
+//! run, process, allocator, number of threads and company; and what it burns is kept for the image in a golden file.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --release --test fuel_corpus` writes that file anew.
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use common::{Echo, job_with, sandbox};
+use serpentarium::{
+    protocol::NodeMode,
+    sandbox::{End, IMAGE_VERSION, Job, Outcome, Sandbox, SandboxConfig},
+    workers::{Pool, PoolConfig},
+};
+
+/// How a program ended and the fuel it burnt, by the program's name.
+type Corpus = BTreeMap<String, (String, u64)>;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/corpus")
+}
+
+fn programs() -> &'static BTreeMap<String, String> {
+    static PROGRAMS: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let paths = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+            .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
+            .collect()
+    })
+}
+
+fn deterministic(code: &str) -> Job {
+    Job { deterministic: Some(1), ..job_with(code, NodeMode::AllItems, r#"[{"json":{"n":1}},{"json":{}}]"#) }
+}
+
+/// Runs the whole corpus, one program after the other.
+async fn run_all<F: Future<Output = Outcome>>(run: impl Fn(Job) -> F) -> Corpus {
+    let mut corpus = Corpus::new();
+    for (name, code) in programs() {
+        corpus.insert(name.clone(), ending(&run(deterministic(code)).await));
+    }
+    corpus
+}
+
+/// How a program ended, to the letter, and its fuel.
+fn ending(outcome: &Outcome) -> (String, u64) {
+    let end = match &outcome.end {
+        End::Returned(value) => value.get().to_owned(),
+        End::Raised(exception) => format!("{exception:?}"),
+        other => panic!("a program of the corpus ended so: {other:?}"),
+    };
+    (end, outcome.usage.fuel)
+}
+
+/// What the corpus burns in this process, with the pool, one program after the other: what all else is compared with.
+async fn expected() -> Corpus {
+    run_all(|job| sandbox().run(job, Arc::new(Echo::default()))).await
+}
+
+#[tokio::test]
+async fn the_corpus_is_large_and_every_run_burns_the_same() {
+    let expected = expected().await;
+    assert!(expected.len() >= 60, "{} programs", expected.len());
+    assert!(expected.values().all(|(_, fuel)| *fuel > 0));
+    assert_eq!(self::expected().await, expected);
+}
+
+#[tokio::test]
+async fn instances_outside_of_the_pool_burn_the_same() {
+    let without_pool = Sandbox::without_pool(SandboxConfig { slots: 2 }).unwrap();
+    assert_eq!(run_all(|job| without_pool.run(job, Arc::new(Echo::default()))).await, expected().await);
+}
+
+#[tokio::test]
+async fn other_processes_burn_the_same() {
+    let program = env!("CARGO_BIN_EXE_serpentarium").into();
+    let pool = Pool::start(&PoolConfig { workers: 2, slots: 4, program }).unwrap();
+    let expected = expected().await;
+    for _ in 0..2 {
+        assert_eq!(run_all(|job| pool.run(job, Arc::new(Echo::default()))).await, expected);
+    }
+}
+
+#[test]
+fn any_number_of_threads_burns_the_same_with_all_programs_side_by_side() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let expected = runtime().block_on(expected());
+    for threads in [1, 2, 4] {
+        let share = |thread: usize| runtime().block_on(side_by_side(programs().iter().skip(thread).step_by(threads)));
+        let corpus: Corpus = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(corpus, expected, "{threads} threads");
+    }
+}
+
+/// Runs programs all at once: each gives way to the others every few million units.
+async fn side_by_side(programs: impl Iterator<Item = (&String, &String)>) -> Corpus {
+    let run = |(name, code): (&String, &String)| {
+        (name.clone(), tokio::spawn(sandbox().run(deterministic(code), Arc::new(Echo::default()))))
+    };
+    let mut corpus = Corpus::new();
+    for (name, task) in programs.map(run).collect::<Vec<_>>() {
+        corpus.insert(name, ending(&task.await.unwrap()));
+    }
+    corpus
+}
+
+#[tokio::test]
+async fn the_corpus_burns_what_the_golden_file_says_for_this_image() {
+    let path = directory().join("fuel.golden");
+    let mut current = format!("image {IMAGE_VERSION}\n");
+    for (name, (_, fuel)) in expected().await {
+        writeln!(current, "{name} {fuel}").unwrap();
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, &current).unwrap();
+        return;
+    }
+    // An image that is made otherwise has other counts, for which there is no file.
+    for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE"] {
+        if std::env::var_os(variable).is_some() {
+            eprintln!("{variable} is set: the golden file is for the image that ships, and was not compared");
+            return;
+        }
+    }
+    let golden = fs::read_to_string(&path).unwrap();
+    let (theirs, ours) = (golden.lines().next(), current.lines().next());
+    assert_eq!(
+        theirs, ours,
+        "fuel.golden is for another image; write it anew with: UPDATE_GOLDEN=1 cargo test --release --test fuel_corpus"
+    );
+    let different: Vec<_> = golden.lines().zip(current.lines()).filter(|(one, other)| one != other).collect();
+    assert!(different.is_empty() && golden == current, "fuel differs from fuel.golden: {different:#?}");
+}

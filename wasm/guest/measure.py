@@ -1,0 +1,154 @@
+"""What the host's ruler asks of a task: named benchmarks, spans, and what happens line by line.
+
+The host reads its fuel counter whenever the guest tells it something, so all there is to do here is to say at the right
+moment what is about to happen. Loaded before the snapshot, and used only where the settings ask for it.
+"""
+
+import gc
+from ast import AsyncFunctionDef, FunctionDef, Module, PyCF_ONLY_AST
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any, TypeAlias
+
+from _serpentarium import code, profile, wire
+from _serpentarium.code import FILENAME
+from _serpentarium.result import TaskError, encode_result
+from _serpentarium.wire import Reply
+
+# Runs the body of a program, as the mode of the task has it.
+Program: TypeAlias = Callable[[Any, Any], Reply]
+
+_BENCH = "bench_"
+_SETUP = "setup_"
+_SUSPENDABLE = 0x20 | 0x80 | 0x200
+
+_compile = compile
+_exec = exec
+
+
+def run(task: Any, program: Program) -> Reply:
+    """Does what the settings ask to be measured."""
+    wish: dict[str, Any] = task.settings["serpentarium"]["measure"]
+    kind = wish["kind"]
+    if kind == "plan":
+        return encode_result(_plan(task))
+    if kind == "bench":
+        return _bench(task, wish)
+    if kind == "calibrate":
+        return encode_result(profile.calibrate())
+    return _program(task, program, kind == "profile")
+
+
+def _program(task: Any, program: Program, by_line: bool) -> Reply:
+    """Runs a whole program, with a mark before and after each run of its code."""
+    body = code.compile_body(task.code)
+    if body is not None and by_line:
+        profile.watch([body])
+    # Watched or not, garbage is then collected at the same moments.
+    gc.collect()
+    bind = code.bind
+    code.bind = lambda body, namespace: _marked(bind(body, namespace))  # type: ignore[assignment]
+    try:
+        return program(task, body)
+    finally:
+        code.bind = bind
+
+
+def _marked(function: Callable[[], object]) -> Callable[[], object]:
+    def call() -> object:
+        begin()
+        try:
+            return function()
+        finally:
+            end()
+
+    return call
+
+
+def begin() -> None:
+    """What is measured begins."""
+    wire.tell_host("begin", "0")
+
+
+def end() -> None:
+    """What is measured has ended."""
+    wire.tell_host("end", "0")
+
+
+def _plan(task: Any) -> list[dict[str, Any]] | None:
+    """The benchmarks of a file with their parameters; None where it has no functions `bench_…` at its top level."""
+    names = _names(_compile(task.code, FILENAME, "exec", PyCF_ONLY_AST, True))
+    if not names:
+        return None
+    _load(task)
+    return [{"name": name, "params": _params(task.namespace[name], name)} for name in names]
+
+
+def _names(tree: Module) -> list[str]:
+    names: dict[str, None] = {}
+    for node in tree.body:
+        if isinstance(node, (FunctionDef, AsyncFunctionDef)) and node.name.startswith(_BENCH):
+            names[node.name] = None
+    return [*names]
+
+
+def _load(task: Any) -> None:
+    """Runs the file as the module that it is."""
+    namespace = task.namespace
+    namespace["_items"] = task.settings["items"]
+    _exec(_compile(task.code, FILENAME, "exec", 0, True), namespace)
+
+
+def _params(function: Any, name: str) -> list[dict[str, Any]] | None:
+    """The parameters to run a benchmark with: how they read, and their number where they are one."""
+    _check(function, name)
+    given = getattr(function, "params", None)
+    if given is None:
+        return None
+    values = _listed(given, name)
+    return [{"label": repr(value), "number": value if type(value) in (int, float) else None} for value in values]
+
+
+def _listed(given: Any, name: str) -> Sequence[Any]:
+    if not isinstance(given, (list, tuple, range)) or not given:
+        raise TaskError(f"{name}.params must be a list of parameters, with one or more of them")
+    return given
+
+
+def _check(function: Any, name: str) -> None:
+    if not isinstance(function, FunctionType):
+        raise TaskError(f"{name} must be a plain function, not a {type(function).__name__}")
+    if function.__code__.co_flags & _SUSPENDABLE:
+        raise TaskError(f"{name} must be a plain function: call asyncio.run or consume the generator inside of it")
+    if function.__code__.co_argcount > 1:
+        raise TaskError(f"{name} takes {function.__code__.co_argcount} arguments: a benchmark takes one, or none")
+
+
+def _bench(task: Any, wish: dict[str, Any]) -> Reply:
+    """Runs one benchmark with one parameter, or in its place nothing: what that burns is the ruler's own."""
+    _load(task)
+    name: str = wish["name"]
+    function = task.namespace[name]
+    setup = task.namespace.get(_SETUP + name[len(_BENCH) :])
+    given: tuple[object, ...] = ()
+    if wish["param"] is not None:
+        given = (_listed(function.params, name)[wish["param"]],)
+    if setup is not None:
+        given = (setup(*given[: setup.__code__.co_argcount]),)
+    given = given[: function.__code__.co_argcount]
+    target = _empty(len(given)) if wish["empty"] else function
+    # Garbage of the preparations is not the benchmark's.
+    gc.collect()
+    begin()
+    # Kept: to free what it returns is not a part of it.
+    task.result = target(*given)
+    end()
+    return encode_result(None)
+
+
+def _empty(count: int) -> Callable[..., object]:
+    """A function that does nothing, as new as the benchmark: not one of the snapshot, whose objects are not counted."""
+    namespace: dict[str, Any] = {}
+    _exec(f"def nothing({'_' * count}): pass", namespace)
+    empty: Callable[..., object] = namespace["nothing"]
+    return empty
