@@ -57,6 +57,8 @@ pub struct RunnerConfig {
     pub health: Option<HealthConfig>,
     /// This runner's id at the broker.
     pub id: String,
+    /// Whether that id was given, and so may be another runner's as well.
+    pub id_is_given: bool,
     /// What each task may use.
     pub limits: Limits,
     /// What is added to the settings of each task: the policy, and its environment.
@@ -130,7 +132,8 @@ impl RunnerConfig {
                 host: args.health_check_server_host.clone(),
                 port: args.health_check_server_port,
             }),
-            id: args.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(random_id),
+            id: args.id.clone().unwrap_or_else(random_id),
+            id_is_given: args.id.is_some(),
             limits: args.limits.limits(),
             addition: Addition::new(&HostSettings {
                 policy: args.policy.policy(),
@@ -204,6 +207,8 @@ mod tests {
             "--max-concurrency=0",
             "--max-concurrency=-1",
             "--max-payload=0",
+            "--max-payload=255",
+            "--max-concurrency=10001",
             "--task-timeout=0",
             "--task-timeout=nan",
             "--task-timeout=1e300",

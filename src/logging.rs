@@ -8,6 +8,7 @@ use std::{
 
 use sentry::integrations::tracing::ErrorLayer;
 use tracing::{field::Field, level_filters::LevelFilter};
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry,
     fmt::{format, layer},
@@ -42,15 +43,20 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts logging for the process; a second call does nothing.
-    pub fn start(self) {
+    /// Starts logging for the process, until the guard is dropped; a second call does nothing.
+    ///
+    /// Lines are written by a thread of their own, and dropped where nobody reads them: the process has better things to do
+    /// than to wait.
+    pub fn start(self) -> WorkerGuard {
+        let (output, guard) = tracing_appender::non_blocking(io::stdout());
         let errors = self.reported.then(|| ErrorLayer::new().with_filter(LevelFilter::ERROR));
         // Refused only where a program that embeds this library logs its own way.
-        let _ = registry().with(self.lines().with_filter(self.level)).with(errors).try_init();
+        let _ = registry().with(self.lines(output).with_filter(self.level)).with(errors).try_init();
+        guard
     }
 
-    fn lines(self) -> Box<dyn Layer<Registry> + Send + Sync> {
-        let lines = layer().with_target(false).log_internal_errors(false).with_writer(io::stdout);
+    fn lines(self, output: NonBlocking) -> Box<dyn Layer<Registry> + Send + Sync> {
+        let lines = layer().with_target(false).log_internal_errors(false).with_writer(output);
         match self.format {
             LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
             LogFormat::Text if io::stdout().is_terminal() => {

@@ -19,7 +19,7 @@ mod task;
 use std::{
     pin::{Pin, pin},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::Rng;
@@ -45,6 +45,9 @@ pub enum RunnerError {
         "connection to the broker lost: {0}; the grant token is spent, and without N8N_RUNNERS_AUTH_TOKEN there is no other"
     )]
     GrantSpent(String),
+    /// Another runner of the same id took this one's place.
+    #[error("the broker closed the connection: another runner has the id '{0}' (N8N_RUNNERS_ID); give each its own")]
+    Replaced(String),
     /// The address of the health endpoint cannot be used.
     #[error("{0}")]
     Health(String),
@@ -83,7 +86,8 @@ enum ConnectError {
 /// Runs tasks for a broker until `shutdown` is ready and what runs is finished, or until there is no way on.
 ///
 /// # Errors
-/// There is no token for another connection, no way to trust the broker, or no use of the health endpoint's address.
+/// There is no token for another connection, another runner has this one's id, there is no way to trust the broker, or the
+/// health endpoint's address cannot be used.
 /// Anything else is tried again.
 pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output = ()>) -> Result<(), RunnerError> {
     let mut shutdown = pin!(shutdown);
@@ -100,6 +104,8 @@ pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output 
     }
     let mut auth = Auth::new(&config.broker, tls.clone(), config.credentials.clone());
     let mut backoff = Backoff::default();
+    // Since when there is no connection, and so nothing to do.
+    let mut idle = Instant::now();
     loop {
         let connected = tokio::select! {
             () = &mut shutdown => return Ok(()),
@@ -108,9 +114,13 @@ pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output 
         let (reason, retry_after) = match connected {
             Ok(connection) => match session::serve(connection, &config, &pool, &health, shutdown.as_mut()).await {
                 Ended::ShutDown | Ended::Idle => return Ok(()),
-                Ended::Lost { reason, registered } => {
+                Ended::Lost { reason, served, is_normal } => {
                     health.set_registered(false);
-                    if registered {
+                    idle = Instant::now();
+                    if is_normal && served.is_some() && config.id_is_given {
+                        return Err(RunnerError::Replaced(config.id));
+                    }
+                    if served.is_some_and(|time| time >= Backoff::SERVED) {
                         backoff = Backoff::default();
                     }
                     if !auth.can_reconnect() {
@@ -124,6 +134,10 @@ pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output 
             }
             Err(error) => (error.to_string(), error.retry_after()),
         };
+        if let Some(time) = config.auto_shutdown.filter(|&time| idle.elapsed() >= time) {
+            info!("idle for {time:?}: ending");
+            return Ok(());
+        }
         if !wait(&reason, backoff.next(retry_after), shutdown.as_mut()).await {
             return Ok(());
         }
@@ -189,6 +203,8 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(100);
     /// The longest wait. A runner should be back soon after its broker.
     const MOST: Duration = Duration::from_secs(5);
+    /// A connection that served for so long was a good one, and waits begin anew.
+    const SERVED: Duration = Duration::from_secs(1);
 
     /// The wait after one more failure. A quarter of it is random, so that runners that lost the same broker do not
     /// return all at once; what the broker asked for is the least.

@@ -119,7 +119,7 @@ fn settings_of_the_runner_do_not_reach_other_subcommands() {
     assert_eq!(out.status.code(), Some(1));
     assert_eq!(
         text(&out.stderr),
-        "serpentarium: N8N_RUNNERS_MAX_CONCURRENCY is 'none': must be a whole number above 0\n"
+        "serpentarium: N8N_RUNNERS_MAX_CONCURRENCY is 'none': must be a whole number above 0, at most 10000\n"
     );
 }
 

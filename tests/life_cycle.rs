@@ -3,9 +3,12 @@
 #[path = "support/script_broker.rs"]
 mod script_broker;
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
-use script_broker::{Broker, Runner, settings};
+use script_broker::{Broker, Runner, command, settings, signal};
 use serde_json::json;
 
 const TOKEN: (&str, &str) = ("N8N_RUNNERS_AUTH_TOKEN", "secret");
@@ -107,4 +110,44 @@ fn a_broker_that_is_not_there_yet_is_waited_for() {
     broker.register();
     broker.submit("t1", settings("return []"));
     assert_eq!(broker.answer()["type"], "runner:taskdone");
+}
+
+#[test]
+fn of_two_runners_with_the_same_id_the_older_one_ends() {
+    let (mut broker, mut runner) = started(&[("N8N_RUNNERS_ID", "same")]);
+    // As n8n's broker does when another comes.
+    broker.order(&json!({ "close": 1000 }));
+    assert_eq!(runner.wait().code(), Some(1));
+}
+
+#[test]
+fn a_runner_whose_id_is_its_own_comes_back_however_it_was_closed() {
+    let (mut broker, _runner) = started(&[]);
+    broker.order(&json!({ "close": 1000 }));
+    broker.register();
+}
+
+#[test]
+fn a_runner_that_cannot_reach_its_broker_is_idle() {
+    let broker = Broker::start();
+    let port = broker.port;
+    drop(broker);
+    let mut runner = Runner::start_with(port, &[TOKEN, ("N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT", "1")]);
+    assert_eq!(runner.wait().code(), Some(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_hold_the_runner_up() {
+    let mut broker = Broker::start();
+    let mut runner = command(broker.port, &[TOKEN]).stdout(Stdio::piped()).spawn().unwrap();
+    broker.register();
+    for at in 0..3000 {
+        broker
+            .send(json!({ "type": "broker:taskcancel", "taskId": format!("unknown-{at}"), "reason": "x".repeat(100) }));
+    }
+    broker.submit("t1", settings("return []"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+    signal(&runner, "TERM");
+    assert_eq!(broker.report("closed"), 1000);
+    assert_eq!(runner.wait().unwrap().code(), Some(0));
 }

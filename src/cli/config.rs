@@ -73,6 +73,7 @@ fn row(arg: &Arg, settings: &RunnerArgs, matches: &ArgMatches, files: &Files) ->
     let raw = matches.get_raw(id).and_then(|mut values| values.next());
     let value = match raw {
         Some(_) if SECRET_VARS.contains(&variable.as_str()) => "(set, not shown)".into(),
+        Some(value) if value.is_empty() => "(nothing)".into(),
         Some(value) => value.to_string_lossy().into_owned(),
         None => unset(id, settings),
     };

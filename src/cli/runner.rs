@@ -26,7 +26,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = RunnerConfig::new(&args.settings)?;
     let sentry = args.settings.sentry.config();
-    Logging {
+    let _log = Logging {
         level: args.settings.log_level,
         format: args.settings.log,
         colour: config::colour(),

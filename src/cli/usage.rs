@@ -26,7 +26,8 @@ pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<
         _ => flag,
     };
     let is_secret = arguments.iter().filter_map(|arg| arg.get_env()?.to_str()).any(|name| SECRET_VARS.contains(&name));
-    let value = if is_secret { "…".into() } else { value.escape_debug().to_string() };
+    // An address may hold a password.
+    let value = if is_secret || value.contains('@') { "…".into() } else { value.escape_debug().to_string() };
     Some(format!("{name} is '{value}': {allowed}"))
 }
 
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_bad_flag_is_named_with_its_value_and_what_is_allowed() {
-        let expected = Some("--max-concurrency is '0': must be a whole number above 0".to_owned());
+        let expected = Some("--max-concurrency is '0': must be a whole number above 0, at most 10000".to_owned());
         assert_eq!(explained(&["runner", "--max-concurrency", "0"]), expected);
         assert_eq!(explained(&["runner", "--max-concurrency=0"]), expected);
         assert!(explained(&["runner", "--fuel=many"]).unwrap().starts_with("--fuel is 'many': must be"));

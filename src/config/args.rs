@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     LimitArgs, PolicyArgs, SentryArgs,
-    values::{boolean, broker_uri, count, log_format, log_level, port, seconds, seconds_or_never, size, time_zone},
+    values::{boolean, broker_uri, count, log_format, log_level, payload, port, seconds, seconds_or_never, time_zone},
 };
 use crate::logging::LogFormat;
 
@@ -42,7 +42,7 @@ pub struct RunnerArgs {
     pub max_concurrency: NonZeroUsize,
 
     /// The largest WebSocket message, in bytes or as 64MiB
-    #[arg(long, env = MAX_PAYLOAD_VAR, default_value = "1073741824", value_name = "BYTES", value_parser = size)]
+    #[arg(long, env = MAX_PAYLOAD_VAR, default_value = "1073741824", value_name = "BYTES", value_parser = payload)]
     pub max_payload: u64,
 
     /// Seconds that finishing tasks are waited for after SIGTERM or SIGINT

@@ -15,13 +15,22 @@ const MAX_FILE: u64 = 1 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files(pub BTreeMap<String, PathBuf>);
 
-/// A file with a setting cannot be used.
+/// A variable, or the file that it names, cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{variable}_FILE is '{}': {why}", path.display())]
-pub struct FileError {
-    variable: String,
-    path: PathBuf,
-    why: String,
+pub enum FileError {
+    /// The file.
+    #[error("{variable}_FILE is '{}': {why}", path.display())]
+    File {
+        /// The variable whose value stands in it.
+        variable: String,
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The variable's own value.
+    #[error("{0} is not text: must be UTF-8")]
+    NotText(String),
 }
 
 impl Files {
@@ -30,7 +39,7 @@ impl Files {
     /// removed.
     ///
     /// # Errors
-    /// A file cannot be read, is no UTF-8, or is larger than 1 MiB.
+    /// A file cannot be read or is larger than 1 MiB; a file or a variable is no UTF-8.
     ///
     /// # Safety
     /// No other thread may run yet: the environment is changed.
@@ -66,6 +75,9 @@ enum Found {
 
 fn look(variable: &str, keeps_empty: bool, env: impl Fn(&OsStr) -> Option<OsString>) -> Result<Found, FileError> {
     let own = env(variable.as_ref());
+    if own.as_ref().is_some_and(|value| value.to_str().is_none()) {
+        return Err(FileError::NotText(variable.to_owned()));
+    }
     let is_empty = own.as_ref().is_some_and(|value| value.is_empty());
     if own.is_some() && (keeps_empty || !is_empty) {
         return Ok(Found::Set);
@@ -73,9 +85,12 @@ fn look(variable: &str, keeps_empty: bool, env: impl Fn(&OsStr) -> Option<OsStri
     match env(format!("{variable}_FILE").as_ref()).filter(|path| !path.is_empty()) {
         Some(path) => {
             let path = PathBuf::from(path);
-            let value =
-                read(&path).map_err(|why| FileError { variable: variable.to_owned(), path: path.clone(), why })?;
-            Ok(Found::File(path, value))
+            match read(&path) {
+                // As an empty variable.
+                Ok(value) if value.is_empty() && !keeps_empty => Ok(Found::Empty),
+                Ok(value) => Ok(Found::File(path, value)),
+                Err(why) => Err(FileError::File { variable: variable.to_owned(), path, why }),
+            }
         }
         None if is_empty => Ok(Found::Empty),
         None => Ok(Found::Set),
@@ -114,6 +129,16 @@ mod tests {
         assert_eq!(found(&[("NAME", ""), ("NAME_FILE", path)], true).unwrap(), Found::Set);
         assert_eq!(found(&[("NAME", "")], false).unwrap(), Found::Empty);
         assert_eq!(found(&[], false).unwrap(), Found::Set);
+        std::fs::write(&file, "\n").unwrap();
+        assert_eq!(found(&[("NAME_FILE", path)], false).unwrap(), Found::Empty);
+        assert_eq!(found(&[("NAME_FILE", path)], true).unwrap(), Found::File(path.into(), String::new()));
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let error = look("NAME", false, |_| Some(OsString::from_vec(vec![0xff]))).unwrap_err();
+        assert_eq!(error.to_string(), "NAME is not text: must be UTF-8");
     }
 
     #[test]

@@ -38,7 +38,11 @@ fn number<T: FromStr>(text: &str, allowed: Allowed) -> Result<T, Allowed> {
 }
 
 pub(super) fn count(text: &str) -> Result<NonZeroUsize, Allowed> {
-    number(text, Allowed("a whole number above 0"))
+    /// Each task that may run at once reserves 4 GiB of address space in a worker, which has 128 TiB.
+    const MOST: usize = 10_000;
+    let allowed = Allowed("a whole number above 0, at most 10000");
+    let count = number::<NonZeroUsize>(text, allowed)?;
+    if count.get() <= MOST { Ok(count) } else { Err(allowed) }
 }
 
 pub(super) fn calls(text: &str) -> Result<u32, Allowed> {
@@ -76,6 +80,14 @@ pub(super) fn size(text: &str) -> Result<u64, Allowed> {
     let allowed = Allowed("a size above 0, in bytes or with a unit, such as 64MiB");
     let bytes = number::<ByteSize>(text, allowed)?.as_u64();
     if bytes > 0 { Ok(bytes) } else { Err(allowed) }
+}
+
+pub(super) fn payload(text: &str) -> Result<u64, Allowed> {
+    /// Room for the small messages, without which there is no connection.
+    const LEAST: u64 = 256;
+    let allowed = Allowed("a size above 0, at least 256B, in bytes or with a unit, such as 64MiB");
+    let bytes = number::<ByteSize>(text, allowed)?.as_u64();
+    if bytes >= LEAST { Ok(bytes) } else { Err(allowed) }
 }
 
 pub(super) fn stderr(text: &str) -> Result<u64, Allowed> {

@@ -118,7 +118,8 @@ pub async fn bind(config: &HealthConfig) -> Result<TcpListener, String> {
 pub async fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<()> {
     let alive = async |State(health): State<Arc<Health>>| answer(health.alive());
     let ready = async |State(health): State<Arc<Health>>| answer(health.ready().await);
-    let router = Router::new().route("/readyz", get(ready)).fallback(alive).with_state(health);
+    let router =
+        Router::new().route("/readyz", get(ready)).route("/readyz/", get(ready)).fallback(alive).with_state(health);
     axum::serve(listener, router).await
 }
 

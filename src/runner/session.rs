@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tracing::{debug, info, warn};
 
 use super::{
@@ -59,8 +60,10 @@ pub enum Ended {
     Lost {
         /// Why.
         reason: String,
-        /// Whether the broker had registered the runner.
-        registered: bool,
+        /// How long the runner was registered, if it was.
+        served: Option<Duration>,
+        /// Whether the broker closed it as one that it needs no more: as it does where a runner of the same id comes.
+        is_normal: bool,
     },
 }
 
@@ -94,7 +97,7 @@ pub async fn serve(
         offers: Offers::default(),
         tasks: Tasks::default(),
         phase: Phase::Registering(Instant::now() + REGISTRATION_TIMEOUT),
-        registered: false,
+        registered: None,
         busy: Instant::now(),
     };
     let lost = loop {
@@ -128,7 +131,8 @@ pub async fn serve(
     }
     let stopped = session.tasks.active();
     let reason = if stopped == 0 { lost.to_string() } else { format!("{lost}; stopped its {stopped} tasks") };
-    Ended::Lost { reason, registered: session.registered }
+    let is_normal = matches!(&lost, Lost::Closed(Some(frame)) if frame.code == CloseCode::Normal);
+    Ended::Lost { reason, served: session.registered.map(|since| since.elapsed()), is_normal }
 }
 
 struct Session<'a> {
@@ -139,7 +143,7 @@ struct Session<'a> {
     offers: Offers,
     tasks: Tasks,
     phase: Phase,
-    registered: bool,
+    registered: Option<Instant>,
     /// When there was last something to do.
     busy: Instant,
 }
@@ -181,7 +185,7 @@ impl Session<'_> {
 
     /// The time without a task that is over, where there is such a limit.
     fn idle_for_too_long(&self, now: Instant) -> Option<Duration> {
-        let idle = self.registered && self.tasks.active() == 0;
+        let idle = self.registered.is_some() && self.tasks.active() == 0;
         self.config.auto_shutdown.filter(|&time| idle && now >= self.busy + time)
     }
 
@@ -207,7 +211,7 @@ impl Session<'_> {
                 self.say(RunnerMessage::Info { name: NAME.into(), types: vec![TASK_TYPE.into()] });
             }
             BrokerMessage::RunnerRegistered => {
-                self.registered = true;
+                self.registered = Some(Instant::now());
                 self.busy = Instant::now();
                 self.health.set_registered(true);
                 info!(runner = self.config.id, "registered with the broker");
@@ -314,7 +318,11 @@ impl Session<'_> {
 
     fn finish(&mut self, task_id: String, running: &Running, outcome: Outcome) {
         self.busy = Instant::now();
-        let usage = outcome.usage;
+        let mut usage = outcome.usage;
+        if usage.duration.is_zero() {
+            // Of a worker that is gone nothing is known.
+            usage.duration = running.since.elapsed();
+        }
         let how = Finished::of(&outcome.end);
         if !matches!(how, Finished::Broken(_)) {
             self.health.task_ran();

@@ -46,6 +46,8 @@ pub struct Running {
     /// Its host calls.
     pub calls: Arc<TaskCalls>,
     job: AbortHandle,
+    /// When it began.
+    pub since: Instant,
 }
 
 /// Where a task stands when its settings come.
@@ -114,7 +116,7 @@ impl Tasks {
     ) {
         let job = self.jobs.spawn(job);
         self.owners.insert(job.id(), task_id.clone());
-        self.states.insert(task_id, State::Running(Running { label, calls, job }));
+        self.states.insert(task_id, State::Running(Running { label, calls, job, since: Instant::now() }));
     }
 
     /// The host calls of a running task.

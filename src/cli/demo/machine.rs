@@ -44,6 +44,7 @@ impl Machine {
             max_concurrency: 1,
             max_payload: 64 << 20,
             graceful_shutdown: Duration::from_secs(5),
+            id_is_given: false,
             id: random_id(),
             addition: Addition::default(),
             limits: Limits { fuel: FUEL, memory: MEMORY.as_u64(), time: TIME, ..Limits::default() },
