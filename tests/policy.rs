@@ -284,6 +284,35 @@ async fn no_way_round_the_policy_is_found() {
 }
 
 #[tokio::test]
+async fn text_codecs_are_there_under_every_policy() {
+    let xml = "import xml.etree.ElementTree as e\nreturn e.tostring(e.fromstring('<a><b/></a>')).decode()";
+    let zip = "import zipfile, io\nb = io.BytesIO()\nwith zipfile.ZipFile(b, 'w') as z: z.writestr('a', 'b')\nreturn zipfile.ZipFile(b).namelist()";
+    let header = "from email.header import decode_header, make_header\nreturn str(make_header(decode_header('=?iso-8859-2?q?p=F6stal?=')))";
+    for (stdlib, code, expected) in [
+        ("", "return 'é'.encode('cp1252').decode('cp1252')", json!("é")),
+        ("", "return '\\ufeffa'.encode().decode('utf-8-sig')", json!("a")),
+        ("", "return 'é'.encode('iso-8859-15').hex()", json!("e9")),
+        ("", "return b'\\x82\\xa0'.decode('shift_jis')", json!("あ")),
+        ("", "return 'é'.encode('idna').decode()", json!("xn--9ca")),
+        ("", "return 'é'.encode('unicode_escape').decode()", json!("\\xe9")),
+        ("", "return str(b'x', 'cp437')", json!("x")),
+        (
+            "",
+            "try: 'a'.encode('nope')\nexcept LookupError as error: return str(error)",
+            json!("unknown encoding: nope"),
+        ),
+        ("codecs", "import codecs\nreturn codecs.encode('abc', 'rot13')", json!("nop")),
+        ("xml", xml, json!("<a><b /></a>")),
+        ("zipfile io", zip, json!(["a"])),
+        ("email", header, json!("pöstal")),
+        ("urllib", "import urllib.parse as p\nreturn p.parse_qs('a=%E9', encoding='cp1252')", json!({ "a": ["é"] })),
+        ("io", "import io\nreturn io.TextIOWrapper(io.BytesIO(b'\\xe9'), 'cp1252').read()", json!("é")),
+    ] {
+        assert_eq!(result_under(allow(stdlib), code).await, expected, "{stdlib}: {code}");
+    }
+}
+
+#[tokio::test]
 async fn an_import_at_run_time_is_refused_with_the_line_of_the_code() {
     let error = refused(allow("importlib"), "import importlib\nx = 1\nimportlib.import_module('os')").await;
     assert_eq!((error.message.as_str(), error.line_number), ("Security violation detected", Some(3)));

@@ -6,6 +6,7 @@ ask is that of the one task which the instance runs.
 
 import ast
 import builtins
+import encodings
 import operator
 import string
 import sys
@@ -22,6 +23,8 @@ _getattr, _setattr, _delattr, _hasattr = getattr, setattr, delattr, hasattr
 _attrgetter, _methodcaller, _Formatter = operator.attrgetter, operator.methodcaller, string.Formatter
 _import = builtins.__import__
 _ONLY_AST = ast.PyCF_ONLY_AST
+# The very list that the search for a text codec asks for, in the name of nobody.
+_FOR_CODECS = encodings._import_tail  # type: ignore[attr-defined]
 
 # Frames between a guard's own and that of the code which calls it.
 _CALLER = 2
@@ -52,6 +55,8 @@ def _import_for_library(name: str, globals: Any = None, locals: Any = None, from
         module = _modules.get(globals.get("__name__"))
         if module is not None and _vars(module) is globals:
             return _import(name, globals, locals, fromlist, level)
+    elif fromlist is _FOR_CODECS:
+        return _import(name, globals, locals, fromlist, level)
     return _policy.import_(name, globals, locals, fromlist, level)
 
 
