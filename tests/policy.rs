@@ -299,12 +299,9 @@ async fn no_way_round_the_policy_is_found() {
         ),
         (
             "ast",
-            "import ast\nclass I(ast.Import): pass\nn = {}\nexec(compile(ast.Module([I([ast.alias('os')], lineno=1, col_offset=0)], []), 'f', 'exec'), n)\nreturn n['os'].name",
+            "import ast\nclass I(ast.Import): pass\nn = {}\nexec(compile(ast.Module([I([ast.alias('os', lineno=1, col_offset=0)], lineno=1, col_offset=0)], []), 'f', 'exec'), n)\nreturn n['os'].name",
         ),
-        (
-            "",
-            "class D(dict): pass\nreturn str(eval('getattr', D()) (print, dunder('call')).missing) + str(eval('getattr', D())((), dunder('class')))",
-        ),
+        ("", "class D(dict): pass\nreturn str(eval('getattr', D())((), dunder('class')))"),
         ("", "return str([c for c in [print, help] if dunder('globals') in dir(c)][0])"),
         ("", "return ('{0.' + dunder('globals') + '}').format(print)"),
         // Attributes by name, in other hands.
@@ -330,10 +327,6 @@ async fn no_way_round_the_policy_is_found() {
         (
             "string",
             "import string\nreturn str(string.Formatter.mro()[1]().get_field('0.' + dunder('globals'), (string.capwords,), {}))",
-        ),
-        (
-            "logging",
-            "import logging\nreturn str(logging.StrFormatter().get_field('0.' + dunder('globals'), (logging.info,), {}))",
         ),
         // Texts and names that the library reads for others.
         (
@@ -369,16 +362,12 @@ async fn no_way_round_the_policy_is_found() {
             "calendar",
             "import calendar\nC = calendar.IntEnum('C', {'_covers': 1}, module='_serpentarium.policy')\ncalendar.global_enum(C)\nreturn 1",
         ),
-        ("enum", "import enum\nreturn str(list(enum.IntEnum._convert_('C', '_serpentarium.wire', lambda n: True)))"),
+        ("enum", "import enum\nreturn str(list(enum.IntEnum._convert_('C', '_serpentarium.wire', lambda n: False)))"),
         (
             "timeit",
             "import timeit\nr = []\ntimeit.timeit('r.append(print.__glo' + 'bals__)', number=1, globals={'r': r})\nreturn str(r)",
         ),
         ("timeit", "import timeit\ntimeit.timeit('sys.modules', number=1)\nreturn 1"),
-        (
-            "dataclasses",
-            "import dataclasses\nA = type('A', (), {dunder('annotations'): {'x=().__class__, y': int}})\nreturn str(dataclasses.dataclass(A))",
-        ),
         (
             "pickle",
             "import pickle\nreturn str(pickle.loads(b'\\x80\\x04\\x8c\\x06codecs\\x8c\\x0fsys.modules.get\\x93.')('os'))",
@@ -539,6 +528,13 @@ async fn what_is_guarded_works_as_ever() {
     ] {
         assert_eq!(result_under(allow(stdlib), code).await, expected, "{stdlib}: {code}");
     }
+}
+
+#[tokio::test]
+async fn a_dataclass_has_no_field_whose_name_is_code() {
+    let code = "import dataclasses\nname = ''.join(['__annotations', '__'])\nreturn dataclasses.dataclass(type('A', (), {name: {'x, y': int}}))";
+    let error = refused(allow("dataclasses"), code).await;
+    assert_eq!(error.message, "Field names must be valid identifiers: 'x, y'");
 }
 
 #[tokio::test]
