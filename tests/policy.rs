@@ -270,6 +270,127 @@ async fn no_way_round_the_policy_is_found() {
         ("collections", "import collections\nreturn collections._sys.modules"),
         ("functools", "import functools\nreturn functools.reduce(getattr, ['x', dunder('class')])"),
         ("", "import os.path"),
+        // Code and trees that are not what they were looked at as.
+        (
+            "",
+            "c = compile('x.y', 'f', 'eval').replace(co_names=('x', dunder('globals')))\nreturn str(eval(c, {'x': print}))",
+        ),
+        (
+            "",
+            "c = compile('x.y', 'f', 'eval')\nF = type(lambda: 0)\nreturn str(F(c.replace(co_names=('x', dunder('globals'))), {'x': print})())",
+        ),
+        (
+            "",
+            "s = b'().__cl' + b'ass__'\nclass B:\n  def __buffer__(self, f): return memoryview(s)\nreturn str(eval(B()))",
+        ),
+        ("array", "import array\nreturn str(eval(array.array('B', b'().__cl' + b'ass__')))"),
+        (
+            "",
+            "t = compile('x.y', 'f', 'eval', 0x400)\nt.body.attr = dunder('globals')\nt._fields = ()\nreturn str(eval(t, {'x': print}))",
+        ),
+        ("", "class I(int):\n  def __and__(self, other): return 0\nreturn str(compile('x', 'f', 'eval', I(0x400)))"),
+        (
+            "ast",
+            "import ast\nt = ast.parse('x.y', mode='eval')\nt.body.attr = dunder('class')\nt._fields = ()\nreturn str(eval(compile(t, 'f', 'eval'), {'x': 1}))",
+        ),
+        (
+            "ast",
+            "import ast\nclass A(ast.Attribute): pass\nt = ast.parse('x.y', mode='eval')\nt.body = ast.copy_location(A(t.body.value, dunder('class'), ast.Load()), t.body)\nreturn str(eval(compile(t, 'f', 'eval'), {'x': 1}))",
+        ),
+        (
+            "ast",
+            "import ast\nclass I(ast.Import): pass\nn = {}\nexec(compile(ast.Module([I([ast.alias('os', lineno=1, col_offset=0)], lineno=1, col_offset=0)], []), 'f', 'exec'), n)\nreturn n['os'].name",
+        ),
+        ("", "class D(dict): pass\nreturn str(eval('getattr', D())((), dunder('class')))"),
+        ("", "return str([c for c in [print, help] if dunder('globals') in dir(c)][0])"),
+        ("", "return ('{0.' + dunder('globals') + '}').format(print)"),
+        // Attributes by name, in other hands.
+        (
+            "functools",
+            "import functools\nclass W: pass\nw = W()\nfunctools.update_wrapper(w, functools.reduce, assigned=(dunder('self'),), updated=())\nreturn str(vars(w))",
+        ),
+        (
+            "functools",
+            "import functools\nw = lambda: 0\nfunctools.update_wrapper(w, functools.cmp_to_key, assigned=(), updated=(dunder('globals'),))\nreturn 1",
+        ),
+        (
+            "functools",
+            "import functools\nw = functools.wraps(functools.total_ordering, (dunder('globals'),), ())\nreturn str(w(lambda: 0))",
+        ),
+        ("functools", "import functools\nreturn str(functools.wraps(len).func)"),
+        (
+            "contextlib",
+            "import contextlib\nw = lambda: 0\ncontextlib.wraps(contextlib.contextmanager, assigned=(), updated=(dunder('globals'),))(w)\nreturn 1",
+        ),
+        ("operator", "import operator\nreturn str(type(operator.attrgetter('a'))(dunder('class'))(1))"),
+        ("operator", "import operator\nreturn str(type(operator.methodcaller('a'))(dunder('subclasses'))(object))"),
+        (
+            "string",
+            "import string\nreturn str(string.Formatter.mro()[1]().get_field('0.' + dunder('globals'), (string.capwords,), {}))",
+        ),
+        // Texts and names that the library reads for others.
+        (
+            "typing",
+            "import typing\nA = type('A', (), {dunder('module'): 'typing', dunder('annotations'): {'x': 'sys.modules.get'}})\nreturn str(typing.get_type_hints(A))",
+        ),
+        ("typing", "import typing\nclass A:\n  __module__ = 'typing'"),
+        (
+            "typing",
+            "import typing\nr = typing.ForwardRef('sys.modules.get', module='typing')\nreturn str(r._evaluate({}, {}, recursive_guard=frozenset()))",
+        ),
+        (
+            "typing",
+            "import typing\ndef f(x: '().__cl' + 'ass__' + ''.join([])): pass\nreturn str(typing.get_type_hints(f))",
+        ),
+        (
+            "typing",
+            "import typing\nA = type('A', (), {dunder('annotations'): {'x': 'getattr'}})\nreturn str(typing.get_type_hints(A)['x']((), dunder('class')))",
+        ),
+        (
+            "functools",
+            "import functools\n@functools.singledispatch\ndef f(x): pass\ng = lambda x: 0\ndef h(x: '().__cl' + 'ass__' + ''.join([])): pass\nreturn str(f.register(h))",
+        ),
+        (
+            "inspect",
+            "import inspect\nA = type('A', (), {dunder('module'): 'inspect', dunder('annotations'): {'x': 'os'}})\nreturn str(inspect.get_annotations(A, eval_str=True))",
+        ),
+        (
+            "enum",
+            "import enum\nclass C(enum.Enum):\n  _covers = enum.member(1)\nC = enum.Enum('C', {'_covers': 1}, module='_serpentarium.policy')\nenum.global_enum(C)\nreturn 1",
+        ),
+        (
+            "calendar",
+            "import calendar\nC = calendar.IntEnum('C', {'_covers': 1}, module='_serpentarium.policy')\ncalendar.global_enum(C)\nreturn 1",
+        ),
+        ("enum", "import enum\nreturn str(list(enum.IntEnum._convert_('C', '_serpentarium.wire', lambda n: False)))"),
+        (
+            "timeit",
+            "import timeit\nr = []\ntimeit.timeit('r.append(print.__glo' + 'bals__)', number=1, globals={'r': r})\nreturn str(r)",
+        ),
+        ("timeit", "import timeit\ntimeit.timeit('sys.modules', number=1)\nreturn 1"),
+        (
+            "pickle",
+            "import pickle\nreturn str(pickle.loads(b'\\x80\\x04\\x8c\\x06codecs\\x8c\\x0fsys.modules.get\\x93.')('os'))",
+        ),
+        ("pickle", "import pickle\nreturn str(pickle.loads(b'cio\\nopen\\n.'))"),
+        ("pickle io", "import pickle, io\nreturn str(pickle.load(io.BytesIO(b'cos\\ngetpid\\n.')))"),
+        ("pickle io", "import pickle, io\nreturn str(pickle.Unpickler(io.BytesIO(b'cos\\ngetpid\\n.')).load())"),
+        (
+            "pickle io",
+            "import pickle, io\nreturn str(pickle.Unpickler.mro()[1](io.BytesIO(b'cos\\ngetpid\\n.')).load())",
+        ),
+        ("pickle", "import pickle\nreturn str(pickle._loads(b'cos\\ngetpid\\n.'))"),
+        ("pickle", "import pickle\nreturn str(pickle.loads(b'cbuiltins\\ngetattr\\n.')((), dunder('class')))"),
+        ("pickle", "import pickle\nreturn str(pickle.loads(b'cbuiltins\\neval\\n.')('().__cl' + 'ass__'))"),
+        ("importlib", "import importlib.metadata\nreturn 1"),
+        ("importlib", "import importlib.abc\nreturn 1"),
+        ("importlib", "import importlib.resources\nreturn 1"),
+        ("importlib", "from importlib.resources import _common\nreturn 1"),
+        ("pkgutil", "import pkgutil\nreturn str(pkgutil.resolve_name('os'))"),
+        ("sys", "import sys\nreturn str(sys.addaudithook)"),
+        ("sys", "import sys\nreturn str([sys._settraceallthreads, sys._setprofileallthreads])"),
+        ("sys", "import sys\nreturn str(sys._setprofileallthreads)"),
+        ("threading", "import threading\nreturn str(threading.settrace_all_threads)"),
     ] {
         let code = format!("{getattr}{code}");
         let policy = Policy {
@@ -281,6 +402,139 @@ async fn no_way_round_the_policy_is_found() {
         let outcome = run_under(policy, &code).await;
         assert!(matches!(outcome.end, End::Raised(_)), "{stdlib}: {code}: {:?}", outcome.end);
     }
+}
+
+#[tokio::test]
+async fn text_codecs_are_there_under_every_policy() {
+    let xml = "import xml.etree.ElementTree as e\nreturn e.tostring(e.fromstring('<a><b/></a>')).decode()";
+    let zip = "import zipfile, io\nb = io.BytesIO()\nwith zipfile.ZipFile(b, 'w') as z: z.writestr('a', 'b')\nreturn zipfile.ZipFile(b).namelist()";
+    let header = "from email.header import decode_header, make_header\nreturn str(make_header(decode_header('=?iso-8859-2?q?p=F6stal?=')))";
+    for (stdlib, code, expected) in [
+        ("", "return 'é'.encode('cp1252').decode('cp1252')", json!("é")),
+        ("", "return '\\ufeffa'.encode().decode('utf-8-sig')", json!("a")),
+        ("", "return 'é'.encode('iso-8859-15').hex()", json!("e9")),
+        ("", "return b'\\x82\\xa0'.decode('shift_jis')", json!("あ")),
+        ("", "return 'é'.encode('idna').decode()", json!("xn--9ca")),
+        ("", "return 'é'.encode('unicode_escape').decode()", json!("\\xe9")),
+        ("", "return str(b'x', 'cp437')", json!("x")),
+        (
+            "",
+            "try: 'a'.encode('nope')\nexcept LookupError as error: return str(error)",
+            json!("unknown encoding: nope"),
+        ),
+        ("codecs", "import codecs\nreturn codecs.encode('abc', 'rot13')", json!("nop")),
+        ("xml", xml, json!("<a><b /></a>")),
+        ("zipfile io", zip, json!(["a"])),
+        ("email", header, json!("pöstal")),
+        ("urllib", "import urllib.parse as p\nreturn p.parse_qs('a=%E9', encoding='cp1252')", json!({ "a": ["é"] })),
+        ("io", "import io\nreturn io.TextIOWrapper(io.BytesIO(b'\\xe9'), 'cp1252').read()", json!("é")),
+    ] {
+        assert_eq!(result_under(allow(stdlib), code).await, expected, "{stdlib}: {code}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_guarded_works_as_ever() {
+    for (stdlib, code, expected) in [
+        (
+            "",
+            "return [eval('1 + a', {'a': 2}), eval(compile('3', 'f', 'eval')), eval(b'4'), eval(memoryview(b'5'))]",
+            json!([3, 3, 4, 5]),
+        ),
+        ("", "x = {}\nexec(compile('def f(): return 6', 'f', 'exec'), x)\nreturn x['f']()", json!(6)),
+        (
+            "ast",
+            "import ast\nreturn [ast.literal_eval('[1]'), eval(compile(ast.parse('1 + 1', mode='eval'), 'f', 'eval'))]",
+            json!([[1], 2]),
+        ),
+        (
+            "typing",
+            "from typing import Pattern, ContextManager\nreturn str(Pattern[str])",
+            json!("typing.Pattern[str]"),
+        ),
+        (
+            "concurrent",
+            "import concurrent.futures\nreturn str(concurrent.futures.ThreadPoolExecutor)",
+            json!("<class 'concurrent.futures.thread.ThreadPoolExecutor'>"),
+        ),
+        ("typing", "import typing\nreturn [hasattr(typing, 'nope'), hasattr(typing, 'sys')]", json!([false, false])),
+        (
+            "typing",
+            "import typing\nclass A:\n  x: 'int'\ndef f(a: 'int | None') -> 'list[str]': pass\nreturn str([typing.get_type_hints(A), typing.get_type_hints(f)])",
+            json!("[{'x': <class 'int'>}, {'a': int | None, 'return': list[str]}]"),
+        ),
+        (
+            "inspect",
+            "import inspect\ndef f(a, b: 'int' = 1): pass\nreturn [str(inspect.signature(f)), str(inspect.signature(len)), str(inspect.get_annotations(f, eval_str=True))]",
+            json!(["(a, b: 'int' = 1)", "(obj, /)", "{'b': <class 'int'>}"]),
+        ),
+        (
+            "functools",
+            "import functools\ndef d(f):\n  @functools.wraps(f)\n  def g(): return f() + 1\n  return g\n@d\ndef two():\n  'doc'\n  return 1\nreturn [two(), two.__doc__, repr(two).split()[1]]",
+            json!([2, "doc", "<module>.<locals>.two"]),
+        ),
+        (
+            "functools",
+            "import functools\n@functools.singledispatch\ndef f(x): return 'o'\n@f.register\ndef _(x: int): return 'i'\nreturn [f(1), f('')]",
+            json!(["i", "o"]),
+        ),
+        (
+            "operator",
+            "import operator\nreturn [sorted([3, -1], key=operator.attrgetter('real')), operator.attrgetter('real', 'imag')(3), operator.methodcaller('upper')('a')]",
+            json!([[-1, 3], [3, 0], "A"]),
+        ),
+        (
+            "string",
+            "import string\nclass F(string.Formatter):\n  def get_value(self, key, args, kwargs): return 7\nreturn [F().format('{x}'), string.Formatter().format('{a.real} {b[0]}', a=2, b=[3])]",
+            json!(["7", "2 3"]),
+        ),
+        (
+            "enum",
+            "import enum\nclass A(enum.Flag):\n  X = enum.auto()\n  Y = enum.auto()\nreturn [str(A.X | A.Y), enum.Enum('B', 'c d').d.value]",
+            json!(["A.X|Y", 2]),
+        ),
+        (
+            "dataclasses",
+            "import dataclasses\n@dataclasses.dataclass(slots=True)\nclass P:\n  x: int\n  y: 'int' = 2\nreturn [dataclasses.asdict(P(1)), dataclasses.asdict(dataclasses.make_dataclass('Q', ['a'])(3))]",
+            json!([{ "x": 1, "y": 2 }, { "a": 3 }]),
+        ),
+        (
+            "timeit",
+            "import timeit\nr = []\ntimeit.timeit('r.append(len([1]))', number=2, globals={'r': r})\nreturn [r, timeit.timeit(lambda: 0, number=1) >= 0]",
+            json!([[1, 1], true]),
+        ),
+        ("cProfile", "import cProfile\nreturn cProfile.Profile().runcall(len, 'a')", json!(1)),
+        ("", "print('x', 1)\nreturn callable(help)", json!(true)),
+        (
+            "pickle collections datetime",
+            "import pickle, collections, datetime\nvalues = [1+2j, range(3), {1}, bytearray(b'x'), slice(1, 2), int, b'x', ..., collections.defaultdict(int, a=1), datetime.date(2024, 1, 1)]\nreturn [n for n in range(6) for v in values if pickle.loads(pickle.dumps(v, n)) != v]",
+            json!([]),
+        ),
+        (
+            "pickle",
+            "import pickle\nreturn [repr(pickle.loads(pickle.dumps(ValueError('x')))), pickle.loads(pickle.dumps(len)) is len]",
+            json!(["ValueError('x')", true]),
+        ),
+        (
+            "pickle io",
+            "import pickle, io\nb = io.BytesIO()\np = pickle.Pickler(b)\np.dump([1j])\np.dump('b')\nb.seek(0)\nu = pickle.Unpickler(b)\nreturn [str(u.load()), u.load(), str(pickle.load(io.BytesIO(b.getvalue())))]",
+            json!(["[1j]", "b", "[1j]"]),
+        ),
+        (
+            "pickle io",
+            "import pickle, io\nclass U(pickle.Unpickler):\n  def find_class(self, module, name):\n    return 5 if name == 'complex' else super().find_class(module, name)\nreturn U(io.BytesIO(b'cbuiltins\\ncomplex\\n.')).load()",
+            json!(5),
+        ),
+    ] {
+        assert_eq!(result_under(allow(stdlib), code).await, expected, "{stdlib}: {code}");
+    }
+}
+
+#[tokio::test]
+async fn a_dataclass_has_no_field_whose_name_is_code() {
+    let code = "import dataclasses\nname = ''.join(['__annotations', '__'])\nreturn dataclasses.dataclass(type('A', (), {name: {'x, y': int}}))";
+    let error = refused(allow("dataclasses"), code).await;
+    assert_eq!(error.message, "Field names must be valid identifiers: 'x, y'");
 }
 
 #[tokio::test]

@@ -39,8 +39,11 @@ impl Policy {
 
     /// The policy where it limits anything at all.
     pub fn limiting(self) -> Option<Self> {
-        let lists = [&self.stdlib_allow, &self.external_allow, &self.builtins_deny];
-        if lists.iter().all(|list| list.is_none()) { None } else { Some(self) }
+        let allows_all =
+            |list: &Option<BTreeSet<String>>| list.as_ref().is_none_or(|names| names.len() == 1 && names.contains("*"));
+        let denies = self.builtins_deny.as_ref().is_some_and(|names| !names.is_empty());
+        let limits = denies || !allows_all(&self.stdlib_allow) || !allows_all(&self.external_allow);
+        limits.then_some(self)
     }
 }
 
@@ -125,6 +128,13 @@ mod tests {
         assert_eq!(addition.apply("{}".into()), "{}");
         assert_eq!(Policy::default().limiting(), None);
         assert!(Policy::n8n().limiting().is_some());
+        let all = Some(BTreeSet::from(["*".to_owned()]));
+        let open = Policy { stdlib_allow: all.clone(), external_allow: all, ..Policy::default() };
+        assert_eq!(open.clone().limiting(), None);
+        let denies_nothing = Policy { external_allow: None, builtins_deny: Some(BTreeSet::new()), ..open.clone() };
+        assert_eq!(denies_nothing.limiting(), None);
+        assert!(Policy { external_allow: Some(BTreeSet::new()), ..open.clone() }.limiting().is_some());
+        assert!(Policy { builtins_deny: Some(["eval".into()].into()), ..open }.limiting().is_some());
     }
 
     #[test]

@@ -121,7 +121,8 @@ class _Inspector:
         return name in BLOCKED
 
     def name(self, node: ast.Name) -> None:
-        if node.id in BLOCKED_NAMES:
+        # A class that claims to be of another module would have the library look it up there.
+        if node.id in BLOCKED_NAMES or (node.id == "__module__" and type(node.ctx) is not ast.Load):
             self.add(node, name_text(node.id))
 
     def attribute(self, node: ast.Attribute) -> None:

@@ -10,7 +10,7 @@ import ast
 import builtins
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -25,19 +25,26 @@ _resolve = importlib.util.resolve_name
 
 _OURS = frozenset({"_serpentarium", "_host"})
 # Parts of an allowed package that load modules past every `__import__`.
-_DOORS = frozenset({"importlib._bootstrap", "importlib._bootstrap_external", "importlib.machinery", "importlib.util"})
-# What built-in types and modules in C import while they work: parsing dates, pickling, huge numbers.
+_DOORS = frozenset(
+    """
+    importlib._abc importlib._bootstrap importlib._bootstrap_external importlib.abc importlib.machinery importlib.metadata
+    importlib.readers importlib.resources importlib.simple importlib.util
+    """.split()
+)
+# What built-in types and modules in C import while they work: parsing dates, pickling, huge numbers, profiling.
 _FOR_C = frozenset(
     """
     _compat_pickle _io _pydatetime _pydecimal _pylong _strptime asyncio codecs collections collections.abc copy copyreg
-    encodings functools io linecache numbers re struct time traceback typing warnings weakref
+    encodings functools io linecache numbers re struct sys time traceback typing warnings weakref
     """.split()
 )
 _ALL = frozenset({"*"})
 _NOTHING: frozenset[str] = frozenset()
 # What a module says of itself that leads further; a stand-in has none of it.
 _LEFT_OUT = frozenset({"__builtins__", "__loader__", "__spec__", "__cached__", "__getattr__"})
-# Members that are replaced in the stand-ins of some modules, and those that are left out; filled in by `guards`.
+# What is given in the place of a function or class, wherever a module holds it; by its identity. Filled in by `guards`, like
+# the members that are replaced in the stand-ins of some modules, and those that are left out.
+GUARDED: dict[int, Callable[[], Any]] = {}
 REPLACED: dict[str, dict[str, Any]] = {}
 HIDDEN: dict[str, frozenset[str]] = {}
 
@@ -49,6 +56,15 @@ class Violation(TaskError):
         super().__init__(message)
         self.description = description
         self.line = line
+
+
+def hide(function: Callable[..., Any]) -> Any:
+    """A function as user code sees it: an object to call, with nothing in it to look into."""
+
+    def call(_self: Any, *args: Any, **options: Any) -> Any:
+        return function(*args, **options)
+
+    return type("builtin_function_or_method", (), {"__slots__": (), "__call__": call})()
 
 
 class Policy:
@@ -80,13 +96,14 @@ class Policy:
             allow, what, which = self._stdlib_allow, "standard library module", "stdlib modules"
         else:
             allow, what, which = self._external_allow, "external package", "external packages"
-        closed = top in _OURS or (self.is_strict and path in _DOORS)
+        closed = top in _OURS or (self.is_strict and _covers(_DOORS, path))
         if not closed and (allow is None or allow == _ALL or _covers(allow, path)):
             return None
         allowed = ", ".join(sorted(allow)) if allow else "none"
         return f"Import of {what} '{path}' is disallowed. Allowed {which}: {allowed}"
 
-    def _demand(self, path: str) -> None:
+    def demand(self, path: str) -> None:
+        """Raises a violation where a module may not be imported."""
         text = self.refusal(path)
         if text is not None:
             raise Violation(text)
@@ -103,7 +120,7 @@ class Policy:
             # the module itself from elsewhere: what they are given here is nothing to them.
             _load(path)
             return self._show(path)
-        self._demand(path)
+        self.demand(path)
         # Loads what is asked for from the module where it is a module itself.
         _import(path, None, None, [part for part in wanted if self.refusal(f"{path}.{part}") is None], 0)
         module = self._show_path(path)
@@ -118,7 +135,7 @@ class Policy:
         path = _text(name)
         if path.startswith("."):
             path = _resolve(path, _text(package or ""))
-        self._demand(path)
+        self.demand(path)
         _load(path)
         return self._show_path(path)
 
@@ -146,22 +163,42 @@ class Policy:
             return
         hidden = HIDDEN.get(path, _NOTHING) | _LEFT_OUT if self.is_strict else _LEFT_OUT
         for name, value in [*vars(real).items()]:
-            if isinstance(value, ModuleType):
-                # As which module it is known: `os.path` is one of two names.
-                own = f"{path}.{name}"
-                known = own if _modules.get(own) is value else value.__name__
-                if _modules.get(known) is value and self.refusal(known) is None:
-                    members[name] = self._show(known)
-            else:
-                members[name] = value
+            self._give(members, path, name, value)
         for name in hidden:
             members.pop(name, None)
         if self.is_strict:
             members |= REPLACED.get(path, {})
+        more = vars(real).get("__getattr__")
+        if more is not None:
+            members["__getattr__"] = hide(lambda name: self._more(members, path, name, hidden, more))
         if path == "sys":
             members["modules"] = self.stand_ins
         elif path == "importlib":
             members |= REPLACED[path]
+
+    def _give(self, members: dict[str, Any], path: str, name: str, value: Any) -> None:
+        """Adds one member of a module to those of its stand-in, or what is given in its place."""
+        if isinstance(value, ModuleType):
+            # As which module it is known: `os.path` is one of two names.
+            own = f"{path}.{name}"
+            known = own if _modules.get(own) is value else value.__name__
+            if _modules.get(known) is value and self.refusal(known) is None:
+                members[name] = self._show(known)
+        elif self.is_strict and id(value) in GUARDED:
+            members[name] = GUARDED[id(value)]()
+        else:
+            members[name] = value
+
+    def _more(
+        self, members: dict[str, Any], path: str, name: Any, hidden: frozenset[str], more: Callable[[str], Any]
+    ) -> Any:
+        """A member that the module makes when it is first asked for."""
+        name = _text(name)
+        if name not in hidden:
+            self._give(members, path, name, more(name))
+        if name not in members:
+            raise AttributeError(f"module {path!r} has no attribute {name!r}")
+        return members[name]
 
     def builtins(self) -> dict[str, Any]:
         """The built-ins of user code: without those that are denied, some of the others guarded."""
