@@ -253,3 +253,41 @@ fn programs_that_fail_are_named_with_their_error_and_an_exit_code() {
         assert!(errors(&out).contains(expected), "{code}: {}", errors(&out));
     }
 }
+
+#[test]
+fn benchmarks_of_one_name_are_told_apart_and_a_path_is_one_however_it_is_written() {
+    let project = Project::new(&[("b.py", "def bench_x(n): return sum(range(n))\nbench_x.params = [10, 10, 20]\n")]);
+    let report = project.bench(&["b.py", "--save", "main"]);
+    assert_eq!(fuel(&report, "b.py::bench_x[10]"), fuel(&report, "b.py::bench_x[10]#2"));
+    project.bench(&["./b.py", "--baseline", "main", "--fail-above", "0"]);
+    project.write("c.py", "def bench_x(): pass\n");
+    let out = project.run(&["bench", "c.py", "--baseline", "main", "--fail-above", "0"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(errors(&out).contains("nothing to compare"), "{}", errors(&out));
+}
+
+#[test]
+fn what_no_law_explains_is_called_so_and_large_or_odd_parameters_are_shown_in_a_line() {
+    let code = "\u{feff}def bench_x(n):\n  for i in range(2 ** n): pass\nbench_x.params = [8, 10, 12, 14]\n\
+        def bench_y(n): pass\nbench_y.params = [10 ** 400, 'a\\n' * 100]\n";
+    let project = Project::new(&[("b.py", code)]);
+    let report = project.bench(&["b.py"]);
+    assert_eq!((&report["growth"][0]["law"], &report["growth"][0]["poor"]), (&Value::Null, &json!(true)));
+    let out = project.run(&["bench", "b.py"]);
+    assert!(
+        text(&out).contains("grows as none of the laws") && text(&out).lines().all(|line| line.chars().count() < 200)
+    );
+}
+
+#[test]
+fn a_limit_of_fuel_holds_to_the_unit() {
+    let project = Project::new(&[("r.py", "return []")]);
+    let exec = |fuel: u64| project.run(&["exec", "r.py", "--deterministic", "--json", "--fuel", &fuel.to_string()]);
+    let free: Value = serde_json::from_slice(&exec(10_000_000).stdout).unwrap();
+    let burnt = free["fuel"].as_u64().unwrap();
+    for less in [1, 50, 300, 1000] {
+        assert_eq!(exec(burnt - less).status.code(), Some(3), "{burnt} - {less}");
+    }
+    let more: Value = serde_json::from_slice(&exec(burnt + 1000).stdout).unwrap();
+    assert_eq!(more["fuel"], burnt);
+}

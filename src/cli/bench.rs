@@ -99,9 +99,15 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     let baseline = args.baseline.as_deref().map(|name| Baseline::load(&args.store, name, conditions)).transpose()?;
     let baseline = baseline.as_ref().map(|baseline| &baseline.benchmarks);
     let ruler = Ruler::new(args.limits.limits(), args.seed)?;
-    let (measurements, start) = measure_all(&ruler, args)?;
+    let (mut measurements, start) = measure_all(&ruler, args)?;
+    name_apart(&mut measurements);
     let against = Against { baseline, fail_above: args.fail_above, budget: args.budget };
     let compared = compare(measurements, against);
+    if args.fail_above.is_some() && compared.iter().all(|one| one.before.is_none()) {
+        let name = args.baseline.as_deref().unwrap_or_default();
+        let has = baseline.into_iter().flat_map(|baseline| baseline.keys()).next().map_or("nothing", String::as_str);
+        anyhow::bail!("nothing to compare: the baseline {name} has {has}, and none of what was measured");
+    }
     let gone = baseline.map(|baseline| gone(baseline, &compared)).unwrap_or_default();
     let failed = compared.iter().any(|one| one.worse || one.over);
     let console = Console::default();
@@ -129,6 +135,18 @@ fn measure_all(ruler: &Ruler, args: &Args) -> anyhow::Result<(Vec<Measurement>, 
         }
     }
     Ok((measurements, start))
+}
+
+/// Tells measurements of the same name apart: parameters may look alike, and a file be named twice.
+fn name_apart(measurements: &mut [Measurement]) {
+    let mut seen = BTreeMap::<String, u32>::new();
+    for one in measurements {
+        let times = seen.entry(one.name.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            one.name = format!("{}#{times}", one.name);
+        }
+    }
 }
 
 fn stored(compared: &[Compared]) -> BTreeMap<String, Stored> {

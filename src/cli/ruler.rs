@@ -36,6 +36,9 @@ pub(super) enum Measure<'a> {
     Calibrate,
 }
 
+/// How much longer than by itself a program may take while it is watched.
+const WATCHED_TIMES: u32 = 25;
+
 /// A program that did not come to its end as it should: the text says which and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
@@ -80,8 +83,20 @@ impl Ruler {
         measure: Option<Measure>,
         host: Arc<dyn HostCalls>,
     ) -> anyhow::Result<Run> {
+        // Watching takes time and fuel of its own, and calibrating is none of the program's.
+        let limits = match measure {
+            Some(Measure::Profile) => {
+                let Limits { time, .. } = self.limits;
+                Limits { time: time.saturating_mul(WATCHED_TIMES), fuel: Limits::MOST_FUEL, ..self.limits.clone() }
+            }
+            Some(Measure::Calibrate | Measure::Span) => {
+                let standard = Limits::default();
+                Limits { time: standard.time.max(self.limits.time), fuel: Limits::MOST_FUEL, ..standard }
+            }
+            _ => self.limits.clone(),
+        };
         let input = input(settings, measure)?;
-        let job = Job { input, limits: self.limits.clone(), deterministic: Some(self.seed) };
+        let job = Job { input, limits, deterministic: Some(self.seed) };
         let outcome = self.runtime.block_on(self.sandbox.run(job, host));
         let usage = outcome.usage;
         match outcome {

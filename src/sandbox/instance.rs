@@ -26,6 +26,8 @@ pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn Host
         Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
     };
     let left = store.get_fuel().unwrap_or(0).saturating_sub(store.data().owed);
+    // What is burnt after the last look at the fuel stops nothing by itself, and counts all the same.
+    let ran_out = left == 0;
     let fuel = limits.fuel.saturating_sub(left);
     // The instance goes before the outcome is handed out: a task that has ended holds nothing any more.
     let mut state = store.into_data();
@@ -33,6 +35,7 @@ pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn Host
     let memory = state.growth.peak;
     let stdout = std::mem::take(&mut state.stdout);
     let stop = match result {
+        Ok(_) if ran_out => Stop::Exceeded(Exceeded::Fuel(limits.fuel)),
         Ok(0) => Stop::Output,
         Ok(code) => failed(&state, format!("the guest's entry point returned {code}")),
         Err(error) => stopped(&state, &error),

@@ -42,6 +42,11 @@ pub struct Limits {
     pub told: u64,
 }
 
+impl Limits {
+    /// The most fuel that can be told apart from less: for whom another limit is enough.
+    pub const MOST_FUEL: u64 = i64::MAX as u64;
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let time = Duration::from_secs(60);

@@ -20,6 +20,9 @@ Program: TypeAlias = Callable[[Any, Any], Reply]
 
 _BENCH = "bench_"
 _SETUP = "setup_"
+# Characters of a parameter that are shown, and the largest number that growth is measured along.
+_LABEL = 60
+_MOST = 1e100
 _SUSPENDABLE = 0x20 | 0x80 | 0x200
 
 _compile = compile
@@ -77,7 +80,7 @@ def end() -> None:
 
 def _plan(task: Any) -> list[dict[str, Any]] | None:
     """The benchmarks of a file with their parameters; None where it has no functions `bench_…` at its top level."""
-    names = _names(_compile(task.code, FILENAME, "exec", PyCF_ONLY_AST, True))
+    names = _names(_compile(task.code.removeprefix("\ufeff"), FILENAME, "exec", PyCF_ONLY_AST, True))
     if not names:
         return None
     _load(task)
@@ -96,7 +99,7 @@ def _load(task: Any) -> None:
     """Runs the file as the module that it is."""
     namespace = task.namespace
     namespace["_items"] = task.settings["items"]
-    _exec(_compile(task.code, FILENAME, "exec", 0, True), namespace)
+    _exec(_compile(task.code.removeprefix("\ufeff"), FILENAME, "exec", 0, True), namespace)
 
 
 def _params(function: Any, name: str) -> list[dict[str, Any]] | None:
@@ -106,7 +109,18 @@ def _params(function: Any, name: str) -> list[dict[str, Any]] | None:
     if given is None:
         return None
     values = _listed(given, name)
-    return [{"label": repr(value), "number": value if type(value) in (int, float) else None} for value in values]
+    return [{"label": _label(value), "number": _number(value)} for value in values]
+
+
+def _label(value: object) -> str:
+    """How a parameter reads, in a line."""
+    text = "".join([character if character.isprintable() else "?" for character in repr(value)])
+    return text if len(text) <= _LABEL else text[:_LABEL] + "…"
+
+
+def _number(value: object) -> int | float | None:
+    """A parameter that growth can be measured along; None for any other."""
+    return value if type(value) in (int, float) and -_MOST <= value <= _MOST else None  # type: ignore[operator,return-value]
 
 
 def _listed(given: Any, name: str) -> Sequence[Any]:

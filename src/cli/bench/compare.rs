@@ -9,7 +9,7 @@ use super::{measure::Measurement, store::Stored};
 /// # Errors
 /// The text is anything but a number from 0, with or without a percent sign.
 pub(super) fn parse_percent(text: &str) -> Result<f64, String> {
-    let number = text.trim().trim_end_matches('%').trim_end().parse().ok();
+    let number = text.trim().strip_suffix('%').unwrap_or(text).trim().parse().ok();
     let fits = |percent: &f64| percent.is_finite() && *percent >= 0.0;
     number.filter(fits).ok_or_else(|| "must be a percentage from 0, such as 1% or 0.5%".into())
 }
@@ -87,7 +87,7 @@ mod tests {
         for (text, value) in [("1%", 1.0), ("0.5 %", 0.5), ("0", 0.0)] {
             assert_eq!(parse_percent(text), Ok(value));
         }
-        for text in ["", "%", "-1%", "inf", "one"] {
+        for text in ["", "%", "1%%", "-1%", "inf", "one"] {
             parse_percent(text).unwrap_err();
         }
     }

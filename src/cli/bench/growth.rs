@@ -91,7 +91,9 @@ impl Growth {
         }
         let fits: Vec<Fit> = LAWS.iter().map(|&law| fit(law, points)).collect();
         let best = fits.iter().map(|fit| fit.residual).fold(f64::INFINITY, f64::min);
-        let chosen = *fits.iter().find(|fit| fit.residual <= GOOD.max(SLACK * best))?;
+        // Where no law explains the measurements, the closest is all there is to say.
+        let bound = if best > POOR { best } else { GOOD.max(SLACK * best) };
+        let chosen = *fits.iter().find(|fit| fit.residual <= bound)?;
         Some(Self { fits, chosen })
     }
 

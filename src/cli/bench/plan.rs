@@ -1,6 +1,9 @@
 //! Which benchmarks there are: the named ones of a file, or the file as a whole.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Deserialize;
 
@@ -70,7 +73,9 @@ impl Benchmark {
 /// # Errors
 /// It cannot be read, or fails before it can say.
 pub(super) fn plan(ruler: &Ruler, file: &Path, input: &InputArgs) -> anyhow::Result<Program> {
-    let name = if file == Path::new("-") { "<stdin>".into() } else { file.display().to_string() };
+    // `./sort.py` is `sort.py`, also in a baseline.
+    let plain: PathBuf = file.components().filter(|part| *part != Component::CurDir).collect();
+    let name = if file == Path::new("-") { "<stdin>".into() } else { plain.display().to_string() };
     let settings = input.settings(read(file)?)?;
     let whole = || vec![Benchmark { function: None, param: None, index: None }];
     // Without the word there is nothing to ask Python for.

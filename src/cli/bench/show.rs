@@ -158,7 +158,7 @@ impl Report<'_> {
         };
         let growth = |(name, growth): (String, Growth)| {
             let fits: Vec<_> = growth.fits.iter().map(fit).collect();
-            json!({"name": name, "law": growth.chosen.law.name(), "poor": growth.is_poor(), "fits": fits})
+            json!({"name": name, "law": (!growth.is_poor()).then(|| growth.chosen.law.name()), "closest": growth.chosen.law.name(), "poor": growth.is_poor(), "fits": fits})
         };
         json!({
             "image": IMAGE_VERSION,
@@ -176,8 +176,12 @@ impl Report<'_> {
 /// The law, and every candidate with its evidence.
 fn shown_growth(name: &str, growth: &Growth) -> String {
     let chosen = &growth.chosen;
-    let doubt = if growth.is_poor() { " (a poor fit: none of the laws explains it)" } else { "" };
-    let mut text = format!("{name} grows as {}{doubt}: {}\n", chosen.law.name(), formula(chosen));
+    let law = chosen.law.name();
+    let mut text = if growth.is_poor() {
+        format!("{name} grows as none of the laws; the closest is {law}: {}\n", formula(chosen))
+    } else {
+        format!("{name} grows as {law}: {}\n", formula(chosen))
+    };
     for fit in &growth.fits {
         let mark = if fit.law == chosen.law { "▸" } else { " " };
         let (law, residual) = (fit.law.name(), fit.residual * 100.0);

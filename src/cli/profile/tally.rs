@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::record::{Code, Node, PerEvent, ROOT, Recording};
 
+/// Nodes of a path that the exports show.
+const DEEPEST: usize = 500;
+
 /// Where a program's fuel went.
 #[derive(Debug)]
 pub(super) struct Profile {
@@ -82,17 +85,26 @@ impl Profile {
         i64::try_from(self.fuel).unwrap_or(i64::MAX) - self.inside
     }
 
-    /// The nodes that burnt something, each with the nodes that led there, itself last.
+    /// The nodes that burnt something, each with the nodes that led there, itself last. What is deeper than anybody looks
+    /// is counted where it becomes so.
     pub(super) fn stacks(&self) -> impl Iterator<Item = (Vec<&Node>, u64)> {
-        self.nodes.iter().skip(1).filter(|node| node.own > 0).map(|node| {
-            let mut stack = vec![node];
-            let mut at = node.parent;
+        let (mut depths, mut shown) = (vec![0_usize; self.nodes.len()], vec![ROOT; self.nodes.len()]);
+        let mut own = vec![0_u64; self.nodes.len()];
+        // A parent always comes before its children.
+        for (index, node) in self.nodes.iter().enumerate().skip(1) {
+            depths[index] = depths[node.parent] + 1;
+            shown[index] = if depths[index] <= DEEPEST { index } else { shown[node.parent] };
+            own[shown[index]] += u64::try_from(node.own).unwrap_or(0);
+        }
+        own.into_iter().enumerate().skip(1).filter(|&(_, fuel)| fuel > 0).map(|(index, fuel)| {
+            let mut stack = Vec::new();
+            let mut at = index;
             while at != ROOT {
                 stack.push(&self.nodes[at]);
                 at = self.nodes[at].parent;
             }
             stack.reverse();
-            (stack, node.own.unsigned_abs())
+            (stack, fuel)
         })
     }
 }
