@@ -118,6 +118,7 @@ impl RunnerConfig {
         if credentials.grant.is_none() && credentials.auth.is_none() {
             return Err(ConfigError::NoToken);
         }
+        let limits = args.limits.limits();
         Ok(Self {
             broker: args.task_broker_uri.clone(),
             credentials,
@@ -131,11 +132,12 @@ impl RunnerConfig {
                 port: args.health_check_server_port,
             }),
             id: args.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(random_id),
-            limits: args.limits.limits(),
+            limits: limits.clone(),
             addition: Addition::new(&HostSettings {
                 policy: args.policy.policy(),
                 env: args.policy.env(),
                 timezone: args.timezone.clone(),
+                calls_in_flight: Some(limits.in_flight).filter(|most| *most != Limits::default().in_flight),
             })?,
         })
     }
