@@ -101,7 +101,7 @@ def http_request(
         if type(answer) is not dict or "statusCode" not in answer:
             return answer
         body, status = answer.get("body"), answer["statusCode"]
-        if raise_for_status and status >= _ERRORS:
+        if raise_for_status and type(status) is int and status >= _ERRORS:
             raise HttpError(status, body, answer.get("headers"))
         return Response(answer) if full_response else body
 

@@ -103,7 +103,7 @@ return [r.body, r.headers['etag'], r.status_code, r.statusCode, r['statusCode'],
             self.assertEqual(run_all(code).result, {"type": "Buffer", "data": data})
 
     def test_a_redirect_that_is_not_followed_is_an_answer(self) -> None:
-        for status in (304, 302, 399):
+        for status in (304, 302, 399, None):
             HOST.answers = {"helpers.httpRequest": http(status, "moved", location="/y")}
             code = "r = _helpers.http_request('x', full_response=True)\nreturn [r.status_code, r.headers['location'], r.body]"
             self.assertEqual(run_all(code).result, [status, "/y", "moved"])
