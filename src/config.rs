@@ -120,6 +120,7 @@ impl RunnerConfig {
         if credentials.grant.is_none() && credentials.auth.is_none() {
             return Err(ConfigError::NoToken);
         }
+        let limits = args.limits.limits();
         Ok(Self {
             broker: args.task_broker_uri.clone(),
             credentials,
@@ -134,11 +135,12 @@ impl RunnerConfig {
             }),
             id: args.id.clone().unwrap_or_else(random_id),
             id_is_given: args.id.is_some(),
-            limits: args.limits.limits(),
+            limits: limits.clone(),
             addition: Addition::new(&HostSettings {
                 policy: args.policy.policy(),
                 env: args.policy.env(),
                 timezone: args.timezone.clone(),
+                calls_in_flight: Some(limits.in_flight).filter(|most| *most != Limits::default().in_flight),
             })?,
         })
     }

@@ -11,7 +11,9 @@ mod wire;
 
 pub use broker::{BrokerMessage, RpcStatus};
 pub use policy::{Addition, HostSettings, Policy};
-pub use runner::{DataRequest, InputRequest, NodeType, RunnerMessage, TaskData, TaskFailure};
+pub use runner::{
+    AllNodes, Chunk, DataOfNodes, DataRequest, InputRequest, NodeType, RunnerMessage, TaskData, TaskFailure,
+};
 pub use settings::{NodeMode, SettingsError, TaskLabel, TaskSettings};
 
 /// Why a frame was not understood.

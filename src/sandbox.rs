@@ -24,7 +24,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use wasmtime::InstancePre;
 
-pub(crate) use flight::within;
+pub(crate) use flight::{fitting, text, within};
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 pub use outcome::{End, Exception, Extras, ItemContext, Outcome, Usage};

@@ -189,21 +189,57 @@ const LARGE: &str = "
 import _host
 answer = '\"' + 'x' * 998 + '\"'
 for n in range(4): _host.start('echo', answer)
-while _host.wait(0.05): pass
-return 'done'
+return [ok or text for _, ok, text in (_host.wait(-1) for n in range(4))]
 ";
 
 #[tokio::test]
 async fn the_size_of_calls_in_flight_obeyed() {
     let outcome = sandbox().run(limited(LARGE, |limits| limits.call_bytes = 1000), Arc::new(Echo::default())).await;
-    assert_eq!(returned(&outcome), "done");
+    assert_eq!(returned(&outcome), json!([true, true, true, true]));
 }
 
 #[tokio::test]
 async fn the_size_of_calls_in_flight_violated() {
     let small = |limits: &mut serpentarium::sandbox::Limits| limits.call_bytes = 999;
     let outcome = sandbox().run(limited(LARGE, small), Arc::new(Echo::default())).await;
-    assert_eq!(exceeded(&outcome), Exceeded::CallBytes(999));
+    let refused = "The parameters of a host call are too large: the limit is 999 B (SERPENTARIUM_MAX_CALL_BYTES)";
+    assert_eq!(returned(&outcome), json!([refused, refused, refused, refused]));
+}
+
+const UNANSWERED: &str = "
+import _host
+params = '\"' + 'x' * 998 + '\"'
+for n in range(6): _host.start('never', params)
+refused = []
+while answer := _host.wait(0.05): refused.append(answer)
+_host.tell('sandbox.forget', '[1]')
+_host.start('never', params)
+return [refused, _host.wait(0.05)]
+";
+
+#[tokio::test]
+async fn parameters_of_calls_without_an_answer_have_a_limit_together() {
+    let outcome = at_desk(limited(UNANSWERED, |limits| limits.call_bytes = 1000)).await;
+    let text = "The parameters of calls without an answer are larger than 3.9 KiB together";
+    assert_eq!(returned(&outcome), json!([[[5, false, text], [6, false, text]], null]));
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_leaves_its_place() {
+    let code = "
+import _host
+for n in range(50):
+    _host.tell('sandbox.forget', f'[{_host.start(\"never\", \"[]\")}]')
+for bad in ('[1]', '[7000]', '[-1]', '[]', '{}', '7', '[1, 2]', '[\"1\"]'): _host.tell('sandbox.forget', bad)
+number = _host.start('after', '[0, 1]')
+assert _host.call('after', '[20, 1]') == '1'
+_host.tell('sandbox.forget', f'[{number}]')
+number = _host.start('after', '[0, 2]')
+answer = _host.wait(-1)
+try: _host.wait(-1)
+except ValueError: return [answer == (number, True, '2'), _host.wait(0.01)]
+";
+    assert_eq!(returned(&at_desk(limited(code, |limits| limits.in_flight = 1)).await), json!([true, null]));
 }
 
 /// A host whose answers are larger than what it was asked.
@@ -220,10 +256,19 @@ impl HostCalls for Large {
 
 #[tokio::test]
 async fn the_size_of_an_answer_obeyed_and_violated() {
-    let code = "import _host\n_host.start('x', '1')\nreturn len(_host.wait(-1)[2])";
+    let code = "
+import _host
+_host.start('x', '1')
+try: blocking = len(_host.call('x', '1'))
+except _host.CallError as error: blocking = str(error)
+_, ok, text = _host.wait(-1)
+return [blocking, len(text) if ok else text]";
     let run = |size| sandbox().run(limited(code, |limits| limits.call_bytes = size), Arc::new(Large));
-    assert_eq!(returned(&run(100).await), 100);
-    assert_eq!(exceeded(&run(99).await), Exceeded::CallBytes(99));
+    assert_eq!(returned(&run(100).await), json!([100, 100]));
+    let refused = "The answer of a host call is too large: the limit is 99 B (SERPENTARIUM_MAX_CALL_BYTES)";
+    assert_eq!(returned(&run(99).await), json!([refused, refused]));
+    let over_the_pipe = pool().run(limited(code, |limits| limits.call_bytes = 99), Arc::new(Large)).await;
+    assert_eq!(returned(&over_the_pipe), json!([refused, refused]));
 }
 
 const UNFETCHED: &str = "
@@ -373,6 +418,20 @@ async fn calls_in_flight_end_with_their_task_over_the_pipe() {
     waiting(0).await;
     assert_eq!(returned(&pool.run(job(&code.replace("WAIT", "0.05")), host.clone()).await), 1);
     waiting(0).await;
+    // Nor is a call waited for that was given up.
+    let code = "
+import _host
+for n in range(10): _host.start('never', '[]')
+_host.wait(0.2)
+for n in range(10): _host.tell('sandbox.forget', f'[{n + 1}]')
+import time
+time.sleep(0.5)
+return 1";
+    let task = tokio::spawn(pool.run(job(code), host.clone()));
+    waiting(10).await;
+    waiting(0).await;
+    assert!(!task.is_finished());
+    assert_eq!(returned(&task.await.unwrap()), 1);
     // A call that took too long is not waited for on either side.
     let late =
         limited("import _host\n_host.start('never', '[]')\n_host.wait(-1)\n_host.wait(0.3)\nreturn 1", |limits| {

@@ -87,6 +87,7 @@ fn errors() -> Vec<(&'static str, Value)> {
         ("in flight", code("import _host\nfor i in range(20): _host.start('helpers.request', '[]')")),
         ("call time", code("import _host\n_host.call('helpers.request', '[]')")),
         ("call size", code("print('x' * 60_000)")),
+        ("call refused", code("import _host\n_host.call('helpers.request', '[\"' + 'x' * 60_000 + '\"]')")),
         ("prints", code("for i in range(10): print('x' * 20_000)")),
         ("circular", code("a = []\na.append(a)\nreturn a")),
         ("deep", code("a = []\nfor i in range(100_000): a = [a]\nreturn a")),
@@ -109,6 +110,18 @@ fn errors() -> Vec<(&'static str, Value)> {
 fn memory_limit() -> Value {
     let code = "import os\ntry:\n  x = bytes(1 << 30)\nexcept MemoryError:\n  os.abort()";
     error(&[("SERPENTARIUM_MEMORY", "64MiB")], settings(code))
+}
+
+/// Static data that holds itself. It has to be asked for first.
+fn static_data() -> Value {
+    let mut broker = Broker::start();
+    let _runner = Runner::start(&mut broker);
+    broker.submit("t1", settings("data = _get_workflow_static_data('global')\ndata['itself'] = data"));
+    let asked = broker.message("runner:taskdatarequest");
+    broker.send(json!({
+        "type": "broker:taskdataresponse", "taskId": "t1", "requestId": asked["requestId"], "data": {}
+    }));
+    broker.message("runner:taskerror")["error"].take()
 }
 
 fn cancelled() -> Value {
@@ -134,6 +147,7 @@ fn every_error_is_as_the_table_says_and_the_table_has_no_other() {
     let policy = [("N8N_RUNNERS_STDLIB_ALLOW", "json")];
     seen.extend([
         ("memory limit", memory_limit()),
+        ("static data", static_data()),
         ("cancelled", cancelled()),
         ("worker lost", worker_lost()),
         ("policy", error(&policy, settings("x = 1\nimport os"))),

@@ -197,6 +197,11 @@ async fn call_bytes_obeyed() {
 #[tokio::test]
 async fn call_bytes_violated() {
     let outcome = sandbox().run(limited(BIG_CALL, |limits| limits.call_bytes = 999), Arc::new(Echo::default())).await;
+    let exception = raised(&outcome);
+    let refused = "The parameters of a host call are too large: the limit is 999 B (SERPENTARIUM_MAX_CALL_BYTES)";
+    assert_eq!((exception.message.as_str(), exception.line_number), (refused, Some(3)));
+    let tell = BIG_CALL.replace("return len(_host.call", "return (_host.tell");
+    let outcome = sandbox().run(limited(&tell, |limits| limits.call_bytes = 999), Arc::new(Echo::default())).await;
     assert_eq!(exceeded(&outcome), Exceeded::CallBytes(999));
     still_healthy().await;
 }

@@ -175,6 +175,35 @@ fn custom_and_static_data_travel_beside_the_result() {
 }
 
 #[test]
+fn custom_data_travels_as_far_as_n8n_would_keep_it() {
+    let (mut broker, _runner) = started();
+    let entries = json!({ "a": "b", "a b": "c", "x-y": "z", "größe": "1".repeat(600), "": "d", "e".repeat(51): "f" });
+    let code = format!(
+        "import _host\nfrom _serpentarium import wire\nwire.write_output = lambda reply: _host.write_output('{}')",
+        json!({ "result": 1, "customData": entries })
+    );
+    broker.submit("t1", settings(&code));
+    assert_eq!(broker.answer()["data"]["customData"], json!({ "a": "b", "größe": "1".repeat(512) }));
+}
+
+#[test]
+fn a_task_makes_few_and_small_requests_for_data() {
+    let (mut broker, _runner) = started();
+    let code = "
+import _host, json
+def ask(nodes):
+    request = {'dataOfNodes': nodes, 'prevNode': False, 'env': False, 'input': {'include': False}}
+    return _host.start('taskData', json.dumps([request]))
+for n in range(20): ask(['x' * 70_000] if n < 3 else 'all')
+return sorted(text for _, ok, text in (_host.wait(-1) for n in range(4)))
+";
+    broker.submit("t1", settings(code));
+    let large = "Invalid data request: it is larger than 64 KiB";
+    let many = "Too many data requests: a task may make 16";
+    assert_eq!(broker.message("runner:taskdone")["data"]["result"], json!([large, large, large, many]));
+}
+
+#[test]
 fn a_cancel_ends_the_calls_of_its_task_and_nothing_else() {
     let (mut broker, _runner) = started();
     let calls = three(&mut broker);

@@ -116,6 +116,7 @@ return [
     http('/bytes', encoding='arraybuffer'),
     http('/moved', encoding='arraybuffer'),
     http('/status/200', encoding='text'),
+    http('/echo', qs={'n': [1, 2]}, arrayFormat='repeat'),
 ]";
     let answers = world.value(code, json!({})).await;
     let plain = json!({
@@ -129,6 +130,7 @@ return [
     assert_eq!(answers[3]["body"], "a=b+c");
     let bytes = json!({ "type": "Buffer", "data": [0, 255, 10] });
     assert_eq!((&answers[4], &answers[5], &answers[6]), (&bytes, &bytes, &json!(r#"{"code": 200}"#)));
+    assert_eq!(answers[7]["query"], "n=1&n=2");
 }
 
 #[tokio::test]

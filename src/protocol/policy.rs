@@ -59,6 +59,9 @@ pub struct HostSettings {
     /// The name of the time zone of workflows that have none of their own; n8n's default where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// How many calls may be in flight at once, where that is not the default of the guest, 1,000.
+    #[serde(rename = "callsInFlight", skip_serializing_if = "Option::is_none")]
+    pub calls_in_flight: Option<u32>,
 }
 
 /// [`HostSettings`] as text, ready to be added to any task's settings. Made once, used for every task.

@@ -121,8 +121,8 @@ pub struct TaskFailure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataRequest {
-    /// The names of nodes, or the text `all`.
-    pub data_of_nodes: serde_json::Value,
+    /// The nodes whose data is asked for.
+    pub data_of_nodes: DataOfNodes,
     /// Whether the node before this one is asked for.
     pub prev_node: bool,
     /// The input items.
@@ -138,7 +138,35 @@ pub struct InputRequest {
     pub include: bool,
     /// `{startIndex, count}` for a part of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chunk: Option<serde_json::Value>,
+    pub chunk: Option<Chunk>,
+}
+
+/// The nodes whose data is asked for: their names, or the text `all`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DataOfNodes {
+    /// Those of these names.
+    Named(Vec<String>),
+    /// All of them.
+    All(AllNodes),
+}
+
+/// The text `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AllNodes {
+    /// All of them.
+    All,
+}
+
+/// A part of the input items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Chunk {
+    /// The index of the first, from 0.
+    pub start_index: u64,
+    /// How many.
+    pub count: u64,
 }
 
 /// The name of a node type.

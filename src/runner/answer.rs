@@ -1,6 +1,10 @@
 //! What the broker is told at a task's end: every [`End`] has exactly one message.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
+use tracing::debug;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::{
     config::{MAX_PAYLOAD_VAR, variable_of},
@@ -10,6 +14,9 @@ use crate::{
 
 /// Bytes of a text that come from a guest or name one: enough for any traceback, small beside any payload limit.
 const MAX_TEXT: usize = 32 << 10;
+
+/// What n8n keeps of custom data: so many entries, with so many characters of a key and of a value.
+const MAX_CUSTOM_DATA: (usize, usize, usize) = (10, 50, 512);
 
 /// How a task ended, as the broker is told.
 pub type Reply = Result<TaskData, TaskFailure>;
@@ -36,6 +43,7 @@ pub fn reply(outcome: Outcome) -> Reply {
     Err(match outcome.end {
         End::Returned(result) => {
             let Extras { custom_data, static_data } = outcome.extras;
+            let custom_data = custom_data.map(kept);
             return Ok(TaskData { result, custom_data, static_data });
         }
         End::Raised(exception) => raised(exception, stderr),
@@ -45,6 +53,36 @@ pub fn reply(outcome: Outcome) -> Reply {
             failure(&format!("The worker process that ran the task was lost: {why}"), stderr.as_deref())
         }
     })
+}
+
+/// Of custom data what n8n keeps: keys of letters, digits, marks and underscores, values that are not too long.
+fn kept(custom_data: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let (entries, key_size, value_size) = MAX_CUSTOM_DATA;
+    let is_key = |key: &str| {
+        !key.is_empty() && key.chars().count() <= key_size && key.chars().all(|c| c == '_' || is_part_of_word(c))
+    };
+    let given = custom_data.len();
+    let kept: BTreeMap<_, _> = custom_data
+        .into_iter()
+        .filter(|(key, _)| is_key(key))
+        .take(entries)
+        .map(|(key, mut value)| {
+            if let Some((end, _)) = value.char_indices().nth(value_size) {
+                value.truncate(end);
+            }
+            (key, value)
+        })
+        .collect();
+    if kept.len() < given {
+        debug!(given, kept = kept.len(), "dropped custom data that n8n would not keep");
+    }
+    kept
+}
+
+/// Whether this is a letter, a number or a mark.
+fn is_part_of_word(c: char) -> bool {
+    use GeneralCategoryGroup::{Letter, Mark, Number};
+    matches!(c.general_category_group(), Letter | Mark | Number)
 }
 
 /// A failure with a message and perhaps a description.
@@ -132,6 +170,21 @@ mod tests {
         let frame = message("t1".into(), reply(outcome), false).to_frame().unwrap();
         let expected = json!({ "result": [], "customData": { "a": "b" }, "staticData": { "global": { "n": 1 } } });
         assert_eq!(serde_json::from_str::<Value>(&frame).unwrap()["data"], expected);
+    }
+
+    #[test]
+    fn custom_data_that_n8n_would_not_keep_is_dropped() {
+        let of = |entries: &[(&str, &str)]| {
+            kept(entries.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect())
+        };
+        let long = "k".repeat(51);
+        let bad = [("", "1"), ("a b", "1"), ("a-b", "1"), ("a\"}", "1"), (long.as_str(), "1"), ("💥", "1")];
+        assert!(of(&bad).is_empty());
+        let good = [("a_1", ""), ("ключ", "1"), ("किताब", "1"), ("e\u{301}", "1"), (&long[..50], "1")];
+        assert_eq!(of(&good).len(), good.len());
+        assert_eq!(of(&[("a", &"é".repeat(600))])["a"], "é".repeat(512));
+        let many: Vec<_> = (0..20).map(|n| format!("k{n}")).collect();
+        assert_eq!(of(&many.iter().map(|key| (key.as_str(), "1")).collect::<Vec<_>>()).len(), 10);
     }
 
     #[test]

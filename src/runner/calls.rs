@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -25,6 +25,12 @@ const LOG_NODE_OUTPUT: &str = "logNodeOutput";
 
 /// What a task asks for the data of the workflow around it with. Not a method of n8n's, but a message of its own.
 const TASK_DATA: &str = "taskData";
+
+/// Bytes of the largest request for data: room for the names of all nodes of a large workflow.
+const MAX_DATA_REQUEST: usize = 64 << 10;
+
+/// Requests for data in one task: code that knows what it wants makes one.
+const MAX_DATA_REQUESTS: u32 = 16;
 
 /// All methods that a real n8n answers; no other is sent.
 const METHODS: [&str; 8] = [
@@ -52,6 +58,8 @@ pub struct TaskCalls {
     outbox: Outbox,
     /// The calls that wait for an answer; none once the task is over.
     waiting: Arc<Mutex<Option<Waiting>>>,
+    /// Requests for data so far.
+    data_requests: AtomicU32,
     /// Whether the log has been told that prints are dropped: once is enough.
     warned: AtomicBool,
 }
@@ -75,7 +83,13 @@ impl Drop for Place {
 impl TaskCalls {
     /// For a task that is about to run.
     pub fn new(task_id: String, outbox: Outbox) -> Self {
-        Self { task_id, outbox, waiting: Arc::new(Mutex::new(Some(Waiting::new()))), warned: AtomicBool::new(false) }
+        Self {
+            task_id,
+            outbox,
+            waiting: Arc::new(Mutex::new(Some(Waiting::new()))),
+            data_requests: AtomicU32::new(0),
+            warned: AtomicBool::new(false),
+        }
     }
 
     /// Hands the broker's answer to the call that waits for it. One that nobody waits for (any more) is dropped.
@@ -107,8 +121,7 @@ impl TaskCalls {
     fn message(&self, name: &str, params: Box<RawValue>) -> Result<(String, RunnerMessage), String> {
         let task_id = self.task_id.clone();
         if name == TASK_DATA {
-            let [request_params] = serde_json::from_str::<[DataRequest; 1]>(params.get())
-                .map_err(|error| format!("Invalid data request: {error}"))?;
+            let request_params = self.data_request(&params)?;
             let request_id = id(DATA);
             let message = RunnerMessage::TaskDataRequest { request_id: request_id.clone(), task_id, request_params };
             return Ok((request_id, message));
@@ -121,6 +134,19 @@ impl TaskCalls {
         }
         let call_id = id(ASKED);
         Ok((call_id.clone(), RunnerMessage::Rpc { call_id, task_id, name: name.into(), params }))
+    }
+
+    /// A request for data, small and of the agreed form, and not one too many.
+    fn data_request(&self, params: &RawValue) -> Result<DataRequest, String> {
+        if params.get().len() > MAX_DATA_REQUEST {
+            return Err(format!("Invalid data request: it is larger than {} KiB", MAX_DATA_REQUEST >> 10));
+        }
+        let [request] = serde_json::from_str::<[DataRequest; 1]>(params.get())
+            .map_err(|error| format!("Invalid data request: {error}"))?;
+        if self.data_requests.fetch_add(1, Ordering::Relaxed) >= MAX_DATA_REQUESTS {
+            return Err(format!("Too many data requests: a task may make {MAX_DATA_REQUESTS}"));
+        }
+        Ok(request)
     }
 }
 
@@ -143,6 +169,8 @@ impl HostCalls for TaskCalls {
             if let Err(error) = outbox.send(&message) {
                 return Err(error.to_string());
             }
+            // Its parameters may be large, and it is on its way as text.
+            drop(message);
             answer.await.unwrap_or_else(|_| over())
         })
     }
@@ -274,6 +302,36 @@ mod tests {
             assert!(error.starts_with("Invalid data request: "), "{error}");
         }
         assert!(next(&mut sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn requests_for_data_are_small_few_and_of_the_agreed_form() {
+        let (calls, mut sent) = calls();
+        let request = |nodes: &str, chunk: &str| {
+            raw(&format!(
+                r#"[{{"dataOfNodes":{nodes},"prevNode":false,"env":false,"input":{{"include":true,"chunk":{chunk}}}}}]"#
+            ))
+        };
+        let chunk = r#"{"startIndex":0,"count":1}"#;
+        let large = format!(r#"["{}"]"#, "x".repeat(MAX_DATA_REQUEST));
+        let bad = [("7", chunk), (r#""some""#, chunk), (r#"[["A"]]"#, chunk), ("{}", chunk), (&large, chunk)];
+        let bad_chunks =
+            ["7", "[]", r#"{"startIndex":-1,"count":1}"#, r#"{"startIndex":0}"#].map(|chunk| ("[]", chunk));
+        for (nodes, chunk) in bad.into_iter().chain(bad_chunks) {
+            let error = calls.call(TASK_DATA, request(nodes, chunk)).await.unwrap_err();
+            assert!(error.starts_with("Invalid data request: ") && error.len() < 300, "{nodes} {chunk}: {error}");
+        }
+        let asked: Vec<_> =
+            (0..=MAX_DATA_REQUESTS).map(|_| tokio::spawn(calls.call(TASK_DATA, request(r#""all""#, chunk)))).collect();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(std::iter::from_fn(|| next(&mut sent)).count(), 16);
+        calls.close();
+        let mut answers = Vec::new();
+        for asked in asked {
+            answers.push(asked.await.unwrap().unwrap_err());
+        }
+        assert_eq!(answers.last().unwrap(), "Too many data requests: a task may make 16");
+        assert!(answers[..16].iter().all(|answer| answer == "the task is over"));
     }
 
     #[tokio::test]

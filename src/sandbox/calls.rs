@@ -13,11 +13,14 @@ use wasmtime::{Caller, Linker};
 
 use super::{
     Exceeded, PendingAnswer, aside,
-    flight::{Landed, Text, checked, text, within},
+    flight::{Landed, Text, fitting, refusal, text, within},
     state::{State, burnt, charge, memory},
 };
 
 const MODULE: &str = "host";
+
+/// What the guest tells the sandbox itself: `[number]` of a call in flight whose answer it does not want any more.
+const FORGET: &str = "sandbox.forget";
 
 /// Bytes of the longest name of a call.
 const MAX_NAME: usize = 64;
@@ -51,16 +54,21 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 
 /// Asks the host. Returns the answer's length, or for a failure `-1 - length` of its text.
 async fn call(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<i32> {
-    let answer = ask(caller, args).await?.await;
-    let answer = checked(text(answer), caller.data().limits.call_bytes)?;
+    let request = request(caller, args).await?;
+    let answer = ask(caller.data(), request).await;
+    let answer = fitting(text(answer), caller.data().limits.call_bytes);
     hand_out(caller, answer).await
 }
 
 /// Begins a call; returns its number. Whatever becomes of it comes through [`wait`].
 async fn start(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<u32> {
-    let answer = ask(caller, args).await?;
+    let request = request(caller, args).await?;
+    let size = request.as_ref().map_or(0, |(_, params)| params.get().len() as u64);
     let state = caller.data_mut();
-    Ok(state.flight.begin(answer, &state.limits)?)
+    let mut flight = std::mem::take(&mut state.flight);
+    let number = flight.begin(size, &state.limits, || ask(state, request));
+    state.flight = flight;
+    Ok(number?)
 }
 
 /// Waits for the first of the calls in flight that has its answer, but no longer than `seconds` (negative or infinite:
@@ -78,7 +86,7 @@ async fn wait(caller: &mut Caller<'_, State>, seconds: f64, number: u32) -> wasm
     let which = landed.as_ref().map_or(0, |landed| landed.number);
     memory(caller, number, 4)?.0.copy_from_slice(&which.to_le_bytes());
     match landed {
-        Some(landed) => hand_out(caller, landed.answer?).await,
+        Some(landed) => hand_out(caller, landed.answer).await,
         None if time.is_some() => Ok(0),
         None => Ok(NOTHING_COMES),
     }
@@ -106,13 +114,11 @@ async fn land_within(state: &mut State, time: Duration) -> Result<Option<Landed>
 }
 
 /// Sends a request to the host. A refusal is an answer as well.
-async fn ask(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<PendingAnswer> {
-    let request = request(caller, args).await?;
-    let state = caller.data();
-    Ok(match request {
+fn ask(state: &State, request: Request) -> PendingAnswer {
+    match request {
         Ok((name, params)) => within(state.limits.call_time, &name, state.host.call(&name, params)),
-        Err(refused) => Box::pin(std::future::ready(Err(refused.into()))),
-    })
+        Err(refused) => Box::pin(std::future::ready(Err(refused))),
+    }
 }
 
 /// Keeps an answer until the guest takes it; returns its length, or for a failure `-1 - length`.
@@ -136,7 +142,19 @@ fn take(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> wasmtime::Result<(
 
 /// Tells the host. What the host cannot accept is dropped: nobody waits for an answer.
 async fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<()> {
+    let limit = caller.data().limits.call_bytes;
+    if u64::from(args.3) > limit {
+        return Err(Exceeded::CallBytes(limit).into());
+    }
     if let Ok((name, params)) = request(caller, args).await? {
+        if name == FORGET {
+            if let Ok([number]) = serde_json::from_str::<[u32; 1]>(params.get()) {
+                caller.data_mut().flight.forget(number);
+                // What the call held is let go before anything else begins.
+                tokio::task::yield_now().await;
+            }
+            return Ok(());
+        }
         let fuel = burnt(caller)?;
         let state = caller.data_mut();
         state.told += params.get().len() as u64;
@@ -149,7 +167,7 @@ async fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> was
 }
 
 /// A checked request, or why it is refused.
-type Request = Result<(String, Box<RawValue>), &'static str>;
+type Request = Result<(String, Box<RawValue>), String>;
 
 /// Counts, checks and copies a request out of the guest's memory.
 async fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u32, u32)) -> wasmtime::Result<Request> {
@@ -159,21 +177,23 @@ async fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u3
     }
     state.calls += 1;
     if u64::from(pl) > state.limits.call_bytes {
-        return Err(Exceeded::CallBytes(state.limits.call_bytes).into());
+        return Ok(Err(refusal("The parameters of a host call are", state.limits.call_bytes)));
     }
     charge(caller, u64::from(pl)).await?;
     if nl as usize > MAX_NAME {
-        return Ok(Err("the name of a host call has at most 64 characters"));
+        return Ok(Err("the name of a host call has at most 64 characters".into()));
     }
     let name = memory(caller, np, nl)?.0.to_vec();
     let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
     let name = match String::from_utf8(name) {
         Ok(name) if !name.is_empty() && name.bytes().all(|byte| is_name_byte(&byte)) => name,
         _ => {
-            return Ok(Err("the name of a host call is made of ASCII letters, digits, dots, dashes and underscores"));
+            return Ok(Err(
+                "the name of a host call is made of ASCII letters, digits, dots, dashes and underscores".into()
+            ));
         }
     };
     let params = memory(caller, pp, pl)?.0.to_vec();
     let params = aside::parse(params, |params| RawValue::from_string(String::from_utf8(params).ok()?).ok()).await;
-    Ok(params.flatten().map(|params| (name, params)).ok_or("the parameters of a host call are one JSON value"))
+    Ok(params.flatten().map(|params| (name, params)).ok_or("the parameters of a host call are one JSON value".into()))
 }

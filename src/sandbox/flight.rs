@@ -4,6 +4,7 @@
 //! something else. All of them end with the guest.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,53 +13,100 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::{Exceeded, Limits, PendingAnswer};
 
-/// How many times the limit of one call all answers together may have that wait for the guest to fetch them.
+/// How many times the limit of one call all parameters of calls without an answer may have together, and all answers that
+/// wait for the guest to fetch them.
 const WAITING: u64 = 4;
 
 /// An answer's text and whether it is one; an error's text otherwise.
-pub(super) type Text = (bool, String);
+pub(crate) type Text = (bool, String);
 
-/// A call that has its answer, or whose answer is over the limit of one.
+/// A call that has its answer.
 pub(super) struct Landed {
     pub number: u32,
-    pub answer: Result<Text, Exceeded>,
+    pub answer: Text,
+    /// The answer, counted among those that wait.
+    _held: Held,
 }
 
 /// The calls in flight of one guest.
 #[derive(Default)]
 pub(super) struct Flight {
     calls: JoinSet<Landed>,
+    /// Those of them whose answers the guest may still fetch, by number.
+    places: HashMap<u32, AbortHandle>,
     /// Calls begun so far.
     started: u32,
+    /// Bytes of parameters of calls without an answer.
+    asking: Arc<AtomicU64>,
     /// Bytes of answers that the guest has not fetched.
     waiting: Arc<AtomicU64>,
+}
+
+/// Bytes that are counted for as long as this is kept.
+struct Held {
+    bytes: u64,
+    among: Arc<AtomicU64>,
+}
+
+impl Held {
+    /// Counts them, where they do not make too many together.
+    fn within(limit: u64, bytes: u64, among: &Arc<AtomicU64>) -> Option<Self> {
+        (among.load(Ordering::Relaxed).saturating_add(bytes) <= limit).then(|| Self::new(bytes, among))
+    }
+
+    fn new(bytes: u64, among: &Arc<AtomicU64>) -> Self {
+        among.fetch_add(bytes, Ordering::Relaxed);
+        Self { bytes, among: among.clone() }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.among.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Flight {
     /// Whether there is nothing to wait for.
     pub fn is_empty(&self) -> bool {
-        self.calls.is_empty()
+        self.places.is_empty()
     }
 
-    /// Begins a call; returns its number, from 1. Must be called within a runtime.
+    /// Begins a call whose parameters have this size; returns its number, from 1. Where the parameters are too large
+    /// beside those of others, it fails without being made. Must be called within a runtime.
     ///
     /// # Errors
     /// As many calls are in flight as may be.
-    pub fn begin(&mut self, answer: PendingAnswer, limits: &Limits) -> Result<u32, Exceeded> {
-        if self.calls.len() >= limits.in_flight as usize {
+    pub fn begin(&mut self, size: u64, limits: &Limits, make: impl FnOnce() -> PendingAnswer) -> Result<u32, Exceeded> {
+        if self.places.len() >= limits.in_flight as usize {
             return Err(Exceeded::InFlight(limits.in_flight));
         }
         self.started += 1;
         let (number, one, waiting) = (self.started, limits.call_bytes, self.waiting.clone());
-        self.calls.spawn(async move {
-            let answer = checked(text(answer.await), one).map(|text| counted(text, &waiting, one));
-            Landed { number, answer }
+        let asking = Held::within(one.saturating_mul(WAITING), size, &self.asking);
+        let answer = match asking {
+            Some(_) => make(),
+            None => Box::pin(std::future::ready(Err(too_large("The parameters of calls without an answer", one)))),
+        };
+        let place = self.calls.spawn(async move {
+            let answer = fitting(text(answer.await), one);
+            drop(asking);
+            let (answer, held) = counted(answer, &waiting, one);
+            Landed { number, answer, _held: held }
         });
+        self.places.insert(number, place);
         Ok(number)
+    }
+
+    /// Gives up a call: its answer is not waited for any longer, and it is not in flight any more.
+    pub fn forget(&mut self, number: u32) {
+        if let Some(place) = self.places.remove(&number) {
+            place.abort();
+        }
     }
 
     /// The first call that has its answer; for ever pending while none is in flight. May be dropped and called again.
@@ -66,42 +114,57 @@ impl Flight {
     /// # Errors
     /// The host panicked.
     pub async fn landed(&mut self) -> Result<Landed, JoinError> {
-        let Some(landed) = self.calls.join_next().await else { return std::future::pending().await };
-        let landed = landed?;
-        if let Ok((_, text)) = &landed.answer {
-            self.waiting.fetch_sub(text.len() as u64, Ordering::Relaxed);
+        loop {
+            match self.calls.join_next().await {
+                None => return std::future::pending().await,
+                Some(Ok(landed)) => {
+                    if self.places.remove(&landed.number).is_some() {
+                        return Ok(landed);
+                    }
+                }
+                // One that was given up.
+                Some(Err(error)) if error.is_cancelled() => {}
+                Some(Err(error)) => return Err(error),
+            }
         }
-        Ok(landed)
     }
 }
 
 /// An answer as the guest takes it.
-pub(super) fn text(answer: super::Answer) -> Text {
+pub(crate) fn text(answer: super::Answer) -> Text {
     match answer {
         Ok(value) => (true, String::from(Box::<str>::from(value))),
         Err(text) => (false, text),
     }
 }
 
-/// Refuses a text that is larger than one call may carry.
-pub(super) fn checked(text: Text, limit: u64) -> Result<Text, Exceeded> {
+/// The answer, or where it is larger than one call may carry a short failure.
+pub(crate) fn fitting(answer: Text, limit: u64) -> Text {
     // The guest is told the length as a signed number.
-    let fits = text.1.len() as u64 <= limit && i32::try_from(text.1.len()).is_ok();
-    if fits { Ok(text) } else { Err(Exceeded::CallBytes(limit)) }
+    let fits = answer.1.len() as u64 <= limit && i32::try_from(answer.1.len()).is_ok();
+    if fits { answer } else { (false, refusal("The answer of a host call is", limit)) }
 }
 
-/// Counts a text among those that wait; where they have become too large, it gives way to an error.
-fn counted(text: Text, waiting: &AtomicU64, one: u64) -> Text {
-    let limit = one.saturating_mul(WAITING);
-    let size = text.1.len() as u64;
-    let text = if waiting.load(Ordering::Relaxed) + size <= limit {
-        text
-    } else {
-        let limit = ByteSize::b(limit).display().iec();
-        (false, format!("The answers that wait to be fetched are larger than {limit} together"))
-    };
-    waiting.fetch_add(text.1.len() as u64, Ordering::Relaxed);
-    text
+/// Why something was refused that is larger than one call may carry.
+pub(super) fn refusal(what: &str, limit: u64) -> String {
+    let limit = ByteSize::b(limit).display().iec();
+    format!("{what} too large: the limit is {limit} (SERPENTARIUM_MAX_CALL_BYTES)")
+}
+
+/// Why something is too large beside what was there before.
+fn too_large(what: &str, one: u64) -> String {
+    let limit = ByteSize::b(one.saturating_mul(WAITING)).display().iec();
+    format!("{what} are larger than {limit} together")
+}
+
+/// Counts an answer among those that wait; where they have become too large, it gives way to an error.
+fn counted(answer: Text, waiting: &Arc<AtomicU64>, one: u64) -> (Text, Held) {
+    if let Some(held) = Held::within(one.saturating_mul(WAITING), answer.1.len() as u64, waiting) {
+        return (answer, held);
+    }
+    let text = too_large("The answers that wait to be fetched", one);
+    let held = Held::new(text.len() as u64, waiting);
+    ((false, text), held)
 }
 
 /// The answer to the call of `name`, or after this time an error.

@@ -12,7 +12,9 @@ pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Where a task's host calls go. The sandbox has checked them: `name` is 1 to 64 ASCII letters, digits, dots, dashes and
 /// underscores, `params` is one JSON value within [`Limits::call_bytes`](super::Limits::call_bytes), and their number is
-/// within [`Limits::calls`](super::Limits::calls). Which names exist is for the implementor to decide.
+/// within [`Limits::calls`](super::Limits::calls). Which names exist is for the implementor to decide, but for
+/// `sandbox.forget`, which is told to the sandbox itself: the `[number]` of a call in flight that is given up. Its
+/// [`PendingAnswer`] is dropped.
 pub trait HostCalls: Send + Sync {
     /// Asks, and waits for an answer. While it is pending the task costs memory only.
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer;

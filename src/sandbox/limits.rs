@@ -35,7 +35,8 @@ pub struct Limits {
     pub in_flight: u32,
     /// Time until a host call without an answer fails; the task goes on. Default 60 s.
     pub call_time: Duration,
-    /// Bytes of one host call's parameters, and of its answer. Default 64 MiB.
+    /// Bytes of one host call's parameters, and of its answer: one that is larger fails, and ends the task only where it
+    /// is a print. Default 64 MiB.
     pub call_bytes: u64,
     /// Bytes that a task may tell the host (print) in all: nobody waits for what is told, so it could pile up.
     /// Default 16 MiB.
@@ -94,7 +95,7 @@ pub enum Exceeded {
     /// Number of host calls in flight at once.
     #[error("Task has too many host calls in flight: the limit is {0}")]
     InFlight(u32),
-    /// Size of the parameters or the answer of one host call.
+    /// Size of what was told at once.
     #[error("Task made a host call that is too large: the limit is {}", size(*.0))]
     CallBytes(u64),
     /// Size of all that was told together.

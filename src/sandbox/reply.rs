@@ -1,14 +1,20 @@
 //! The one JSON value that a guest leaves on standard output, checked before anything else sees it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Deserializer};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{End, Exception, Extras};
 
 /// Bytes of an exception's message and of its description; the rest is cut off.
 const MAX_TEXT: usize = 64 << 10;
+
+/// Entries of custom data. An execution of n8n holds ten.
+const MAX_CUSTOM_DATA: usize = 100;
 
 /// `{"result": …, "customData": {…}, "staticData": {…}}`, of which the last two may be absent, or `{"error": {…}}`, and
 /// nothing else.
@@ -17,6 +23,7 @@ const MAX_TEXT: usize = 64 << 10;
 struct Reply {
     #[serde(default, deserialize_with = "present")]
     result: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "few")]
     custom_data: Option<BTreeMap<String, String>>,
     static_data: Option<Box<RawValue>>,
     error: Option<Exception>,
@@ -25,6 +32,34 @@ struct Reply {
 /// Keeps a `null` result apart from a missing one.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
+}
+
+/// Reads no more texts than custom data may have.
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    struct Few;
+
+    impl<'de> Visitor<'de> for Few {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            write!(f, "an object of at most {MAX_CUSTOM_DATA} texts")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut texts = BTreeMap::new();
+            // Counts a key that comes again as well.
+            for _ in 0..MAX_CUSTOM_DATA {
+                let Some((key, text)) = entries.next_entry()? else { return Ok(texts) };
+                texts.insert(key, text);
+            }
+            match entries.next_key::<String>()? {
+                None => Ok(texts),
+                Some(_) => Err(A::Error::custom(format!("custom data has more than {MAX_CUSTOM_DATA} entries"))),
+            }
+        }
+    }
+
+    deserializer.deserialize_map(Few).map(Some)
 }
 
 /// Reads a reply. Whatever is not exactly one of the agreed forms makes the task [`End::Broken`].
@@ -97,6 +132,16 @@ mod tests {
         assert_eq!(extras.static_data.unwrap().get(), r#"{"global": {"n": 1}}"#);
         let (_, extras) = read(br#"{"result":1}"#);
         assert!(extras.custom_data.is_none() && extras.static_data.is_none());
+    }
+
+    #[test]
+    fn custom_data_has_few_entries() {
+        let reply = |count: usize| {
+            let entries: Vec<_> = (0..count).map(|i| format!(r#""k{i}":"v""#)).collect();
+            format!(r#"{{"result":1,"customData":{{{}}}}}"#, entries.join(","))
+        };
+        assert_eq!(read(reply(100).as_bytes()).1.custom_data.unwrap().len(), 100);
+        assert!(broken(&reply(101)));
     }
 
     #[test]

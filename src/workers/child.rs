@@ -121,7 +121,7 @@ struct PipeHost {
 
 impl HostCalls for PipeHost {
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
-        let (pending, answer) = PendingCalls::register(&self.calls);
+        let (pending, answer) = PendingCalls::register(&self.calls, self.job, &self.outbox);
         let event = Event::Call { job: self.job, call: pending.id, name: name.into() };
         let sent = self.outbox.send(&event, Box::<str>::from(params).into_boxed_bytes());
         Box::pin(async move {
@@ -145,18 +145,20 @@ struct PendingCalls {
     waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
 }
 
-/// A call's place among those that wait; dropping it gives the place up.
+/// A call's place among those that wait; dropping it gives the place up, here and at the parent.
 struct Pending {
     id: u64,
+    job: u64,
     calls: Arc<PendingCalls>,
+    outbox: Outbox,
 }
 
 impl PendingCalls {
-    fn register(this: &Arc<Self>) -> (Pending, oneshot::Receiver<Answer>) {
+    fn register(this: &Arc<Self>, job: u64, outbox: &Outbox) -> (Pending, oneshot::Receiver<Answer>) {
         let id = this.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         lock(&this.waiting).insert(id, sender);
-        (Pending { id, calls: this.clone() }, receiver)
+        (Pending { id, job, calls: this.clone(), outbox: outbox.clone() }, receiver)
     }
 
     fn answer(&self, call: u64, answer: Answer) {
@@ -169,7 +171,10 @@ impl PendingCalls {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        lock(&self.calls.waiting).remove(&self.id);
+        if lock(&self.calls.waiting).remove(&self.id).is_some() {
+            // Where the pipe is broken, the process ends.
+            let _ = self.outbox.send(&Event::Forget { job: self.job, call: self.id }, []);
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) enum Order {
 pub(super) enum Event {
     /// A job asks; the payload is the parameters.
     Call { job: u64, call: u64, name: String },
+    /// A job does not wait for the answer to a call any more.
+    Forget { job: u64, call: u64 },
     /// A job tells; the payload is the parameters.
     Tell { job: u64, name: String },
     /// A job has stopped; the payload is its output.

@@ -18,7 +18,7 @@ use tokio::{
     net::UnixStream,
     process::{Child, Command},
     sync::{mpsc, oneshot},
-    task::{JoinHandle, JoinSet},
+    task::{AbortHandle, JoinHandle, JoinSet},
     time::Instant,
 };
 
@@ -27,7 +27,7 @@ use super::{
     child::lock,
     pipe::{Event, Frame, Inbox, Order, Outbox, outbox, write},
 };
-use crate::sandbox::{End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, within};
+use crate::sandbox::{Answer, End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, fitting, text, within};
 
 /// How often a worker with jobs is asked whether it still moves.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -130,12 +130,17 @@ impl std::fmt::Debug for State {
 struct Running {
     outcome: oneshot::Sender<Outcome>,
     host: Arc<dyn HostCalls>,
-    calls: JoinSet<()>,
+    /// Each returns its number at its end.
+    calls: JoinSet<u64>,
+    /// Those of them that somebody waits for, by number.
+    places: HashMap<u64, AbortHandle>,
     /// Calls that may wait for an answer at once. The worker sees to the guest's own limit; this holds for one that is
     /// broken into, and leaves room for calls that have ended there and are about to end here.
     most_calls: usize,
     /// Time until a call fails. The worker keeps it as well; here it ends what nobody waits for any more.
     call_time: Duration,
+    /// Bytes of the largest answer.
+    call_bytes: u64,
 }
 
 /// A job's place on a worker, held by the future that waits for it.
@@ -182,8 +187,16 @@ impl Worker {
         if state.jobs.is_empty() {
             state.heard = Instant::now();
         }
-        let (most_calls, call_time) = (2 * (job.limits.in_flight as usize + 1), job.limits.call_time);
-        state.jobs.insert(id, Running { outcome, host, calls: JoinSet::new(), most_calls, call_time });
+        let running = Running {
+            outcome,
+            host,
+            calls: JoinSet::new(),
+            places: HashMap::new(),
+            most_calls: 2 * (job.limits.in_flight as usize + 1),
+            call_time: job.limits.call_time,
+            call_bytes: job.limits.call_bytes,
+        };
+        state.jobs.insert(id, running);
         let order = Order::Run { job: id, limits: job.limits, deterministic: job.deterministic };
         state.send(&order, job.input);
         Place { worker: self, job: id, ended: false }
@@ -216,12 +229,29 @@ impl Worker {
                 let Some(running) = state.jobs.get_mut(&job) else {
                     return Ok(());
                 };
-                while running.calls.try_join_next().is_some() {}
+                while let Some(ended) = running.calls.try_join_next() {
+                    // One that was given up has no place any more.
+                    let _ = ended.map(|call| running.places.remove(&call));
+                }
                 if running.calls.len() >= running.most_calls {
                     return outbox.send(&Order::Answer { call, ok: false }, "too many calls at once");
                 }
-                let (host, time) = (running.host.clone(), running.call_time);
-                running.calls.spawn(async move { answer(&*host, time, &outbox, call, &name, payload).await });
+                let (host, time, most) = (running.host.clone(), running.call_time, running.call_bytes);
+                let place = running.calls.spawn(async move {
+                    let (ok, text) = fitting(text(answer(&*host, time, &name, payload).await), most);
+                    if let Err(error) = outbox.send(&Order::Answer { call, ok }, text) {
+                        // A short text fits in every frame.
+                        let _ = outbox.send(&Order::Answer { call, ok: false }, error.to_string());
+                    }
+                    call
+                });
+                running.places.insert(call, place);
+            }
+            Event::Forget { job, call } => {
+                let mut state = lock(&self.state);
+                if let Some(place) = state.jobs.get_mut(&job).and_then(|running| running.places.remove(&call)) {
+                    place.abort();
+                }
             }
         }
         Ok(())
@@ -241,19 +271,11 @@ impl Worker {
     }
 }
 
-/// Asks the host and sends its answer to the worker.
-async fn answer(host: &dyn HostCalls, time: Duration, outbox: &Outbox, call: u64, name: &str, params: Vec<u8>) {
-    let answer = match aside::parse(params, json).await {
+/// Asks the host.
+async fn answer(host: &dyn HostCalls, time: Duration, name: &str, params: Vec<u8>) -> Answer {
+    match aside::parse(params, json).await {
         Some(Ok(params)) => within(time, name, host.call(name, params)).await,
         _ => Err("the parameters of a host call are one JSON value".into()),
-    };
-    let (ok, text) = match answer {
-        Ok(value) => (true, String::from(Box::<str>::from(value))),
-        Err(text) => (false, text),
-    };
-    if let Err(error) = outbox.send(&Order::Answer { call, ok }, text) {
-        // A short text fits in every frame.
-        let _ = outbox.send(&Order::Answer { call, ok: false }, error.to_string());
     }
 }
 

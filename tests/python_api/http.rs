@@ -10,9 +10,9 @@ use crate::common::raised;
 #[tokio::test]
 async fn a_request_has_n8ns_options() {
     let ran = run("return _helpers.http_request('http://x/', params={'a': 1}, json={'b': [2]}, timeout=1.5)").await;
-    assert_eq!(ran.value(), json!({ "method": "GET", "qs": { "a": 1 }, "body": { "b": [2] } }));
+    assert_eq!(ran.value(), json!({ "method": "POST", "qs": { "a": 1 }, "body": { "b": [2] } }));
     let options = json!({
-        "url": "http://x/", "method": "GET", "headers": {}, "qs": { "a": 1 }, "body": { "b": [2] }, "json": true, "timeout": 1500,
+        "url": "http://x/", "method": "POST", "headers": {}, "qs": { "a": 1 }, "body": { "b": [2] }, "json": true, "timeout": 1500,
         "returnFullResponse": true, "ignoreHttpStatusErrors": true,
     });
     assert_eq!(ran.n8n.asked("helpers.httpRequest"), [json!([options])]);
@@ -53,6 +53,20 @@ return await asyncio.gather(*[fetch(n) for n in range(100)])";
     let took = started.elapsed();
     assert_eq!(ran.value()[99], json!({ "url": "http://x/pages/99" }));
     assert!(took >= Duration::from_millis(199) && took < Duration::from_millis(600), "{took:?}");
+}
+
+#[tokio::test]
+async fn more_requests_than_may_be_in_flight_and_cancelled_ones_end_nothing() {
+    let code = "
+import asyncio
+fetch = _helpers.http_request_async
+pages = await asyncio.gather(*[fetch(f'http://x/pages/{n}') for n in range(1500)])
+late = 0
+for _ in range(4):
+    calls = [asyncio.wait_for(fetch('http://x/pages/1', params={'wait': 60000}), 0.05) for n in range(400)]
+    late += sum(isinstance(e, TimeoutError) for e in await asyncio.gather(*calls, return_exceptions=True))
+return [pages[1499]['url'], late, (await fetch('http://x/pages/2'))['url']]";
+    assert_eq!(run(code).await.value(), json!(["http://x/pages/1499", 1600, "http://x/pages/2"]));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ from inspect import Parameter, Signature, signature
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from _serpentarium import loop, wire
+from _serpentarium.result import plain
 from _serpentarium.wire import encode
 
 _T = TypeVar("_T")
@@ -32,6 +33,9 @@ class CallError(Exception):
         super().__init__(message)
         self.details = details
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _call_error, (str(self), self.details), self.__dict__
+
 
 class HttpError(CallError):
     __doc__ = """The answer to an HTTP request has a status that is an error: `status_code`, `body`, `headers`."""
@@ -46,14 +50,30 @@ class HttpError(CallError):
             text = str(body)
             self.add_note(f"The answer: {text[:_EXCERPT]}{'…' if len(text) > _EXCERPT else ''}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _http_error, (self.status_code, self.body, self.headers, str(self)), self.__dict__
+
+
+# The classes are not found under the module that tracebacks name, so copies and pickles go by these.
+def _call_error(*arguments: Any) -> CallError:
+    return CallError(*arguments)
+
+
+def _http_error(*arguments: Any) -> HttpError:
+    return HttpError(*arguments)
+
 
 class Request(Generic[_T]):
-    """A call of the host before it is made: its name, its parameters, and what becomes of the answer."""
+    """A call of the host before it is made: its name, its parameters, and what becomes of the answer.
 
-    __slots__ = ("finish", "name", "params")
+    `binary` says that the answer is binary data, or that of HTTP has it for a body.
+    """
 
-    def __init__(self, name: str, params: list[Any], finish: Callable[[Any], _T]) -> None:
+    __slots__ = ("binary", "finish", "name", "params")
+
+    def __init__(self, name: str, params: list[Any], finish: Callable[[Any], _T], *, binary: bool = False) -> None:
         self.name = name
+        self.binary = binary
         self.params = "[" + ",".join([_param(value) for value in params]) + "]"
         self.finish = finish
 
@@ -61,9 +81,18 @@ class Request(Generic[_T]):
 def _param(value: Any) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return wire.buffer_to_json(value)
-    text = "".join(encode(value, 0))
+    text = to_json(value)
     # Lone surrogates have no place in UTF-8.
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def to_json(value: Any) -> str:
+    """The JSON of a value, as a result would be written."""
+    try:
+        return "".join(encode(value, 0))
+    except (ValueError, TypeError):
+        # NaN, or odd keys.
+        return "".join(encode(plain(value), 0))
 
 
 def call(request: Request[_T]) -> _T:
@@ -72,7 +101,7 @@ def call(request: Request[_T]) -> _T:
         text = wire.call_host(request.name, request.params)
     except wire.CallFailed as failure:
         raise _error(request.name, str(failure)) from None
-    return request.finish(_answer(text))
+    return request.finish(_answer(request, text))
 
 
 async def call_async(request: Request[_T]) -> _T:
@@ -80,7 +109,7 @@ async def call_async(request: Request[_T]) -> _T:
     went_well, text = await loop.call(request.name, request.params)
     if not went_well:
         raise _error(request.name, text)
-    return request.finish(_answer(text))
+    return request.finish(_answer(request, text))
 
 
 def blocking(plan: Callable[_P, Request[_T]]) -> Callable[Concatenate[Any, _P], _T]:
@@ -114,8 +143,10 @@ def _as_method(method: _Method) -> _Method:
     return method
 
 
-def _answer(text: str) -> Any:
-    """The value of an answer, with bytes for binary data at its top or in the body of an HTTP answer."""
+def _answer(request: Request[Any], text: str) -> Any:
+    """The value of an answer, with bytes for the binary data that was asked for."""
+    if not request.binary:
+        return wire.decode(text)
     try:
         if text.startswith(_BUFFER):
             return wire.buffer_from_json(text, 0)[0]
@@ -134,7 +165,11 @@ def _answer(text: str) -> Any:
 def _bytes_of(value: Any) -> Any:
     """The bytes where a value stands for binary data, or else the value."""
     if type(value) is dict and value.get("type") == "Buffer" and type(value.get("data")) is list:
-        return bytes(value["data"])
+        try:
+            return bytes(value["data"])
+        except (ValueError, TypeError, OverflowError):
+            # Something else in the same form.
+            pass
     return value
 
 

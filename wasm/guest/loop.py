@@ -15,15 +15,34 @@ from _serpentarium import wire
 # The number of a call, whether it went well, and the answer or the error's text.
 Answer: TypeAlias = tuple[int, bool, str]
 
-# Who waits for the answer of a call in flight, by its number. A call that nobody waits for any longer stays until then.
+# Who waits for the answer of a call in flight, by its number.
 _waiting: dict[int, asyncio.Future[tuple[bool, str]]] = {}
+
+# How many calls may be in flight at once, where the host does not say otherwise.
+_MOST = 1_000
+_most = _MOST
 
 
 async def call(name: str, params: str) -> tuple[bool, str]:
     """Calls the host while other tasks of the loop go on: whether it went well, and the answer or the error's text."""
-    future: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
-    _waiting[wire.start_call(name, params)] = future
-    return await future
+    loop = asyncio.get_running_loop()
+    places = loop.places if isinstance(loop, EventLoop) else asyncio.Semaphore(_most)
+    async with places:
+        future: asyncio.Future[tuple[bool, str]] = loop.create_future()
+        number = wire.start_call(name, params)
+        _waiting[number] = future
+        try:
+            return await future
+        finally:
+            # Cancelled: the host need not keep a place for the answer.
+            if _waiting.pop(number, None) is not None:
+                wire.tell_host("sandbox.forget", f"[{number}]")
+
+
+def allow(most: int) -> None:
+    """Lets so many calls be in flight at once; those beyond wait for a place."""
+    global _most
+    _most = max(most, 1)
 
 
 class _Answers:
@@ -59,6 +78,7 @@ class EventLoop(base_events.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._selector = _Answers()
+        self.places = asyncio.Semaphore(_most)
 
     def _process_events(self, event_list: list[Answer]) -> None:
         """Hands the answers to those who wait for them, in this loop or in another."""
@@ -92,6 +112,7 @@ class EventLoopPolicy(events.BaseDefaultEventLoopPolicy):
 def install() -> None:
     """Makes this the event loop of asyncio, with no loop set yet and no call in flight."""
     _waiting.clear()
+    allow(_MOST)
     asyncio.SelectorEventLoop = asyncio.EventLoop = EventLoop  # type: ignore[assignment]
     asyncio.DefaultEventLoopPolicy = EventLoopPolicy  # type: ignore[assignment]
     asyncio.set_event_loop_policy(EventLoopPolicy())  # type: ignore[abstract]

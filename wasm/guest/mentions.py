@@ -1,6 +1,7 @@
 """Which of the names that n8n offers a piece of code mentions, and what data it needs for them."""
 
 import ast
+import dis
 import re
 from types import CodeType
 
@@ -15,6 +16,9 @@ _NO_NODES = frozenset({"_input"})
 # What follows the connections back from item to item, and so needs the nodes in between.
 _PAIRED = frozenset({"item", "item_matching", "itemMatching", "paired_item", "pairedItem"})
 
+# What reads a global name, or in the body of a class one that may be.
+_READS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+
 _words = re.compile(r"\w+").findall
 
 
@@ -24,6 +28,15 @@ def quick(body: CodeType, names: frozenset[str]) -> frozenset[str]:
     for constant in body.co_consts:
         if type(constant) is CodeType:
             found |= quick(constant, names)
+    return found
+
+
+def reads(body: CodeType) -> set[str]:
+    """The names that compiled code reads as global ones: no attributes, parameters or variables of a function."""
+    found = {step.argval for step in dis.get_instructions(body) if step.opname in _READS}
+    for constant in body.co_consts:
+        if type(constant) is CodeType:
+            found |= reads(constant)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from _serpentarium import workflow
 from _serpentarium.helpers import Helpers
 from _serpentarium.manual import camel_case
-from _serpentarium.mentions import DYNAMIC, quick, words
+from _serpentarium.mentions import DYNAMIC, quick, reads, words
 from _serpentarium.nodes import Input, Nodes, PrevNode
 from _serpentarium.running import running
 
@@ -49,13 +49,13 @@ class Given:
 
     __slots__ = ("_namespace", "_values")
 
-    def __init__(self, namespace: dict[str, Any], names: frozenset[str]) -> None:
+    def __init__(self, namespace: dict[str, Any], names: frozenset[str], body: CodeType) -> None:
         self._namespace = namespace
         namespace |= {name: _objects[name] for name in names if name in _objects}
         self._values = {name: _plain[name] for name in names if name in _plain}
         if not names.isdisjoint(_asked):
-            read = running.mentions().names
-            self._values |= {name: _asked[name] for name in names & read if name in _asked}
+            read = names if running.candidates & DYNAMIC else names & reads(body)
+            self._values |= {name: _asked[name] for name in read if name in _asked}
 
     def renew(self) -> None:
         """Sets what is another for each item."""
@@ -94,4 +94,4 @@ def give(task: Any, body: CodeType) -> Given | None:
         return None
     running.task = task
     running.candidates = found
-    return Given(task.namespace, names)
+    return Given(task.namespace, names, body)

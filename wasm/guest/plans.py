@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from _serpentarium.calls import HttpError, Request
+from _serpentarium.calls import HttpError, Request, to_json
 from _serpentarium.manual import documented
 from _serpentarium.running import running
-from _serpentarium.wire import encode
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Fields: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -17,6 +16,12 @@ _NOTHING: Any = type("nothing", (), {"__slots__": (), "__repr__": lambda self: "
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+
+# Seconds of the shortest time-out: n8n counts in milliseconds, and 0 is none.
+_SHORTEST = 0.001
+
+# From here on the status of an answer is an error.
+_ERRORS = 400
 
 
 class Response(dict[str, Any]):
@@ -33,15 +38,15 @@ class Response(dict[str, Any]):
     """Makes an HTTP request, and returns the body of the answer: parsed where it is JSON, else as text.
 
     `url` may also be a dict of n8n's own options ({"url": …, "qs": …, "body": …, "json": True}); it then stands alone.
-    params: the query; json: a value to send as JSON; data: text, or the fields of a form; timeout: in seconds;
-    auth: a user's name and password; binary: the body is wanted as bytes; full_response: returns a Response with body,
-    headers, status_code and status_message. A status that is an error raises _helpers.HttpError, unless
-    raise_for_status is False."""
+    method: GET, or POST where there is something to send; params: the query; json: a value to send as JSON; data: text,
+    or the fields of a form; timeout: in seconds; auth: a user's name and password; binary: the body is wanted as bytes;
+    full_response: returns a Response with body, headers, status_code and status_message. A status of 400 or more raises
+    _helpers.HttpError, unless raise_for_status is False."""
 )
 def http_request(
     url: str | Mapping[str, Any],
     *,
-    method: str = "GET",
+    method: str | None = None,
     headers: Mapping[str, str] | None = None,
     params: Fields | None = None,
     json: Any = _NOTHING,
@@ -55,13 +60,24 @@ def http_request(
     verify: bool = True,
 ) -> Request[Any]:
     if isinstance(url, Mapping):
+        defaults = None, None, None, _NOTHING, None, None, None, False, False, True, True, True
+        given = (
+            method, headers, params, json, data, timeout, auth, binary, full_response, raise_for_status,
+            follow_redirects, verify,
+        )  # fmt: skip
+        if any(value is not default for value, default in zip(given, defaults, strict=True)):
+            raise TypeError("http_request() takes nothing beside a dict of n8n's own options")
         options = dict(url)
     else:
+        sends = json is not _NOTHING or data is not None
+        method = method or ("POST" if sends else "GET")
         options = {"url": url, "method": method.upper(), "headers": dict(headers or {})}
         _add_body(options, json, data)
         if params is not None:
-            options["qs"] = dict(params)
+            _add_query(options, params)
         if timeout is not None:
+            if not _SHORTEST <= timeout < float("inf"):
+                raise ValueError(f"a timeout is in seconds, {_SHORTEST} at least, not {timeout!r}")
             options["timeout"] = round(timeout * 1000)
         if auth is not None:
             options["auth"] = {"username": auth[0], "password": auth[1]}
@@ -85,11 +101,24 @@ def http_request(
         if type(answer) is not dict or "statusCode" not in answer:
             return answer
         body, status = answer.get("body"), answer["statusCode"]
-        if raise_for_status and not 200 <= status < 300:
+        if raise_for_status and type(status) is int and status >= _ERRORS:
             raise HttpError(status, body, answer.get("headers"))
         return Response(answer) if full_response else body
 
-    return Request("helpers.httpRequest", [options], finish)
+    return Request("helpers.httpRequest", [options], finish, binary=options.get("encoding") == "arraybuffer")
+
+
+def _add_query(options: dict[str, Any], params: Fields) -> None:
+    """Pairs may name a key again: it then has all of their values."""
+    if isinstance(params, Mapping):
+        options["qs"] = dict(params)
+        return
+    values: dict[str, list[Any]] = {}
+    for key, value in params:
+        values.setdefault(key, []).append(value)
+    options["qs"] = {key: several if len(several) > 1 else several[0] for key, several in values.items()}
+    if any(len(several) > 1 for several in values.values()):
+        options["arrayFormat"] = "repeat"
 
 
 def _add_body(options: dict[str, Any], json: Any, data: Any) -> None:
@@ -99,7 +128,7 @@ def _add_body(options: dict[str, Any], json: Any, data: Any) -> None:
         options["json"] = True
         # n8n sends what is empty, and single values, only as text.
         is_plain = isinstance(json, (dict, list)) and json
-        options["body"] = json if is_plain else _with_type(options, _JSON, "".join(encode(json, 0)))
+        options["body"] = json if is_plain else _with_type(options, _JSON, to_json(json))
     elif isinstance(data, (bytes, bytearray, memoryview)):
         try:
             options["body"] = str(data, "utf-8")
@@ -128,7 +157,7 @@ def _index(item_index: int | None) -> int:
     where the code runs once for all items)."""
 )
 def get_binary_data(item_index: int | None = None, property: str = "data") -> Request[bytes]:
-    return Request("helpers.getBinaryDataBuffer", [_index(item_index), property], _same)
+    return Request("helpers.getBinaryDataBuffer", [_index(item_index), property], _same, binary=True)
 
 
 @documented(

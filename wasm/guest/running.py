@@ -2,18 +2,20 @@
 
 from typing import Any
 
-from _serpentarium.calls import Request, call
+from _serpentarium.calls import CallError, Request, call
 from _serpentarium.mentions import Mentions
-from _serpentarium.result import plain
+from _serpentarium.result import Circular, TaskError, plain
 from _serpentarium.wire import decode, encode
 
 _DEFAULT_ZONE = "America/New_York"
+# What n8n has for the zone of a workflow that takes the installation's.
+_NO_ZONE = "DEFAULT"
 
 
 class Running:
     """What the running task has, and what it leaves behind beside its result."""
 
-    __slots__ = ("_came_with", "_data", "_saved", "_static", "candidates", "connections", "custom", "task")
+    __slots__ = ("_came_with", "_data", "_failure", "_saved", "_static", "candidates", "connections", "custom", "task")
 
     def __init__(self) -> None:
         self.task: Any = None
@@ -24,6 +26,8 @@ class Running:
         # Custom data of the execution that the task has set.
         self.custom: dict[str, str] = {}
         self._data: dict[str, Any] | None = None
+        # Why n8n did not say it.
+        self._failure: CallError | None = None
         self._static: dict[str, Any] = {}
         # The static data as text when it came, to see whether it changed.
         self._saved: str | None = None
@@ -51,6 +55,8 @@ class Running:
     @property
     def data(self) -> dict[str, Any]:
         """What n8n knows of the workflow and its execution, asked for once: only the parts that the code mentions."""
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
         if self._data is None:
             mentions = self.mentions()
             wanted = {
@@ -59,7 +65,11 @@ class Running:
                 "env": "_env" in mentions.names,
                 "input": {"include": False},
             }
-            self._data = call(Request("taskData", [wanted], as_dict))
+            try:
+                self._data = call(Request("taskData", [wanted], as_dict))
+            except CallError as failure:
+                self._failure = failure
+                raise
         return self._data
 
     @property
@@ -76,7 +86,9 @@ class Running:
     def time_zone(self) -> str:
         """The name of the workflow's time zone; where it has none, that of the installation."""
         zone = as_dict(self.workflow.get("settings")).get("timezone")
-        return str(zone or as_dict(self.settings.get("serpentarium")).get("timezone") or _DEFAULT_ZONE)
+        if not zone or zone == _NO_ZONE:
+            zone = as_dict(self.settings.get("serpentarium")).get("timezone")
+        return str(zone or _DEFAULT_ZONE)
 
     def static_data(self, kind: str) -> dict[str, Any]:
         """The static data of the workflow or of the node, to be changed in place."""
@@ -98,8 +110,13 @@ class Running:
             effects["customData"] = self.custom
         if self._saved is not None:
             # An empty part that is new says nothing.
-            static = plain({key: part for key, part in self._static.items() if part or key in self._came_with})
-            text = _text(static)
+            static = {key: part for key, part in self._static.items() if part or key in self._came_with}
+            try:
+                text = _text(plain(static))
+            except Circular:
+                raise TaskError("Static data contains a circular reference") from None
+            except RecursionError:
+                raise TaskError("Static data is nested too deeply") from None
             if text != self._saved:
                 # Lone surrogates have no place in UTF-8.
                 effects["staticData"] = decode(text.encode("utf-8", "replace"))

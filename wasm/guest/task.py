@@ -6,7 +6,7 @@ from ast import Module
 from collections.abc import Callable
 from typing import Any
 
-from _serpentarium import code, guards, measure, names, source, wire
+from _serpentarium import code, guards, loop, measure, names, source, wire
 from _serpentarium.errors import report
 from _serpentarium.log import log
 from _serpentarium.names import Given
@@ -95,6 +95,8 @@ def _obey(task: Task) -> Callable[[Module], None] | None:
     host = task.settings["serpentarium"]
     if "env" in host:
         os.environ.update(host["env"])
+    if "callsInFlight" in host:
+        loop.allow(host["callsInFlight"])
     if host.get("policy") is None:
         return None
     policy = Policy(host["policy"])

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from unicodedata import category
 from urllib.parse import parse_qsl, urlencode, urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from _serpentarium.manual import ApiObject, documented
 from _serpentarium.running import as_dict, running
@@ -215,7 +215,12 @@ class JmesPath(ApiObject):
 
 def now() -> datetime:
     """This moment in the workflow's time zone."""
-    return datetime.now(ZoneInfo(running.time_zone))
+    name = running.time_zone
+    try:
+        zone = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"Unknown time zone {name!r}: set the workflow's time zone, or GENERIC_TIMEZONE") from None
+    return datetime.now(zone)
 
 
 def today() -> datetime:

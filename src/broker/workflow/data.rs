@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
-use crate::protocol::DataRequest;
+use crate::protocol::{DataOfNodes, DataRequest};
 
 /// What a task's settings say of the workflow around it.
 #[derive(Debug, Default, Deserialize)]
@@ -73,8 +73,8 @@ impl Surroundings {
         if !request.input.include {
             data.insert("inputData".into(), json!({}));
         } else if let (Some(chunk), Some(items)) = (&request.input.chunk, input(&mut data)) {
-            let part = |key: &str| chunk[key].as_u64().and_then(|number| usize::try_from(number).ok());
-            let (skip, take) = (part("startIndex").unwrap_or(0), part("count").unwrap_or(usize::MAX));
+            let part = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+            let (skip, take) = (part(chunk.start_index), part(chunk.count));
             *items = std::mem::take(items).into_iter().skip(skip).take(take).collect();
         }
         if !request.env
@@ -82,7 +82,7 @@ impl Surroundings {
         {
             *env = json!({});
         }
-        if let Some(named) = request.data_of_nodes.as_array() {
+        if let DataOfNodes::Named(named) = &request.data_of_nodes {
             let previous = data["connectionInputSource"]["main"][0]["previousNode"].clone();
             let wanted = |node: &str| named.iter().any(|name| name == node) || (request.prev_node && previous == node);
             let results = data.get_mut("runExecutionData").and_then(|data| data.get_mut("resultData"));

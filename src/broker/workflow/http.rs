@@ -40,6 +40,8 @@ pub struct Options {
     headers: Map<String, Value>,
     #[serde(default)]
     qs: Map<String, Value>,
+    /// `repeat` where a list in the query is its key once for each value.
+    array_format: Option<String>,
     #[serde(default)]
     body: Value,
     #[serde(default)]
@@ -106,7 +108,7 @@ impl Http {
             None => Url::parse(&options.url),
         };
         let mut url = url.map_err(|error| wrong(format!("Invalid URL: {error}")))?;
-        append(&mut url, &options.qs);
+        append(&mut url, &options.qs, options.array_format.as_deref() == Some("repeat"));
         let method = options.method.as_deref().unwrap_or("GET").to_uppercase();
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| wrong(error.to_string()))?;
         let client = if options.disable_follow_redirect { &self.stays } else { &self.follows };
@@ -192,20 +194,23 @@ fn scalar(value: &Value) -> String {
 }
 
 /// Appends parameters to a query: parts of lists and objects as `a[0]=…` and `a[b]=…`.
-fn append(url: &mut Url, fields: &Map<String, Value>) {
-    fn pairs(name: String, value: &Value, into: &mut Vec<(String, String)>) {
+fn append(url: &mut Url, fields: &Map<String, Value>, repeats: bool) {
+    fn pairs(name: String, value: &Value, repeats: bool, into: &mut Vec<(String, String)>) {
         match value {
+            Value::Array(parts) if repeats => {
+                parts.iter().for_each(|part| pairs(name.clone(), part, repeats, into));
+            }
             Value::Array(parts) => {
-                parts.iter().enumerate().for_each(|(at, part)| pairs(format!("{name}[{at}]"), part, into));
+                parts.iter().enumerate().for_each(|(at, part)| pairs(format!("{name}[{at}]"), part, repeats, into));
             }
             Value::Object(parts) => {
-                parts.iter().for_each(|(key, part)| pairs(format!("{name}[{key}]"), part, into));
+                parts.iter().for_each(|(key, part)| pairs(format!("{name}[{key}]"), part, repeats, into));
             }
             value => into.push((name, scalar(value))),
         }
     }
     let mut all = Vec::new();
-    fields.iter().for_each(|(name, value)| pairs(name.clone(), value, &mut all));
+    fields.iter().for_each(|(name, value)| pairs(name.clone(), value, repeats, &mut all));
     if !all.is_empty() {
         url.query_pairs_mut().extend_pairs(all);
     }
@@ -214,7 +219,7 @@ fn append(url: &mut Url, fields: &Map<String, Value>) {
 /// Fields as the body of a form, which is written as a query is.
 fn form(fields: &Map<String, Value>) -> String {
     let Ok(mut url) = Url::parse("form:") else { return String::new() };
-    append(&mut url, fields);
+    append(&mut url, fields, false);
     url.query().unwrap_or_default().to_owned()
 }
 

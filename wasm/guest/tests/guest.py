@@ -26,7 +26,7 @@ class FakeHost(types.ModuleType):
         # What is answered to a call of that name: a value, an exception, or a function of the parameters.
         self.answers: dict[str, Any] = {}
         self.called: list[tuple[str, Any]] = []
-        self.flight: dict[int, tuple[bool, str]] = {}
+        self.flight: dict[int, tuple[bool, str] | None] = {}
         self.started = 0
         self.most_in_flight = 0
 
@@ -44,7 +44,10 @@ class FakeHost(types.ModuleType):
         if not text.isascii() or not text.startswith('{"type":"Buffer","data":[', start):
             raise ValueError("not a buffer")
         value, end = json.JSONDecoder().raw_decode(text, start)
-        return bytes(value["data"]), end
+        try:
+            return bytes(value["data"]), end
+        except (TypeError, OverflowError):
+            raise ValueError("not a buffer") from None
 
     def encode_plain(self, value: object) -> None:
         """Every value goes the long way here; the short one is C, and tested in the image."""
@@ -57,6 +60,9 @@ class FakeHost(types.ModuleType):
 
     def tell(self, name: str, params: str) -> None:
         params.encode()
+        if name == "sandbox.forget":
+            [number] = json.loads(params)
+            del self.flight[number]
         self.told.append((name, json.loads(params)))
 
     def call(self, name: str, params: str) -> str:
@@ -67,7 +73,8 @@ class FakeHost(types.ModuleType):
 
     def start(self, name: str, params: str) -> int:
         self.started += 1
-        self.flight[self.started] = self._answer(name, params)
+        # `None` for an answer that never comes.
+        self.flight[self.started] = None if self.answers.get(name) == "never" else self._answer(name, params)
         self.most_in_flight = max(self.most_in_flight, len(self.flight))
         return self.started
 
@@ -77,8 +84,13 @@ class FakeHost(types.ModuleType):
             if seconds < 0:
                 raise ValueError("nothing is in flight")
             return None
-        number, answer = self.flight.popitem()
-        return (number, *answer)
+        for number, answer in reversed(self.flight.items()):
+            if answer is not None:
+                del self.flight[number]
+                return (number, *answer)
+        if seconds < 0:
+            raise AssertionError("this would wait for ever")
+        return None
 
     def _answer(self, name: str, params: str) -> tuple[bool, str]:
         params.encode()

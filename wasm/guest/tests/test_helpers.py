@@ -28,17 +28,24 @@ class HelpersTest(unittest.TestCase):
 
     def test_a_request_has_n8ns_options(self) -> None:
         plain = {"url": "http://x/", "method": "GET", "headers": {}}
+        post = {"method": "POST"}
         for arguments, more in (
             ("'http://x/'", {}),
             ("url='http://x/', method='post', headers={'A': 'b'}", {"method": "POST", "headers": {"A": "b"}}),
             ("'http://x/', params={'q': [1, 'ü']}", {"qs": {"q": [1, "ü"]}}),
-            ("'http://x/', json={'a': 1}", {"json": True, "body": {"a": 1}}),
-            ("'http://x/', json=[]", {"json": True, "body": "[]", "headers": {"Content-Type": "application/json"}}),
-            ("'http://x/', json=None", {"json": True, "body": "null", "headers": {"Content-Type": "application/json"}}),
-            ("'http://x/', data='text'", {"body": "text"}),
-            ("'http://x/', data='é'.encode()", {"body": "é"}),
-            ("'http://x/', data={'a': 'b c'}, headers={'content-type': 'x'}", {"body": "a=b+c", "headers": {"content-type": "x"}}),
-            ("'http://x/', data=[('a', 1)]", {"body": "a=1", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+            ("'http://x/', params=[('q', 1), ('r', 2), ('q', 3)]", {"qs": {"q": [1, 3], "r": 2}, "arrayFormat": "repeat"}),
+            ("'http://x/', params=[('q', 1)]", {"qs": {"q": 1}}),
+            ("'http://x/', json={'a': 1}, method='get'", {"json": True, "body": {"a": 1}}),
+            ("'http://x/', json={'a': [float('nan')], (1,): 2}", {"json": True, "body": {"a": [None], "(1,)": 2}, **post}),
+            ("'http://x/', json=float('inf')", {"json": True, "body": "null", "headers": {"Content-Type": "application/json"}, **post}),
+            ("'http://x/', timeout=0.001", {"timeout": 1}),
+            ("'http://x/', json={'a': 1}", {**post, "json": True, "body": {"a": 1}}),
+            ("'http://x/', json=[]", {**post, "json": True, "body": "[]", "headers": {"Content-Type": "application/json"}}),
+            ("'http://x/', json=None", {**post, "json": True, "body": "null", "headers": {"Content-Type": "application/json"}}),
+            ("'http://x/', data='text'", {**post, "body": "text"}),
+            ("'http://x/', data='é'.encode()", {**post, "body": "é"}),
+            ("'http://x/', data={'a': 'b c'}, headers={'content-type': 'x'}", {**post, "body": "a=b+c", "headers": {"content-type": "x"}}),
+            ("'http://x/', data=[('a', 1)]", {**post, "body": "a=1", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
             ("'http://x/', timeout=2.5", {"timeout": 2500}),
             ("'http://x/', auth=('u', 'p')", {"auth": {"username": "u", "password": "p"}}),
             ("'http://x/', binary=True", {"encoding": "arraybuffer"}),
@@ -59,6 +66,11 @@ class HelpersTest(unittest.TestCase):
             ("_helpers.http_request('x', json=1, data='')", "http_request() takes json or data, not both"),
             ("_helpers.http_request('x', data=b'\\xff')",
              "n8n sends the body of an HTTP request as text: these bytes are not UTF-8"),
+            ("_helpers.http_request({'url': 'x'}, binary=True)", "http_request() takes nothing beside a dict of n8n's own options"),
+            ("_helpers.http_request({'url': 'x'}, json=None)", "http_request() takes nothing beside a dict of n8n's own options"),
+            ("_helpers.http_request('x', timeout=0)", "a timeout is in seconds, 0.001 at least, not 0"),
+            ("_helpers.http_request('x', timeout=0.0004)", "a timeout is in seconds, 0.001 at least, not 0.0004"),
+            ("_helpers.http_request('x', timeout=float('nan'))", "a timeout is in seconds, 0.001 at least, not nan"),
             ("_helpers.prepare_binary_data('text')", "binary data is bytes, not str"),
         ):  # fmt: skip
             with self.subTest(code):
@@ -79,6 +91,40 @@ return [r.body, r.headers['etag'], r.status_code, r.statusCode, r['statusCode'],
             self.assertEqual(run_all("return list(_helpers.http_request('x', binary=True))").result, [0, 255])
         HOST.answers = {"helpers.httpRequest": {**http(body=buffer(b"\x01")), "statusMessage": "é"}}
         self.assertEqual(run_all("return list(_helpers.http_request('x', binary=True))").result, [1])
+
+    def test_only_what_was_asked_for_as_bytes_becomes_bytes(self) -> None:
+        for body in (buffer(b"a"), {"type": "Buffer", "data": [256]}):
+            HOST.answers = {"helpers.httpRequest": http(body=body)}
+            for arguments in ("'x'", "{'url': 'x', 'encoding': 'text'}"):
+                self.assertEqual(run_all(f"return _helpers.http_request({arguments})").result, body)
+        for data in ([256], [-1], ["a"], [10**30], [None]):
+            HOST.answers = {"helpers.httpRequest": http(body={"type": "Buffer", "data": data})}
+            code = "return _helpers.http_request({'url': 'x', 'encoding': 'arraybuffer'})"
+            self.assertEqual(run_all(code).result, {"type": "Buffer", "data": data})
+
+    def test_a_redirect_that_is_not_followed_is_an_answer(self) -> None:
+        for status in (304, 302, 399, None):
+            HOST.answers = {"helpers.httpRequest": http(status, "moved", location="/y")}
+            code = "r = _helpers.http_request('x', full_response=True)\nreturn [r.status_code, r.headers['location'], r.body]"
+            self.assertEqual(run_all(code).result, [status, "/y", "moved"])
+
+    def test_errors_can_be_copied_and_pickled(self) -> None:
+        HOST.answers = {"helpers.httpRequest": http(404, "gone", a="b"), "helpers.assertBinaryData": HOST.CallError('{"message":"no"}')}
+        code = """
+import copy, pickle
+def parts(e): return [type(e).__name__, str(e), getattr(e, 'status_code', 0), getattr(e, 'body', 0), getattr(e, 'headers', 0), e.details, getattr(e, '__notes__', [])]
+answers = []
+for ask in (lambda: _helpers.http_request('x'), _helpers.assert_binary_data):
+    try: ask()
+    except _helpers.CallError as error:
+        same = [parts(error), parts(copy.copy(error)), parts(copy.deepcopy(error)), parts(pickle.loads(pickle.dumps(error)))]
+        assert same[0] == same[1] == same[2] == same[3], same
+        answers.append(same[0])
+return answers"""
+        self.assertEqual(run_all(code).result, [
+            ["HttpError", "Request failed with status code 404", 404, "gone", {"a": "b"}, None, ["The answer: gone"]],
+            ["CallError", "no", 0, 0, 0, {"message": "no"}, []],
+        ])  # fmt: skip
 
     def test_a_status_that_is_an_error_is_raised_with_the_body(self) -> None:
         HOST.answers = {"helpers.httpRequest": http(404, {"why": "not there"}, server="s")}
@@ -153,6 +199,37 @@ async def main():
     return [task.result() for task in tasks] + [await fetch('x'), _helpers.http_request('y')]
 return asyncio.run(main())"""
         self.assertEqual(run_all(code).result, ["0", "1", "2", "x", "y"])
+
+    def test_more_calls_than_may_be_in_flight_wait_for_a_place(self) -> None:
+        HOST.answers = {"helpers.httpRequest": lambda options: http(body=options["url"])}
+        code = """
+import asyncio
+return len(set(await asyncio.gather(*[_helpers.http_request_async(str(i)) for i in range(1500)])))"""
+        for settings, most in (({}, 1000), ({"callsInFlight": 7}, 7), ({"callsInFlight": 0}, 1)):
+            reply = run_all(code, serpentarium=settings)
+            self.assertEqual((reply.result, HOST.most_in_flight), (1500, most))
+        reply = run_all(f"{code}\nasyncio.run(asyncio.sleep(0))")
+        self.assertEqual(HOST.most_in_flight, 1000)
+
+    def test_a_cancelled_call_gives_up_its_place(self) -> None:
+        HOST.answers = {
+            "helpers.httpRequest": lambda options: http(body=options["url"]), "helpers.assertBinaryData": "never",
+        }  # fmt: skip
+        code = """
+import asyncio
+for i in range(5):
+    tasks = [asyncio.ensure_future(_helpers.assert_binary_data_async()) for _ in range(4)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    for task in tasks: task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+return await _helpers.http_request_async('kept')"""
+        reply = run_all(code, serpentarium={"callsInFlight": 3})
+        self.assertEqual(reply.result, "kept")
+        forgotten = [params for name, params in reply.told if name == "sandbox.forget"]
+        first = forgotten[0][0]
+        self.assertEqual(forgotten, [[number] for number in range(first, first + 15)])
+        self.assertEqual(HOST.flight, {})
 
     def test_a_failure_in_flight_is_raised_where_it_is_awaited(self) -> None:
         HOST.answers = {"helpers.httpRequest": lambda options: http(int(options["url"]))}

@@ -194,6 +194,42 @@ class NamesTest(unittest.TestCase):
         self.returns("return [_env['HOME'], _env.HOME, _env.get('X')]", ["/home", "/home", None])
         self.assertEqual(wanted(), {"dataOfNodes": [], "env": True})
 
+    def test_what_is_asked_for_before_is_only_what_the_code_reads_as_a_global_name(self) -> None:
+        for code, asked in (
+            ("def f(_now): return _now\nreturn f(1)", 0),
+            ("def f():\n    _today = 1\n    return lambda: _today\nreturn f()()", 0),
+            ("global _now\n_now = 1", 0),
+            ("return [_run_index for _run_index in [1]]", 0),
+            ("def f(_now=1):\n    class A: x = [_run_index]\n    return A.x", 1),
+            ("return lambda: [str(_today) for _ in [1]]", 1),
+            ("return eval('_run_index')", 1),
+        ):
+            with self.subTest(code):
+                answer()
+                run_all(code).result
+                self.assertEqual(len(HOST.called), asked)
+
+    def test_a_failure_of_the_one_request_stays(self) -> None:
+        HOST.answers = {"taskData": HOST.CallError("no")}
+        code = """
+answers = []
+for _ in range(3):
+    try: _workflow.active
+    except _helpers.CallError as error: answers.append(str(error))
+return answers"""
+        self.assertEqual(run_all(code).result, ["no", "no", "no"])
+        self.assertEqual(len(HOST.called), 1)
+
+    def test_a_time_zone_that_is_none_is_named(self) -> None:
+        for zone in ("Nope/X", "../x", "Europe"):
+            answer(workflow={**DATA["workflow"], "settings": {"timezone": zone}})
+            message = f"Unknown time zone '{zone}': set the workflow's time zone, or GENERIC_TIMEZONE"
+            self.assertEqual(run_all("return str(_now)").error["message"], message)
+        answer(workflow={**DATA["workflow"], "settings": {"timezone": "DEFAULT"}})
+        reply = run_all("return str(_now.tzinfo)", serpentarium={"timezone": "Europe/Oslo"})
+        self.assertEqual(reply.result, "Europe/Oslo")
+        self.returns("return str(_now.tzinfo)", "America/New_York")
+
     def test_a_workflow_without_a_time_zone_has_that_of_the_installation(self) -> None:
         answer(workflow={})
         self.returns("return str(_now.tzinfo)", "America/New_York")
@@ -229,7 +265,9 @@ class NamesTest(unittest.TestCase):
         error = run_all("_get_workflow_static_data('x')").error
         self.assertEqual(error["message"], "static data is 'global' or 'node', not 'x'")
         error = run_all("d = _get_workflow_static_data('global')\nd['d'] = d").error
-        self.assertEqual(error["message"], "Result contains a circular reference")
+        self.assertEqual(error["message"], "Static data contains a circular reference")
+        error = run_all("d = _get_workflow_static_data('global')\nfor _ in range(9000): d['d'] = d = {}").error
+        self.assertEqual(error["message"], "Static data is nested too deeply")
 
     def test_custom_data_goes_back(self) -> None:
         reply = run_all("c = _execution.custom_data\nc.set('a', 1)\nc.set('b', 'x' * 600)\nreturn c.get('a')")
@@ -258,7 +296,7 @@ class NamesTest(unittest.TestCase):
         reply = run_all("help(_helpers, _node['a'], _input, _get_workflow_static_data)\nhelp()", printMode="text")
         for text in (
             "_helpers: HTTP requests and binary data",
-            ".http_request(url: str | Mapping[str, Any], *, method: str = 'GET'",
+            ".http_request(url: str | Mapping[str, Any], *, method: str | None = None",
             "Makes an HTTP request",
             ".http_request_async(",
             "To be awaited. Makes an HTTP request",
