@@ -8,7 +8,7 @@ use std::{
 
 use sentry::integrations::tracing::ErrorLayer;
 use tracing::{field::Field, level_filters::LevelFilter};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry,
     fmt::{format, layer},
@@ -19,6 +19,9 @@ use tracing_subscriber::{
 
 /// Fields that a line's text has already: they are for machines, and begin like this.
 const IN_TEXT: &str = "task.";
+
+/// Lines that wait to be written before more are dropped. Room for all of them is taken at the start.
+const LINES: usize = 4096;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,7 @@ impl Logging {
     /// Lines are written by a thread of their own, and dropped where nobody reads them: the process has better things to do
     /// than to wait.
     pub fn start(self) -> WorkerGuard {
-        let (output, guard) = tracing_appender::non_blocking(io::stdout());
+        let (output, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stdout());
         let errors = self.reported.then(|| ErrorLayer::new().with_filter(LevelFilter::ERROR));
         // Refused only where a program that embeds this library logs its own way.
         let _ = registry().with(self.lines(output).with_filter(self.level)).with(errors).try_init();
