@@ -4,6 +4,7 @@ mod calibrate;
 mod export;
 mod pprof;
 mod record;
+mod settle;
 mod show;
 mod tally;
 
@@ -110,5 +111,5 @@ fn profile(args: &Args, name: &str, text: &str) -> anyhow::Result<Profile> {
     let recording = recorder.take();
     let marks = costs.span * i64::try_from(recording.stretches).unwrap_or(i64::MAX);
     let inside = i64::try_from(span.fuel()).unwrap_or(i64::MAX) - marks;
-    Ok(Profile::new(recording, fuel, inside, costs.events))
+    Ok(Profile::new(recording, fuel, inside))
 }

@@ -24,6 +24,7 @@ _SETUP = "setup_"
 _LABEL = 60
 _MOST = 1e100
 _SUSPENDABLE = 0x20 | 0x80 | 0x200
+_VARARGS = 0x4
 
 _compile = compile
 _exec = exec
@@ -44,9 +45,7 @@ def run(task: Any, program: Program) -> Reply:
 
 def _program(task: Any, program: Program, by_line: bool) -> Reply:
     """Runs a whole program, with a mark before and after each run of its code."""
-    body = code.compile_body(task.code)
-    if body is not None and by_line:
-        profile.watch([body])
+    body = profile.compile_watched(task.code) if by_line else code.compile_body(task.code)
     # Watched or not, garbage is then collected at the same moments.
     gc.collect()
     bind = code.bind
@@ -84,7 +83,10 @@ def _plan(task: Any) -> list[dict[str, Any]] | None:
     if not names:
         return None
     _load(task)
-    return [{"name": name, "params": _params(task.namespace[name], name)} for name in names]
+    namespace = task.namespace
+    # A file may remove what it defined.
+    left = [name for name in names if name in namespace]
+    return [{"name": name, "params": _params(namespace[name], name, _setup(namespace, name))} for name in left] or None
 
 
 def _names(tree: Module) -> list[str]:
@@ -99,14 +101,26 @@ def _load(task: Any) -> None:
     """Runs the file as the module that it is."""
     namespace = task.namespace
     namespace["_items"] = task.settings["items"]
-    _exec(_compile(task.code.removeprefix("\ufeff"), FILENAME, "exec", 0, True), namespace)
+    try:
+        module = _compile(task.code.removeprefix("\ufeff"), FILENAME, "exec", 0, True)
+    except SyntaxError as error:
+        if "outside" not in error.msg:
+            raise
+        raise TaskError(
+            f"{error.msg} (line {error.lineno}): a file with functions {_BENCH}… is a module, not a program; "
+            "take those functions out, or this line"
+        ) from None
+    _exec(module, namespace)
 
 
-def _params(function: Any, name: str) -> list[dict[str, Any]] | None:
+def _params(function: Any, name: str, setup: Any) -> list[dict[str, Any]] | None:
     """The parameters to run a benchmark with: how they read, and their number where they are one."""
     _check(function, name)
     given = getattr(function, "params", None)
     if given is None:
+        for called, what in (setup, _SETUP + name[len(_BENCH) :]), (function if setup is None else None, name):
+            if called is not None and _required(called):
+                raise TaskError(f"{what} takes an argument, and there is none: give {name}.params a list")
         return None
     values = _listed(given, name)
     return [{"label": _label(value), "number": _number(value)} for value in values]
@@ -121,6 +135,25 @@ def _label(value: object) -> str:
 def _number(value: object) -> int | float | None:
     """A parameter that growth can be measured along; None for any other."""
     return value if type(value) in (int, float) and -_MOST <= value <= _MOST else None  # type: ignore[operator,return-value]
+
+
+def _setup(namespace: dict[str, Any], name: str) -> Any:
+    """The function that makes what a benchmark is called with; None where there is none."""
+    name = _SETUP + name[len(_BENCH) :]
+    setup = namespace.get(name)
+    if setup is not None:
+        _check(setup, name)
+    return setup
+
+
+def _required(function: Any) -> bool:
+    """Whether a function cannot be called without an argument."""
+    return function.__code__.co_argcount > len(function.__defaults__ or ())
+
+
+def _taken(function: Any, given: tuple[object, ...]) -> tuple[object, ...]:
+    """Of what is given, what the function takes: a wrapper takes all."""
+    return given if function.__code__.co_flags & _VARARGS else given[: function.__code__.co_argcount]
 
 
 def _listed(given: Any, name: str) -> Sequence[Any]:
@@ -143,13 +176,13 @@ def _bench(task: Any, wish: dict[str, Any]) -> Reply:
     _load(task)
     name: str = wish["name"]
     function = task.namespace[name]
-    setup = task.namespace.get(_SETUP + name[len(_BENCH) :])
+    setup = _setup(task.namespace, name)
     given: tuple[object, ...] = ()
     if wish["param"] is not None:
         given = (_listed(function.params, name)[wish["param"]],)
     if setup is not None:
-        given = (setup(*given[: setup.__code__.co_argcount]),)
-    given = given[: function.__code__.co_argcount]
+        given = (setup(*_taken(setup, given)),)
+    given = _taken(function, given)
     target = _empty(len(given)) if wish["empty"] else function
     # Garbage of the preparations is not the benchmark's.
     gc.collect()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::record::{Costs, Event, PerEvent, Recorder, Stretch};
+use super::record::{Costs, Event, PerEvent, Recorder, Recording, Stretch};
 use crate::{
     cli::ruler::{Measure, Ruler, Span},
     protocol::{NodeMode, TaskSettings},
@@ -19,10 +19,19 @@ pub(super) fn calibrate(ruler: &Ruler) -> anyhow::Result<Costs> {
     let settings = TaskSettings::new("pass", NodeMode::AllItems, items);
     let span = Arc::new(Span::default());
     ruler.run("calibration", &settings, Some(Measure::Span), span.clone())?;
-    let recorder = Arc::new(Recorder::new(Costs::default()));
-    ruler.run("calibration", &settings, Some(Measure::Calibrate), recorder.clone())?;
+    let events = costs(&record(ruler, &settings, Measure::Calibrate, Costs::default())?.named)?;
     let span = i64::try_from(span.fuel()).unwrap_or(i64::MAX);
-    Ok(Costs { events: costs(&recorder.take().named)?, span })
+    let known = Costs { events, span, watching: 0 };
+    // What is left of nothing is what watching costs by itself.
+    let nothing = record(ruler, &settings, Measure::Profile, known)?;
+    let watching = nothing.nodes.iter().map(|node| node.own).sum();
+    Ok(Costs { watching, ..known })
+}
+
+fn record(ruler: &Ruler, settings: &TaskSettings, measure: Measure, costs: Costs) -> anyhow::Result<Recording> {
+    let recorder = Arc::new(Recorder::new(costs));
+    ruler.run("calibration", settings, Some(measure), recorder.clone())?;
+    Ok(recorder.take())
 }
 
 /// What one program says of so many rounds.
@@ -69,19 +78,16 @@ impl Program {
 
 fn costs(stretches: &[Stretch]) -> Result<PerEvent<i64>, CalibrateError> {
     let find = |name| Program::find(stretches, name);
-    let (one, lines, globals) = (find("one")?, find("lines")?, find("globals")?);
-    let (calls, yields, raises) = (find("calls")?, find("yields")?, find("raises")?);
-    let mut costs = [0; 8];
-    // The programs differ in this many lines, and in nothing else.
-    let more = lines.count(Event::Line) - one.count(Event::Line);
-    costs[Event::Line as usize] = (lines.added - one.added) / more.max(1);
-    costs[Event::Global as usize] = (globals.added - one.added) / globals.count(Event::Global);
-    costs[Event::For as usize] = one.rest(&costs) / one.count(Event::For);
+    let (lines, calls, yields) = (find("lines")?, find("calls")?, find("yields")?);
+    let (raises, asides) = (find("raises")?, find("asides")?);
+    let mut costs = PerEvent::default();
+    costs[Event::Line as usize] = lines.added / lines.count(Event::Line);
     // What comes in pairs is shared out by what lies before the second.
     costs[Event::Return as usize] = calls.lap(Event::Return);
     costs[Event::Start as usize] = calls.rest(&costs) / calls.count(Event::Start);
     costs[Event::Yield as usize] = yields.lap(Event::Yield);
     costs[Event::Resume as usize] = yields.rest(&costs) / yields.count(Event::Resume);
     costs[Event::Unwind as usize] = raises.rest(&costs) / raises.count(Event::Unwind);
+    costs[Event::Aside as usize] = asides.rest(&costs) / asides.count(Event::Aside);
     Ok(costs)
 }

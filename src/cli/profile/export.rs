@@ -8,8 +8,8 @@ use serde_json::json;
 use super::tally::Profile;
 use crate::fuel::display_fuel;
 
-/// The frame of what a task burns outside of its own code.
-const OUTSIDE: &str = "(start, input, compiling, result)";
+/// The frame of what a task burns outside of its own code: with it, all samples add up to the total.
+pub(super) const OUTSIDE: &str = "(start, input, compiling, result)";
 
 /// A flame graph as SVG: functions by their calls, and on top the lines that burnt the fuel.
 pub(super) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
@@ -25,7 +25,7 @@ pub(super) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8
         }
         *stacks.entry(stack).or_default() += own;
     }
-    stacks.insert(OUTSIDE.into(), profile.outside().max(0).unsigned_abs());
+    stacks.insert(OUTSIDE.into(), profile.outside());
     let lines: Vec<String> = stacks.iter().map(|(stack, own)| format!("{stack} {own}")).collect();
     let mut options = flamegraph::Options::default();
     options.title = format!("{name}: {} units of fuel", display_fuel(profile.fuel));
@@ -44,7 +44,7 @@ pub(super) fn speedscope(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8
         profile.codes.iter().map(|code| json!({"name": code.name, "file": name, "line": code.line})).collect();
     let outside = frames.len();
     frames.push(json!({"name": OUTSIDE}));
-    let (mut samples, mut weights) = (vec![vec![outside]], vec![profile.outside().max(0).unsigned_abs()]);
+    let (mut samples, mut weights) = (vec![vec![outside]], vec![profile.outside()]);
     for (nodes, own) in profile.stacks() {
         samples.push(nodes.iter().map(|node| node.code).collect());
         weights.push(own);

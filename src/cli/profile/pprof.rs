@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::tally::Profile;
+use super::{export::OUTSIDE, tally::Profile};
 
 /// A message under construction.
 #[derive(Default)]
@@ -56,6 +56,14 @@ impl Texts {
     }
 }
 
+/// A place, as its locations from the innermost on, and the fuel that was burnt there.
+fn sample(path: impl IntoIterator<Item = u64>, own: u64) -> Vec<u8> {
+    Message::default().with(|sample| {
+        sample.numbers(1, path);
+        sample.numbers(2, [own]);
+    })
+}
+
 /// One sample for each place with the calls that led there, its value the fuel that was burnt there.
 pub(super) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut texts = Texts(vec![String::new()]);
@@ -74,14 +82,13 @@ pub(super) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
             *locations.entry((code, line)).or_insert(id)
         };
         let path: Vec<u64> = stack.iter().rev().map(|node| next((node.code, node.line), &mut locations)).collect();
-        message.bytes(
-            2,
-            &Message::default().with(|sample| {
-                sample.numbers(1, path);
-                sample.numbers(2, [own]);
-            }),
-        );
+        message.bytes(2, &sample(path, own));
     }
+    // The last function is none of the program's.
+    let outside = (profile.codes.len(), 0);
+    let id = locations.len() as u64 + 1;
+    locations.insert(outside, id);
+    message.bytes(2, &sample([id], profile.outside()));
     for (&(code, line), &id) in &locations {
         let line = Message::default().with(|place| {
             place.number(1, code as u64 + 1);
@@ -95,8 +102,9 @@ pub(super) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
             }),
         );
     }
-    for (index, code) in profile.codes.iter().enumerate() {
-        let called = texts.place(&code.name);
+    let functions = profile.codes.iter().map(|code| (code.name.as_str(), code.line));
+    for (index, (called, line)) in functions.chain([(OUTSIDE, 0)]).enumerate() {
+        let called = texts.place(called);
         message.bytes(
             5,
             &Message::default().with(|function| {
@@ -104,7 +112,7 @@ pub(super) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
                 function.number(2, called);
                 function.number(3, called);
                 function.number(4, file);
-                function.number(5, code.line.into());
+                function.number(5, line.into());
             }),
         );
     }

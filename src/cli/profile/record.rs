@@ -23,27 +23,26 @@ const MAX_NODES: usize = 1 << 19;
 const MAX_DEPTH: usize = 1 << 16;
 /// Code objects that are told apart.
 const MAX_CODES: usize = 1 << 16;
+/// What the guest adds to every number, so that all are told with the same effort.
+const FIRST: u32 = 1_000_000;
 /// The node of everything outside of the watched code.
 pub(super) const ROOT: usize = 0;
 
-/// What the guest can tell. Lines that begin with an instruction which watching makes slower are events of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// What the guest can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     Line,
-    /// A line with the head of a loop.
-    For,
-    /// A line that begins with a global name.
-    Global,
     Start,
     Resume,
     Return,
     Yield,
     Unwind,
+    /// An exception went through code that is not watched.
+    Aside,
 }
 
 /// Something for each event.
-pub(super) type PerEvent<T> = [T; 8];
+pub(super) type PerEvent<T> = [T; 7];
 
 /// What measuring costs, in units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +51,8 @@ pub(super) struct Costs {
     pub events: PerEvent<i64>,
     /// All around one run of the program's code, its marks included.
     pub span: i64,
+    /// Once, beside the events.
+    pub watching: i64,
 }
 
 /// A function, or the program's own body.
@@ -61,8 +62,9 @@ pub(super) struct Code {
     pub name: String,
     /// Its first line.
     pub line: u32,
-    /// Lines that are events of another kind.
-    slowed: HashMap<u32, Event>,
+    /// It has no other line, and none is told.
+    #[serde(default)]
+    single: bool,
     /// The line that ran last.
     #[serde(skip)]
     last_line: u32,
@@ -77,6 +79,8 @@ pub(super) struct Node {
     pub line: u32,
     /// Units burnt here, without what the calls burnt that it made. Below zero where an event cost less than most.
     pub own: i64,
+    /// Events whose cost was taken off here.
+    pub events: u64,
     /// How often the line began.
     pub hits: u64,
     /// How often the function was called.
@@ -97,7 +101,7 @@ pub(super) struct Stretch {
 /// All that was heard.
 #[derive(Debug, Default)]
 pub(super) struct Recording {
-    costs: Costs,
+    pub costs: Costs,
     pub codes: Vec<Code>,
     pub nodes: Vec<Node>,
     children: HashMap<(usize, usize, u32), usize>,
@@ -118,12 +122,12 @@ pub(super) struct Recording {
 
 impl Recording {
     fn new(costs: Costs) -> Self {
-        let root = Node { parent: ROOT, code: usize::MAX, line: 0, own: 0, hits: 0, calls: 0 };
+        let root = Node { parent: ROOT, code: usize::MAX, line: 0, own: 0, events: 0, hits: 0, calls: 0 };
         Self { costs, nodes: vec![root], ..Self::default() }
     }
 
     fn hear(&mut self, name: &str, params: &str, fuel: u64) {
-        let number = || params.parse::<u32>().unwrap_or_default();
+        let number = || params.parse::<u32>().unwrap_or_default().saturating_sub(FIRST);
         match name {
             "line" => self.line(number(), fuel),
             "start" => self.push(number(), Event::Start, fuel),
@@ -131,6 +135,9 @@ impl Recording {
             "return" => self.pop(Event::Return, fuel),
             "yield" => self.pop(Event::Yield, fuel),
             "unwind" => self.pop(Event::Unwind, fuel),
+            "aside" => {
+                self.lap(Event::Aside, fuel);
+            }
             "code" => self.define(params),
             "begin" | "plain" | "watched" => self.begin(name, params, fuel),
             "end" => self.end(fuel),
@@ -172,6 +179,7 @@ impl Recording {
         let top = *self.stack.last()?;
         let (kind, burnt) = (event as usize, fuel - self.last);
         self.nodes[top].own += i64::try_from(burnt).unwrap_or(i64::MAX) - self.costs.events[kind];
+        self.nodes[top].events += 1;
         self.stretch.events[kind] += 1;
         self.stretch.laps[kind] += burnt;
         self.events[kind] += 1;
@@ -187,8 +195,7 @@ impl Recording {
         let (parent, code) = (self.nodes[top].parent, self.nodes[top].code);
         let Some(about) = self.codes.get_mut(code) else { return };
         about.last_line = line;
-        let event = about.slowed.get(&line).copied().unwrap_or(Event::Line);
-        self.lap(event, fuel);
+        self.lap(Event::Line, fuel);
         let node = self.child(parent, code, line);
         self.nodes[node].hits += 1;
         if let Some(top) = self.stack.last_mut() {
@@ -205,8 +212,10 @@ impl Recording {
         };
         // A generator goes on in the line where it stopped.
         let line = if event == Event::Start { about.line } else { about.last_line };
+        let (call, single) = (u64::from(event == Event::Start), u64::from(about.single));
         let node = self.child(top, code, line);
-        self.nodes[node].calls += u64::from(event == Event::Start);
+        self.nodes[node].calls += call;
+        self.nodes[node].hits += call * single;
         self.stack.push(node);
     }
 
@@ -228,7 +237,7 @@ impl Recording {
         if self.nodes.len() >= MAX_NODES {
             return parent;
         }
-        self.nodes.push(Node { parent, code, line, own: 0, hits: 0, calls: 0 });
+        self.nodes.push(Node { parent, code, line, own: 0, events: 0, hits: 0, calls: 0 });
         self.children.insert((parent, code, line), self.nodes.len() - 1);
         self.nodes.len() - 1
     }
@@ -282,20 +291,20 @@ mod tests {
 
     #[test]
     fn what_lies_between_two_events_belongs_to_the_line_that_ran_less_the_events_cost() {
-        let code = |name: &str, line: u32| format!(r#"{{"name":"{name}","line":{line},"slowed":{{}}}}"#);
+        let code = |name: &str, line: u32| format!(r#"{{"name":"{name}","line":{line}}}"#);
         let (main, f) = (code("<module>", 1), code("f", 5));
         let recording = heard(
-            Costs { events: [10; 8], span: 4 },
+            Costs { events: [10; 7], span: 4, ..Costs::default() },
             &[
                 ("code", &main, 0),
                 ("code", &f, 0),
                 ("begin", "0", 100),
-                ("start", "0", 110),
-                ("line", "2", 120),
-                ("start", "1", 150),
-                ("line", "6", 165),
+                ("start", "1000000", 110),
+                ("line", "1000002", 120),
+                ("start", "1000001", 150),
+                ("line", "1000006", 165),
                 ("return", "0", 200),
-                ("line", "3", 212),
+                ("line", "1000003", 212),
                 ("return", "0", 223),
                 ("end", "0", 230),
             ],
@@ -309,11 +318,11 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_that_a_guest_tells_makes_it_panic(
-            events in prop::collection::vec((0..10usize, "[0-9]{1,3}|\\PC{0,5}", 0..1000u64), 0..200)
+            events in prop::collection::vec((0..10usize, "[0-9]{1,3}|100000[0-9]|\\PC{0,5}", 0..1000u64), 0..200)
         ) {
             const NAMES: [&str; 10] =
                 ["line", "start", "resume", "return", "yield", "unwind", "code", "begin", "end", "other"];
-            let mut recording = Recording::new(Costs { events: [3; 8], span: 9 });
+            let mut recording = Recording::new(Costs { events: [3; 7], span: 9, ..Costs::default() });
             let mut fuel = 0;
             for (name, params, more) in events {
                 fuel += more;

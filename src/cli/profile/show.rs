@@ -27,22 +27,23 @@ pub(super) fn print(console: &Console, profile: &Profile, text: &str) {
         "Fuel {} in all: {} in the lines above, {} for start, input, compiling and result.",
         display_fuel(profile.fuel),
         amount(profile.inside),
-        amount(profile.outside()),
+        display_fuel(profile.outside()),
     ));
     console.note(format_args!(
-        "Watching cost {} ({events} events), which is taken off; {:+.2} % of the lines' fuel stays unexplained by that. Image {IMAGE_VERSION}.",
+        "Watching cost {} ({events} events), which is taken off; {:+.2} % of the lines' fuel was unexplained by that, and is \
+         spread over the events. Image {IMAGE_VERSION}.",
         amount(watching(profile)),
-        profile.unexplained(),
+        profile.unexplained_percent(),
     ));
 }
 
-/// Units that the events cost.
+/// Units that watching cost.
 fn watching(profile: &Profile) -> i64 {
     let cost = |(count, cost): (&u64, &i64)| i64::try_from(*count).unwrap_or(i64::MAX).saturating_mul(*cost);
-    profile.events.iter().zip(&profile.costs).map(cost).sum()
+    profile.costs.watching + profile.events.iter().zip(&profile.costs.events).map(cost).sum::<i64>()
 }
 
-/// An amount that may come out below zero, where there was nothing and an event cost less than most.
+/// An amount, never below zero here.
 fn amount(fuel: i64) -> String {
     display_fuel(u64::try_from(fuel).unwrap_or_default())
 }
@@ -69,9 +70,9 @@ fn functions(profile: &Profile) -> Table {
             right(code.line.to_string()),
             right(function.calls.to_string()),
             right(amount(share.own)),
-            right(format!("{:.1} %", percent(share.own, profile.attributed))),
+            right(format!("{:.1} %", percent(share.own, profile.inside))),
             right(amount(share.total)),
-            right(format!("{:.1} %", percent(share.total, profile.attributed))),
+            right(format!("{:.1} %", percent(share.total, profile.inside))),
         ]);
     }
     if let Some(more) = profile.functions.len().checked_sub(MOST_FUNCTIONS).filter(|more| *more > 0) {
@@ -91,7 +92,7 @@ fn listing(profile: &Profile, text: &str) -> String {
         // Writing to a String cannot fail.
         let _ = match profile.lines.get(&number) {
             Some(Share { own, total, hits }) => {
-                let share = percent(*own, profile.attributed);
+                let share = percent(*own, profile.inside);
                 let (ink, own, total) = (if share >= HOT { hot } else { "" }, amount(*own), amount(*total));
                 writeln!(out, "{ink}{own:>9} {share:>5.1} % {total:>12} {hits:>9} │ {number:>4}{off} {source}")
             }
@@ -102,7 +103,7 @@ fn listing(profile: &Profile, text: &str) -> String {
 }
 
 /// The kinds of events, as they are numbered.
-const EVENTS: PerEvent<&str> = ["line", "for", "global", "start", "resume", "return", "yield", "unwind"];
+const EVENTS: PerEvent<&str> = ["line", "start", "resume", "return", "yield", "unwind", "aside"];
 
 /// What `--json` prints.
 pub(super) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
@@ -118,7 +119,7 @@ pub(super) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
         .collect();
     let costs: serde_json::Map<String, Value> = EVENTS
         .iter()
-        .zip(profile.events.iter().zip(&profile.costs))
+        .zip(profile.events.iter().zip(&profile.costs.events))
         .map(|(event, (count, cost))| ((*event).to_owned(), json!({"events": count, "each": cost})))
         .collect();
     json!({
@@ -128,8 +129,8 @@ pub(super) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
         "fuel": profile.fuel,
         "outside": profile.outside(),
         "inside": profile.inside,
-        "attributed": profile.attributed,
-        "unexplainedPercent": profile.unexplained(),
+        "unexplained": profile.unexplained,
+        "unexplainedPercent": profile.unexplained_percent(),
         "events": profile.events.iter().sum::<u64>(),
         "watching": watching(profile),
         "costs": costs,

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Code, Node, PerEvent, ROOT, Recording};
+use super::{
+    record::{Code, Costs, Node, PerEvent, ROOT, Recording},
+    settle::settle,
+};
 
 /// Nodes of a path that the exports show.
 const DEEPEST: usize = 500;
@@ -12,13 +15,13 @@ const DEEPEST: usize = 500;
 pub(super) struct Profile {
     /// All that the program burnt when nobody watched, as `bench` counts it.
     pub fuel: u64,
-    /// Of that, what its own code burnt.
+    /// Of that, what its own code burnt: its lines together.
     pub inside: i64,
-    /// What the lines burnt together: the same, but for what measuring leaves unexplained.
-    pub attributed: i64,
-    /// Events heard, and what each costs.
+    /// What measuring left unexplained, and was then spread over the lines: they had so much too much.
+    pub unexplained: i64,
+    /// Events heard, and what was taken off for them.
     pub events: PerEvent<u64>,
-    pub costs: PerEvent<i64>,
+    pub costs: Costs,
     pub codes: Vec<Code>,
     pub nodes: Vec<Node>,
     /// By function, the most expensive first.
@@ -48,8 +51,12 @@ pub(super) struct Share {
 }
 
 impl Profile {
-    pub(super) fn new(recording: Recording, fuel: u64, inside: i64, costs: PerEvent<i64>) -> Self {
-        let Recording { codes, nodes, events, .. } = recording;
+    pub(super) fn new(recording: Recording, fuel: u64, inside: i64) -> Self {
+        let Recording { costs, codes, mut nodes, events, .. } = recording;
+        // A program may have told the host what it likes, or have nothing to run.
+        let most = if nodes.len() > 1 { i64::try_from(fuel).unwrap_or(i64::MAX) } else { 0 };
+        let inside = inside.clamp(0, most);
+        let unexplained = settle(&mut nodes, inside) - costs.watching;
         let mut functions: Vec<Function> =
             (0..codes.len()).map(|code| Function { code, calls: 0, share: Share::default() }).collect();
         let mut lines = BTreeMap::<u32, Share>::new();
@@ -71,18 +78,17 @@ impl Profile {
         }
         functions.retain(|function| function.calls > 0);
         functions.sort_by_key(|function| (-function.share.own, function.code));
-        let attributed = totals[ROOT];
-        Self { fuel, inside, attributed, events, costs, codes, nodes, functions, lines }
+        Self { fuel, inside, unexplained, events, costs, codes, nodes, functions, lines }
     }
 
-    /// What measuring leaves unexplained, in hundredths of what the program's own code burnt.
-    pub(super) fn unexplained(&self) -> f64 {
-        100.0 * (self.attributed - self.inside) as f64 / self.inside.max(1) as f64
+    /// What measuring left unexplained, in hundredths of what the program's own code burnt.
+    pub(super) fn unexplained_percent(&self) -> f64 {
+        100.0 * self.unexplained as f64 / self.inside.max(1) as f64
     }
 
     /// What the task burnt outside of the program's own code: its start, input, compiling, result.
-    pub(super) fn outside(&self) -> i64 {
-        i64::try_from(self.fuel).unwrap_or(i64::MAX) - self.inside
+    pub(super) fn outside(&self) -> u64 {
+        self.fuel - self.inside.unsigned_abs()
     }
 
     /// The nodes that burnt something, each with the nodes that led there, itself last. What is deeper than anybody looks
@@ -154,17 +160,18 @@ fn outermost(nodes: &[Node], codes: usize) -> Vec<(usize, Outermost)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::profile::record::{Costs, Recorder};
+    use crate::cli::profile::record::Recorder;
 
     #[test]
     fn recursion_counts_once_in_the_totals() {
-        let node = |parent, line, own| Node { parent, code: 0, line, own, hits: 1, calls: u64::from(line == 1) };
+        let node =
+            |parent, line, own| Node { parent, code: 0, line, own, events: 1, hits: 1, calls: u64::from(line == 1) };
         let nodes = vec![node(0, 0, 0), node(0, 1, 10), node(0, 2, 20), node(2, 1, 30), node(2, 2, 40)];
-        let code = serde_json::from_str::<Code>(r#"{"name":"f","line":1,"slowed":{}}"#).unwrap();
+        let code = serde_json::from_str::<Code>(r#"{"name":"f","line":1}"#).unwrap();
         let mut recording = Recorder::new(Costs::default()).take();
         (recording.nodes, recording.codes) = (nodes, vec![code]);
-        let profile = Profile::new(recording, 1000, 100, [0; 8]);
-        assert_eq!((profile.attributed, profile.outside()), (100, 900));
+        let profile = Profile::new(recording, 1000, 100);
+        assert_eq!((profile.unexplained, profile.outside()), (0, 900));
         let share = profile.functions[0].share;
         assert_eq!((share.own, share.total, profile.functions[0].calls), (100, 100, 2));
         assert_eq!((profile.lines[&1].own, profile.lines[&1].total), (40, 40));
