@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::Write,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -205,6 +206,9 @@ fn what_cannot_be_compared_is_refused_with_a_clear_line() {
     assert!(errors(&out).contains("there is no baseline b (s/b.json); make it with --save b"), "{}", errors(&out));
     assert_eq!(project.run(&["bench", "a.py", "--save", "b", "--store", "s"]).status.code(), Some(0));
     assert!(errors(&compare(&["--seed", "3"])).contains("baseline b was measured with --seed 0"));
+    fs::write(project.path().join("i.json"), r#"[{"n": 1}]"#).unwrap();
+    let line = compare(&["--items", "i.json"]);
+    assert!(errors(&line).contains("baseline b was measured with other items"), "{}", errors(&line));
     let path = project.path().join("s/b.json");
     let mut stored: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     stored["image"] = json!("0123456789abcdef");
@@ -215,6 +219,9 @@ fn what_cannot_be_compared_is_refused_with_a_clear_line() {
     assert!(line.contains("baseline b was measured with Python image 0123456789abcdef, and this is "), "{line}");
     fs::write(&path, "{").unwrap();
     assert!(errors(&compare(&[])).contains("s/b.json is no baseline: "));
+    assert!(errors(&compare(&[])).contains("measure the old code again, and --save it"));
+    fs::write(&path, r#"{"format": 1}"#).unwrap();
+    assert!(errors(&compare(&[])).contains("s/b.json has format 1"), "{}", errors(&compare(&[])));
 }
 
 #[test]
@@ -240,6 +247,11 @@ fn programs_that_fail_are_named_with_their_error_and_an_exit_code() {
         ("def bench_x(a, b): pass", &[], 1, "bench_x takes 2 arguments: a benchmark takes one, or none"),
         ("def bench_x(): yield 1", &[], 1, "bench_x must be a plain function: call asyncio.run or consume"),
         ("def bench_x(n): pass\nbench_x.params = 3", &[], 1, "bench_x.params must be a list"),
+        ("def bench_x(a): pass", &[], 1, "bench_x takes an argument, and there is none: give bench_x.params a list"),
+        ("def setup_x(a): pass\ndef bench_x(a): pass", &[], 1, "setup_x takes an argument, and there is none"),
+        ("def bench_x(): pass\nsetup_x = 3", &[], 1, "setup_x must be a plain function, not a int"),
+        ("def bench_x(): pass\nreturn 1", &[], 1, "'return' outside function (line 2): a file with functions bench_"),
+        ("def bench_x(): pass", &["--each"], 2, "a.py: --each is for whole programs"),
         ("while True: pass", &["--fuel", "20M"], 3, "a.py: Task ran out of fuel"),
         ("import os; os._exit(3)", &[], 4, "a.py: the guest exited with code 3"),
         ("return 1", &["--runs", "0"], 2, "--runs"),
@@ -252,6 +264,65 @@ fn programs_that_fail_are_named_with_their_error_and_an_exit_code() {
         assert_eq!(out.status.code(), Some(status), "{code}: {}", errors(&out));
         assert!(errors(&out).contains(expected), "{code}: {}", errors(&out));
     }
+}
+
+#[test]
+fn what_fails_is_named_after_the_results_of_the_others_and_none_of_it_is_saved() {
+    let code = "def bench_a(): pass\ndef bench_b(): raise KeyError('gone')\ndef bench_c(): return [1]";
+    let project = Project::new(&[("a.py", code), ("b.py", "1 +"), ("c.py", "return 1")]);
+    let files = ["bench", "a.py", "b.py", "c.py", "--save", "main"];
+    let out = project.run(&files);
+    assert_eq!(out.status.code(), Some(1));
+    for shown in ["a.py::bench_a", "a.py::bench_c", "c.py"] {
+        assert!(text(&out).contains(shown), "{}", text(&out));
+    }
+    for said in ["a.py::bench_b: Traceback", "KeyError: 'gone'", "b.py: ", "SyntaxError"] {
+        assert!(errors(&out).contains(said), "{}", errors(&out));
+    }
+    assert!(!errors(&out).contains("Saved"));
+    let out = project.run(&[&files[..], &["--json"]].concat());
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((out.status.code(), report["benchmarks"].as_array().unwrap().len()), (Some(1), 3));
+    assert_eq!((&report["failed"][0]["name"], &report["failed"][1]["name"]), (&json!("a.py::bench_b"), &json!("b.py")));
+}
+
+#[test]
+fn wrapped_and_removed_benchmarks_are_what_they_are_in_python() {
+    let code = "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def both(*a): return f(*a), f(*a)\n    return both\n\
+        @twice\ndef bench_x(n): return [*range(n)]\nbench_x.params = [1000]\ndef bench_y(): 1 / 0\ndel bench_y\n";
+    let project = Project::new(&[("a.py", code)]);
+    let report = project.bench(&["a.py"]);
+    assert_eq!(report["benchmarks"].as_array().unwrap().len(), 1);
+    assert!(fuel(&report, "a.py::bench_x[1000]") > 10_000);
+}
+
+#[test]
+fn a_baseline_of_nothing_and_names_from_foreign_files_read_well() {
+    let project = Project::new(&[("a.py", "def bench_x(): pass")]);
+    project.bench(&["a.py", "--save", "main"]);
+    let path = project.path().join(".serpentarium/bench/main.json");
+    let mut stored: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    stored["benchmarks"]["\u{1b}[2Jevil"] = json!({"fuel": 1, "memory": 1});
+    fs::write(&path, stored.to_string()).unwrap();
+    project.write("a.py", "def bench_x(): return [n for n in range(9)]");
+    let out = project.run(&["bench", "a.py", "--baseline", "main", "--fail-above", "1%"]);
+    assert_eq!(out.status.code(), Some(5));
+    assert!(errors(&out).contains(" after 0 in the baseline (from 0)"), "{}", errors(&out));
+    assert!(errors(&out).contains("[2Jevil") && !errors(&out).contains('\u{1b}'), "{}", errors(&out));
+}
+
+#[test]
+fn items_from_standard_input_are_read_once_for_all_files() {
+    let project = Project::new(&[("a.py", "return _items"), ("b.py", "return _items")]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
+        .current_dir(project.path())
+        .args(["bench", "a.py", "b.py", "--items", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(br#"[{"n": 1}]"#).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -83,12 +83,183 @@ fn the_total_is_what_bench_says_and_the_lines_add_up_to_it_within_what_is_stated
     let profile = profile(&path);
     assert_eq!(profile["fuel"], bench["benchmarks"][0]["fuel"]);
     let number = |name: &str| profile[name].as_f64().unwrap();
-    assert_eq!(number("inside") + number("outside"), number("fuel"));
-    let sum: f64 = profile["lines"].as_array().unwrap().iter().map(|line| line["own"].as_f64().unwrap()).sum();
-    assert_eq!(sum, number("attributed"));
-    let unexplained = 100.0 * (number("attributed") - number("inside")) / number("inside");
-    assert!((unexplained - number("unexplainedPercent")).abs() < 1e-6);
-    assert!(unexplained.abs() < 5.0, "{unexplained} % unexplained: {profile:#}");
+    assert_eq!(sum(&profile["lines"]) + profile["outside"].as_u64().unwrap(), profile["fuel"]);
+    assert_eq!(sum(&profile["functions"]), profile["inside"]);
+    assert!(number("unexplainedPercent").abs() < 2.0, "{profile:#}");
+}
+
+/// The own fuel of all lines, or of all functions.
+fn sum(of: &Value) -> u64 {
+    of.as_array().unwrap().iter().map(|one| one["own"].as_u64().unwrap()).sum()
+}
+
+/// Programs of many kinds, each with a line that can be there twice.
+const SHAPES: [(&str, &str, u64); 16] = [
+    ("a tight loop", "t = 0\nfor i in range(3000):\n    t += i\nreturn t", 3),
+    (
+        "a loop over a generator",
+        "def g(n):\n    for i in range(n):\n        yield i\nt = 0\nfor _ in range(3):\n    for x in g(500): t += x\n    t += 1\nreturn t",
+        6,
+    ),
+    (
+        "a generator in a call",
+        "def g(n):\n    for i in range(n):\n        yield i\nfor _ in range(9):\n    t = sum(g(500))\nreturn t",
+        5,
+    ),
+    (
+        "a comprehension",
+        "r = range(3000)\nfor _ in range(9):\n    a = [x * 2 for x in r if x % 3 and x % 2]\nreturn len(a)",
+        3,
+    ),
+    ("a generator expression", "for _ in range(9):\n    a = sum(x * 2 for x in range(3000))\nreturn a", 2),
+    ("conditions", "t = 0\nfor i in range(3000):\n    t += 1 if i % 2 else 2\n    x = i or t\nreturn t", 3),
+    ("while", "t = 0\nwhile t < 9000:\n    t += 1\n    str(t)\nreturn t", 4),
+    (
+        "recursion",
+        "def fib(n):\n    if n < 2:\n        return n\n    return fib(n - 1) + fib(n - 2)\nfib(14)\nreturn 1",
+        5,
+    ),
+    (
+        "exceptions",
+        "def f(n):\n    if n: f(n - 1)\n    raise ValueError\ndef g():\n    try: f(3)\n    except ValueError: pass\nfor i in range(99):\n    g()\nreturn 1",
+        8,
+    ),
+    (
+        "small functions",
+        "def a(x):\n    return x + 1\ndef b(x):\n    return a(x) + a(x)\nfor i in range(500):\n    b(i)\nreturn 1",
+        6,
+    ),
+    (
+        "methods",
+        "class R:\n    def __init__(self, n):\n        self.n = n\n    def add(self, k):\n        self.n += k\n        return self\n\
+         for i in range(300):\n    R(i).add(2).add(3)\nreturn 1",
+        8,
+    ),
+    (
+        "coroutines",
+        "import asyncio\nasync def w(n):\n    await asyncio.sleep(n)\n    return n\nfor i in range(9):\n    \
+         await asyncio.gather(*(w(n) for n in range(20)))\nreturn 1",
+        6,
+    ),
+    (
+        "regular expressions",
+        "import re\np = re.compile(r'(\\w+)@(\\w+)\\.com')\nfor n in range(300):\n    p.search('u%d@example.com' % n).groups()\nreturn 1",
+        4,
+    ),
+    (
+        "JSON",
+        "import json\nd = [{'a': n, 'b': str(n)} for n in range(100)]\nfor _ in range(9):\n    s = json.loads(json.dumps(d))\nreturn 1",
+        4,
+    ),
+    ("one line", "sum([x * x for x in range(9000) if x % 2])", 1),
+    ("imports", "import tarfile\nfor n in range(99):\n    import tarfile\n    str(n)\nreturn 1", 4),
+];
+
+#[test]
+fn a_line_burns_what_bench_sees_the_program_burn_more_when_it_is_there_twice() {
+    for (name, code, number) in SHAPES {
+        let mut lines: Vec<&str> = code.lines().collect();
+        lines.insert(number as usize, lines[number as usize - 1]);
+        let [once, twice] = [code.to_owned(), lines.join("\n")].map(|code| {
+            let (_directory, path) = write(&code);
+            profile(&path)
+        });
+        let inside = |profile: &Value| profile["inside"].as_f64().unwrap();
+        let (shown, more) = (line(&once, number)["total"].as_f64().unwrap(), inside(&twice) - inside(&once));
+        // Line and all: nothing is further off, but for what happens at first uses.
+        assert!((shown - more).abs() < 0.05 * more + 5000.0, "{name}: {shown} shown, {more} more: {once:#}");
+        assert!(once["unexplainedPercent"].as_f64().unwrap().abs() < 5.0, "{name}: {once:#}");
+        assert_eq!(sum(&once["lines"]) + once["outside"].as_u64().unwrap(), once["fuel"], "{name}");
+    }
+}
+
+#[test]
+fn a_program_that_does_nothing_burns_nothing_in_its_lines() {
+    for code in ["pass", "", "# nothing"] {
+        let (_directory, path) = write(code);
+        let profile = profile(&path);
+        assert_eq!((&profile["inside"], &profile["outside"]), (&0.into(), &profile["fuel"]), "{code}");
+        assert!(sum(&profile["lines"]) == 0, "{code}");
+    }
+}
+
+#[test]
+fn code_that_the_program_compiles_itself_counts_for_the_line_that_runs_it() {
+    let code = "def f():\n    exec(compile('def g(n):\\n  if n: raise KeyError\\ndef h():\\n  try: yield\\n  except KeyError: yield 2\\ntry: g(1)\\nexcept KeyError: pass\\n\
+                i = h(); next(i); i.throw(KeyError())', '<code>', 'exec'), {})\nfor _ in range(20):\n    f()\nreturn 1";
+    let (_directory, path) = write(code);
+    let profile = profile(&path);
+    assert_eq!(function(&profile, "f")["calls"], 20);
+    assert_eq!(line(&profile, 2)["times"], 20);
+    assert!(line(&profile, 2)["own"].as_f64().unwrap() > 0.9 * profile["inside"].as_f64().unwrap(), "{profile:#}");
+}
+
+#[test]
+fn a_program_that_uses_a_profiler_of_its_own_can_be_profiled() {
+    let (_directory, path) =
+        write("import cProfile\np = cProfile.Profile()\np.enable()\nsum([1])\np.disable()\nreturn 1");
+    assert!(sum(&profile(&path)["lines"]) > 0);
+}
+
+#[test]
+fn every_kind_of_statement_runs_as_it_does_unwatched() {
+    let code = "\
+from __future__ import annotations
+import contextlib
+seen = []
+class C:
+    'text'
+    a = 1
+    def m(self): return self.a
+def dec(f): return f
+@dec
+def f(n):
+    'text'
+    global g
+    g = n
+    def inner():
+        nonlocal n
+        n += 1
+    inner()
+    return n
+for i in range(4):
+    if i == 1: continue
+    elif i == 2:
+        continue
+    else: seen.append(i)
+    while True:
+        break
+else:
+    seen.append('else')
+with contextlib.suppress(KeyError):
+    {}[1]
+try:
+    1 / 0
+except ZeroDivisionError: seen.append('zero')
+else:
+    pass
+finally:
+    seen.append('finally')
+match i:
+    case 3: seen.append('three')
+    case _:
+        pass
+async def agen():
+    for n in range(2):
+        yield n
+async def main():
+    async for n in agen():
+        seen.append(n)
+    async with contextlib.AsyncExitStack():
+        seen.append('with')
+await main()
+seen += [f(1), g, f.__doc__, C.__doc__, C().m()]
+assert seen == [0, 3, 'else', 'zero', 'finally', 'three', 0, 1, 'with', 2, 1, 'text', 'text', 1], seen
+";
+    let (_directory, path) = write(code);
+    let profile = profile(&path);
+    let times = |number| line(&profile, number)["times"].as_u64().unwrap();
+    assert_eq!([19, 20, 22, 23, 24].map(times), [5, 4, 1, 2, 2], "{profile:#}");
 }
 
 #[test]
@@ -109,7 +280,7 @@ fn calls_recursion_generators_coroutines_and_exceptions_go_to_their_own_function
         assert_eq!(function(&profile, name)["calls"], calls, "{name}");
     }
     assert_eq!(own("fib"), total("fib"), "it calls nothing but itself");
-    assert_eq!(total("<module>"), profile["attributed"].as_i64().unwrap());
+    assert_eq!(total("<module>"), profile["inside"].as_i64().unwrap());
     assert!(total("main") >= own("main"));
     assert_eq!(line(&profile, 4)["times"], 1973, "the first line of fib");
     assert!(line(&profile, 32)["total"].as_i64().unwrap() > total("fib"), "the line that calls fib");
@@ -135,6 +306,9 @@ fn people_see_functions_and_their_own_text_with_what_each_line_burnt() {
     for stated in ["in all", "taken off", "unexplained", "Image "] {
         assert!(remarks.contains(stated), "{stated}: {remarks}");
     }
+    assert!(!remarks.contains("serpentarium bench"));
+    let (_directory, path) = write("def bench_x(): pass");
+    assert!(run(&["profile", &path]).1.contains("`serpentarium bench` measures them"));
 }
 
 #[test]
@@ -154,13 +328,22 @@ fn other_programs_can_show_it() {
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (svg, json, pb) = (file("out.svg"), file("out.json"), file("out.pb"));
     run(&["profile", &path, "--flamegraph", &svg, "--speedscope", &json, "--pprof", &pb]);
+    let total = self::profile(&path)["fuel"].as_u64().unwrap();
     let svg = fs::read_to_string(svg).unwrap();
+    let widths = svg.split("<title>").skip(1).filter_map(|title| title.split_once(" units, ")).map(|(name, _)| {
+        let (name, units) = name.rsplit_once(" (").unwrap();
+        (name, units.replace(',', "").parse::<u64>().unwrap())
+    });
+    let widths: Vec<_> = widths.collect();
+    let units = |name: &str| widths.iter().filter(|one| one.0 == name).map(|one| one.1).sum::<u64>();
+    assert_eq!(units("all"), total, "{widths:?}");
+    assert_eq!(units("&lt;module&gt;") + units("(start, input, compiling, result)"), total, "{widths:?}");
     assert!(svg.contains("<svg") && svg.contains("fib (") && svg.contains("units of fuel"));
     let speedscope: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
     let profile = &speedscope["profiles"][0];
     assert_eq!(profile["samples"].as_array().unwrap().len(), profile["weights"].as_array().unwrap().len());
     let sum: u64 = profile["weights"].as_array().unwrap().iter().map(|weight| weight.as_u64().unwrap()).sum();
-    assert_eq!(profile["endValue"], sum);
+    assert_eq!((&profile["endValue"], sum), (&sum.into(), total));
     let frames = speedscope["shared"]["frames"].as_array().unwrap().len() as u64;
     let samples = profile["samples"].as_array().unwrap().iter().flat_map(|sample| sample.as_array().unwrap());
     assert!(samples.into_iter().all(|frame| frame.as_u64().unwrap() < frames));
@@ -168,6 +351,43 @@ fn other_programs_can_show_it() {
     for text in ["fuel", "units", "fib", "p.py"] {
         assert!(pb.windows(text.len()).any(|window| window == text.as_bytes()), "{text}");
     }
+    // Field 2 of a profile is a sample, and field 2 of a sample its values.
+    let values = fields(&pb).into_iter().filter(|field| field.0 == 2).flat_map(|(_, sample)| {
+        fields(sample)
+            .into_iter()
+            .filter(|field| field.0 == 2)
+            .map(|(_, mut value)| varint(&mut value))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(values.sum::<u64>(), total);
+}
+
+/// A number of the protocol buffers' form.
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    for place in 0.. {
+        let byte = bytes[0];
+        *bytes = &bytes[1..];
+        value |= u64::from(byte & 0x7f) << (7 * place);
+        if byte < 0x80 {
+            break;
+        }
+    }
+    value
+}
+
+/// The fields of a message that are bytes, with their numbers.
+fn fields(mut message: &[u8]) -> Vec<(u64, &[u8])> {
+    let mut fields = Vec::new();
+    while !message.is_empty() {
+        let (key, value) = (varint(&mut message), varint(&mut message));
+        if key & 7 == 2 {
+            let (field, rest) = message.split_at(value as usize);
+            fields.push((key >> 3, field));
+            message = rest;
+        }
+    }
+    fields
 }
 
 #[test]

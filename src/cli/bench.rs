@@ -14,9 +14,11 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::value::RawValue;
+
 use self::{
     compare::{Against, Compared, compare, gone, parse_percent},
-    measure::{Measurement, measure},
+    measure::{Failed, Measurement, measure},
     show::Report,
     store::{Baseline, Conditions, Stored},
 };
@@ -36,6 +38,8 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 /// interpreter's start. bench_x is called with what setup_x returns, where there is one, or with a parameter of the list
 /// bench_x.params; setup_x gets the parameter then. A list of three or more numbers shows how fuel grows. Any other file
 /// is a program as for `exec`, and measured from start to end.
+///
+/// A benchmark that fails is named with its error after the results of the others, and gives the exit code.
 ///
 /// Exit codes: 0 all is well, 1 a program raised an exception (or a file could not be read, or baselines not be compared),
 /// 2 wrong usage, 3 a limit stopped a program, 4 the sandbox broke, or runs differed, 5 a benchmark burnt more than
@@ -94,47 +98,81 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn bench(args: &Args) -> anyhow::Result<ExitCode> {
-    let conditions = Conditions { seed: args.seed, each: args.input.each };
+    let items = args.input.items()?;
+    let conditions = Conditions::new(args.seed, args.input.each, &items);
     // Before anything runs: what cannot be compared need not be measured.
-    let baseline = args.baseline.as_deref().map(|name| Baseline::load(&args.store, name, conditions)).transpose()?;
+    let baseline = args.baseline.as_deref().map(|name| Baseline::load(&args.store, name, &conditions)).transpose()?;
     let baseline = baseline.as_ref().map(|baseline| &baseline.benchmarks);
     let ruler = Ruler::new(args.limits.limits(), args.seed)?;
-    let (mut measurements, start) = measure_all(&ruler, args)?;
+    let Measured { mut measurements, failed, start } = measure_all(&ruler, args, &items)?;
     name_apart(&mut measurements);
     let against = Against { baseline, fail_above: args.fail_above, budget: args.budget };
     let compared = compare(measurements, against);
-    if args.fail_above.is_some() && compared.iter().all(|one| one.before.is_none()) {
+    if args.fail_above.is_some() && failed.is_empty() && compared.iter().all(|one| one.before.is_none()) {
         let name = args.baseline.as_deref().unwrap_or_default();
         let has = baseline.into_iter().flat_map(|baseline| baseline.keys()).next().map_or("nothing", String::as_str);
         anyhow::bail!("nothing to compare: the baseline {name} has {has}, and none of what was measured");
     }
-    let gone = baseline.map(|baseline| gone(baseline, &compared)).unwrap_or_default();
-    let failed = compared.iter().any(|one| one.worse || one.over);
+    let mut gone = baseline.map(|baseline| gone(baseline, &compared)).unwrap_or_default();
+    gone.retain(|name| !failed.iter().any(|one| one.covers(name)));
+    let too_much = compared.iter().any(|one| one.worse || one.over);
     let console = Console::default();
-    let report = Report { mode: ruler.mode(), runs: args.runs, seed: args.seed, start, compared: &compared, gone };
+    let report = Report {
+        mode: ruler.mode(),
+        runs: args.runs,
+        seed: args.seed,
+        start,
+        compared: &compared,
+        gone,
+        failed: &failed,
+    };
     report.print(&console, args.json, against, args.baseline.as_deref());
-    if let Some(name) = args.save.as_deref().filter(|_| !failed) {
+    failed.iter().for_each(|one| complain(&one.failure));
+    if let Some(name) = args.save.as_deref().filter(|_| !too_much && failed.is_empty()) {
         let path = Baseline::new(conditions, stored(&compared)).save(&args.store, name)?;
         console.note(format_args!("Saved as {name} ({}).", path.display()));
     }
-    Ok(console.finish(if failed { OVER_BUDGET.into() } else { ExitCode::SUCCESS }))
+    let code = match failed.first() {
+        Some(one) => one.failure.code,
+        None if too_much => OVER_BUDGET,
+        None => 0,
+    };
+    Ok(console.finish(code.into()))
 }
 
-/// Measures everything in every file; and where whole programs are among it, what an empty one burns.
-fn measure_all(ruler: &Ruler, args: &Args) -> anyhow::Result<(Vec<Measurement>, Option<u64>)> {
-    let (mut measurements, mut start) = (Vec::new(), None);
+/// What became of all the benchmarks.
+#[derive(Default)]
+struct Measured {
+    measurements: Vec<Measurement>,
+    failed: Vec<Failed>,
+    /// What an empty program burns, where whole ones were measured.
+    start: Option<u64>,
+}
+
+/// Measures everything in every file. What fails stops none of the others.
+fn measure_all(ruler: &Ruler, args: &Args, items: &RawValue) -> anyhow::Result<Measured> {
+    let mut all = Measured::default();
     for (index, file) in args.files.iter().enumerate() {
-        let program = plan::plan(ruler, file, &args.input)?;
+        let program = match plan::plan(ruler, file, &args.input, items) {
+            Ok(program) => program,
+            Err(error) => {
+                all.failed.push(Failed::of(plan::name(file), error)?);
+                continue;
+            }
+        };
         for benchmark in &program.benchmarks {
-            if benchmark.function.is_none() && start.is_none() {
+            if benchmark.function.is_none() && all.start.is_none() {
                 let mut nothing = program.settings.clone();
                 nothing.code = String::new();
-                start = Some(ruler.run("an empty program", &nothing, None, Arc::new(NoHost))?.fuel);
+                all.start = Some(ruler.run("an empty program", &nothing, None, Arc::new(NoHost))?.fuel);
             }
-            measurements.push(measure(ruler, (index, &program), benchmark, args.runs.into())?);
+            match measure(ruler, (index, &program), benchmark, args.runs.into()) {
+                Ok(measurement) => all.measurements.push(measurement),
+                Err(error) => all.failed.push(Failed::of(benchmark.name(&program.name), error)?),
+            }
         }
     }
-    Ok((measurements, start))
+    Ok(all)
 }
 
 /// Tells measurements of the same name apart: parameters may look alike, and a file be named twice.

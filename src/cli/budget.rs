@@ -17,12 +17,13 @@ pub(super) fn over(console: &Console, fuel: u64, budget: u64) -> bool {
 }
 
 /// How much more or less the second number is than the first: `+12.3 %`, `−0.5 %`, `=` where they are the same.
+/// Of nothing there is no percentage.
 pub(super) fn change(from: u64, to: u64) -> String {
     if from == to {
         return "=".into();
     }
     if from == 0 {
-        return "new".into();
+        return "from 0".into();
     }
     let percent = (to as f64 / from as f64 - 1.0) * 100.0;
     let sign = if percent < 0.0 { '−' } else { '+' };
@@ -42,7 +43,7 @@ mod tests {
             (100, 112, "+12.00 %"),
             (1000, 995, "−0.50 %"),
             (1_000_000_000, 1_000_000_001, "+<0.01 %"),
-            (0, 5, "new"),
+            (0, 5, "from 0"),
         ] {
             assert_eq!(change(from, to), shown);
         }

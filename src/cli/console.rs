@@ -46,6 +46,11 @@ pub(super) fn complain(error: impl Display) {
     let _ = to_stderr(format_args!("serpentarium: {error}"));
 }
 
+/// Text of others, fit for a terminal: nothing in it moves the cursor or changes colours.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// One line in one write: whole beside the lines of others.
 fn to_stderr(line: impl Display) -> io::Result<()> {
     io::stderr().write_all(format!("{line}\n").as_bytes())

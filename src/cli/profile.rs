@@ -83,6 +83,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         show::print(&console, &profile, &text);
     }
+    if text.contains("def bench_") {
+        console.note("Functions bench_… are not called here: `serpentarium bench` measures them, each alone.");
+    }
     for (path, bytes) in [
         (&args.flamegraph, export::flamegraph as fn(&Profile, &str) -> anyhow::Result<Vec<u8>>),
         (&args.speedscope, export::speedscope),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
+use serde_json::value::RawValue;
 
 use super::items::items;
 use crate::{
@@ -47,14 +48,26 @@ impl InputArgs {
     /// # Errors
     /// The file of items cannot be read, or holds something else.
     pub(super) fn settings(&self, code: String) -> anyhow::Result<TaskSettings> {
+        Ok(self.settings_with(code, self.items()?))
+    }
+
+    /// The items, which can be read once where they come from standard input.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds something else.
+    pub(super) fn items(&self) -> anyhow::Result<Box<RawValue>> {
+        match &self.items {
+            Some(path) => items(&read(path)?).with_context(|| format!("{} holds no items", path.display())),
+            None => items("[{}]"),
+        }
+    }
+
+    /// The settings of a task that runs this code with these items.
+    pub(super) fn settings_with(&self, code: String, items: Box<RawValue>) -> TaskSettings {
         let mode = if self.each { NodeMode::EachItem } else { NodeMode::AllItems };
-        let items = match &self.items {
-            Some(path) => items(&read(path)?).with_context(|| format!("{} holds no items", path.display()))?,
-            None => items("[{}]")?,
-        };
         let mut settings = TaskSettings::new(code, mode, items);
         settings.print_mode = Some("text".into());
-        Ok(settings)
+        settings
     }
 }
 

@@ -87,7 +87,12 @@ impl Ruler {
         let limits = match measure {
             Some(Measure::Profile) => {
                 let Limits { time, .. } = self.limits;
-                Limits { time: time.saturating_mul(WATCHED_TIMES), fuel: Limits::MOST_FUEL, ..self.limits.clone() }
+                Limits {
+                    time: time.saturating_mul(WATCHED_TIMES),
+                    fuel: Limits::MOST_FUEL,
+                    told: u64::MAX,
+                    ..self.limits.clone()
+                }
             }
             Some(Measure::Calibrate | Measure::Span) => {
                 let standard = Limits::default();

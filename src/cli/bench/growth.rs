@@ -20,7 +20,10 @@ const GOOD: f64 = 0.02;
 /// How much larger a simpler law's residual may be than the best one's.
 const SLACK: f64 = 2.5;
 /// Residual above which not even the best law explains much.
-const POOR: f64 = 0.25;
+const POOR: f64 = 0.12;
+
+/// Units that do not matter: an object more or less that Python has to make.
+const SMALL: f64 = 500.0;
 
 impl Law {
     pub(super) fn name(self) -> &'static str {
@@ -92,7 +95,7 @@ impl Growth {
         let fits: Vec<Fit> = LAWS.iter().map(|&law| fit(law, points)).collect();
         let best = fits.iter().map(|fit| fit.residual).fold(f64::INFINITY, f64::min);
         // Where no law explains the measurements, the closest is all there is to say.
-        let bound = if best > POOR { best } else { GOOD.max(SLACK * best) };
+        let bound = if best > POOR { best } else { GOOD.max(SLACK * best).min(POOR) };
         let chosen = *fits.iter().find(|fit| fit.residual <= bound)?;
         Some(Self { fits, chosen })
     }
@@ -107,12 +110,12 @@ impl Growth {
 fn fit(law: Law, points: &[(f64, f64)]) -> Fit {
     let (mut uu, mut uv, mut vv, mut u, mut v) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for &(n, fuel) in points {
-        let (one, term) = (1.0 / fuel.max(1.0), law.at(n) / fuel.max(1.0));
+        let (one, term, share) = (1.0 / (fuel + SMALL), law.at(n) / (fuel + SMALL), fuel / (fuel + SMALL));
         uu += one * one;
         uv += one * term;
         vv += term * term;
-        u += one;
-        v += term;
+        u += one * share;
+        v += term * share;
     }
     let determinant = uu * vv - uv * uv;
     let (mut constant, mut coefficient) = (u / uu, 0.0);
@@ -126,7 +129,7 @@ fn fit(law: Law, points: &[(f64, f64)]) -> Fit {
     }
     let error = |&(n, fuel): &(f64, f64)| constant + coefficient * law.at(n) - fuel;
     let count = points.len() as f64;
-    let relative: f64 = points.iter().map(|point| (error(point) / point.1.max(1.0)).powi(2)).sum();
+    let relative: f64 = points.iter().map(|point| (error(point) / (point.1 + SMALL)).powi(2)).sum();
     let mean = points.iter().map(|point| point.1).sum::<f64>() / count;
     let spread: f64 = points.iter().map(|point| (point.1 - mean).powi(2)).sum();
     let left: f64 = points.iter().map(|point| error(point).powi(2)).sum();
@@ -172,6 +175,16 @@ mod tests {
     fn what_no_law_explains_is_said_to_be_so() {
         let growth = Growth::of(&[(1.0, 1000.0), (2.0, 5.0), (3.0, 90_000.0), (4.0, 7.0)]).unwrap();
         assert!(growth.is_poor(), "{growth:?}");
+    }
+
+    #[test]
+    fn what_grows_between_two_laws_is_none_of_them() {
+        for sweep in [&[100.0, 200.0, 400.0, 800.0][..], &[10.0, 100.0, 1000.0, 10_000.0], &[100.0, 1000.0, 10_000.0]] {
+            for power in [1.5, 2.5] {
+                let points: Vec<_> = sweep.iter().map(|&n| (n, 900.0 + 40.0 * f64::powf(n, power))).collect();
+                assert!(Growth::of(&points).unwrap().is_poor(), "{power} {sweep:?}");
+            }
+        }
     }
 
     proptest! {

@@ -24,6 +24,26 @@ pub(super) struct Measurement {
     pub took: Duration,
 }
 
+/// A benchmark, or a whole file, that could not be measured.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub name: String,
+    pub failure: Failure,
+}
+
+impl Failed {
+    /// # Errors
+    /// It failed for a reason that none of the others would escape.
+    pub(super) fn of(name: String, error: anyhow::Error) -> anyhow::Result<Self> {
+        Ok(Self { name, failure: error.downcast()? })
+    }
+
+    /// Whether a benchmark of this name is among what failed: it, or all of its file.
+    pub(super) fn covers(&self, name: &str) -> bool {
+        name.strip_prefix(&self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    }
+}
+
 /// Measures one benchmark of a program `runs` times.
 ///
 /// # Errors

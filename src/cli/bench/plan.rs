@@ -6,11 +6,14 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
     cli::{
+        USAGE,
+        console::printable,
         program::{InputArgs, read},
-        ruler::{Measure, Ruler},
+        ruler::{Failure, Measure, Ruler},
     },
     protocol::TaskSettings,
     sandbox::NoHost,
@@ -68,15 +71,19 @@ impl Benchmark {
     }
 }
 
+/// What a file is called in reports: `./sort.py` is `sort.py`, also in a baseline.
+pub(super) fn name(file: &Path) -> String {
+    let plain: PathBuf = file.components().filter(|part| *part != Component::CurDir).collect();
+    if file == Path::new("-") { "<stdin>".into() } else { printable(&plain.display().to_string()) }
+}
+
 /// Reads a file, and finds out what is to be measured in it.
 ///
 /// # Errors
 /// It cannot be read, or fails before it can say.
-pub(super) fn plan(ruler: &Ruler, file: &Path, input: &InputArgs) -> anyhow::Result<Program> {
-    // `./sort.py` is `sort.py`, also in a baseline.
-    let plain: PathBuf = file.components().filter(|part| *part != Component::CurDir).collect();
-    let name = if file == Path::new("-") { "<stdin>".into() } else { plain.display().to_string() };
-    let settings = input.settings(read(file)?)?;
+pub(super) fn plan(ruler: &Ruler, file: &Path, input: &InputArgs, items: &RawValue) -> anyhow::Result<Program> {
+    let name = name(file);
+    let settings = input.settings_with(read(file)?, items.to_owned());
     let whole = || vec![Benchmark { function: None, param: None, index: None }];
     // Without the word there is nothing to ask Python for.
     if !settings.code.contains("def bench_") {
@@ -84,16 +91,24 @@ pub(super) fn plan(ruler: &Ruler, file: &Path, input: &InputArgs) -> anyhow::Res
     }
     let run = ruler.run(&name, &settings, Some(Measure::Plan), Arc::new(NoHost))?;
     let found: Option<Vec<Found>> = serde_json::from_str(run.value.get())?;
+    if input.each && found.is_some() {
+        let text = format!("{name}: --each is for whole programs, and this file has functions bench_…");
+        return Err(Failure { text, code: USAGE }.into());
+    }
     let benchmarks = found.map_or_else(whole, |found| found.into_iter().flat_map(each_param).collect());
     Ok(Program { name, settings, benchmarks })
 }
 
+/// A parameter whose label goes to terminals: the guest has made it fit, and is not trusted to.
+fn shown(param: Param) -> Param {
+    Param { label: printable(&param.label), ..param }
+}
+
 fn each_param(found: Found) -> Vec<Benchmark> {
     let function = Some(found.name);
-    match found.params {
+    match found.params.map(|params| params.into_iter().map(shown)) {
         None => vec![Benchmark { function, param: None, index: None }],
         Some(params) => params
-            .into_iter()
             .enumerate()
             .map(|(index, param)| Benchmark { function: function.clone(), param: Some(param), index: Some(index) })
             .collect(),

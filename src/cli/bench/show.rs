@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     compare::{Against, Compared},
     growth::{Fit, Growth},
-    measure::Measurement,
+    measure::{Failed, Measurement},
 };
 use crate::{
     cli::{budget::change, console::Console},
@@ -29,6 +29,7 @@ pub(super) struct Report<'a> {
     pub compared: &'a [Compared],
     /// Benchmarks of the baseline that were not measured.
     pub gone: Vec<&'a str>,
+    pub failed: &'a [Failed],
 }
 
 /// A benchmark with several parameters, and what each burnt.
@@ -42,7 +43,7 @@ impl Report<'_> {
     pub(super) fn print(&self, console: &Console, json: bool, against: Against, baseline: Option<&str>) {
         if json {
             console.out(format_args!("{:#}\n", self.json(baseline)));
-        } else {
+        } else if !self.compared.is_empty() {
             let table = self.table(baseline);
             console.out(format_args!("{table}\n"));
             for (name, growth) in self.growths() {
@@ -76,8 +77,10 @@ impl Report<'_> {
         for one in self.compared {
             let (name, fuel) = (&one.measurement.name, one.measurement.fuel);
             if let (true, Some(before), Some(percent)) = (one.worse, one.before, against.fail_above) {
-                let change = change(before, fuel);
-                console.note(format_args!("{name} burns {change} of its baseline: more than the {percent} % allowed"));
+                let (change, before, fuel) = (change(before, fuel), display_fuel(before), display_fuel(fuel));
+                console.note(format_args!(
+                    "{name} burns {fuel} after {before} in the baseline ({change}): more than the {percent} % allowed"
+                ));
             }
             if let (true, Some(budget)) = (one.over, against.budget) {
                 let (shown, allowed) = (display_fuel(fuel), display_fuel(budget));
@@ -150,6 +153,7 @@ impl Report<'_> {
                 "overBudget": one.over,
             })
         };
+        let failed = |one: &Failed| json!({"name": one.name, "error": one.failure.text});
         let fit = |fit: &Fit| {
             json!({
                 "law": fit.law.name(), "constant": fit.constant, "coefficient": fit.coefficient,
@@ -168,6 +172,7 @@ impl Report<'_> {
             "baseline": baseline,
             "benchmarks": self.compared.iter().map(benchmark).collect::<Vec<_>>(),
             "onlyInBaseline": self.gone,
+            "failed": self.failed.iter().map(failed).collect::<Vec<_>>(),
             "growth": self.growths().into_iter().map(growth).collect::<Vec<_>>(),
         })
     }

@@ -7,13 +7,14 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use crate::sandbox::IMAGE_VERSION;
+use crate::{cli::console::printable, sandbox::IMAGE_VERSION};
 
 /// Where baselines lie: in the directory in which the command runs, so that they can be committed with the code.
 pub(super) const DIRECTORY: &str = ".serpentarium/bench";
 /// The form of the file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What was measured once, and under which conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +30,30 @@ pub(super) struct Baseline {
 }
 
 /// What has to be the same for a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Conditions {
     pub seed: u64,
     pub each: bool,
+    /// A hash of the input items.
+    pub items: String,
+}
+
+impl Conditions {
+    pub(super) fn new(seed: u64, each: bool, items: &RawValue) -> Self {
+        Self { seed, each, items: format!("{:016x}", hash(items.get().as_bytes())) }
+    }
+}
+
+/// FNV-1a: the same in every release. It guards against mistakes only, and so need not be hard to forge.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// What every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }
 
 /// One benchmark.
@@ -50,7 +70,7 @@ pub(super) enum StoreError {
     None { name: String, path: PathBuf },
     #[error("cannot read {}: {error}", path.display())]
     Read { path: PathBuf, error: io::Error },
-    #[error("{} is no baseline: {error}", path.display())]
+    #[error("{} is no baseline: {error}; measure the old code again, and --save it", path.display())]
     Form { path: PathBuf, error: serde_json::Error },
     #[error(
         "{} has format {format}, and this serpentarium knows format {FORMAT}: save the baseline again", path.display()
@@ -66,6 +86,8 @@ pub(super) enum StoreError {
         conditions.seed, if conditions.each { " --each" } else { " and without --each" }
     )]
     Conditions { name: String, conditions: Conditions },
+    #[error("baseline {0} was measured with other items: measure with the same --items, or --save it again")]
+    Items(String),
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
 }
@@ -88,7 +110,7 @@ impl Baseline {
     }
 
     /// Reads a baseline that can be compared with what is measured under these conditions.
-    pub(super) fn load(directory: &Path, name: &str, conditions: Conditions) -> Result<Self, StoreError> {
+    pub(super) fn load(directory: &Path, name: &str, conditions: &Conditions) -> Result<Self, StoreError> {
         let path = path(directory, name);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -97,20 +119,33 @@ impl Baseline {
             }
             Err(error) => return Err(StoreError::Read { path, error }),
         };
+        match serde_json::from_str(&text) {
+            Ok(Format { format: FORMAT }) => {}
+            Ok(Format { format }) => return Err(StoreError::Format { path, format }),
+            Err(error) => return Err(StoreError::Form { path, error }),
+        }
         let baseline: Self = match serde_json::from_str(&text) {
             Ok(baseline) => baseline,
             Err(error) => return Err(StoreError::Form { path, error }),
         };
-        if baseline.format != FORMAT {
-            return Err(StoreError::Format { path, format: baseline.format });
+        baseline.fits(name, conditions)
+    }
+
+    /// The same, with names fit for a terminal, where it can be compared with.
+    fn fits(mut self, name: &str, conditions: &Conditions) -> Result<Self, StoreError> {
+        let name = name.to_owned();
+        if self.image != IMAGE_VERSION {
+            return Err(StoreError::Image { name, theirs: printable(&self.image) });
         }
-        if baseline.image != IMAGE_VERSION {
-            return Err(StoreError::Image { name: name.into(), theirs: baseline.image });
+        let Conditions { seed, each, ref items } = self.conditions;
+        if (seed, each) != (conditions.seed, conditions.each) {
+            return Err(StoreError::Conditions { name, conditions: self.conditions });
         }
-        if baseline.conditions != conditions {
-            return Err(StoreError::Conditions { name: name.into(), conditions: baseline.conditions });
+        if *items != conditions.items {
+            return Err(StoreError::Items(name));
         }
-        Ok(baseline)
+        self.benchmarks = self.benchmarks.into_iter().map(|(name, stored)| (printable(&name), stored)).collect();
+        Ok(self)
     }
 
     /// Writes it, whole or not at all. Returns the file.
@@ -137,19 +172,19 @@ fn path(directory: &Path, name: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    const CONDITIONS: Conditions = Conditions { seed: 0, each: false };
-
     #[test]
     fn a_baseline_reads_back_as_it_was_saved_and_only_under_its_conditions() {
+        let with = |seed, items: &str| Conditions::new(seed, false, &RawValue::from_string(items.into()).unwrap());
         let directory = tempfile::tempdir().unwrap();
         let inner = directory.path().join("a/b");
         let stored = [("x.py".to_owned(), Stored { fuel: 7, memory: 8 })].into();
-        let baseline = Baseline::new(CONDITIONS, stored);
+        let baseline = Baseline::new(with(0, "[]"), stored);
         baseline.save(&inner, "main").unwrap();
-        assert_eq!(Baseline::load(&inner, "main", CONDITIONS).unwrap(), baseline);
-        let other = Conditions { seed: 1, ..CONDITIONS };
-        assert!(matches!(Baseline::load(&inner, "main", other), Err(StoreError::Conditions { .. })));
-        assert!(matches!(Baseline::load(&inner, "other", CONDITIONS), Err(StoreError::None { .. })));
+        let load = |name, seed, items| Baseline::load(&inner, name, &with(seed, items));
+        assert_eq!(load("main", 0, "[]").unwrap(), baseline);
+        assert!(matches!(load("main", 1, "[]"), Err(StoreError::Conditions { .. })));
+        assert!(matches!(load("main", 0, "[{}]"), Err(StoreError::Items(_))));
+        assert!(matches!(load("other", 0, "[]"), Err(StoreError::None { .. })));
     }
 
     #[test]

@@ -11,7 +11,11 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 use serde_json::{Value, json};
 
 use super::{Performance, tasks::DemoTask};
-use crate::{broker::TaskResult, cli::console::Console, config};
+use crate::{
+    broker::TaskResult,
+    cli::console::{Console, printable},
+    config,
+};
 
 /// Width of the table where nobody can say how wide the screen is.
 const WIDTH: u16 = 120;
@@ -52,7 +56,7 @@ impl Screen {
     }
 
     pub(super) fn print(&self, text: &str) {
-        self.console.note(format_args!("  {} {}", self.paint(Ink::Dim, "│"), plain(text)));
+        self.console.note(format_args!("  {} {}", self.paint(Ink::Dim, "│"), printable(text)));
     }
 
     /// One task's end: a line of progress, and with `--json` its object.
@@ -60,7 +64,7 @@ impl Screen {
         let took = time(performance.took);
         self.console.note(match &performance.surprise {
             None => format!("  {} {}", self.paint(Ink::Green, "✓"), self.paint(Ink::Dim, took)),
-            Some(surprise) => format!("  {} {took} {}", self.paint(Ink::Red, "✗"), plain(surprise)),
+            Some(surprise) => format!("  {} {took} {}", self.paint(Ink::Red, "✗"), printable(surprise)),
         });
         if self.json {
             let (result, error) = match &performance.result {
@@ -157,7 +161,7 @@ fn seen(performance: &Performance) -> String {
         }),
         other => lines.push(other.to_string()),
     }
-    lines.iter().map(|line| plain(&shorten(line))).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| printable(&shorten(line))).collect::<Vec<_>>().join("\n")
 }
 
 /// JSON in one line with spaces, as Python writes it: so a table can break it between words.
@@ -177,11 +181,6 @@ fn shorten(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// Text from a task without what could drive a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn time(time: Duration) -> String {
@@ -206,6 +205,6 @@ mod tests {
 
     #[test]
     fn a_task_cannot_drive_the_terminal() {
-        assert_eq!(plain("\x1b[2Jhi\u{9b}2J"), "\u{fffd}[2Jhi\u{fffd}2J");
+        assert_eq!(printable("\x1b[2Jhi\u{9b}2J"), "\u{fffd}[2Jhi\u{fffd}2J");
     }
 }
