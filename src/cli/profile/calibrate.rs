@@ -19,9 +19,9 @@ pub(super) fn calibrate(ruler: &Ruler) -> anyhow::Result<Costs> {
     let settings = TaskSettings::new("pass", NodeMode::AllItems, items);
     let span = Arc::new(Span::default());
     ruler.run("calibration", &settings, Some(Measure::Span), span.clone())?;
-    let events = costs(&record(ruler, &settings, Measure::Calibrate, Costs::default())?.named)?;
+    let known = costs(&record(ruler, &settings, Measure::Calibrate, Costs::default())?.named)?;
     let span = i64::try_from(span.fuel()).unwrap_or(i64::MAX);
-    let known = Costs { events, span, watching: 0 };
+    let known = Costs { span, ..known };
     // What is left of nothing is what watching costs by itself.
     let nothing = record(ruler, &settings, Measure::Profile, known)?;
     let watching = nothing.nodes.iter().map(|node| node.own).sum();
@@ -40,6 +40,7 @@ struct Program {
     added: i64,
     events: PerEvent<i64>,
     laps: PerEvent<i64>,
+    after: PerEvent<i64>,
 }
 
 impl Program {
@@ -58,6 +59,7 @@ impl Program {
             added: more(watched.0.fuel, watched.1.fuel) - more(plain.0.fuel, plain.1.fuel),
             events: each(&watched.0.events, &watched.1.events),
             laps: each(&watched.0.laps, &watched.1.laps),
+            after: each(&watched.0.after, &watched.1.after),
         })
     }
 
@@ -76,18 +78,20 @@ impl Program {
     }
 }
 
-fn costs(stretches: &[Stretch]) -> Result<PerEvent<i64>, CalibrateError> {
+fn costs(stretches: &[Stretch]) -> Result<Costs, CalibrateError> {
     let find = |name| Program::find(stretches, name);
     let (lines, calls, yields) = (find("lines")?, find("calls")?, find("yields")?);
     let (raises, asides) = (find("raises")?, find("asides")?);
     let mut costs = PerEvent::default();
     costs[Event::Line as usize] = lines.added / lines.count(Event::Line);
+    // Nothing lies between a function's start and its first line. All events but lines end in the same way.
+    let tail = calls.after[Event::Start as usize] / calls.count(Event::Start) - costs[Event::Line as usize];
     // What comes in pairs is shared out by what lies before the second.
-    costs[Event::Return as usize] = calls.lap(Event::Return);
+    costs[Event::Return as usize] = calls.lap(Event::Return) + tail;
     costs[Event::Start as usize] = calls.rest(&costs) / calls.count(Event::Start);
-    costs[Event::Yield as usize] = yields.lap(Event::Yield);
+    costs[Event::Yield as usize] = yields.lap(Event::Yield) + tail;
     costs[Event::Resume as usize] = yields.rest(&costs) / yields.count(Event::Resume);
     costs[Event::Unwind as usize] = raises.rest(&costs) / raises.count(Event::Unwind);
     costs[Event::Aside as usize] = asides.rest(&costs) / asides.count(Event::Aside);
-    Ok(costs)
+    Ok(Costs { events: costs, tail, ..Costs::default() })
 }

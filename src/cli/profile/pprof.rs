@@ -109,8 +109,8 @@ pub(super) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
             5,
             &Message::default().with(|function| {
                 function.number(1, index as u64 + 1);
+                // No system name: pprof would take it for C++, and `<module>` for a template's argument.
                 function.number(2, called);
-                function.number(3, called);
                 function.number(4, file);
                 function.number(5, line.into());
             }),

@@ -49,6 +49,8 @@ pub(super) type PerEvent<T> = [T; 7];
 pub(super) struct Costs {
     /// Each event.
     pub events: PerEvent<i64>,
+    /// Of that, what comes after the message, and so upon the code that goes on. A line's mark has no such part.
+    pub tail: i64,
     /// All around one run of the program's code, its marks included.
     pub span: i64,
     /// Once, beside the events.
@@ -96,6 +98,8 @@ pub(super) struct Stretch {
     pub events: PerEvent<u64>,
     /// Units between the event before and each event of a kind, with the event's cost, in all.
     pub laps: PerEvent<u64>,
+    /// Units from each event of a kind to the event after.
+    pub after: PerEvent<u64>,
 }
 
 /// All that was heard.
@@ -109,8 +113,9 @@ pub(super) struct Recording {
     stack: Vec<usize>,
     /// Frames beyond those on the stack.
     deeper: usize,
-    /// Fuel at the last event.
+    /// Fuel at the last event, and what that was.
     last: u64,
+    before: Option<Event>,
     begun: u64,
     stretch: Stretch,
     /// The stretches that have a name.
@@ -156,7 +161,7 @@ impl Recording {
     fn begin(&mut self, name: &str, params: &str, fuel: u64) {
         self.stack = vec![ROOT];
         self.deeper = 0;
-        (self.begun, self.last) = (fuel, fuel);
+        (self.begun, self.last, self.before) = (fuel, fuel, None);
         self.stretch = Stretch { name: (name.into(), params.trim_matches('"').into()), ..Stretch::default() };
     }
 
@@ -164,7 +169,7 @@ impl Recording {
         let Some(top) = self.stack.pop() else { return };
         self.stack.clear();
         // To free what its variables held is the program's, too. All around it is the same every time.
-        let before = std::mem::take(&mut self.nodes[ROOT].own);
+        let before = std::mem::take(&mut self.nodes[ROOT].own) - self.tail();
         self.nodes[top].own += i64::try_from(fuel - self.last).unwrap_or(i64::MAX) + before - self.costs.span;
         self.stretches += 1;
         let mut stretch = std::mem::take(&mut self.stretch);
@@ -174,11 +179,20 @@ impl Recording {
         }
     }
 
+    /// What the last event still costs after its message.
+    fn tail(&self) -> i64 {
+        self.before.map_or(0, |event| if event == Event::Line { 0 } else { self.costs.tail })
+    }
+
     /// Gives what was burnt since the last event to the line that was running.
     fn lap(&mut self, event: Event, fuel: u64) -> Option<usize> {
         let top = *self.stack.last()?;
-        let (kind, burnt) = (event as usize, fuel - self.last);
-        self.nodes[top].own += i64::try_from(burnt).unwrap_or(i64::MAX) - self.costs.events[kind];
+        let (kind, burnt, tail) = (event as usize, fuel - self.last, self.tail());
+        if let Some(before) = self.before.replace(event) {
+            self.stretch.after[before as usize] += burnt;
+        }
+        let cost = tail + self.costs.events[kind] - self.tail();
+        self.nodes[top].own += i64::try_from(burnt).unwrap_or(i64::MAX) - cost;
         self.nodes[top].events += 1;
         self.stretch.events[kind] += 1;
         self.stretch.laps[kind] += burnt;
@@ -287,6 +301,22 @@ mod tests {
             recording.hear(name, params, *fuel);
         }
         recording
+    }
+
+    #[test]
+    fn what_an_event_costs_after_its_message_is_taken_off_the_code_that_goes_on() {
+        let code = r#"{"name":"f","line":1}"#;
+        let costs = Costs { events: [10; 7], tail: 4, ..Costs::default() };
+        let events = [
+            ("code", code, 0),
+            ("begin", "0", 100),
+            ("start", "1000000", 106),
+            ("line", "1000002", 120),
+            ("return", "0", 126),
+            ("end", "0", 130),
+        ];
+        let own: Vec<_> = heard(costs, &events).nodes.iter().map(|node| (node.line, node.own)).collect();
+        assert_eq!(own, [(0, 0), (1, 0), (2, 0)]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn print(console: &Console, profile: &Profile, text: &str) {
     ));
     console.note(format_args!(
         "Watching cost {} ({events} events), which is taken off; {:+.2} % of the lines' fuel was unexplained by that, and is \
-         spread over the events. Image {IMAGE_VERSION}.",
+         spread over them. Image {IMAGE_VERSION}.",
         amount(watching(profile)),
         profile.unexplained_percent(),
     ));
