@@ -26,6 +26,7 @@ A task reads its settings from the host, runs its code as the body of a function
     inspection  the look at code before it runs
     guards    what stands in for functions that could lead past the policy
     measure   benchmarks, and marks around what is measured
+    marks     marks in a program's text, which tell of its lines
     profile   what user code does, line by line
     seeding   `random`, seeded when it is first used
     wire      JSON and the ways to the host

@@ -44,6 +44,9 @@ class MeasureTest(unittest.TestCase):
             ("def bench_x(): yield", "bench_x must be a plain function: call asyncio.run or consume"),
             ("def bench_x(a, b): pass", "bench_x takes 2 arguments: a benchmark takes one, or none"),
             ("def bench_x(): pass\nbench_x = 3", "bench_x must be a plain function, not a int"),
+            ("def bench_x(a): pass", "bench_x takes an argument, and there is none"),
+            ("def bench_x(): pass\nsetup_x = 3", "setup_x must be a plain function, not a int"),
+            ("def bench_x(): pass\nreturn", "'return' outside function (line 2): a file with functions bench_"),
             ("def bench_x(n): pass\nbench_x.params = []", "bench_x.params must be a list of parameters"),
         ):
             with self.subTest(code):
