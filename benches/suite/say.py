@@ -2,11 +2,12 @@
 
 import os
 import sys
+from typing import TextIO
 
 
-def painted(text: str, code: str, stream: object = sys.stderr) -> str:
+def painted(text: str, code: str, stream: TextIO = sys.stderr) -> str:
     """Text in a colour, on a terminal."""
-    coloured = getattr(stream, "isatty")() and not os.environ.get("NO_COLOR")
+    coloured = stream.isatty() and not os.environ.get("NO_COLOR")
     return f"\x1b[{code}m{text}\x1b[0m" if coloured else text
 
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from statistics import median
-from typing import Any
 
 import compute as programs
 from commands import ROOT, Broken, binary, cargo_bench
-from engines import Engine, Ours, Park
+from engines import Kind, Ours, Park, Peer
 from result import Figure, Result, Table, number
 from say import note, step
 
 MEGABYTE = 1_000_000
-TEXT, ITEMS = "one text", "small items"
 
 
 def fresh(park: Park, quick: bool) -> Result:
@@ -42,7 +40,7 @@ def fresh(park: Park, quick: bool) -> Result:
     )
 
 
-def _or_nothing(park: Park, kind: Any, peer: Engine, count: int) -> dict[str, float] | None:
+def _or_nothing(park: Park, kind: Kind, peer: Peer, count: int) -> dict[str, float] | None:
     try:
         return peer.fresh(count)
     except Broken as error:
@@ -58,8 +56,8 @@ def flow(_: Park, quick: bool) -> Result:
     rows = [
         [str(f["inFlight"]), number(f["tasksPerSecond"]), number(f["p50Ms"]), number(f["p99Ms"])] for f in raw["flow"]
     ]
-    figures = [Figure(f"tasks a second, {n} in flight", by_flight[n]["tasksPerSecond"], "", 4000, True) for n in (8, 64)]
-    figures += [
+    figures = [
+        *(Figure(f"tasks a second, {n} in flight", by_flight[n]["tasksPerSecond"], "", 4000, True) for n in (8, 64)),
         Figure("latency at 1 in flight, median", by_flight[1]["p50Ms"], "ms", 0.6),
         Figure("latency at 1 in flight, 99th percentile", by_flight[1]["p99Ms"], "ms", 2),
     ]
@@ -104,11 +102,8 @@ def payload(_: Park, quick: bool) -> Result:
     """Items of 5, 50 and 200 MB there and back, and the memory that takes."""
     step("Large items")
     raw = cargo_bench("throughput", "--only", "payload", "--largest", 50 if quick else 200)
-    goals = {5: 60, 50: 700}
-    rows = [
-        [f"{p['megabytes']} MB, {p['items']}", *(number(p[key]) for key in ("echoMs", "parentPeakMib", "workerPeakMib"))]
-        for p in raw["payload"]
-    ]
+    goals, keys = {5: 60, 50: 700}, ("echoMs", "parentPeakMib", "workerPeakMib")
+    rows = [[f"{p['megabytes']} MB, {p['items']}", *(number(p[key]) for key in keys)] for p in raw["payload"]]
     figures = [
         Figure(f"echo of {p['megabytes']} MB, {p['items']}", p["echoMs"], "ms", goals[p["megabytes"]])
         for p in raw["payload"]
@@ -121,9 +116,10 @@ def payload(_: Park, quick: bool) -> Result:
 def size(_: Park, quick: bool) -> Result:
     """Of the binary, and of the image in it."""
     image = ROOT / "wasm" / "build" / "python.cwasm"
-    raw = {"binary": binary().stat().st_size, "image": image.stat().st_size if image.exists() else None}
+    raw = {"binary": binary().stat().st_size}
     result = Result([Figure("the binary", raw["binary"] / MEGABYTE, "MB", 70)], raw=raw)
-    if raw["image"]:
+    if image.exists():
+        raw["image"] = image.stat().st_size
         result.notes.append(f"of the binary, the image is {number(raw['image'] / MEGABYTE)} MB")
     return result
 
