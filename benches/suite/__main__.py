@@ -25,9 +25,9 @@ def parse(words: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measure Serpentarium against its goals, and beside others, in one run.\n\n"
         f"sections (all, where none is named):\n{listed}",
-        epilog="The peers are pinned packages that are fetched once, a python3 process for each task, and a fork server;\n"
-        "one that is not to be had is left out with a line that says so. A full run takes about 15 minutes, and the first\n"
-        "one some more for a peer that compiles its image. Goals that are not met do not make the run fail.\n"
+        epilog="The peers are pinned packages that are fetched once, a python3 process for each task, and a fork\n"
+        "server; one that is not to be had is left out with a line that says so. A full run takes about 10 minutes,\n"
+        "and the first one some more for a peer that compiles its image. Missed goals do not make a run fail.\n"
         "Exit codes: 0 measured, 1 something could not be built or run, 2 wrong usage.",
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="measure this one only")

@@ -181,7 +181,8 @@ def installed(requirements: str) -> Path:
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         shutil.rmtree(partial, ignore_errors=True)
-        reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-        raise Broken(f"its packages cannot be had ({(reasons or ['pip failed'])[-1]})")
+        lines = done.stderr.splitlines() or ["pip failed"]
+        reasons = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+        raise Broken(f"its packages cannot be had ({(reasons or lines)[-1]})")
     partial.rename(place)
     return place
