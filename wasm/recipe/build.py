@@ -55,8 +55,13 @@ def image_key(flavour: Flavour) -> str:
 
 
 def build(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Path) -> None:
-    """Builds the module into `target`, step by step."""
+    """Builds the module into `target`, step by step, and beside it the snapshot tool: most steps leave a core to it."""
     store.clear_logs()
+    with native.tool_built_beside(store, WASM):
+        _follow_recipe(store, inputs, flavour, jobs, target)
+
+
+def _follow_recipe(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Path) -> None:
     fetcher = Fetcher(store)
     with step("Unpacking the toolchain"):
         toolchain, key = tools.prepare(store, inputs, fetcher)
@@ -68,8 +73,7 @@ def build(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Pat
     work = target / "work"
     with step("Freezing the standard library"):
         stdlib.freeze(tree.source, WASM / "stdlib", inputs, fetcher, toolchain, work / "frozen", store.log("freeze"))
-    # Link-time optimisation keeps one core busy, for minutes.
-    with step("Linking, and building the snapshot tool"), native.tool_built_beside(store, WASM):
+    with step("Linking"):
         log = store.log("link")
         link.compile_own(WASM, tree, work / "frozen", toolchain, flavour, work / "objects", log)
         link.link(WASM, tree, work / "objects", toolchain, flavour, work / "python.wasm", log)

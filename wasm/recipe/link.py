@@ -14,6 +14,14 @@ OWN_FILES = ("buffer", "decode", "encode", "entry", "frozen", "host_module", "sn
 # The standard library's blob is data: the link-time optimiser would only carry it around.
 WITHOUT_LTO = ("frozen",)
 
+# The evaluation loop: one function, a third of the module after link-time optimisation.
+LOOP = "_PyEval_EvalFrameDefault"
+# A pass of the code generator, and its switch. It takes loops with several entrances apart, in a time and a memory that
+# grow with the square of the function: 13 minutes and 10 GB for the evaluation loop, 2 seconds for all the rest.
+# patches/0005 leaves that function no such loop. If one comes back, the code that is made without the pass leaves a value
+# missing where the function returns one, and the snapshot tool refuses the module.
+WITHOUT_LOOP_PASS = "-wasm-disable-fix-irreducible-control-flow-pass"
+
 # The boundary of the sandbox, as the module sees it. A build that asks for more is a mistake.
 IMPORTS = {
     "host.call",
@@ -56,19 +64,42 @@ def link(
     wasm: Path, tree: Tree, objects: Path, toolchain: Toolchain, flavour: Flavour, target: Path, log: Path
 ) -> None:
     """Links the module."""
-    libraries = [f"-L{tree.library(name)}" for name in LIBRARY_FILES] + ["-lz", "-lbz2", "-lm"]
-    libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]
-    lto = ["-flto=full", "-Wl,--lto-O3", "-Wl,--lto-CGO3"] if flavour.lto else []
-    memory = [f"-Wl,-z,stack-size={STACK_BYTES}", "-Wl,--stack-first"]
+    own = [objects / f"{name}.o" for name in OWN_FILES]
+    archives = [tree.build / archive for archive in ARCHIVES]
     wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm / "wasi.c")]
-    # fmt: off
-    command = [
-        toolchain.tool("wcc"), "-mexec-model=reactor", "-O3", *WASM_FEATURES, *lto,
-        *(objects / f"{name}.o" for name in OWN_FILES), *(tree.build / archive for archive in ARCHIVES),
-        *libraries, *memory, *wrapped, "-Wl,-s", "-o", target,
-    ]
-    # fmt: on
-    run(command, log=log, env=environment(toolchain), progress=lambda: "optimising and linking")
+
+    def run_linker(inputs: list[Path], options: list[str], output: Path) -> None:
+        libraries = [f"-L{tree.library(name)}" for name in LIBRARY_FILES] + ["-lz", "-lbz2", "-lm"]
+        libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]
+        memory = [f"-Wl,-z,stack-size={STACK_BYTES}", "-Wl,--stack-first"]
+        command = [toolchain.tool("wcc"), "-mexec-model=reactor", "-O3", *WASM_FEATURES, *options, *inputs]
+        command += [*libraries, *memory, *wrapped, "-Wl,-s", "-o", output]
+        run(command, log=log, env=environment(toolchain), progress=lambda: "optimising and linking")
+
+    if not flavour.lto:
+        run_linker([*own, *archives], [], target)
+        return
+    # The linker optimises the whole; of its code, made in haste, only the optimised bitcode beside it is used.
+    whole = objects / "whole.wasm"
+    kept = ["-Wl,--save-temps", f"-Wl,-mllvm,{WITHOUT_LOOP_PASS}", "-Wl,--lto-CGO0"]
+    run_linker([*own, *archives], ["-flto=full", "-Wl,--lto-O3", *kept], whole)
+    generated = generate(whole.with_name(f"{whole.name}.0.5.precodegen.bc"), toolchain, objects, log)
+    run_linker([*generated, *(objects / f"{name}.o" for name in WITHOUT_LTO)], [], target)
+    for left in objects.glob(f"{whole.name}*"):
+        left.unlink()
+
+
+def generate(bitcode: Path, toolchain: Toolchain, into: Path, log: Path) -> list[Path]:
+    """Object files from optimised bitcode: the evaluation loop, and everything else."""
+    made = []
+    for name, choice, switch in (("loop", [], [WITHOUT_LOOP_PASS]), ("rest", ["--delete"], [])):
+        part, code = into / f"{name}.bc", into / f"{name}.o"
+        run([toolchain.tool("llvm-extract"), *choice, f"--func={LOOP}", bitcode, "-o", part], log=log)
+        sections = ["-function-sections", "-data-sections"]
+        command = [toolchain.tool("llc"), "-O3", "-filetype=obj", *sections, *switch, part, "-o", code]
+        run(command, log=log, env=environment(toolchain), progress=lambda: "generating code")
+        made.append(code)
+    return made
 
 
 def check_boundary(target: Path) -> Module:

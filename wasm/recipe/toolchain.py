@@ -20,7 +20,7 @@ from store import Store, hash_of
 TARGET = "wasm32-wasip1"
 LLVM = Path("usr/lib/llvm-19")
 HELPERS = ("tools", "python")
-LLVM_TOOLS = ("llvm-ar", "llvm-ranlib", "llvm-readelf", "llvm-profdata")
+LLVM_TOOLS = ("llvm-ar", "llvm-ranlib", "llvm-readelf", "llvm-profdata", "llvm-extract", "llc")
 
 
 class Toolchain:
