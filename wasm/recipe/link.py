@@ -14,7 +14,7 @@ OWN_FILES = ("buffer", "decode", "encode", "entry", "frozen", "host_module", "sn
 # The standard library's blob is data: the link-time optimiser would only carry it around.
 WITHOUT_LTO = ("frozen",)
 
-# The evaluation loop: one function, a third of the module after link-time optimisation.
+# The evaluation loop: by far the largest function after link-time optimisation.
 LOOP = "_PyEval_EvalFrameDefault"
 # A pass of the code generator, and its switch. It takes loops with several entrances apart, in a time and a memory that
 # grow with the square of the function: 13 minutes and 10 GB for the evaluation loop, 2 seconds for all the rest.
