@@ -152,7 +152,7 @@ async fn ten_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back_t
     const TASKS: usize = 10_000;
     const CUT_EVERY: usize = 500;
     let limits =
-        [("SERPENTARIUM_FUEL", "100M"), ("SERPENTARIUM_MEMORY", "96MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
+        [("SERPENTARIUM_FUEL", "30M"), ("SERPENTARIUM_MEMORY", "64MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
     let mut wire = Wire::start(&limits).await;
     let mut answers: HashMap<String, Vec<String>> = HashMap::new();
     let (mut started, mut answered, mut base) = (0, 0, None);
