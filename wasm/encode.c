@@ -10,21 +10,60 @@
 #include <math.h>
 #include <string.h>
 
+#define Py_BUILD_CORE
+#include <pycore_dict.h>
+
 static const int MAX_DEPTH = 200;
 
-static inline bool put(struct bytes *out, const char *text, size_t length)
+static const Py_ssize_t FIRST_CAPACITY = 4096;
+
+// JSON as far as it is written. It is written into the object that is handed out.
+struct reply {
+    // Null when memory was short.
+    PyObject *bytes;
+    char *data;
+    size_t length;
+    size_t capacity;
+};
+
+static bool grow(struct reply *out, size_t length)
 {
-    if (out->capacity - out->length < length) {
-        return bytes_append(out, text, length);
+    const size_t most = PY_SSIZE_T_MAX;
+    if (length > most - out->length) {
+        return false;
     }
-    memcpy(out->data + out->length, text, length);
+    size_t needed = out->length + length, twice = out->capacity > most / 2 ? most : out->capacity * 2;
+    size_t capacity = twice > needed ? twice : needed;
+    if (_PyBytes_Resize(&out->bytes, (Py_ssize_t)capacity) < 0) {
+        return false;
+    }
+    out->data = PyBytes_AS_STRING(out->bytes);
+    out->capacity = capacity;
+    return true;
+}
+
+static inline bool reserve(struct reply *out, size_t length)
+{
+    return out->capacity - out->length >= length || grow(out, length);
+}
+
+static inline bool put(struct reply *out, const char *text, size_t length)
+{
+    if (!reserve(out, length)) {
+        return false;
+    }
+    copy_text(out->data + out->length, text, length);
     out->length += length;
     return true;
 }
 
-static inline bool put_char(struct bytes *out, char character)
+static inline bool put_char(struct reply *out, char character)
 {
-    return put(out, &character, 1);
+    if (!reserve(out, 1)) {
+        return false;
+    }
+    out->data[out->length++] = character;
+    return true;
 }
 
 // How a character below 0x80 is written inside of a string: as it is (0), with a letter, or by its number ('u').
@@ -49,7 +88,7 @@ static inline char escape_of(unsigned char character)
     }
 }
 
-static bool put_escaped(struct bytes *out, unsigned char character, char escape)
+static bool put_escaped(struct reply *out, unsigned char character, char escape)
 {
     static const char DIGITS[] = "0123456789abcdef";
     if (escape != 'u') {
@@ -58,7 +97,8 @@ static bool put_escaped(struct bytes *out, unsigned char character, char escape)
     return put(out, (char[]){'\\', 'u', '0', '0', DIGITS[character >> 4], DIGITS[character & 15]}, 6);
 }
 
-static bool put_ascii(struct bytes *out, const char *text, size_t length)
+// Text of ASCII characters, some of which are escaped.
+static bool put_ascii(struct reply *out, const char *text, size_t length)
 {
     for (;;) {
         size_t plain = run_of(text, length).length;
@@ -77,7 +117,21 @@ static bool put_ascii(struct bytes *out, const char *text, size_t length)
     }
 }
 
-static bool put_code_point(struct bytes *out, Py_UCS4 point)
+// Text of ASCII characters with its quotation marks: copied in blocks until one is met that must be escaped.
+static bool put_ascii_string(struct reply *out, const char *text, size_t length)
+{
+    // The marks, and what the last block writes too much.
+    if (!reserve(out, length + 2 + 16)) {
+        return false;
+    }
+    char *to = out->data + out->length;
+    *to++ = '"';
+    size_t plain = copy_run(to, text, length);
+    out->length += 1 + plain;
+    return (plain == length || put_ascii(out, text + plain, length - plain)) && put_char(out, '"');
+}
+
+static bool put_code_point(struct reply *out, Py_UCS4 point)
 {
     if (point < 0x80) {
         char escape = escape_of((unsigned char)point);
@@ -96,14 +150,14 @@ static bool put_code_point(struct bytes *out, Py_UCS4 point)
     return put(out, (char[]){(char)(0xF0 | point >> 18), (char)(0x80 | (point >> 12 & 63)), second, last}, 4);
 }
 
-static bool put_string(struct bytes *out, PyObject *text)
+static bool put_string(struct reply *out, PyObject *text)
 {
-    if (!put_char(out, '"')) {
-        return false;
-    }
     size_t length = (size_t)PyUnicode_GET_LENGTH(text);
     if (PyUnicode_IS_COMPACT_ASCII(text)) {
-        return put_ascii(out, PyUnicode_DATA(text), length) && put_char(out, '"');
+        return put_ascii_string(out, PyUnicode_DATA(text), length);
+    }
+    if (!put_char(out, '"')) {
+        return false;
     }
     int kind = PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
@@ -116,7 +170,7 @@ static bool put_string(struct bytes *out, PyObject *text)
 }
 
 // A number whose last `decimals` digits stand behind a point; at least one digit stands before it.
-static bool put_digits(struct bytes *out, bool negative, unsigned long long digits, int decimals)
+static bool put_digits(struct reply *out, bool negative, unsigned long long digits, int decimals)
 {
     char text[32], *end = text + sizeof text, *at = end;
     do {
@@ -132,8 +186,12 @@ static bool put_digits(struct bytes *out, bool negative, unsigned long long digi
     return put(out, at, (size_t)(end - at));
 }
 
-static bool put_int(struct bytes *out, PyObject *number)
+static bool put_int(struct reply *out, PyObject *number)
 {
+    if (PyUnstable_Long_IsCompact((PyLongObject *)number)) {
+        Py_ssize_t value = PyUnstable_Long_CompactValue((PyLongObject *)number);
+        return put_digits(out, value < 0, value < 0 ? -(unsigned long long)value : (unsigned long long)value, 0);
+    }
     int overflow = 0;
     long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
     if (overflow == 0) {
@@ -146,7 +204,7 @@ static bool put_int(struct bytes *out, PyObject *number)
     return ok;
 }
 
-static bool put_float(struct bytes *out, double number)
+static bool put_float(struct reply *out, double number)
 {
     if (!isfinite(number)) {
         return false;
@@ -168,24 +226,43 @@ static bool put_float(struct bytes *out, double number)
     return ok;
 }
 
-static bool put_value(struct bytes *out, PyObject *value, int depth);
+static bool put_value(struct reply *out, PyObject *value, int depth);
 
-static bool put_dict(struct bytes *out, PyObject *dict, int depth)
+static inline bool put_member(struct reply *out, char before, PyObject *key, PyObject *value, int depth)
 {
-    PyObject *key, *value;
-    Py_ssize_t position = 0;
+    return PyUnicode_CheckExact(key) && put_char(out, before) && put_string(out, key) && put_char(out, ':')
+           && put_value(out, value, depth);
+}
+
+static bool put_dict(struct reply *out, PyObject *object, int depth)
+{
+    PyDictObject *dict = (PyDictObject *)object;
     char before = '{';
-    while (PyDict_Next(dict, &position, &key, &value)) {
-        if (!PyUnicode_CheckExact(key) || !put_char(out, before) || !put_string(out, key) || !put_char(out, ':')
-            || !put_value(out, value, depth)) {
-            return false;
+    if (dict->ma_values == nullptr && DK_IS_UNICODE(dict->ma_keys)) {
+        const PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(dict->ma_keys), *end = entry + dict->ma_keys->dk_nentries;
+        for (; entry < end; entry++) {
+            // One without a value was deleted.
+            if (entry->me_value != nullptr) {
+                if (!put_member(out, before, entry->me_key, entry->me_value, depth)) {
+                    return false;
+                }
+                before = ',';
+            }
         }
-        before = ',';
+    } else {
+        PyObject *key, *value;
+        Py_ssize_t position = 0;
+        while (PyDict_Next(object, &position, &key, &value)) {
+            if (!put_member(out, before, key, value, depth)) {
+                return false;
+            }
+            before = ',';
+        }
     }
     return before == ',' ? put_char(out, '}') : put(out, "{}", 2);
 }
 
-static bool put_list(struct bytes *out, PyObject *const *items, Py_ssize_t count, int depth)
+static bool put_list(struct reply *out, PyObject *const *items, Py_ssize_t count, int depth)
 {
     for (Py_ssize_t index = 0; index < count; index++) {
         if (!put_char(out, index ? ',' : '[') || !put_value(out, items[index], depth)) {
@@ -196,7 +273,7 @@ static bool put_list(struct bytes *out, PyObject *const *items, Py_ssize_t count
 }
 
 // False where the value is not plain, or memory is short (a Python exception may be set then).
-static bool put_value(struct bytes *out, PyObject *value, int depth)
+static bool put_value(struct reply *out, PyObject *value, int depth)
 {
     if (PyUnicode_CheckExact(value)) {
         return put_string(out, value);
@@ -228,10 +305,16 @@ static bool put_value(struct bytes *out, PyObject *value, int depth)
 
 PyObject *encode_plain(PyObject *value)
 {
-    struct bytes out = {};
-    bool ok = put_value(&out, value, MAX_DEPTH);
+    PyObject *bytes = PyBytes_FromStringAndSize(nullptr, FIRST_CAPACITY);
+    if (bytes == nullptr) {
+        return nullptr;
+    }
+    struct reply out = {.bytes = bytes, .data = PyBytes_AS_STRING(bytes), .capacity = (size_t)FIRST_CAPACITY};
+    if (put_value(&out, value, MAX_DEPTH)) {
+        _PyBytes_Resize(&out.bytes, (Py_ssize_t)out.length);
+        return out.bytes;
+    }
     PyErr_Clear();
-    PyObject *json = ok ? PyBytes_FromStringAndSize(out.data, (Py_ssize_t)out.length) : Py_NewRef(Py_None);
-    bytes_free(&out);
-    return json;
+    Py_XDECREF(out.bytes);
+    Py_RETURN_NONE;
 }

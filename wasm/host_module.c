@@ -229,15 +229,30 @@ static PyObject *method_tell(PyObject *, PyObject *const *args, Py_ssize_t count
     Py_RETURN_NONE;
 }
 
+// Read into the object itself, which grows where it lies: what is read last lies at the end of the heap.
 static PyObject *method_read_input(PyObject *, PyObject *)
 {
-    struct bytes input = {};
-    if (!read_standard_input(&input)) {
-        return errno == ENOMEM ? PyErr_NoMemory() : PyErr_SetFromErrno(PyExc_OSError);
+    Py_ssize_t length = 0, capacity = (Py_ssize_t)FIRST_CAPACITY;
+    PyObject *input = PyBytes_FromStringAndSize(nullptr, capacity);
+    while (input != nullptr) {
+        ssize_t got = read(STDIN_FILENO, PyBytes_AS_STRING(input) + length, (size_t)(capacity - length));
+        if (got > 0) {
+            length += got;
+        } else if (got == 0) {
+            break;
+        } else if (errno != EINTR && errno != EAGAIN) {
+            Py_CLEAR(input);
+            return PyErr_SetFromErrno(PyExc_OSError);
+        }
+        if (length == capacity) {
+            capacity = capacity > PY_SSIZE_T_MAX / 2 ? PY_SSIZE_T_MAX : capacity * 2;
+            _PyBytes_Resize(&input, capacity);
+        }
     }
-    PyObject *bytes = PyBytes_FromStringAndSize(input.data, (Py_ssize_t)input.length);
-    bytes_free(&input);
-    return bytes;
+    if (input != nullptr) {
+        _PyBytes_Resize(&input, length);
+    }
+    return input;
 }
 
 static PyObject *method_decode_plain(PyObject *, PyObject *json)
@@ -262,6 +277,15 @@ static PyObject *method_decode_plain(PyObject *, PyObject *json)
 static PyObject *method_encode_plain(PyObject *, PyObject *value)
 {
     return encode_plain(value);
+}
+
+static PyObject *method_function_code(PyObject *, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3 || !PyUnicode_Check(args[0]) || !PyUnicode_Check(args[1]) || !PyUnicode_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "function_code() takes three texts");
+        return nullptr;
+    }
+    return function_code(args[0], args[1], args[2]);
 }
 
 static PyObject *method_buffer_to_json(PyObject *, PyObject *data)
@@ -321,6 +345,8 @@ static PyMethodDef methods[] = {
     {"read_input", method_read_input, METH_NOARGS, "read_input() -> bytes\n\nAll of the task's input."},
     {"decode_plain", method_decode_plain, METH_O,
      "decode_plain(json: bytes | str) -> object\n\nThe value of a JSON text. ValueError where this is not for it."},
+    {"function_code", _PyCFunction_CAST(method_function_code), METH_FASTCALL,
+     "function_code(text: str, filename: str, name: str) -> CodeType | None\n\nThe code of a function with that body, or None."},
     {"encode_plain", method_encode_plain, METH_O,
      "encode_plain(value: object) -> bytes | None\n\nThe value as JSON, or None where it is not made of plain parts."},
     {"buffer_to_json", method_buffer_to_json, METH_O,

@@ -4,9 +4,10 @@
 //
 //   entry.c          what the host calls: start the interpreter once (before the snapshot), run a task (after it)
 //   buffer.c         binary data as JSON, and back
-//   decode.c         JSON to plain values
+//   decode*.c        JSON to plain values
 //   encode.c         plain values as JSON
 //   frozen.c         the table of frozen modules: the standard library, and the guest package added at snapshot time
+//   function.c       the text of a Code node as the code of a function
 //   host_module.c    the `_host` module, what Python sees of the host
 //   snapshot.c       makes the memory cheap to copy before it is frozen into a snapshot
 //   wasi.c           the system calls that this image answers itself instead of importing them
@@ -37,6 +38,9 @@ PyObject *decode_plain(const char *json, size_t length);
 
 // JSON as a bytes object, or None where the value is not plain. Null with a Python exception set where memory is short.
 PyObject *encode_plain(PyObject *value);
+
+// The code of a function of that name whose body is the text, or None where the guest package has to see to it. Null never.
+PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name);
 
 // `{"type":"Buffer","data":[…]}` as a str. Null with a Python exception set where `data` is not bytes-like.
 PyObject *buffer_to_json(PyObject *data);

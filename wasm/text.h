@@ -1,8 +1,10 @@
-// Finds where plain text ends in JSON: sixteen characters at a time, for both directions.
+// Plain text in JSON, for both directions: where it ends, whether it is the same, a copy of it. A call of the C library costs
+// more than most texts are long.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <wasm_simd128.h>
 
 // What is known of a run of characters that stand for themselves inside of a JSON string.
@@ -19,6 +21,14 @@ static inline bool is_special(unsigned char character)
     return character < 0x20 || character == '"' || character == '\\';
 }
 
+// The same of sixteen characters: all bits of each that cannot.
+static inline v128_t specials(v128_t block)
+{
+    return wasm_v128_or(
+        wasm_u8x16_lt(block, wasm_i8x16_splat(0x20)),
+        wasm_v128_or(wasm_i8x16_eq(block, wasm_i8x16_splat('"')), wasm_i8x16_eq(block, wasm_i8x16_splat('\\'))));
+}
+
 // The run of plain characters at `text`, which has `length` characters.
 static inline struct run run_of(const char *text, size_t length)
 {
@@ -26,10 +36,7 @@ static inline struct run run_of(const char *text, size_t length)
     uint32_t high = 0;
     for (; length - at >= 16; at += 16) {
         v128_t block = wasm_v128_load(text + at);
-        v128_t special = wasm_v128_or(
-            wasm_u8x16_lt(block, wasm_i8x16_splat(0x20)),
-            wasm_v128_or(wasm_i8x16_eq(block, wasm_i8x16_splat('"')), wasm_i8x16_eq(block, wasm_i8x16_splat('\\'))));
-        uint32_t stops = wasm_i8x16_bitmask(special);
+        uint32_t stops = wasm_i8x16_bitmask(specials(block));
         high |= wasm_i8x16_bitmask(block) & (stops - 1) & ~stops;
         if (stops != 0) {
             return (struct run){at + (size_t)__builtin_ctz(stops), high == 0};
@@ -40,4 +47,97 @@ static inline struct run run_of(const char *text, size_t length)
         seen |= (unsigned char)text[at];
     }
     return (struct run){at, high == 0 && seen < 0x80};
+}
+
+// Whether the parts of both texts are the same; 8, 4 or 1 characters.
+static inline bool same_8(const char *one, const char *other)
+{
+    uint64_t a, b;
+    memcpy(&a, one, sizeof a);
+    memcpy(&b, other, sizeof b);
+    return a == b;
+}
+
+static inline bool same_4(const char *one, const char *other)
+{
+    uint32_t a, b;
+    memcpy(&a, one, sizeof a);
+    memcpy(&b, other, sizeof b);
+    return a == b;
+}
+
+// Whether both texts of `length` characters are the same. The last block may overlap the one before it.
+static inline bool same_text(const char *one, const char *other, size_t length)
+{
+    if (length >= 8) {
+        for (size_t at = 0; at < length - 8; at += 8) {
+            if (!same_8(one + at, other + at)) {
+                return false;
+            }
+        }
+        return same_8(one + length - 8, other + length - 8);
+    }
+    if (length >= 4) {
+        return same_4(one, other) && same_4(one + length - 4, other + length - 4);
+    }
+    return length == 0
+           || (one[0] == other[0] && one[length / 2] == other[length / 2] && one[length - 1] == other[length - 1]);
+}
+
+static inline void copy_16(char *to, const char *from)
+{
+    wasm_v128_store(to, wasm_v128_load(from));
+}
+
+// Copies a text to where it does not overlap; the last block may overlap the one before it.
+static inline void copy_text(char *to, const char *from, size_t length)
+{
+    if (length > 64) {
+        memcpy(to, from, length);
+    } else if (length >= 16) {
+        copy_16(to, from);
+        if (length > 32) {
+            copy_16(to + 16, from + 16);
+        }
+        if (length > 48) {
+            copy_16(to + 32, from + 32);
+        }
+        copy_16(to + length - 16, from + length - 16);
+    } else if (length >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + length - 8, from + length - 8, 8);
+    } else if (length >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + length - 4, from + length - 4, 4);
+    } else if (length > 0) {
+        to[0] = from[0];
+        to[length / 2] = from[length / 2];
+        to[length - 1] = from[length - 1];
+    }
+}
+
+// Copies the run of plain ASCII characters at `text`, which is inside of a Python str of ASCII characters and has `length` of
+// them; how many there were. Writes up to 16 characters more.
+static inline size_t copy_run(char *to, const char *text, size_t length)
+{
+    size_t at = 0;
+    for (; length - at >= 16; at += 16) {
+        v128_t block = wasm_v128_load(text + at);
+        wasm_v128_store(to + at, block);
+        uint32_t stops = wasm_i8x16_bitmask(specials(block));
+        if (stops != 0) {
+            return at + (size_t)__builtin_ctz(stops);
+        }
+    }
+    size_t rest = length - at;
+    if (rest == 0) {
+        return length;
+    }
+    // The last block is the 16 characters before the end: what is before the text is the head of the str.
+    v128_t order = wasm_i8x16_add(wasm_u8x16_const(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                                  wasm_u8x16_splat((uint8_t)(16 - rest)));
+    v128_t block = wasm_i8x16_swizzle(wasm_v128_load(text + length - 16), order);
+    wasm_v128_store(to + at, block);
+    uint32_t stops = wasm_i8x16_bitmask(specials(block)) & ((1U << rest) - 1);
+    return stops != 0 ? at + (size_t)__builtin_ctz(stops) : length;
 }

@@ -72,7 +72,9 @@ fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {
         // The limit of a task is the store's business; the slot is as large as any task may ask for.
         .max_memory_size(usize::try_from(MAX_MEMORY)?);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(KEEP_RESIDENT)
+            .table_keep_resident(TABLE_ELEMENTS * size_of::<usize>());
     }
     let mut config = codegen::config();
     config

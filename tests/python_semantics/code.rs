@@ -168,3 +168,38 @@ async fn long_but_ordinary_code_runs() {
     let sum = format!("return {}0", "1 + ".repeat(800));
     assert_eq!(run(&sum).await.value(), 800);
 }
+
+#[tokio::test]
+async fn the_short_way_to_code_makes_what_the_long_one_does() {
+    let code = r##"
+import _host
+from _serpentarium.code import compile_body
+
+TEXTS = [
+    "return 1", "'docs'\nreturn 2", "x = '''a\n b'''\nreturn x", "def f(a, *, b=1) -> int:\n    return a\nreturn f",
+    "global q\nq = 1", "x = 1\ndef f():\n    nonlocal x\n    x = 2\nreturn x", "return [lambda: i for i in range(3)]",
+    "class A[T](dict):\n    y: T\nreturn A", "type X = int", "match _item:\n    case {'a': b}:\n        return b",
+    "try:\n    1 / 0\nexcept* ValueError:\n    pass", "with open('x') as f:\n    return f'{f!r:>{3}}'", "return -1 + 2 * 3",
+    "return 'naïve 🐍'", "x = 1\r\nreturn x", "import re\n\n\nreturn re", "for i in _items:\n    yield_ = i\nelse:\n    return 1",
+]
+LONG_WAY = ["", "# nothing", "return (", "await x", "yield 1", "from __future__ import annotations\nreturn 1", "break",
+            "  return 1", "return '\0'", "x: int = 1\nglobal x", "return '\ud800'"]
+
+def same(one, other):
+    kinds = type(one), type(other)
+    if kinds[0] is not type(same.__code__) or kinds[0] is not kinds[1]:
+        return one == other
+    names = [n for n in dir(one) if n.startswith("co_") and n not in ("co_consts", "co_code", "co_lines", "co_positions")]
+    return (all(getattr(one, n) == getattr(other, n) for n in names if not callable(getattr(one, n)))
+            and one.co_code == other.co_code and list(one.co_positions()) == list(other.co_positions())
+            and len(one.co_consts) == len(other.co_consts) and all(map(same, one.co_consts, other.co_consts)))
+
+def short(text):
+    return _host.function_code(text, "<code>", "<module>")
+
+differs = [text for text in TEXTS if not same(short(text), compile_body(text, lambda tree: None))]
+taken = [text for text in LONG_WAY if (code := short(text)) is not None and not code.co_flags & 0x220]
+return [differs, taken]
+"##;
+    all_return(&[(code, json!([[], []]))]).await;
+}

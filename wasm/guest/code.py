@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
+import _host
+
 FILENAME = "<code>"
 
 # The name in tracebacks, as in any Python script.
@@ -23,6 +25,8 @@ _NO_PARAMETERS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaul
 _GENERATOR = 0x20 | 0x200
 _COROUTINE = 0x80
 
+# The short way for a text that compiles as it is; None for any other.
+_function_code: Callable[[str, str, str], CodeType | None] = _host.function_code
 _compile = compile
 _FunctionDef = ast.FunctionDef
 _Function = FunctionType
@@ -36,6 +40,10 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
     """
     if text.startswith("\ufeff"):
         text = text[1:]
+    if check is None:
+        quickly = _function_code(text, FILENAME, _NAME)
+        if quickly is not None and not quickly.co_flags & _GENERATOR:
+            return quickly
     try:
         tree = _compile(text, FILENAME, "exec", _ONLY_AST, True)
     except (SyntaxError, ValueError) as error:

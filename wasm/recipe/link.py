@@ -10,7 +10,20 @@ from report import BuildError, run
 from toolchain import Toolchain
 
 STACK_BYTES = 8 * 1024 * 1024
-OWN_FILES = ("buffer", "decode", "encode", "entry", "frozen", "host_module", "snapshot", "wasi")
+OWN_FILES = (
+    "buffer",
+    "decode",
+    "decode_dict",
+    "decode_number",
+    "decode_text",
+    "encode",
+    "entry",
+    "frozen",
+    "function",
+    "host_module",
+    "snapshot",
+    "wasi",
+)
 # The standard library's blob is data: the link-time optimiser would only carry it around.
 WITHOUT_LTO = ("frozen",)
 
@@ -47,6 +60,8 @@ def compile_own(
     flags = ["-std=c23", "-O3", "-DNDEBUG", "-Wall", "-Wextra", "-Werror", *WASM_FEATURES, *WASI_DEFINES]
     flags += [f"-ffile-prefix-map={wasm}=/image", f"-ffile-prefix-map={tree.root}=/python"]
     flags += [f"-I{tree.source}/Include", f"-I{tree.build}", f"-I{frozen}"]
+    # CPython's own headers are not written for so many warnings.
+    flags += ["-isystem", f"{tree.source}/Include/internal", "-Wno-deprecated-declarations"]
     flags += [f"--embed-dir={frozen}"]
     for name in OWN_FILES:
         lto = ["-flto=full"] if flavour.lto and name not in WITHOUT_LTO else []

@@ -49,6 +49,9 @@ class FakeHost(types.ModuleType):
         except (TypeError, OverflowError):
             raise ValueError("not a buffer") from None
 
+    def function_code(self, text: str, filename: str, name: str) -> None:
+        """As with `encode_plain`."""
+
     def encode_plain(self, value: object) -> None:
         """Every value goes the long way here; the short one is C, and tested in the image."""
 

@@ -1,0 +1,75 @@
+// The text of a Code node as the code of a function: what `compile_body` of the guest package does for nearly all texts, without
+// a Python object for each node of the tree.
+//
+// Whatever is not so simple is left to that: nothing to run, a text that does not compile as it is (so that all errors come from
+// there, and what awaits at the top level), imports from the future.
+
+#include "image.h"
+
+#include <string.h>
+
+#define Py_BUILD_CORE
+#include <pycore_ast.h>
+#include <pycore_compile.h>
+#include <pycore_parser.h>
+#include <pycore_pyarena.h>
+
+// The module that holds the function, and nothing else.
+static mod_ty module_of(asdl_stmt_seq *body, PyObject *name, PyArena *arena)
+{
+    arguments_ty none = _PyAST_arguments(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, arena);
+    asdl_stmt_seq *statements = _Py_asdl_stmt_seq_new(1, arena);
+    if (none == nullptr || statements == nullptr) {
+        return nullptr;
+    }
+    stmt_ty function =
+        _PyAST_FunctionDef(name, none, body, nullptr, nullptr, nullptr, nullptr, 1, 0, 1, 0, arena);
+    asdl_seq_SET(statements, 0, function);
+    return function != nullptr ? _PyAST_Module(statements, nullptr, arena) : nullptr;
+}
+
+// The code object of the function in such a module's code, or null. It comes first, or behind what the module itself needs.
+static PyObject *function_in(PyCodeObject *module)
+{
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(module->co_consts); index++) {
+        PyObject *constant = PyTuple_GET_ITEM(module->co_consts, index);
+        if (PyCode_Check(constant)) {
+            return Py_NewRef(constant);
+        }
+    }
+    return nullptr;
+}
+
+static PyObject *compile_function(const char *text, PyObject *filename, PyObject *name)
+{
+    PyArena *arena = _PyArena_New();
+    if (arena == nullptr) {
+        return nullptr;
+    }
+    PyCompilerFlags flags = _PyCompilerFlags_INIT;
+    flags.cf_flags = PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE;
+    PyObject *function = nullptr;
+    mod_ty written = _PyParser_ASTFromString(text, filename, Py_file_input, &flags, arena);
+    if (written != nullptr && asdl_seq_LEN(written->v.Module.body) > 0) {
+        mod_ty module = module_of(written->v.Module.body, name, arena);
+        PyCodeObject *code = module != nullptr ? _PyAST_Compile(module, filename, &flags, -1, arena) : nullptr;
+        if (code != nullptr) {
+            function = function_in(code);
+            Py_DECREF(code);
+        }
+    }
+    _PyArena_Free(arena);
+    return function;
+}
+
+PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name)
+{
+    Py_ssize_t length;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(text, &length);
+    PyObject *code = nullptr;
+    if (utf8 != nullptr && strlen(utf8) == (size_t)length && strstr(utf8, "__future__") == nullptr) {
+        code = compile_function(utf8, filename, name);
+    }
+    PyErr_Clear();
+    return code != nullptr ? code : Py_NewRef(Py_None);
+}
