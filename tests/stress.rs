@@ -151,7 +151,7 @@ const MIX: &[(&str, &str)] = &[
 async fn ten_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back_though_the_connection_is_cut() {
     const TASKS: usize = 10_000;
     const CUT_EVERY: usize = 500;
-    let limits = [("SERPENTARIUM_FUEL", "30M"), ("SERPENTARIUM_MEMORY", "64MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
+    let limits = [("SERPENTARIUM_FUEL", "60M"), ("SERPENTARIUM_MEMORY", "64MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
     let mut wire = Wire::start(&limits).await;
     let mut answers: HashMap<String, Vec<String>> = HashMap::new();
     let (mut started, mut answered, mut base) = (0, 0, None);
