@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use script_broker::{Broker, PATIENCE, Runner, command, settings, signal};
+use script_broker::{Broker, PATIENCE, Runner, command, settings};
 use serde_json::{Value, json};
 
 const TOKEN: (&str, &str) = ("N8N_RUNNERS_AUTH_TOKEN", "secret");
@@ -24,7 +24,7 @@ fn log(variables: &[(&str, &str)], wrapper: Option<&[&str]>) -> Vec<String> {
     let mut runner = command(broker.port, &[&[TOKEN], variables].concat());
     if let Some(words) = wrapper {
         let mut outer = Command::new(words[0]);
-        outer.args(&words[1..]).arg(format!("{} runner", env!("CARGO_BIN_EXE_serpentarium")));
+        outer.args(&words[1..]).arg(format!("exec {} runner", env!("CARGO_BIN_EXE_serpentarium")));
         outer.arg("/dev/null").env_clear();
         outer.envs(runner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         runner = outer;
@@ -37,7 +37,10 @@ fn log(variables: &[(&str, &str)], wrapper: Option<&[&str]>) -> Vec<String> {
     assert_eq!(broker.answer()["type"], "runner:taskerror");
     broker.order(&json!({ "close": 1001 }));
     broker.report("closed");
-    signal(&child, "TERM");
+    // A wrapper would end alone.
+    let of_wrapper = wrapper.map(|_| format!("/proc/{0}/task/{0}/children", child.id()));
+    let runner = of_wrapper.map_or(child.id().to_string(), |list| std::fs::read_to_string(list).unwrap());
+    assert!(Command::new("kill").arg("-TERM").arg(runner.trim()).status().unwrap().success());
     let mut text = String::new();
     child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     child.wait().unwrap();
