@@ -203,3 +203,17 @@ return [differs, taken]
 "##;
     all_return(&[(code, json!([[], []]))]).await;
 }
+
+#[tokio::test]
+async fn a_warning_of_the_compiler_is_given_once() {
+    for text in [
+        "return '\\d'",
+        "x = '\\d'\nimport asyncio\nawait asyncio.sleep(0)",
+        "x = '\\d'\nyield x",
+        "x = '\\d'\nreturn (",
+        "from __future__ import annotations\nx = '\\d'",
+    ] {
+        let stderr = run(text).await.outcome.stderr;
+        assert_eq!(stderr.matches("SyntaxWarning: invalid escape sequence").count(), 1, "{text}: {stderr}");
+    }
+}

@@ -8,8 +8,10 @@ stand at the top level, that function is a coroutine function, and a call of it 
 import ast
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import CodeType, FunctionType
 from typing import Any
+from warnings import catch_warnings
 
 import _host
 
@@ -28,7 +30,6 @@ _COROUTINE = 0x80
 # The short way for a text that compiles as it is; None for any other.
 _function_code: Callable[[str, str, str], CodeType | None] = _host.function_code
 _compile = compile
-_FunctionDef = ast.FunctionDef
 _Function = FunctionType
 _run_loop = asyncio.run
 
@@ -38,38 +39,46 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
 
     `check` sees what was written before anything else is made of it, and may refuse it with an exception.
     """
-    if text.startswith("\ufeff"):
-        text = text[1:]
-    if check is None:
+    text = text.removeprefix("\ufeff")
+    tried = check is None and "__future__" not in text
+    if tried:
         quickly = _function_code(text, FILENAME, _NAME)
         if quickly is not None and not quickly.co_flags & _GENERATOR:
             return quickly
-    try:
-        tree = _compile(text, FILENAME, "exec", _ONLY_AST, True)
-    except (SyntaxError, ValueError) as error:
-        tree = _parse_again(text, error)
-    if check is not None:
-        check(tree)
-    body = tree.body
-    if not body:
-        return None
-    future = _take_future_imports(body) if "__future__" in text else []
-    # An empty body is left where there were only future imports: `pass` takes its place.
-    function = _FunctionDef(
-        _NAME, _NO_PARAMETERS, body or [ast.Pass(lineno=1, col_offset=0, end_lineno=1, end_col_offset=0)], [],
-        lineno=1, col_offset=0, end_lineno=1, end_col_offset=0,
-    )  # fmt: skip
-    tree.body = [*future, function]
-    try:
-        module = _compile(tree, FILENAME, "exec", 0, True)
-    except SyntaxError as error:
-        module = _compile_async(tree, text, error)
-    code = module.co_consts[0]
-    if type(code) is not CodeType:
-        code = next(constant for constant in module.co_consts if type(constant) is CodeType)
+    # The short way has already said what there is to warn of, up to where it failed.
+    with catch_warnings(action="ignore") if tried else nullcontext():
+        tree = parse(text)
+        if check is not None:
+            check(tree)
+        body = tree.body
+        if not body:
+            return None
+        _wrap(tree, _take_future_imports(body) if "__future__" in text else [])
+        module = _compile_module(tree)
+    if isinstance(module, SyntaxError):
+        module = _compile_async(tree, text, module)
+    code: CodeType = next(constant for constant in module.co_consts if type(constant) is CodeType)
     if code.co_flags & _GENERATOR:
         raise _yield_outside_function(body, text)
     return code
+
+
+def _wrap(tree: ast.Module, future: list[ast.stmt]) -> None:
+    """Makes the statements of a module those of one function in it, behind its imports from the future."""
+    # An empty body is left where there were only future imports: `pass` takes its place.
+    body = tree.body or [ast.Pass(lineno=1, col_offset=0, end_lineno=1, end_col_offset=0)]
+    function = ast.FunctionDef(
+        _NAME, _NO_PARAMETERS, body, [], lineno=1, col_offset=0, end_lineno=1, end_col_offset=0
+    )  # fmt: skip
+    tree.body = [*future, function]
+
+
+def _compile_module(tree: ast.Module) -> CodeType | SyntaxError:
+    """The code of a module, or what is wrong with it."""
+    try:
+        return _compile(tree, FILENAME, "exec", 0, True)
+    except SyntaxError as error:
+        return error
 
 
 def parse(text: str) -> ast.Module:
