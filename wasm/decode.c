@@ -101,7 +101,7 @@ PyObject *read_value(struct reader *reader)
     }
 }
 
-// Puts all young containers among the old ones, if they are enough to set the collector off: what was read is no garbage
+// Puts all young containers, those of the user as well, among the old ones, if they are enough to set the collector off: what was read is no garbage
 // for a while, and to go through all of it would take longer than to read it.
 static void make_old(void)
 {
@@ -118,8 +118,8 @@ static void make_old(void)
     _PyGCHead_SET_PREV(&old->head, last);
     _PyGCHead_SET_NEXT(&young->head, &young->head);
     _PyGCHead_SET_PREV(&young->head, &young->head);
+    // The count of the young stays: it sets off a collection of the few that come next, and so counts towards those of the old.
     gc->long_lived_pending += young->count;
-    young->count = 0;
 }
 
 static void reader_close(struct reader *reader)

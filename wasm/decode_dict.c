@@ -9,10 +9,6 @@
 #define Py_BUILD_CORE
 #include <pycore_dict.h>
 
-// CPython's own: a dict of that many keys and values, each array read in steps.
-extern PyObject *_PyDict_FromItems(PyObject *const *keys, Py_ssize_t key_step, PyObject *const *values,
-                                   Py_ssize_t value_step, Py_ssize_t count);
-
 // Members that are read before the dict is made.
 enum { GATHERED = 64 };
 
@@ -28,6 +24,13 @@ struct members {
     PyObject *keys[GATHERED];
     PyObject *values[GATHERED];
 };
+
+static void begin(struct members *members)
+{
+    members->known = nullptr;
+    members->shape = nullptr;
+    members->fitting = members->count = 0;
+}
 
 static PyDictUnicodeEntry *entries_of(PyObject *dict)
 {
@@ -173,7 +176,8 @@ static bool read_rest(struct reader *reader, PyObject *dict)
 {
     bool ok = true, more = true;
     while (ok && more) {
-        struct members member = {};
+        struct members member;
+        begin(&member);
         ok = read_member(reader, &member) && PyDict_SetItem(dict, member.keys[0], member.values[0]) == 0
              && read_separator(reader, '}', &more);
         release(&member);
@@ -184,9 +188,7 @@ static bool read_rest(struct reader *reader, PyObject *dict)
 PyObject *read_dict(struct reader *reader)
 {
     struct members members;
-    members.known = nullptr;
-    members.shape = nullptr;
-    members.fitting = members.count = 0;
+    begin(&members);
     skip_space(reader);
     bool ok = true, more = !take(reader, '}');
     while (ok && more && members.count < GATHERED) {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const size_t MAX_NUMBER = 64;
+enum { MAX_NUMBER = 64 };
 // Digits of a number that are read at once; as an integer they are below 2**63.
 enum { MOST_DIGITS = 18 };
 // A number of so many digits, and a power of ten up to this one, are exact as floats, so that one division rounds rightly.

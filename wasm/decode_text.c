@@ -96,8 +96,7 @@ static PyObject *read_escaped(struct reader *reader, const char *begin)
     return text;
 }
 
-// The characters up to the end of a string, if nothing in them is escaped. Otherwise the length is one too many for the rest
-// of the text.
+// Reads the characters up to the end of a string, or up to the first that is escaped or may not be there.
 static struct run read_run(struct reader *reader)
 {
     struct run run = run_of(reader->at, (size_t)(reader->end - reader->at));

@@ -1,7 +1,7 @@
 // JSON of plain values, straight to UTF-8: the common case of a task's result, without a Python object for each part.
 //
 // Plain are exactly Python's own dict, list, tuple, str, int, float, bool and None, not too deep, with text for keys.
-// Everything else (NaN, subclasses, other objects, lone surrogates, circles) is left to the guest package, which has the
+// Everything else (NaN, ints of thousands of digits, subclasses, other objects, lone surrogates, circles) is left to the guest package, which has the
 // rules for it. No code of the user can run in here, so what is looked at stays as it is.
 
 #include "image.h"
@@ -12,8 +12,13 @@
 
 #define Py_BUILD_CORE
 #include <pycore_dict.h>
+#include <pycore_long.h>
 
 static const int MAX_DEPTH = 200;
+
+// Digits of an int, of 30 bits each, up to which CPython makes its text in C. Beyond, it does so in Python, where code of the
+// user could run and change what is being written.
+enum { MOST_DIGITS = 1000 };
 
 static const Py_ssize_t FIRST_CAPACITY = 4096;
 
@@ -197,7 +202,9 @@ static bool put_int(struct reply *out, PyObject *number)
     if (overflow == 0) {
         return put_digits(out, value < 0, value < 0 ? -(unsigned long long)value : (unsigned long long)value, 0);
     }
-    // Fails where the number has more digits than Python is willing to write.
+    if (_PyLong_DigitCount((PyLongObject *)number) > MOST_DIGITS) {
+        return false;
+    }
     PyObject *text = PyObject_Str(number);
     bool ok = text != nullptr && put(out, PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
     Py_XDECREF(text);

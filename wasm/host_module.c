@@ -241,8 +241,9 @@ static PyObject *method_read_input(PyObject *, PyObject *)
         } else if (got == 0) {
             break;
         } else if (errno != EINTR && errno != EAGAIN) {
+            PyErr_SetFromErrno(PyExc_OSError);
             Py_CLEAR(input);
-            return PyErr_SetFromErrno(PyExc_OSError);
+            return nullptr;
         }
         if (length == capacity) {
             capacity = capacity > PY_SSIZE_T_MAX / 2 ? PY_SSIZE_T_MAX : capacity * 2;
@@ -281,7 +282,7 @@ static PyObject *method_encode_plain(PyObject *, PyObject *value)
 
 static PyObject *method_function_code(PyObject *, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 3 || !PyUnicode_Check(args[0]) || !PyUnicode_Check(args[1]) || !PyUnicode_Check(args[2])) {
+    if (count != 3 || !PyUnicode_CheckExact(args[0]) || !PyUnicode_CheckExact(args[1]) || !PyUnicode_CheckExact(args[2])) {
         PyErr_SetString(PyExc_TypeError, "function_code() takes three texts");
         return nullptr;
     }

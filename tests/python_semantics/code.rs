@@ -212,6 +212,7 @@ async fn a_warning_of_the_compiler_is_given_once() {
         "x = '\\d'\nyield x",
         "x = '\\d'\nreturn (",
         "from __future__ import annotations\nx = '\\d'",
+        "\n  x = '\\d'\n  return x",
     ] {
         let stderr = run(text).await.outcome.stderr;
         assert_eq!(stderr.matches("SyntaxWarning: invalid escape sequence").count(), 1, "{text}: {stderr}");

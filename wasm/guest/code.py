@@ -40,7 +40,8 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
     `check` sees what was written before anything else is made of it, and may refuse it with an exception.
     """
     text = text.removeprefix("\ufeff")
-    tried = check is None and "__future__" not in text
+    # A text that is indented as a whole is no Python as it is.
+    tried = check is None and "__future__" not in text and not text.lstrip("\r\n").startswith((" ", "\t"))
     if tried:
         quickly = _function_code(text, FILENAME, _NAME)
         if quickly is not None and not quickly.co_flags & _GENERATOR:
