@@ -77,7 +77,7 @@ pub(super) struct LimitArgs {
     /// The fuel that it may burn, such as 500M or 20G [default: about as much as the time-out allows].
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     fuel: Option<u64>,
-    /// The memory that it may use, its interpreter (about 31 MiB) included; from 64MiB to 4GiB.
+    /// The memory that it may use, its interpreter (about 33 MiB) included; from 64MiB to 4GiB.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = config::memory)]
     memory: u64,
     /// The time that it may take.

@@ -45,7 +45,7 @@ pub struct LimitArgs {
     #[arg(long, env = FUEL_VAR, value_name = "UNITS", value_parser = parse_fuel)]
     pub fuel: Option<u64>,
 
-    /// Memory of a task, its interpreter (about 31 MiB) included; from 64MiB to 4GiB
+    /// Memory of a task, its interpreter (about 33 MiB) included; from 64MiB to 4GiB
     #[arg(long, env = MEMORY_VAR, default_value = "512MiB", value_name = "SIZE", value_parser = memory)]
     pub memory: u64,
 

@@ -11,7 +11,7 @@ use crate::{logging::LogFormat, sandbox::MAX_MEMORY};
 /// The most standard error that is kept: it must fit into a frame between worker and runner, escaped.
 const MAX_STDERR: u64 = 512 << 10;
 
-/// The least memory limit: the interpreter takes about 31 MiB, and it needs room to work.
+/// The least memory limit: the interpreter takes about 33 MiB, and it needs room to work.
 pub const MIN_MEMORY: u64 = 64 << 20;
 
 /// What a setting allows, for the message that refuses a value.

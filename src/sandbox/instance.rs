@@ -67,7 +67,7 @@ async fn execute(image: &InstancePre<State>, store: &mut Store<State>, fuel: u64
 }
 
 /// Asks the kernel for large pages where the memory of a task with large input is going to grow: what is read and made then
-/// is written for the first time, and thousands of page faults would take a fifth of the task's time.
+/// is written for the first time, at the price of a page fault for each page.
 ///
 /// Only beyond what a small task grows into, since a slot keeps this when its next task comes.
 fn prefer_large_pages(memory: Memory, store: &mut Store<State>) {

@@ -21,7 +21,7 @@ pub struct Limits {
     pub time: Duration,
     /// Units of fuel (WebAssembly operations, roughly). Default 960 G: about as long as the default time.
     pub fuel: u64,
-    /// Linear memory of the guest in bytes, its interpreter (about 31 MiB) included. Default 512 MiB, at most 4 GiB.
+    /// Linear memory of the guest in bytes, its interpreter (about 33 MiB) included. Default 512 MiB, at most 4 GiB.
     pub memory: u64,
     /// Bytes of input (the settings JSON). Default 256 MiB.
     pub input: u64,
