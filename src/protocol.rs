@@ -5,16 +5,18 @@
 
 mod broker;
 mod policy;
+mod received;
 mod runner;
 mod settings;
 mod wire;
 
 pub use broker::{BrokerMessage, RpcStatus};
 pub use policy::{Addition, HostSettings, Policy};
+pub use received::{ReceivedSettings, TaskLabel};
 pub use runner::{
     AllNodes, Chunk, DataOfNodes, DataRequest, InputRequest, NodeType, RunnerMessage, TaskData, TaskFailure,
 };
-pub use settings::{NodeMode, SettingsError, TaskLabel, TaskSettings};
+pub use settings::{NodeMode, SettingsError, TaskSettings};
 
 /// Why a frame was not understood.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json, value::RawValue};
 use serpentarium::protocol::{
-    BrokerMessage, ProtocolError, RpcStatus, RunnerMessage, SettingsError, TaskData, TaskLabel,
+    BrokerMessage, ProtocolError, ReceivedSettings, RpcStatus, RunnerMessage, SettingsError, TaskData,
 };
 
 fn raw(value: &Value) -> Box<RawValue> {
@@ -54,6 +54,17 @@ fn almost_a_message() -> impl Strategy<Value = Value> {
     })
 }
 
+fn settings_frame(settings: &str) -> String {
+    format!(r#"{{"type":"broker:tasksettings","taskId":"1","settings": {settings} ,"more":{{}}}}"#)
+}
+
+fn received(frame: &str) -> Option<ReceivedSettings<'_>> {
+    match BrokerMessage::parse(frame) {
+        Ok(BrokerMessage::TaskSettings { settings, .. }) => Some(settings),
+        _ => None,
+    }
+}
+
 fn read_all(frame: &str) {
     let _ = BrokerMessage::parse(frame);
     let _ = RunnerMessage::parse(frame);
@@ -74,10 +85,10 @@ proptest! {
     }
 
     #[test]
-    fn no_settings_panic(settings in any_json(), field in any_json()) {
-        let _ = TaskLabel::read(&raw(&settings));
+    fn no_settings_panic(field in any_json()) {
         for name in ["code", "nodeMode", "items", "continueOnFail", "nodeName"] {
-            let (label, _) = TaskLabel::read(&raw(&json!({ name: field.clone() })));
+            let frame = settings_frame(&json!({ name: field.clone() }).to_string());
+            let label = received(&frame).unwrap().label;
             prop_assert_eq!(label.continue_on_fail, name == "continueOnFail" && field == json!(true));
         }
     }
@@ -85,9 +96,12 @@ proptest! {
     #[test]
     fn settings_pass_through_unchanged(task_id in ".*", settings in any_json().prop_filter("null is absent", |v| !v.is_null())) {
         let sent = BrokerMessage::TaskSettings { task_id: task_id.clone(), settings: raw(&settings) };
-        match BrokerMessage::parse(&serde_json::to_string(&sent).unwrap()) {
-            Ok(BrokerMessage::TaskSettings { task_id: id, settings: text }) => {
-                prop_assert_eq!((id, text.get().to_owned()), (task_id, settings.to_string()));
+        let frame = serde_json::to_string(&sent).unwrap();
+        match BrokerMessage::parse(&frame) {
+            Ok(BrokerMessage::TaskSettings { task_id: id, settings: received }) => {
+                let expected = if settings.is_object() { settings.to_string() } else { String::new() };
+                prop_assert_eq!((id, received.text), (task_id, expected.as_str()));
+                prop_assert!(settings.is_object() || received.checked.is_err());
             }
             other => prop_assert!(false, "{:?}", other),
         }
@@ -152,9 +166,37 @@ fn the_task_of_bad_settings_is_found_where_it_can_be() {
 
 #[test]
 fn settings_that_cannot_be_run_still_have_a_label() {
-    let settings = raw(&json!({ "continueOnFail": true, "nodeName": "Code", "nodeId": 7, "workflowName": null }));
-    let (label, checked) = TaskLabel::read(&settings);
+    let frame = settings_frame(r#"{"continueOnFail":true,"nodeName":"Code","nodeId":7,"workflowName":null}"#);
+    let ReceivedSettings { label, checked, .. } = received(&frame).unwrap();
     assert_eq!(checked, Err(SettingsError::MissingField("code")));
     assert!(label.continue_on_fail);
     assert_eq!((label.node_name.as_str(), label.node_id.as_str()), ("Code", "Unknown"));
+}
+
+#[test]
+fn the_text_of_settings_is_the_object_alone_however_it_is_written() {
+    for settings in [
+        r#"{ "a{\u007b\"" : "}{" , "code" : "x", "nodeMode":"runOnceForAllItems","items":[{"}":"{"}] }"#,
+        r#"{"code":"x","nodeMode":"runOnceForAllItems","items":[],"n":{"m":{}}}"#,
+        "{\n\t\"c\\u006fde\" :\r\"x\", \"nodeMode\": \"runOnceForEachItem\", \"items\": [1]\n}",
+    ] {
+        let frame = settings_frame(settings);
+        let received = received(&frame).unwrap();
+        assert_eq!((received.text, received.checked), (settings, Ok(())));
+    }
+}
+
+#[test]
+fn settings_that_are_no_object_fail_their_task_and_not_the_frame() {
+    for settings in ["5", "-5", "1.5", "true", r#""text""#, r#"["code",{"code":"x"}]"#] {
+        let frame = settings_frame(settings);
+        let received = received(&frame).unwrap();
+        assert_eq!(received.checked, Err(SettingsError::Invalid("they must be an object".into())), "{settings}");
+    }
+}
+
+#[test]
+fn the_last_field_of_a_name_counts_as_it_does_in_python() {
+    let frame = settings_frame(r#"{"code":"x","nodeMode":"runOnceForAllItems","items":[],"items":5}"#);
+    assert_eq!(received(&frame).unwrap().checked, Err(SettingsError::Invalid("'items' must be a list".into())));
 }

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    ProtocolError,
+    ProtocolError, ReceivedSettings,
     wire::{Envelope, Head},
 };
 
-/// A message from the broker.
+/// A message from the broker; `S` are a task's settings.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
-pub enum BrokerMessage {
+pub enum BrokerMessage<S = Box<RawValue>> {
     /// Who are you? The first message on a connection.
     #[serde(rename = "broker:inforequest")]
     InfoRequest,
@@ -32,7 +32,7 @@ pub enum BrokerMessage {
         /// The task.
         task_id: String,
         /// The settings, as [`TaskSettings`](super::TaskSettings) reads them.
-        settings: Box<RawValue>,
+        settings: S,
     },
     /// Stop the task.
     #[serde(rename = "broker:taskcancel")]
@@ -90,12 +90,12 @@ pub enum RpcStatus {
     Error,
 }
 
-impl BrokerMessage {
-    /// Reads one frame. Fields that its type does not have are ignored.
+impl<'a> BrokerMessage<ReceivedSettings<'a>> {
+    /// Reads one frame, in one pass. Fields that its type does not have are ignored.
     ///
     /// # Errors
     /// The frame is not JSON, has an unknown `type`, or lacks a field.
-    pub fn parse(frame: &str) -> Result<Self, ProtocolError> {
+    pub fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
         let e = Envelope::<&RawValue>::parse(frame)?;
         Ok(match e.kind.as_str() {
             "broker:inforequest" => Self::InfoRequest,
@@ -105,7 +105,8 @@ impl BrokerMessage {
                 Self::TaskOfferAccept { task_id: e.task_id()?, offer_id: e.read("offerId", e.offer_id)? }
             }
             "broker:tasksettings" => {
-                Self::TaskSettings { task_id: e.task_id()?, settings: e.raw("settings", e.settings)? }
+                let settings = e.settings.as_ref().ok_or_else(|| e.missing("settings"))?;
+                Self::TaskSettings { task_id: e.task_id()?, settings: settings.within(frame) }
             }
             "broker:taskcancel" => Self::TaskCancel { task_id: e.task_id()?, reason: e.reason() },
             "broker:rpcresponse" => Self::RpcResponse {

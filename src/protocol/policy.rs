@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// The built-ins that n8n's own runner denies where `N8N_RUNNERS_BUILTINS_DENY` is not set.
@@ -83,20 +84,16 @@ impl Addition {
 
     /// Adds them to settings, a JSON object. They come last, and so in the place of a field of the same name that was
     /// there before: the last one of a name counts.
-    pub fn apply(&self, mut settings: String) -> String {
+    pub fn apply(&self, settings: Bytes) -> Bytes {
         let Some(addition) = &self.0 else {
             return settings;
         };
-        settings.truncate(settings.trim_end().len());
-        if settings.pop() != Some('}') {
+        let Some(open) = settings.trim_ascii_end().strip_suffix(b"}") else {
             // Not an object, and refused before it comes here; the guest refuses it as well.
             return settings;
-        }
-        if settings.trim_end().len() > 1 {
-            settings.push(',');
-        }
-        settings.push_str(addition);
-        settings
+        };
+        let comma: &[u8] = if open.trim_ascii_end().len() > 1 { b"," } else { b"" };
+        Bytes::from([open, comma, addition.as_bytes()].concat())
     }
 }
 
@@ -109,7 +106,7 @@ mod tests {
     fn added(settings: &str) -> Value {
         let policy = Policy { stdlib_allow: Some(["json".into()].into()), ..Policy::default() };
         let addition = Addition::new(&HostSettings { policy: Some(policy), ..HostSettings::default() }).unwrap();
-        serde_json::from_str(&addition.apply(settings.into())).unwrap()
+        serde_json::from_slice(&addition.apply(Bytes::copy_from_slice(settings.as_bytes()))).unwrap()
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct TaskSettings {
     pub serpentarium: Option<HostSettings>,
 }
 
-fn unknown() -> String {
+pub(super) fn unknown() -> String {
     "Unknown".into()
 }
 
@@ -60,7 +60,7 @@ pub enum NodeMode {
 }
 
 /// Why settings cannot be run. The texts are the ones that n8n's own runner gives.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A required field is not there.
     #[error("Missing field in task settings message: '{0}'")]
@@ -97,104 +97,5 @@ impl TaskSettings {
     /// None in practice: every field serialises.
     pub fn to_input(&self) -> Result<Bytes, serde_json::Error> {
         serde_json::to_vec(self).map(Bytes::from)
-    }
-}
-
-/// The part of the settings that the host reads, borrowed from the broker's text. Null counts as absent.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow)]
-    code: Option<&'a RawValue>,
-    #[serde(borrow)]
-    node_mode: Option<&'a RawValue>,
-    #[serde(borrow)]
-    items: Option<&'a RawValue>,
-    #[serde(borrow)]
-    continue_on_fail: Option<&'a RawValue>,
-    #[serde(borrow)]
-    workflow_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    workflow_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    node_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    node_id: Option<&'a RawValue>,
-}
-
-/// A name for the log: no reason to fail a task, so anything but a text is `Unknown`.
-fn name(value: Option<&RawValue>) -> String {
-    value.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_else(unknown)
-}
-
-/// What the host needs to know of a task whose settings it passes on unread.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskLabel {
-    /// Turn a failure into a result that carries its message.
-    pub continue_on_fail: bool,
-    /// The workflow's name.
-    pub workflow_name: String,
-    /// The workflow's id.
-    pub workflow_id: String,
-    /// The node's name.
-    pub node_name: String,
-    /// The node's id.
-    pub node_id: String,
-}
-
-impl Default for TaskLabel {
-    /// The label of a task of which nothing is known.
-    fn default() -> Self {
-        Self {
-            continue_on_fail: false,
-            workflow_name: unknown(),
-            workflow_id: unknown(),
-            node_name: unknown(),
-            node_id: unknown(),
-        }
-    }
-}
-
-impl TaskLabel {
-    /// Checks a broker's settings and reads what the host needs of them. The label is as good as it can be also where
-    /// the settings cannot be run: a failure, too, has a node, and may be asked for as a result.
-    ///
-    /// # Errors
-    /// A required field is missing or has the wrong type, or the mode is unknown.
-    pub fn read(settings: &RawValue) -> (Self, Result<(), SettingsError>) {
-        if !settings.get().starts_with('{') {
-            return (Self::default(), Err(SettingsError::Invalid("they must be an object".into())));
-        }
-        match serde_json::from_str::<Wire>(settings.get()) {
-            Ok(wire) => (Self::of(&wire), wire.check()),
-            Err(error) => (Self::default(), Err(SettingsError::Invalid(error.to_string()))),
-        }
-    }
-
-    fn of(wire: &Wire) -> Self {
-        Self {
-            continue_on_fail: wire.continue_on_fail.is_some_and(|raw| raw.get() == "true"),
-            workflow_name: name(wire.workflow_name),
-            workflow_id: name(wire.workflow_id),
-            node_name: name(wire.node_name),
-            node_id: name(wire.node_id),
-        }
-    }
-}
-
-impl Wire<'_> {
-    fn check(&self) -> Result<(), SettingsError> {
-        let code = self.code.ok_or(SettingsError::MissingField("code"))?;
-        if !code.get().starts_with('"') {
-            return Err(SettingsError::Invalid("'code' must be a string".into()));
-        }
-        let mode = self.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?.get();
-        if serde_json::from_str::<NodeMode>(mode).is_err() {
-            return Err(SettingsError::UnknownMode(mode.trim_matches('"').into()));
-        }
-        if !self.items.ok_or(SettingsError::MissingField("items"))?.get().starts_with('[') {
-            return Err(SettingsError::Invalid("'items' must be a list".into()));
-        }
-        Ok(())
     }
 }

@@ -12,9 +12,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::ProtocolError;
+use super::{ProtocolError, received::Fields};
 
-/// All fields of all messages. Null counts as absent. `data`, the one that may be large and has parts, is read as `D`.
+/// All fields of all messages. Null counts as absent. Those that may be large and have parts are read in the same pass:
+/// `settings`, and `data` as `D`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "D: Deserialize<'de>"))]
 pub(super) struct Envelope<'a, D> {
@@ -43,7 +44,7 @@ pub(super) struct Envelope<'a, D> {
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub settings: Option<&'a RawValue>,
+    pub settings: Option<Fields<'a>>,
     pub data: Option<D>,
     #[serde(borrow)]
     pub params: Option<&'a RawValue>,

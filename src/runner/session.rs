@@ -10,8 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::frame::coding::CloseCode};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -25,7 +24,7 @@ use super::{
 };
 use crate::{
     config::RunnerConfig,
-    protocol::{BrokerMessage, RpcStatus, RunnerMessage, TaskLabel},
+    protocol::{BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskLabel},
     sandbox::{End, Exceeded, Extras, Job, Outcome, Usage},
     workers::Pool,
 };
@@ -193,9 +192,9 @@ impl Session<'_> {
         matches!(self.phase, Phase::Stopping(_)) && self.tasks.active() == 0
     }
 
-    fn receive(&mut self, frame: &str) {
+    fn receive(&mut self, frame: &Utf8Bytes) {
         match BrokerMessage::parse(frame) {
-            Ok(message) => self.handle(message),
+            Ok(message) => self.handle(message, frame.as_ref()),
             Err(error) => {
                 warn!("dropped a frame: {}", Shown(&error.to_string()));
                 if let Some(task_id) = BrokerMessage::task_of_bad_settings(frame) {
@@ -205,7 +204,7 @@ impl Session<'_> {
         }
     }
 
-    fn handle(&mut self, message: BrokerMessage) {
+    fn handle(&mut self, message: BrokerMessage<ReceivedSettings>, frame: &Bytes) {
         match message {
             BrokerMessage::InfoRequest => {
                 self.say(RunnerMessage::Info { name: NAME.into(), types: vec![TASK_TYPE.into()] });
@@ -220,7 +219,7 @@ impl Session<'_> {
                 }
             }
             BrokerMessage::TaskOfferAccept { task_id, offer_id } => self.accept(task_id, &offer_id, Instant::now()),
-            BrokerMessage::TaskSettings { task_id, settings } => self.settings(task_id, settings),
+            BrokerMessage::TaskSettings { task_id, settings } => self.settings(task_id, settings, frame),
             BrokerMessage::TaskCancel { task_id, reason } => self.cancel(task_id, &reason),
             BrokerMessage::RpcResponse { call_id, task_id, status, data } => match self.tasks.calls(&task_id) {
                 Some(calls) => calls.answer(&call_id, status, data),
@@ -264,18 +263,19 @@ impl Session<'_> {
         self.say(RunnerMessage::TaskRejected { task_id, reason: reason.into() });
     }
 
-    fn settings(&mut self, task_id: String, settings: Box<RawValue>) {
+    /// Runs a task whose settings are in this frame.
+    fn settings(&mut self, task_id: String, settings: ReceivedSettings, frame: &Bytes) {
         if !self.is_due(&task_id) {
             return;
         }
-        let (label, checked) = TaskLabel::read(&settings);
+        let ReceivedSettings { text, label, checked } = settings;
         if let Err(error) = checked {
             return self.fail(task_id, &label, &error.to_string());
         }
         let calls = Arc::new(TaskCalls::new(task_id.clone(), self.outbox.clone()));
         let limits = self.config.limits.clone();
         let time = limits.time;
-        let input = Bytes::from(self.config.addition.apply(Box::<str>::from(settings).into()));
+        let input = self.config.addition.apply(frame.slice_ref(text.as_bytes()));
         let job = self.pool.run(Job { input, limits, deterministic: None }, calls.clone());
         debug!(task_id, "running");
         self.tasks.start(task_id, label, calls, async move {

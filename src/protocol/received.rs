@@ -1,0 +1,190 @@
+//! A task's settings as they stand in a broker's frame: found, checked and labelled in the one pass that reads the frame.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::{NodeMode, SettingsError, settings::unknown};
+
+/// A task's settings, borrowed from the frame that brought them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedSettings<'a> {
+    /// Their text, which the guest is handed unchanged: a JSON object, or nothing where they are none.
+    pub text: &'a str,
+    /// What the host needs to know of the task. As good as it can be also where the settings cannot be run: a failure,
+    /// too, has a node, and may be asked for as a result.
+    pub label: TaskLabel,
+    /// Why they cannot be run: they are no object, a required field is missing or has the wrong type, or the mode is unknown.
+    pub checked: Result<(), SettingsError>,
+}
+
+/// What the host needs to know of a task whose settings it passes on unread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskLabel {
+    /// Turn a failure into a result that carries its message.
+    pub continue_on_fail: bool,
+    /// The workflow's name.
+    pub workflow_name: String,
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The node's name.
+    pub node_name: String,
+    /// The node's id.
+    pub node_id: String,
+}
+
+impl Default for TaskLabel {
+    /// The label of a task of which nothing is known.
+    fn default() -> Self {
+        Self {
+            continue_on_fail: false,
+            workflow_name: unknown(),
+            workflow_id: unknown(),
+            node_name: unknown(),
+            node_id: unknown(),
+        }
+    }
+}
+
+/// A name for the log: no reason to fail a task, so anything but a text is `Unknown`.
+fn name(value: Option<&RawValue>) -> String {
+    value.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_else(unknown)
+}
+
+/// The part of the settings that the host reads, and where they begin and end.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a> {
+    is_object: bool,
+    first_key: Option<&'a RawValue>,
+    last_value: Option<&'a RawValue>,
+    code: Option<&'a RawValue>,
+    node_mode: Option<&'a RawValue>,
+    items: Option<&'a RawValue>,
+    continue_on_fail: Option<&'a RawValue>,
+    workflow_name: Option<&'a RawValue>,
+    workflow_id: Option<&'a RawValue>,
+    node_name: Option<&'a RawValue>,
+    node_id: Option<&'a RawValue>,
+}
+
+impl<'a> Fields<'a> {
+    /// The settings in the frame that these fields were read from.
+    pub fn within(&self, frame: &'a str) -> ReceivedSettings<'a> {
+        ReceivedSettings { text: self.text(frame), label: self.label(), checked: self.check() }
+    }
+
+    /// The text of the object. Nothing but white space stands between its braces and its first key and last value.
+    fn text(&self, frame: &'a str) -> &'a str {
+        let (Some(first), Some(last)) = (self.first_key, self.last_value) else {
+            return if self.is_object { "{}" } else { "" };
+        };
+        let offset = |part: &str| (part.as_ptr() as usize).wrapping_sub(frame.as_ptr() as usize);
+        let begin = frame.get(..offset(first.get())).and_then(|before| before.rfind('{'));
+        let behind = offset(last.get()).saturating_add(last.get().len());
+        let end = frame.get(behind..).and_then(|after| after.find('}')).map(|more| behind + more + 1);
+        begin.zip(end).and_then(|(begin, end)| frame.get(begin..end)).unwrap_or_default()
+    }
+
+    fn label(&self) -> TaskLabel {
+        TaskLabel {
+            continue_on_fail: self.continue_on_fail.is_some_and(|raw| raw.get() == "true"),
+            workflow_name: name(self.workflow_name),
+            workflow_id: name(self.workflow_id),
+            node_name: name(self.node_name),
+            node_id: name(self.node_id),
+        }
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        if !self.is_object {
+            return Err(SettingsError::Invalid("they must be an object".into()));
+        }
+        let code = self.code.ok_or(SettingsError::MissingField("code"))?;
+        if !code.get().starts_with('"') {
+            return Err(SettingsError::Invalid("'code' must be a string".into()));
+        }
+        let mode = self.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?.get();
+        if serde_json::from_str::<NodeMode>(mode).is_err() {
+            return Err(SettingsError::UnknownMode(mode.trim_matches('"').into()));
+        }
+        if !self.items.ok_or(SettingsError::MissingField("items"))?.get().starts_with('[') {
+            return Err(SettingsError::Invalid("'items' must be a list".into()));
+        }
+        Ok(())
+    }
+
+    /// The place of a field that the host reads.
+    fn place(&mut self, key: &str) -> Option<&mut Option<&'a RawValue>> {
+        Some(match key {
+            "code" => &mut self.code,
+            "nodeMode" => &mut self.node_mode,
+            "items" => &mut self.items,
+            "continueOnFail" => &mut self.continue_on_fail,
+            "workflowName" => &mut self.workflow_name,
+            "workflowId" => &mut self.workflow_id,
+            "nodeName" => &mut self.node_name,
+            "nodeId" => &mut self.node_id,
+            _ => return None,
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldsVisitor)
+    }
+}
+
+/// Takes any value: settings that are no object are a task's failure, not a frame's.
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("task settings")
+    }
+
+    /// The last one of a name counts, as in Python, and null counts as absent.
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut fields = Fields { is_object: true, ..Fields::default() };
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            fields.first_key.get_or_insert(key);
+            fields.last_value = Some(value);
+            let name: Cow<str> = serde_json::from_str(key.get()).map_err(serde::de::Error::custom)?;
+            if let Some(place) = fields.place(&name) {
+                *place = Some(value).filter(|value| value.get() != "null");
+            }
+        }
+        Ok(fields)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Fields::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Fields::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Fields::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Fields::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Fields::default())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Fields::default())
+    }
+}
