@@ -26,6 +26,7 @@ use wasmtime::InstancePre;
 
 pub(crate) use flight::{fitting, text, within};
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
+pub(crate) use instance::{Fresh, Remains};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 pub use outcome::{End, Exception, Extras, ItemContext, Outcome, Usage};
 pub(crate) use outcome::{Stop, Stopped};
@@ -113,14 +114,46 @@ impl Sandbox {
     /// Runs one job to its end; how it ended is in the outcome. Waits for a free slot first. Dropping the future stops
     /// the task at once and frees all that it held.
     pub async fn run(&self, job: Job, host: Arc<dyn HostCalls>) -> Outcome {
-        self.run_unread(job, host).await.outcome().await
+        let (stopped, remains) = self.run_in(None, job, host).await;
+        // They go before the outcome is handed out: a task that has ended holds nothing any more.
+        drop(remains);
+        stopped.outcome().await
     }
 
-    /// As [`run`](Self::run), for a caller that hands the output on instead of reading it.
-    pub(crate) async fn run_unread(&self, job: Job, host: Arc<dyn HostCalls>) -> Stopped {
-        // The semaphore is never closed, so there is always a permit in the end.
-        let _slot = self.slots.acquire().await;
-        instance::run(&self.image, job, host).await
+    /// An instance for a job that is yet to come. `None` where there is no free slot, or no memory for it.
+    pub(crate) async fn prepare(&self) -> Option<Fresh> {
+        let slot = self.slots.clone().try_acquire_owned().ok()?;
+        Fresh::new(&self.image, slot).await.ok()
+    }
+
+    /// As [`run`](Self::run), in an instance that was prepared if there is one, for a caller that hands the output on instead
+    /// of reading it, and drops what is left when there is time.
+    pub(crate) async fn run_in(
+        &self,
+        fresh: Option<Fresh>,
+        job: Job,
+        host: Arc<dyn HostCalls>,
+    ) -> (Stopped, Option<Remains>) {
+        if job.input.len() as u64 > job.limits.input {
+            return (Stopped::at_once(Stop::Exceeded(Exceeded::Input(job.limits.input))), None);
+        }
+        let fresh = match fresh {
+            Some(fresh) => Ok(fresh),
+            None => self.fresh().await,
+        };
+        match fresh {
+            Ok(fresh) => {
+                let (stopped, remains) = fresh.run(job, host).await;
+                (stopped, Some(remains))
+            }
+            Err(error) => (Stopped::at_once(Stop::Broken(format!("no instance can be made: {error:#}"))), None),
+        }
+    }
+
+    /// Waits for a free slot.
+    async fn fresh(&self) -> wasmtime::Result<Fresh> {
+        let slot = self.slots.clone().acquire_owned().await?;
+        Fresh::new(&self.image, slot).await
     }
 
     /// What the image imports, as `module name` pairs: the whole surface between guest and host.

@@ -12,7 +12,7 @@ use std::{
 use common::{Echo, Silent, exceeded, job, limited, raised, returned};
 use serde_json::json;
 use serpentarium::{
-    sandbox::{End, Exceeded, NoHost, Outcome},
+    sandbox::{End, Exceeded, Job, NoHost, Outcome},
     workers::{Pool, PoolConfig},
 };
 
@@ -56,6 +56,34 @@ async fn every_kind_of_end_comes_back_over_the_pipe() {
     assert_eq!(exceeded(&pool.run(spin, Arc::new(NoHost)).await), Exceeded::Fuel(10_000_000));
     assert!(matches!(run(&pool, "import os; os._exit(3)").await.end, End::Broken(_)));
     assert_eq!(run(&pool, "import sys; sys.stderr.write('oops')").await.stderr, "oops");
+}
+
+/// A worker without a job has an instance ready for the next one: that, too, serves one job only, and knows nothing of those
+/// before, however they ended, nor of the time that it waited.
+#[tokio::test]
+async fn an_instance_that_was_ready_before_its_job_came_is_as_fresh_as_any() {
+    let pool = pool(1);
+    let probe = "
+import builtins, time
+seen, builtins.mark = hasattr(builtins, 'mark'), 1
+return [seen, time.perf_counter() < 1]
+";
+    let mut fuel = Vec::new();
+    for before in ["return 1", "raise ValueError", "while True: pass", "import os; os._exit(3)"] {
+        let before = limited(before, |limits| limits.fuel = 10_000_000);
+        pool.run(before, Arc::new(NoHost)).await;
+        // The worker gets the next one ready meanwhile.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        let deterministic = || Job { deterministic: Some(1), ..job(probe) };
+        // One takes what was ready, the others come while it runs.
+        let outcomes = futures_util::future::join_all((0..3).map(|_| pool.run(deterministic(), Arc::new(NoHost)))).await;
+        for outcome in outcomes {
+            assert_eq!(returned(&outcome), json!([false, true]));
+            fuel.push(outcome.usage.fuel);
+        }
+        assert_eq!(returned(&run(&pool, probe).await), json!([false, true]));
+    }
+    assert!(fuel.iter().all(|units| *units == fuel[0]), "{fuel:?}");
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
-//! One task in one fresh instance: make it, run it under its limits, name its end, drop it.
+//! One task in one fresh instance: make it, run it under its limits, name its end, clear it away.
 
 use std::{sync::Arc, time::Instant};
 
 use rustix::mm::{Advice, madvise};
-use wasmtime::{InstancePre, Memory, Store, Trap};
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::{InstancePre, Memory, Store, Trap, TypedFunc};
 
 use super::{
     Exceeded, HostCalls, Job, MAX_MEMORY, Usage,
@@ -21,48 +22,67 @@ const LARGE_PAGE: usize = 2 << 20;
 /// Bytes that the memory of a task grows for each byte of input, at least: the input, what it says, and the reply.
 const GROWTH: usize = 8;
 
-/// Runs a job in an instance of its own. Dropping the future stops the task.
-pub(super) async fn run(image: &InstancePre<State>, job: Job, host: Arc<dyn HostCalls>) -> Stopped {
-    let started = Instant::now();
-    let limits = job.limits.clone();
-    if job.input.len() as u64 > limits.input {
-        let stop = Stop::Exceeded(Exceeded::Input(limits.input));
-        return Stopped { stop, stdout: Vec::new(), usage: Usage::default(), stderr: String::new() };
-    }
-    let mut store = Store::new(image.module().engine(), State::new(job, host));
-    store.limiter(|state| &mut state.growth);
-    let result = match tokio::time::timeout(limits.time, execute(image, &mut store, limits.fuel)).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
-    };
-    let left = store.get_fuel().unwrap_or(0).saturating_sub(store.data().owed);
-    // What is burnt after the last look at the fuel stops nothing by itself, and counts all the same.
-    let ran_out = left == 0;
-    let fuel = limits.fuel.saturating_sub(left);
-    // The instance goes before the outcome is handed out: a task that has ended holds nothing any more.
-    let mut state = store.into_data();
-    let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
-    let memory = state.growth.peak;
-    let stdout = std::mem::take(&mut state.stdout);
-    let stop = match result {
-        Ok(_) if ran_out => Stop::Exceeded(Exceeded::Fuel(limits.fuel)),
-        Ok(0) => Stop::Output,
-        Ok(code) => failed(&state, format!("the guest's entry point returned {code}")),
-        Err(error) => stopped(&state, &error),
-    };
-    Stopped { stop, stdout, usage: Usage { fuel, memory, duration: started.elapsed() }, stderr }
+/// An instance that nothing has run in yet, and its place among those that there may be at once.
+pub(crate) struct Fresh {
+    store: Store<State>,
+    entry: TypedFunc<(), i32>,
+    slot: OwnedSemaphorePermit,
 }
 
-async fn execute(image: &InstancePre<State>, store: &mut Store<State>, fuel: u64) -> wasmtime::Result<i32> {
+/// What a task leaves behind: an instance whose memory is reset, and whose place is free again, when this is dropped.
+pub(crate) struct Remains {
+    _store: Store<State>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Fresh {
+    /// Makes an instance in a place that is free.
+    pub(super) async fn new(image: &InstancePre<State>, slot: OwnedSemaphorePermit) -> wasmtime::Result<Self> {
+        let mut store = Store::new(image.module().engine(), State::idle());
+        store.limiter(|state| &mut state.growth);
+        let instance = image.instantiate_async(&mut store).await?;
+        store.data_mut().memory = instance.get_memory(&mut store, "memory");
+        let entry = instance.get_typed_func::<(), i32>(&mut store, "run_task")?;
+        Ok(Self { store, entry, slot })
+    }
+
+    /// Runs a job, the only one. Dropping the future stops it.
+    pub async fn run(self, job: Job, host: Arc<dyn HostCalls>) -> (Stopped, Remains) {
+        let started = Instant::now();
+        let limits = job.limits.clone();
+        let Self { mut store, entry, slot } = self;
+        store.data_mut().assign(job, host);
+        let result = match tokio::time::timeout(limits.time, execute(&mut store, &entry, limits.fuel)).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
+        };
+        let left = store.get_fuel().unwrap_or(0).saturating_sub(store.data().owed);
+        // What is burnt after the last look at the fuel stops nothing by itself, and counts all the same.
+        let ran_out = left == 0;
+        let fuel = limits.fuel.saturating_sub(left);
+        let state = store.data_mut();
+        let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
+        let memory = state.growth.peak;
+        let stdout = std::mem::take(&mut state.stdout);
+        let stop = match result {
+            Ok(_) if ran_out => Stop::Exceeded(Exceeded::Fuel(limits.fuel)),
+            Ok(0) => Stop::Output,
+            Ok(code) => failed(state, format!("the guest's entry point returned {code}")),
+            Err(error) => stopped(state, &error),
+        };
+        // Calls that it began are stopped with it, and not when it is cleared away.
+        state.end();
+        let stopped = Stopped { stop, stdout, usage: Usage { fuel, memory, duration: started.elapsed() }, stderr };
+        (stopped, Remains { _store: store, _slot: slot })
+    }
+}
+
+async fn execute(store: &mut Store<State>, entry: &TypedFunc<(), i32>, fuel: u64) -> wasmtime::Result<i32> {
     store.set_fuel(fuel)?;
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
-    let instance = image.instantiate_async(&mut *store).await?;
-    let memory = instance.get_memory(&mut *store, "memory");
-    store.data_mut().memory = memory;
-    if let (Some(memory), LARGE_INPUT..) = (memory, store.data().input.len()) {
+    if let (Some(memory), LARGE_INPUT..) = (store.data().memory, store.data().input.len()) {
         prefer_large_pages(memory, store);
     }
-    let entry = instance.get_typed_func::<(), i32>(&mut *store, "run_task")?;
     entry.call_async(store, ()).await
 }
 

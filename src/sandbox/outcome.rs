@@ -73,6 +73,11 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
+    /// One that never ran.
+    pub fn at_once(stop: Stop) -> Self {
+        Self { stop, stdout: Vec::new(), usage: Usage::default(), stderr: String::new() }
+    }
+
     /// Reads the output. A large one is read on another thread.
     pub async fn outcome(self) -> Outcome {
         let Self { stop, stdout, usage, stderr } = self;

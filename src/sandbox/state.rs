@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::{Caller, Memory, ResourceLimiter};
 
-use super::{Exceeded, HostCalls, Job, Limits, clock::Clock, flight::Flight, random::Random};
+use super::{Exceeded, HostCalls, Job, Limits, NoHost, clock::Clock, flight::Flight, random::Random};
 
 /// The store's data.
 pub(super) struct State {
@@ -33,7 +33,25 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn new(job: Job, host: Arc<dyn HostCalls>) -> Self {
+    /// Of an instance that has no task yet.
+    pub fn idle() -> Self {
+        Self::new(Job { input: Bytes::new(), limits: Limits::default(), deterministic: None }, Arc::new(NoHost))
+    }
+
+    /// The beginning of a task in an instance that is there.
+    pub fn assign(&mut self, job: Job, host: Arc<dyn HostCalls>) {
+        let (memory, peak) = (self.memory, self.growth.peak);
+        *self = Self::new(job, host);
+        self.memory = memory;
+        self.growth.peak = peak;
+    }
+
+    /// The end of the task: stops the calls that it began, and lets go of all that it held outside of its memory.
+    pub fn end(&mut self) {
+        *self = Self::idle();
+    }
+
+    fn new(job: Job, host: Arc<dyn HostCalls>) -> Self {
         Self {
             growth: Growth { limit: job.limits.memory, ..Growth::default() },
             limits: job.limits,

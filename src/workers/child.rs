@@ -17,7 +17,7 @@ use super::{
     WorkersError,
     pipe::{Event, Inbox, Order, Outbox, outbox, write},
 };
-use crate::sandbox::{Answer, HostCalls, Job, PendingAnswer, Sandbox, SandboxConfig, Stop, Stopped};
+use crate::sandbox::{Answer, Fresh, HostCalls, Job, PendingAnswer, Sandbox, SandboxConfig, Stop, Stopped};
 
 /// How much sooner than its parent the machine's out-of-memory killer should take a worker (`oom_score_adj`).
 const OOM_SCORE: &str = "500";
@@ -50,11 +50,14 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
     let (outbox, queue) = outbox();
     tokio::spawn(write(queue, output));
     let worker = Worker {
-        sandbox: Sandbox::new(SandboxConfig { slots })?,
+        // One more, for the instance that waits.
+        sandbox: Sandbox::new(SandboxConfig { slots: slots + 1 })?,
+        spare: Arc::default(),
         outbox,
         calls: Arc::default(),
         running: Arc::default(),
     };
+    worker.spare.refill(&worker.sandbox).await;
     let mut inbox = Inbox::new(input);
     while let Some((order, payload)) = inbox.next().await? {
         worker.obey(order, payload)?;
@@ -64,6 +67,7 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
 
 struct Worker {
     sandbox: Sandbox,
+    spare: Arc<Spare>,
     outbox: Outbox,
     calls: Arc<PendingCalls>,
     running: Arc<Mutex<HashMap<u64, AbortHandle>>>,
@@ -92,13 +96,48 @@ impl Worker {
     fn start(&self, id: u64, job: Job) {
         let host = Arc::new(PipeHost { job: id, outbox: self.outbox.clone(), calls: self.calls.clone() });
         let (sandbox, outbox, running) = (self.sandbox.clone(), self.outbox.clone(), self.running.clone());
+        let (spare, fresh) = (self.spare.clone(), self.spare.take());
         let task = tokio::spawn(async move {
-            let stopped = sandbox.run_unread(job, host).await;
-            lock(&running).remove(&id);
-            report(&outbox, id, stopped);
+            let (stopped, remains) = sandbox.run_in(fresh, job, host).await;
+            if is_last(&running, id) {
+                report(&outbox, id, stopped);
+                // The report goes out first: nobody waits for what comes now.
+                tokio::task::yield_now().await;
+                drop(remains);
+                spare.refill(&sandbox).await;
+            } else {
+                // The next one takes the same memory while the processor still has it at hand.
+                drop(remains);
+                report(&outbox, id, stopped);
+            }
         });
         // The task cannot have run yet: this is the only thread.
         lock(&self.running).insert(id, task.abort_handle());
+    }
+}
+
+/// Takes a job from those that run; whether none is left.
+fn is_last(running: &Mutex<HashMap<u64, AbortHandle>>, job: u64) -> bool {
+    let mut running = lock(running);
+    running.remove(&job);
+    running.is_empty()
+}
+
+/// A fresh instance that waits for the next job, so that the job need not wait for it.
+#[derive(Default)]
+struct Spare(Mutex<Option<Fresh>>);
+
+impl Spare {
+    fn take(&self) -> Option<Fresh> {
+        lock(&self.0).take()
+    }
+
+    /// Makes one where there is none. Where it cannot be made, the next job says why.
+    async fn refill(&self, sandbox: &Sandbox) {
+        if lock(&self.0).is_none() {
+            let fresh = sandbox.prepare().await;
+            *lock(&self.0) = fresh;
+        }
     }
 }
 
