@@ -76,7 +76,8 @@ return [seen, time.perf_counter() < 1]
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         let deterministic = || Job { deterministic: Some(1), ..job(probe) };
         // One takes what was ready, the others come while it runs.
-        let outcomes = futures_util::future::join_all((0..3).map(|_| pool.run(deterministic(), Arc::new(NoHost)))).await;
+        let outcomes =
+            futures_util::future::join_all((0..3).map(|_| pool.run(deterministic(), Arc::new(NoHost)))).await;
         for outcome in outcomes {
             assert_eq!(returned(&outcome), json!([false, true]));
             fuel.push(outcome.usage.fuel);
