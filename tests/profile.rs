@@ -137,7 +137,7 @@ const SHAPES: [(&str, &str, u64); 16] = [
     ),
     (
         "coroutines",
-        "import asyncio\nasync def w(n):\n    await asyncio.sleep(n)\n    return n\nfor i in range(9):\n    \
+        "import asyncio\nasync def w(n):\n    await asyncio.sleep(n)\n    return n\nfor i in range(40):\n    \
          await asyncio.gather(*(w(n) for n in range(20)))\nreturn 1",
         6,
     ),
