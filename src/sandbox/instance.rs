@@ -50,7 +50,8 @@ impl Fresh {
     pub async fn run(self, job: Job, host: Arc<dyn HostCalls>) -> (Stopped, Remains) {
         let started = Instant::now();
         let limits = job.limits.clone();
-        let Self { mut store, entry, slot } = self;
+        // Dropped from the last to the first: the instance goes before its place is free.
+        let Self { slot, mut store, entry } = self;
         store.data_mut().assign(job, host);
         let result = match tokio::time::timeout(limits.time, execute(&mut store, &entry, limits.fuel)).await {
             Ok(result) => result,
