@@ -21,7 +21,7 @@ use crate::sandbox::SandboxError;
 pub struct PoolConfig {
     /// Worker processes, at least 1. Default: one for each core.
     pub workers: usize,
-    /// Tasks that one worker holds at once, at least 1; further ones wait in it. Default 64.
+    /// Tasks that one worker holds at once, at least 1, and one more where it was idle; further ones wait in it. Default 64.
     pub slots: usize,
     /// The executable that is started as `PROGRAM worker --slots N`. Default: this one.
     pub program: PathBuf,

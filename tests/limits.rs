@@ -83,6 +83,13 @@ except MemoryError:
 }
 
 #[tokio::test]
+async fn memory_violated_by_the_interpreter_alone_stops_the_task_before_it_runs() {
+    let outcome = run(limited("return 1", |l| l.memory = ByteSize::mib(20).as_u64())).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Memory(20 << 20));
+    assert_eq!(outcome.usage.fuel, 0);
+}
+
+#[tokio::test]
 async fn memory_violated_bit_by_bit_names_memory() {
     for code in [
         "x = []\nwhile True: x.append('y' * 100_000)",

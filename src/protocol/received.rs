@@ -13,7 +13,7 @@ use super::{NodeMode, SettingsError, settings::unknown};
 /// A task's settings, borrowed from the frame that brought them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedSettings<'a> {
-    /// Their text, which the guest is handed unchanged: a JSON object, or nothing where they are none.
+    /// Their text, a part of the frame, which the guest is handed unchanged: a JSON object with fields, or nothing.
     pub text: &'a str,
     /// What the host needs to know of the task. As good as it can be also where the settings cannot be run: a failure,
     /// too, has a node, and may be asked for as a result.
@@ -80,7 +80,7 @@ impl<'a> Fields<'a> {
     /// The text of the object. Nothing but white space stands between its braces and its first key and last value.
     fn text(&self, frame: &'a str) -> &'a str {
         let (Some(first), Some(last)) = (self.first_key, self.last_value) else {
-            return if self.is_object { "{}" } else { "" };
+            return "";
         };
         let offset = |part: &str| (part.as_ptr() as usize).wrapping_sub(frame.as_ptr() as usize);
         let begin = frame.get(..offset(first.get())).and_then(|before| before.rfind('{'));

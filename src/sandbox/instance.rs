@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{InstancePre, Memory, Store, Trap, TypedFunc};
 
 use super::{
-    Exceeded, HostCalls, Job, MAX_MEMORY, Usage,
+    Exceeded, HostCalls, Job, Limits, MAX_MEMORY, Usage,
     outcome::{Stop, Stopped},
     state::{State, YIELD_INTERVAL},
     wasi,
@@ -53,7 +53,7 @@ impl Fresh {
         // Dropped from the last to the first: the instance goes before its place is free.
         let Self { slot, mut store, entry } = self;
         store.data_mut().assign(job, host);
-        let result = match tokio::time::timeout(limits.time, execute(&mut store, &entry, limits.fuel)).await {
+        let result = match tokio::time::timeout(limits.time, execute(&mut store, &entry, &limits)).await {
             Ok(result) => result,
             Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
         };
@@ -78,8 +78,12 @@ impl Fresh {
     }
 }
 
-async fn execute(store: &mut Store<State>, entry: &TypedFunc<(), i32>, fuel: u64) -> wasmtime::Result<i32> {
-    store.set_fuel(fuel)?;
+async fn execute(store: &mut Store<State>, entry: &TypedFunc<(), i32>, limits: &Limits) -> wasmtime::Result<i32> {
+    store.set_fuel(limits.fuel)?;
+    // The instance was made before its task, and so its limit, was known.
+    if store.data().growth.peak > limits.memory {
+        return Err(Exceeded::Memory(limits.memory).into());
+    }
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
     if let (Some(memory), LARGE_INPUT..) = (store.data().memory, store.data().input.len()) {
         prefer_large_pages(memory, store);

@@ -104,7 +104,9 @@ impl Worker {
                 // The report goes out first: nobody waits for what comes now.
                 tokio::task::yield_now().await;
                 drop(remains);
-                spare.refill(&sandbox).await;
+                if lock(&running).is_empty() {
+                    spare.refill(&sandbox).await;
+                }
             } else {
                 // The next one takes the same memory while the processor still has it at hand.
                 drop(remains);
