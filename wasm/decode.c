@@ -6,11 +6,10 @@
 
 #include "decode.h"
 
-#include <string.h>
-
 #define Py_BUILD_CORE
 #include <pycore_gc.h>
 #include <pycore_interp.h>
+#include <pycore_list.h>
 #include <pycore_pystate.h>
 
 static const int MAX_DEPTH = 200;
@@ -18,86 +17,96 @@ static const int MAX_DEPTH = 200;
 // Elements of a list that are read before the list is made.
 enum { GATHERED = 32 };
 
-static PyObject *read_literal(struct reader *reader, const char *name, size_t length, PyObject *value)
+const char *skip_spaces(const char *at)
 {
-    if ((size_t)(reader->end - reader->at) < length || memcmp(reader->at, name, length) != 0) {
-        return nullptr;
+    while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') {
+        at++;
     }
-    reader->at += length;
-    return Py_NewRef(value);
+    return at;
 }
 
-// A list of elements, which go over to it.
-static PyObject *make_list(PyObject *const *elements, int count)
+// The place behind `length` characters of which the last four are `last`.
+static inline const char *read_literal(const struct reader *reader, const char *at, const char *last, size_t length)
 {
-    PyObject *list = PyList_New(count);
-    for (int index = 0; index < count; index++) {
-        if (list == nullptr) {
-            Py_DECREF(elements[index]);
-        } else {
-            PyList_SET_ITEM(list, index, elements[index]);
+    return (size_t)(reader->end - at) >= length && same_4(at + length - 4, last) ? at + length : nullptr;
+}
+
+// Reads the elements of a list that were not gathered.
+static const char *read_more(struct reader *reader, const char *at, PyObject *list)
+{
+    bool more = true;
+    while (at != nullptr && more) {
+        PyObject *value;
+        at = read_value(reader, at, &value);
+        if (at != nullptr) {
+            at = PyList_Append(list, value) == 0 ? read_separator(at, ']', &more) : nullptr;
+            Py_DECREF(value);
         }
     }
-    return list;
+    return at;
 }
 
 // The first elements are gathered, so that most lists are made at their right size at once.
-static PyObject *read_list(struct reader *reader)
+static const char *read_list(struct reader *reader, const char *at, PyObject **value)
 {
     PyObject *elements[GATHERED];
     int count = 0;
-    skip_space(reader);
-    bool ok = true, more = !take(reader, ']');
-    while (ok && more && count < GATHERED) {
-        elements[count] = read_value(reader);
-        ok = elements[count] != nullptr;
-        count += ok;
-        ok = ok && read_separator(reader, ']', &more);
+    at = skip_space(at);
+    bool more = *at != ']';
+    at += !more;
+    while (at != nullptr && more && count < GATHERED) {
+        at = read_value(reader, at, &elements[count]);
+        if (at != nullptr) {
+            count++;
+            at = read_separator(at, ']', &more);
+        }
     }
-    PyObject *list = make_list(elements, count);
-    ok = ok && list != nullptr;
-    while (ok && more) {
-        PyObject *value = read_value(reader);
-        ok = value != nullptr && PyList_Append(list, value) == 0 && read_separator(reader, ']', &more);
-        Py_XDECREF(value);
+    PyObject *list = _PyList_FromArraySteal(elements, count);
+    if (at != nullptr && list != nullptr && more) {
+        at = read_more(reader, at, list);
     }
-    if (!ok) {
-        Py_CLEAR(list);
+    if (at == nullptr || list == nullptr) {
+        Py_XDECREF(list);
+        return nullptr;
     }
-    return list;
+    *value = list;
+    return at;
 }
 
-static PyObject *read_container(struct reader *reader, PyObject *(*read)(struct reader *))
+// Reads by one of these what begins behind a bracket.
+static inline const char *read_container(struct reader *reader, const char *at, PyObject **value,
+                                         const char *(*read)(struct reader *, const char *, PyObject **))
 {
     if (reader->depth == 0) {
         return nullptr;
     }
-    reader->at++;
     reader->depth--;
-    PyObject *container = read(reader);
+    at = read(reader, at + 1, value);
     reader->depth++;
-    return container;
+    return at;
 }
 
-PyObject *read_value(struct reader *reader)
+const char *read_value(struct reader *reader, const char *at, PyObject **value)
 {
-    skip_space(reader);
-    switch (peek(reader)) {
+    at = skip_space(at);
+    switch (*at) {
     case '"':
-        reader->at++;
-        return read_text(reader);
+        return read_text(reader, at + 1, value);
     case '{':
-        return read_container(reader, read_dict);
+        return read_container(reader, at, value, read_dict);
     case '[':
-        return read_container(reader, read_list);
+        return read_container(reader, at, value, read_list);
     case 't':
-        return read_literal(reader, "true", 4, Py_True);
+        *value = Py_True;
+        return read_literal(reader, at, "true", 4);
     case 'f':
-        return read_literal(reader, "false", 5, Py_False);
+        *value = Py_False;
+        return read_literal(reader, at, "alse", 5);
     case 'n':
-        return read_literal(reader, "null", 4, Py_None);
+        *value = Py_None;
+        return read_literal(reader, at, "null", 4);
     default:
-        return read_number(reader);
+        return read_number(reader, at, value);
     }
 }
 
@@ -132,20 +141,22 @@ static void reader_close(struct reader *reader)
 
 PyObject *decode_plain(const char *json, size_t length)
 {
-    struct reader reader = {.at = json, .end = json + length, .depth = MAX_DEPTH};
+    struct reader reader = {.end = json + length, .depth = MAX_DEPTH};
     int collecting = PyGC_Disable();
-    PyObject *value = read_value(&reader);
-    skip_space(&reader);
-    if (value != nullptr && reader.at != reader.end) {
-        Py_CLEAR(value);
+    PyObject *value = nullptr;
+    const char *at = read_value(&reader, json, &value);
+    if (at != nullptr && skip_space(at) != reader.end) {
+        Py_DECREF(value);
+        at = nullptr;
     }
     reader_close(&reader);
     if (collecting) {
         make_old();
         PyGC_Enable();
     }
-    if (value == nullptr) {
+    if (at == nullptr) {
         PyErr_SetString(PyExc_ValueError, "not plain JSON");
+        return nullptr;
     }
     return value;
 }

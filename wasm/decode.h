@@ -1,7 +1,15 @@
 // What the parts of the JSON reader share: decode.c (values and lists), decode_dict.c, decode_number.c, decode_text.c.
+//
+// Each part takes the place where it begins and returns the place behind what it has read, or null where the text is not
+// understood, or memory is short (a Python exception may be set then). The place is handed on from part to part, so that it
+// stays in a register, and a NUL behind the text ends every part, so that a look at the next character needs no check.
 #pragma once
 
 #include "image.h"
+#include "text.h"
+
+// A call costs as much as what these do for most values, and the compiler does not know how often they are called.
+#define HOT [[clang::always_inline]]
 
 // Items have the same keys over and over: each is made once, as far as it finds a place.
 enum { KEYS = 128 };
@@ -15,55 +23,52 @@ struct known_key {
     bool missed;
 };
 
-// All zero but for the text is a valid beginning; `reader_close` lets go of what it holds.
+// All zero but for the end and the depth is a valid beginning; `reader_close` lets go of what it holds.
 struct reader {
-    const char *at;
+    // Where the NUL stands.
     const char *end;
     // How many containers may still begin inside of the one that is read.
     int depth;
     struct known_key known[KEYS];
 };
 
-static inline char peek(const struct reader *reader)
+const char *skip_spaces(const char *at);
+
+// Mostly there is none: a loop, even one that is not gone round, counts fuel.
+static inline const char *skip_space(const char *at)
 {
-    return reader->at < reader->end ? *reader->at : '\0';
+    return (unsigned char)*at > ' ' ? at : skip_spaces(at);
 }
 
-static inline bool take(struct reader *reader, char expected)
+static inline bool is_digit(char character)
 {
-    if (peek(reader) != expected) {
-        return false;
-    }
-    reader->at++;
-    return true;
-}
-
-static inline void skip_space(struct reader *reader)
-{
-    const char *at = reader->at;
-    while (at < reader->end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
-        at++;
-    }
-    reader->at = at;
+    return (unsigned char)(character - '0') < 10;
 }
 
 // What stands between two parts of a container and after the last; `more` says whether another part follows.
-static inline bool read_separator(struct reader *reader, char close, bool *more)
+static inline const char *read_separator(const char *at, char close, bool *more)
 {
-    skip_space(reader);
-    *more = take(reader, ',');
-    return *more || take(reader, close);
+    at = skip_space(at);
+    *more = *at == ',';
+    return *more || *at == close ? at + 1 : nullptr;
 }
 
-// Each reads what begins at `reader->at`, which is behind the first character of a dict, a key or a text. Null where the
-// text is not understood, or memory is short (a Python exception may be set then).
-PyObject *read_value(struct reader *reader);
-PyObject *read_dict(struct reader *reader);
-PyObject *read_number(struct reader *reader);
-PyObject *read_text(struct reader *reader);
+// A dict, a key or a text is read from behind its first character on. `value` is set where the text is understood.
+const char *read_value(struct reader *reader, const char *at, PyObject **value);
+const char *read_dict(struct reader *reader, const char *at, PyObject **value);
+const char *read_number(const struct reader *reader, const char *at, PyObject **value);
+HOT const char *read_text(const struct reader *reader, const char *at, PyObject **value);
 
 // As `read_text`; `known` becomes the key's place, or null where it has none.
-PyObject *read_key(struct reader *reader, struct known_key **known);
+const char *read_key(struct reader *reader, const char *at, PyObject **key, struct known_key **known);
 
 // Reads a key with its quotation marks, if it is this one. It must be of plain ASCII characters.
-bool take_key(struct reader *reader, PyObject *key);
+HOT static inline const char *take_key(const struct reader *reader, const char *at, PyObject *key)
+{
+    size_t length = (size_t)PyUnicode_GET_LENGTH(key);
+    if ((size_t)(reader->end - at) < length + 2 || at[0] != '"' || at[length + 1] != '"'
+        || !same_text(PyUnicode_DATA(key), at + 1, length)) {
+        return nullptr;
+    }
+    return at + length + 2;
+}

@@ -4,7 +4,6 @@
 // before, with its own values put in, which saves the look for each key's place.
 
 #include "decode.h"
-#include "text.h"
 
 #define Py_BUILD_CORE
 #include <pycore_dict.h>
@@ -45,45 +44,55 @@ static PyObject *expected_key(const struct members *members)
     return expected ? entries_of(members->shape)[index].me_key : nullptr;
 }
 
-static bool read_member_key(struct reader *reader, struct members *members)
+// Reads a key that is not the expected one as it stands there; it may still be the same, or none may be expected yet.
+[[clang::noinline]] static const char *read_other_key(struct reader *reader, const char *at, struct members *members)
 {
-    skip_space(reader);
-    PyObject **key = &members->keys[members->count], *expected = expected_key(members);
-    if (expected != nullptr && PyUnicode_IS_COMPACT_ASCII(expected) && take_key(reader, expected)) {
-        *key = expected;
-        members->fitting++;
-        return true;
-    }
+    PyObject **key = &members->keys[members->count];
     struct known_key *known;
-    *key = take(reader, '"') ? read_key(reader, &known) : nullptr;
-    if (*key == nullptr) {
-        return false;
+    at = *at == '"' ? read_key(reader, at + 1, key, &known) : nullptr;
+    if (at == nullptr) {
+        return nullptr;
     }
     if (members->count == 0 && known != nullptr) {
         members->known = known;
         members->shape = Py_XNewRef(known->shape);
-        expected = expected_key(members);
     }
+    PyObject *expected = expected_key(members);
     if (expected != nullptr && (*key == expected || PyUnicode_Compare(*key, expected) == 0)) {
         Py_SETREF(*key, expected);
         members->fitting++;
     }
-    return true;
+    return at;
 }
 
-static bool read_member(struct reader *reader, struct members *members)
+// Reads the key that comes next; one that fits is held by the shape.
+HOT static inline const char *read_member_key(struct reader *reader, const char *at, struct members *members)
 {
-    if (!read_member_key(reader, members)) {
-        return false;
+    PyObject *expected = expected_key(members);
+    if (expected != nullptr && PyUnicode_IS_COMPACT_ASCII(expected)) {
+        const char *behind = take_key(reader, at, expected);
+        if (behind != nullptr) {
+            members->keys[members->count] = expected;
+            members->fitting++;
+            return behind;
+        }
     }
-    skip_space(reader);
-    PyObject *value = take(reader, ':') ? read_value(reader) : nullptr;
-    members->values[members->count] = value;
-    if (value == nullptr && members->fitting <= members->count) {
+    return read_other_key(reader, at, members);
+}
+
+HOT static inline const char *read_member(struct reader *reader, const char *at, struct members *members)
+{
+    at = read_member_key(reader, skip_space(at), members);
+    if (at == nullptr) {
+        return nullptr;
+    }
+    at = skip_space(at);
+    at = *at == ':' ? read_value(reader, at + 1, &members->values[members->count]) : nullptr;
+    if (at == nullptr && members->fitting <= members->count) {
         Py_DECREF(members->keys[members->count]);
     }
-    members->count += value != nullptr;
-    return value != nullptr;
+    members->count += at != nullptr;
+    return at;
 }
 
 static void release(struct members *members)
@@ -97,21 +106,49 @@ static void release(struct members *members)
     Py_XDECREF(members->shape);
 }
 
-// A copy of the shape with the members' values, which go over to it.
+// The keys of a shape with the members' values, which go over to them.
+static PyDictKeysObject *filled_keys(PyDictKeysObject *shape, struct members *members, bool *holds_container)
+{
+    PyDictKeysObject *keys = PyMem_Malloc(_PyDict_KeysSize(shape));
+    if (keys == nullptr) {
+        return nullptr;
+    }
+    PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(shape), *to;
+    copy_text((char *)keys, (const char *)shape, (size_t)((char *)entry - (char *)shape));
+    to = DK_UNICODE_ENTRIES(keys);
+    *holds_container = false;
+    for (int index = 0; index < members->count; index++) {
+        PyObject *value = members->values[index];
+        to[index] = (PyDictUnicodeEntry){Py_NewRef(entry[index].me_key), value};
+        *holds_container |= PyDict_CheckExact(value) || PyList_CheckExact(value);
+    }
+    for (int index = members->count; index < members->count + (int)shape->dk_usable; index++) {
+        to[index] = (PyDictUnicodeEntry){};
+    }
+    members->count = 0;
+    return keys;
+}
+
+// A copy of the shape with the members' values, which go over to it. CPython's own copy would take each key and value in turn
+// to what it is, three times as long.
 static PyObject *filled_shape(struct members *members)
 {
-    PyObject *dict = PyDict_Copy(members->shape);
+    PyObject *dict = PyDict_New();
     if (dict == nullptr) {
         return nullptr;
     }
-    PyDictUnicodeEntry *entries = entries_of(dict);
-    bool holds_container = false;
-    for (int index = 0; index < members->count; index++) {
-        PyObject *value = members->values[index];
-        entries[index].me_value = value;
-        holds_container |= PyDict_CheckExact(value) || PyList_CheckExact(value);
+    PyDictObject *inside = (PyDictObject *)dict;
+    Py_ssize_t count = members->count;
+    bool holds_container;
+    PyDictKeysObject *keys = filled_keys(((PyDictObject *)members->shape)->ma_keys, members, &holds_container);
+    if (keys == nullptr) {
+        Py_DECREF(dict);
+        PyErr_NoMemory();
+        return nullptr;
     }
-    members->count = 0;
+    // The keys that an empty dict has are not counted.
+    inside->ma_keys = keys;
+    inside->ma_used = count;
     // As CPython has it: a dict without containers is none of the collector's business.
     if (holds_container) {
         PyObject_GC_Track(dict);
@@ -172,32 +209,44 @@ static PyObject *make_dict(struct members *members, bool whole)
 }
 
 // Adds the members that were not gathered.
-static bool read_rest(struct reader *reader, PyObject *dict)
+static const char *read_rest(struct reader *reader, const char *at, PyObject *dict)
 {
-    bool ok = true, more = true;
-    while (ok && more) {
+    bool more = true;
+    while (at != nullptr && more) {
         struct members member;
         begin(&member);
-        ok = read_member(reader, &member) && PyDict_SetItem(dict, member.keys[0], member.values[0]) == 0
-             && read_separator(reader, '}', &more);
+        at = read_member(reader, at, &member);
+        if (at != nullptr) {
+            bool set = PyDict_SetItem(dict, member.keys[0], member.values[0]) == 0;
+            at = set ? read_separator(at, '}', &more) : nullptr;
+        }
         release(&member);
     }
-    return ok;
+    return at;
 }
 
-PyObject *read_dict(struct reader *reader)
+const char *read_dict(struct reader *reader, const char *at, PyObject **value)
 {
     struct members members;
     begin(&members);
-    skip_space(reader);
-    bool ok = true, more = !take(reader, '}');
-    while (ok && more && members.count < GATHERED) {
-        ok = read_member(reader, &members) && read_separator(reader, '}', &more);
+    at = skip_space(at);
+    bool more = *at != '}';
+    at += !more;
+    while (at != nullptr && more && members.count < GATHERED) {
+        at = read_member(reader, at, &members);
+        if (at != nullptr) {
+            at = read_separator(at, '}', &more);
+        }
     }
-    PyObject *dict = ok ? make_dict(&members, !more) : nullptr;
+    PyObject *dict = at != nullptr ? make_dict(&members, !more) : nullptr;
     release(&members);
-    if (dict != nullptr && more && !read_rest(reader, dict)) {
-        Py_CLEAR(dict);
+    if (dict != nullptr && more) {
+        at = read_rest(reader, at, dict);
     }
-    return dict;
+    if (at == nullptr || dict == nullptr) {
+        Py_XDECREF(dict);
+        return nullptr;
+    }
+    *value = dict;
+    return at;
 }

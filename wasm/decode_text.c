@@ -1,41 +1,42 @@
 // JSON strings to Python's str, and keys, which are made once.
 
 #include "decode.h"
-#include "text.h"
 
 #include <string.h>
 
+#define Py_BUILD_CORE
+#include <pycore_runtime.h>
+
 static const size_t MAX_KEY = 32;
 
-static PyObject *text_of(const char *text, size_t length, bool ascii)
+HOT static inline PyObject *text_of(const char *text, size_t length, bool ascii)
 {
-    if (!ascii || length <= 1) {
+    if (!ascii) {
         return PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "strict");
     }
+    if (length == 1) {
+        return Py_NewRef(_Py_LATIN1_CHR((unsigned char)*text));
+    }
     PyObject *string = PyUnicode_New((Py_ssize_t)length, 127);
-    if (string != nullptr) {
+    if (string != nullptr && length > 0) {
         copy_text(PyUnicode_DATA(string), text, length);
     }
     return string;
 }
 
-static bool read_four_digits(struct reader *reader, Py_UCS4 *value)
+static const char *read_four_digits(const char *at, Py_UCS4 *value)
 {
-    if (reader->end - reader->at < 4) {
-        return false;
-    }
+    static const char DIGITS[] = "0123456789abcdefABCDEF";
     *value = 0;
-    for (int digit = 0; digit < 4; digit++) {
-        static const char DIGITS[] = "0123456789abcdefABCDEF";
-        char character = *reader->at++;
-        const char *found = character ? strchr(DIGITS, character) : nullptr;
+    for (int digit = 0; digit < 4; digit++, at++) {
+        const char *found = *at ? strchr(DIGITS, *at) : nullptr;
         if (found == nullptr) {
-            return false;
+            return nullptr;
         }
         Py_UCS4 number = (Py_UCS4)(found - DIGITS);
         *value = *value * 16 + (number < 16 ? number : number - 6);
     }
-    return true;
+    return at;
 }
 
 static bool put_utf8(struct bytes *out, Py_UCS4 point)
@@ -53,102 +54,88 @@ static bool put_utf8(struct bytes *out, Py_UCS4 point)
     return bytes_append(out, (char[]){(char)(0xF0 | point >> 18), (char)(0x80 | (point >> 12 & 63)), third, last}, 4);
 }
 
-// What stands behind a backslash. A pair of surrogates is one character; a lone one stays what it is.
-static bool read_escape(struct reader *reader, struct bytes *out)
+// Reads the number of a character, from behind `\u` on. A pair of surrogates is one character; a lone one stays what it is.
+static const char *read_code_point(const char *at, struct bytes *out)
+{
+    Py_UCS4 point, low;
+    at = read_four_digits(at, &point);
+    if (at == nullptr) {
+        return nullptr;
+    }
+    if (Py_UNICODE_IS_HIGH_SURROGATE(point) && at[0] == '\\' && at[1] == 'u') {
+        const char *after = read_four_digits(at + 2, &low);
+        if (after != nullptr && Py_UNICODE_IS_LOW_SURROGATE(low)) {
+            point = Py_UNICODE_JOIN_SURROGATES(point, low);
+            at = after;
+        }
+    }
+    return put_utf8(out, point) ? at : nullptr;
+}
+
+// Reads what stands behind a backslash.
+static const char *read_escape(const char *at, struct bytes *out)
 {
     static const char NAMES[] = "\"\\/bfnrt", VALUES[] = "\"\\/\b\f\n\r\t";
-    char name = peek(reader);
-    reader->at++;
+    char name = *at++;
     if (name == 'u') {
-        Py_UCS4 point, low;
-        if (!read_four_digits(reader, &point)) {
-            return false;
-        }
-        const char *after = reader->at;
-        if (Py_UNICODE_IS_HIGH_SURROGATE(point) && take(reader, '\\') && take(reader, 'u')
-            && read_four_digits(reader, &low) && Py_UNICODE_IS_LOW_SURROGATE(low)) {
-            return put_utf8(out, Py_UNICODE_JOIN_SURROGATES(point, low));
-        }
-        reader->at = after;
-        return put_utf8(out, point);
+        return read_code_point(at, out);
     }
     const char *found = name ? strchr(NAMES, name) : nullptr;
-    return found != nullptr && bytes_append(out, &VALUES[found - NAMES], 1);
+    return found != nullptr && bytes_append(out, &VALUES[found - NAMES], 1) ? at : nullptr;
 }
 
-// The rest of a string that has a backslash in it; `begin` is its first character.
-static PyObject *read_escaped(struct reader *reader, const char *begin)
+// Reads the rest of a string that has a backslash in it, at `at`; `begin` is its first character.
+static const char *read_escaped(const char *begin, const char *at, PyObject **text)
 {
     struct bytes out = {};
-    bool ok = bytes_append(&out, begin, (size_t)(reader->at - begin));
-    while (ok && reader->at < reader->end && *reader->at != '"') {
-        if (*reader->at == '\\') {
-            reader->at++;
-            ok = reader->at < reader->end && read_escape(reader, &out);
+    if (!bytes_append(&out, begin, (size_t)(at - begin))) {
+        at = nullptr;
+    }
+    while (at != nullptr && *at != '"') {
+        if (*at == '\\') {
+            at = read_escape(at + 1, &out);
         } else {
-            ok = (unsigned char)*reader->at >= 0x20 && bytes_append(&out, reader->at, 1);
-            reader->at++;
+            at = (unsigned char)*at >= 0x20 && bytes_append(&out, at, 1) ? at + 1 : nullptr;
         }
     }
-    ok = ok && take(reader, '"');
-    PyObject *text = ok ? PyUnicode_DecodeUTF8(out.data, (Py_ssize_t)out.length, "surrogatepass") : nullptr;
+    *text = at != nullptr ? PyUnicode_DecodeUTF8(out.data, (Py_ssize_t)out.length, "surrogatepass") : nullptr;
     bytes_free(&out);
-    return text;
+    return *text != nullptr ? at + 1 : nullptr;
 }
 
-// Reads the characters up to the end of a string, or up to the first that is escaped or may not be there.
-static struct run read_run(struct reader *reader)
+const char *read_text(const struct reader *reader, const char *at, PyObject **text)
 {
-    struct run run = run_of(reader->at, (size_t)(reader->end - reader->at));
-    reader->at += run.length;
-    return run;
-}
-
-PyObject *read_text(struct reader *reader)
-{
-    const char *begin = reader->at;
-    struct run run = read_run(reader);
-    if (take(reader, '"')) {
-        return text_of(begin, run.length, run.ascii);
+    struct run run = run_of(at, (size_t)(reader->end - at));
+    const char *end = at + run.length;
+    if (*end == '"') {
+        *text = text_of(at, run.length, run.ascii);
+        return *text == nullptr ? nullptr : end + 1;
     }
-    return peek(reader) == '\\' ? read_escaped(reader, begin) : nullptr;
+    return *end == '\\' ? read_escaped(at, end, text) : nullptr;
 }
 
-PyObject *read_key(struct reader *reader, struct known_key **known)
+const char *read_key(struct reader *reader, const char *at, PyObject **key, struct known_key **known)
 {
-    const char *text = reader->at;
-    struct run run = read_run(reader);
+    struct run run = run_of(at, (size_t)(reader->end - at));
     size_t length = run.length;
     *known = nullptr;
-    if (!run.ascii || length == 0 || length > MAX_KEY || peek(reader) != '"') {
-        reader->at = text;
-        return read_text(reader);
+    if (!run.ascii || length == 0 || length > MAX_KEY || at[length] != '"') {
+        return read_text(reader, at, key);
     }
-    reader->at++;
-    unsigned first = (unsigned char)text[0], middle = (unsigned char)text[length / 2], last = (unsigned char)text[length - 1];
+    unsigned first = (unsigned char)at[0], middle = (unsigned char)at[length / 2], last = (unsigned char)at[length - 1];
     unsigned slot = first * 7 + middle * 31 + last * 131 + (unsigned)length * 17;
     struct known_key *place = *known = &reader->known[slot % KEYS];
     if (place->key != nullptr && (size_t)PyUnicode_GET_LENGTH(place->key) == length
-        && same_text(PyUnicode_DATA(place->key), text, length)) {
-        return Py_NewRef(place->key);
+        && same_text(PyUnicode_DATA(place->key), at, length)) {
+        *key = Py_NewRef(place->key);
+        return at + length + 1;
     }
-    PyObject *key = text_of(text, length, true);
-    if (key != nullptr) {
-        Py_XSETREF(place->key, Py_NewRef(key));
-        Py_CLEAR(place->shape);
-        place->missed = false;
+    *key = text_of(at, length, true);
+    if (*key == nullptr) {
+        return nullptr;
     }
-    return key;
-}
-
-bool take_key(struct reader *reader, PyObject *key)
-{
-    size_t length = (size_t)PyUnicode_GET_LENGTH(key);
-    const char *at = reader->at;
-    if ((size_t)(reader->end - at) < length + 2 || at[0] != '"' || at[length + 1] != '"'
-        || !same_text(PyUnicode_DATA(key), at + 1, length)) {
-        return false;
-    }
-    reader->at += length + 2;
-    return true;
+    Py_XSETREF(place->key, Py_NewRef(*key));
+    Py_CLEAR(place->shape);
+    place->missed = false;
+    return at + length + 1;
 }

@@ -8,6 +8,7 @@
 #include "text.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #define Py_BUILD_CORE
@@ -22,53 +23,50 @@ enum { MOST_DIGITS = 1000 };
 
 static const Py_ssize_t FIRST_CAPACITY = 4096;
 
-// JSON as far as it is written. It is written into the object that is handed out.
+// Every part finds room for so many characters, and leaves as much behind it: what is short is written without a look.
+enum { ROOM = 64 };
+
+// JSON as far as it is written. It is written into the object that is handed out. The place where it goes on is handed on from
+// part to part, so that it stays in a register; it is null where a value is not plain, or memory is short (a Python exception
+// may be set then).
 struct reply {
     // Null when memory was short.
     PyObject *bytes;
-    char *data;
-    size_t length;
-    size_t capacity;
+    char *end;
 };
 
-static bool grow(struct reply *out, size_t length)
+static char *grow(struct reply *out, char *to, size_t length)
 {
     const size_t most = PY_SSIZE_T_MAX;
-    if (length > most - out->length) {
-        return false;
+    char *begin = PyBytes_AS_STRING(out->bytes);
+    size_t written = (size_t)(to - begin), capacity = (size_t)(out->end - begin);
+    if (written + length > most - ROOM) {
+        return nullptr;
     }
-    size_t needed = out->length + length, twice = out->capacity > most / 2 ? most : out->capacity * 2;
-    size_t capacity = twice > needed ? twice : needed;
+    size_t needed = written + length + ROOM, twice = capacity > most / 2 ? most : capacity * 2;
+    capacity = twice > needed ? twice : needed;
     if (_PyBytes_Resize(&out->bytes, (Py_ssize_t)capacity) < 0) {
-        return false;
+        return nullptr;
     }
-    out->data = PyBytes_AS_STRING(out->bytes);
-    out->capacity = capacity;
-    return true;
+    begin = PyBytes_AS_STRING(out->bytes);
+    out->end = begin + capacity;
+    return begin + written;
 }
 
-static inline bool reserve(struct reply *out, size_t length)
+// Makes room for so many characters more.
+static inline char *reserve(struct reply *out, char *to, size_t length)
 {
-    return out->capacity - out->length >= length || grow(out, length);
+    return (size_t)(out->end - to) >= length + ROOM ? to : grow(out, to, length);
 }
 
-static inline bool put(struct reply *out, const char *text, size_t length)
+static inline char *put(struct reply *out, char *to, const char *text, size_t length)
 {
-    if (!reserve(out, length)) {
-        return false;
+    to = reserve(out, to, length);
+    if (to == nullptr) {
+        return nullptr;
     }
-    copy_text(out->data + out->length, text, length);
-    out->length += length;
-    return true;
-}
-
-static inline bool put_char(struct reply *out, char character)
-{
-    if (!reserve(out, 1)) {
-        return false;
-    }
-    out->data[out->length++] = character;
-    return true;
+    copy_text(to, text, length);
+    return to + length;
 }
 
 // How a character below 0x80 is written inside of a string: as it is (0), with a letter, or by its number ('u').
@@ -93,232 +91,291 @@ static inline char escape_of(unsigned char character)
     }
 }
 
-static bool put_escaped(struct reply *out, unsigned char character, char escape)
+// At most six characters.
+static char *write_escaped(char *to, unsigned char character, char escape)
 {
     static const char DIGITS[] = "0123456789abcdef";
-    if (escape != 'u') {
-        return put(out, (char[]){'\\', escape}, 2);
+    *to++ = '\\';
+    *to++ = escape;
+    if (escape == 'u') {
+        memcpy(to, (char[]){'0', '0', DIGITS[character >> 4], DIGITS[character & 15]}, 4);
+        to += 4;
     }
-    return put(out, (char[]){'\\', 'u', '0', '0', DIGITS[character >> 4], DIGITS[character & 15]}, 6);
+    return to;
 }
 
-// Text of ASCII characters, some of which are escaped.
-static bool put_ascii(struct reply *out, const char *text, size_t length)
+// Text of ASCII characters with its quotation marks: copied in blocks up to each that must be escaped.
+static char *put_ascii(struct reply *out, char *to, const char *text, size_t length)
 {
+    *to++ = '"';
     for (;;) {
-        size_t plain = run_of(text, length).length;
-        if (!put(out, text, plain)) {
-            return false;
+        // With the mark at the end; the last block writes up to 16 characters too much.
+        to = reserve(out, to, length + 1);
+        if (to == nullptr) {
+            return nullptr;
         }
+        size_t plain = copy_run(to, text, length);
+        to += plain;
         if (plain == length) {
-            return true;
+            *to = '"';
+            return to + 1;
         }
         unsigned char special = (unsigned char)text[plain];
-        if (!put_escaped(out, special, escape_of(special))) {
-            return false;
-        }
+        to = write_escaped(to, special, escape_of(special));
         text += plain + 1;
         length -= plain + 1;
     }
 }
 
-// Text of ASCII characters with its quotation marks: copied in blocks until one is met that must be escaped.
-static bool put_ascii_string(struct reply *out, const char *text, size_t length)
-{
-    // The marks, and what the last block writes too much.
-    if (!reserve(out, length + 2 + 16)) {
-        return false;
-    }
-    char *to = out->data + out->length;
-    *to++ = '"';
-    size_t plain = copy_run(to, text, length);
-    out->length += 1 + plain;
-    return (plain == length || put_ascii(out, text + plain, length - plain)) && put_char(out, '"');
-}
-
-static bool put_code_point(struct reply *out, Py_UCS4 point)
+// At most six characters; null for what UTF-8 has no form for.
+static char *write_code_point(char *to, Py_UCS4 point)
 {
     if (point < 0x80) {
         char escape = escape_of((unsigned char)point);
-        return escape ? put_escaped(out, (unsigned char)point, escape) : put_char(out, (char)point);
-    }
-    if (point < 0x800) {
-        return put(out, (char[]){(char)(0xC0 | point >> 6), (char)(0x80 | (point & 63))}, 2);
+        if (escape) {
+            return write_escaped(to, (unsigned char)point, escape);
+        }
+        *to++ = (char)point;
+        return to;
     }
     if (Py_UNICODE_IS_SURROGATE(point)) {
-        return false;
+        return nullptr;
     }
-    char second = (char)(0x80 | (point >> 6 & 63)), last = (char)(0x80 | (point & 63));
-    if (point < 0x10000) {
-        return put(out, (char[]){(char)(0xE0 | point >> 12), second, last}, 3);
+    if (point < 0x800) {
+        *to++ = (char)(0xC0 | point >> 6);
+    } else {
+        if (point < 0x10000) {
+            *to++ = (char)(0xE0 | point >> 12);
+        } else {
+            *to++ = (char)(0xF0 | point >> 18);
+            *to++ = (char)(0x80 | (point >> 12 & 63));
+        }
+        *to++ = (char)(0x80 | (point >> 6 & 63));
     }
-    return put(out, (char[]){(char)(0xF0 | point >> 18), (char)(0x80 | (point >> 12 & 63)), second, last}, 4);
+    *to++ = (char)(0x80 | (point & 63));
+    return to;
 }
 
-static bool put_string(struct reply *out, PyObject *text)
+static char *put_string(struct reply *out, char *to, PyObject *text)
 {
     size_t length = (size_t)PyUnicode_GET_LENGTH(text);
     if (PyUnicode_IS_COMPACT_ASCII(text)) {
-        return put_ascii_string(out, PyUnicode_DATA(text), length);
-    }
-    if (!put_char(out, '"')) {
-        return false;
+        return put_ascii(out, to, PyUnicode_DATA(text), length);
     }
     int kind = PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
-    for (size_t at = 0; at < length; at++) {
-        if (!put_code_point(out, PyUnicode_READ(kind, data, at))) {
-            return false;
+    *to++ = '"';
+    for (size_t at = 0; at < length && to != nullptr; at++) {
+        to = reserve(out, to, 0);
+        if (to != nullptr) {
+            to = write_code_point(to, PyUnicode_READ(kind, data, at));
         }
     }
-    return put_char(out, '"');
+    if (to == nullptr) {
+        return nullptr;
+    }
+    *to = '"';
+    return reserve(out, to + 1, 0);
 }
 
-// A number whose last `decimals` digits stand behind a point; at least one digit stands before it.
-static bool put_digits(struct reply *out, bool negative, unsigned long long digits, int decimals)
+// The eight digits of a number below 10**8 as numbers, the first in the lowest byte.
+static inline uint64_t eight_digits(uint32_t number)
 {
-    char text[32], *end = text + sizeof text, *at = end;
-    do {
-        *--at = (char)('0' + digits % 10);
-        digits /= 10;
-        if (--decimals == 0) {
-            *--at = '.';
-        }
-    } while (digits != 0 || decimals >= 0);
-    if (negative) {
-        *--at = '-';
-    }
-    return put(out, at, (size_t)(end - at));
+    // The number is cut in two halves of four digits, those in two of two, and so on; x / 100 is x * 10486 >> 20.
+    uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;
+    uint64_t hundreds = fours * 10486 >> 20 & 0x0000007F0000007F;
+    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
+    uint64_t tens = twos * 103 >> 10 & 0x000F000F000F000F;
+    return tens | (twos - tens * 10) << 8;
 }
 
-static bool put_int(struct reply *out, PyObject *number)
+// At most 20 digits, and up to 7 characters behind them.
+static char *write_number(char *to, uint64_t number)
 {
-    if (PyUnstable_Long_IsCompact((PyLongObject *)number)) {
-        Py_ssize_t value = PyUnstable_Long_CompactValue((PyLongObject *)number);
-        return put_digits(out, value < 0, value < 0 ? -(unsigned long long)value : (unsigned long long)value, 0);
+    const uint32_t most = 100'000'000;
+    unsigned zeros = 0;
+    uint64_t digits;
+    if (number < most) {
+        digits = eight_digits((uint32_t)number);
+        zeros = (unsigned)__builtin_ctzll(digits | 1ULL << 56) / 8;
+    } else {
+        to = write_number(to, number / most);
+        digits = eight_digits((uint32_t)(number % most));
     }
+    digits = digits >> zeros * 8 | 0x3030303030303030;
+    memcpy(to, &digits, sizeof digits);
+    return to + 8 - zeros;
+}
+
+static char *put_int(struct reply *out, char *to, PyObject *number)
+{
     int overflow = 0;
-    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    long long value = PyUnstable_Long_IsCompact((PyLongObject *)number)
+                          ? PyUnstable_Long_CompactValue((PyLongObject *)number)
+                          : PyLong_AsLongLongAndOverflow(number, &overflow);
     if (overflow == 0) {
-        return put_digits(out, value < 0, value < 0 ? -(unsigned long long)value : (unsigned long long)value, 0);
+        *to = '-';
+        to = write_number(to + (value < 0), value < 0 ? -(uint64_t)value : (uint64_t)value);
+        return reserve(out, to, 0);
     }
     if (_PyLong_DigitCount((PyLongObject *)number) > MOST_DIGITS) {
-        return false;
+        return nullptr;
     }
     PyObject *text = PyObject_Str(number);
-    bool ok = text != nullptr && put(out, PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
-    Py_XDECREF(text);
-    return ok;
+    if (text == nullptr) {
+        return nullptr;
+    }
+    to = put(out, to, PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
+    Py_DECREF(text);
+    return to;
 }
 
-static bool put_float(struct reply *out, double number)
+static char *put_float(struct reply *out, char *to, double number)
 {
     if (!isfinite(number)) {
-        return false;
+        return nullptr;
     }
     // Most numbers in data have few decimals. One of at most 15 digits that reads back as the same number is the shortest
     // that does, and so what Python writes.
     double scaled = fabs(number) * 10000, whole = rint(scaled);
     if (whole >= 1 && whole < 1e15 && whole / 10000 == fabs(number)) {
-        unsigned long long digits = (unsigned long long)whole;
-        int decimals = 4;
-        for (; decimals > 1 && digits % 10 == 0; decimals--) {
-            digits /= 10;
-        }
-        return put_digits(out, number < 0, digits, decimals);
+        uint64_t digits = (uint64_t)whole;
+        uint32_t fraction = (uint32_t)(eight_digits((uint32_t)(digits % 10000)) >> 32);
+        *to = '-';
+        to = write_number(to + (number < 0), digits / 10000);
+        *to++ = '.';
+        // One decimal at least, and no zeros at the end.
+        int decimals = 4 - __builtin_clz(fraction | 1) / 8;
+        fraction |= 0x30303030;
+        memcpy(to, &fraction, sizeof fraction);
+        return reserve(out, to + decimals, 0);
     }
     char *text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, nullptr);
-    bool ok = text != nullptr && put(out, text, strlen(text));
+    if (text == nullptr) {
+        return nullptr;
+    }
+    to = put(out, to, text, strlen(text));
     PyMem_Free(text);
-    return ok;
+    return to;
 }
 
-static bool put_value(struct reply *out, PyObject *value, int depth);
-
-static inline bool put_member(struct reply *out, char before, PyObject *key, PyObject *value, int depth)
+// `false` is the longest.
+static inline char *put_literal(struct reply *out, char *to, const char *text, size_t length)
 {
-    return PyUnicode_CheckExact(key) && put_char(out, before) && put_string(out, key) && put_char(out, ':')
-           && put_value(out, value, depth);
+    memcpy(to, text, length);
+    return reserve(out, to + length, 0);
 }
 
-static bool put_dict(struct reply *out, PyObject *object, int depth)
+static char *put_value(struct reply *out, char *to, PyObject *value, int depth);
+
+static inline char *put_member(struct reply *out, char *to, char before, PyObject *key, PyObject *value, int depth)
+{
+    if (!PyUnicode_CheckExact(key)) {
+        return nullptr;
+    }
+    *to = before;
+    to = put_string(out, to + 1, key);
+    if (to == nullptr) {
+        return nullptr;
+    }
+    *to = ':';
+    return put_value(out, to + 1, value, depth);
+}
+
+static char *put_dict(struct reply *out, char *to, PyObject *object, int depth)
 {
     PyDictObject *dict = (PyDictObject *)object;
     char before = '{';
     if (dict->ma_values == nullptr && DK_IS_UNICODE(dict->ma_keys)) {
         const PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(dict->ma_keys), *end = entry + dict->ma_keys->dk_nentries;
-        for (; entry < end; entry++) {
+        for (; entry < end && to != nullptr; entry++) {
             // One without a value was deleted.
             if (entry->me_value != nullptr) {
-                if (!put_member(out, before, entry->me_key, entry->me_value, depth)) {
-                    return false;
-                }
+                to = put_member(out, to, before, entry->me_key, entry->me_value, depth);
                 before = ',';
             }
         }
     } else {
         PyObject *key, *value;
         Py_ssize_t position = 0;
-        while (PyDict_Next(object, &position, &key, &value)) {
-            if (!put_member(out, before, key, value, depth)) {
-                return false;
-            }
+        while (to != nullptr && PyDict_Next(object, &position, &key, &value)) {
+            to = put_member(out, to, before, key, value, depth);
             before = ',';
         }
     }
-    return before == ',' ? put_char(out, '}') : put(out, "{}", 2);
-}
-
-static bool put_list(struct reply *out, PyObject *const *items, Py_ssize_t count, int depth)
-{
-    for (Py_ssize_t index = 0; index < count; index++) {
-        if (!put_char(out, index ? ',' : '[') || !put_value(out, items[index], depth)) {
-            return false;
-        }
+    if (to == nullptr) {
+        return nullptr;
     }
-    return count ? put_char(out, ']') : put(out, "[]", 2);
+    if (before == '{') {
+        *to++ = '{';
+    }
+    *to = '}';
+    return reserve(out, to + 1, 0);
 }
 
-// False where the value is not plain, or memory is short (a Python exception may be set then).
-static bool put_value(struct reply *out, PyObject *value, int depth)
+static char *put_list(struct reply *out, char *to, PyObject *const *items, Py_ssize_t count, int depth)
+{
+    // Lists in lists write nothing but this, one after the other.
+    to = reserve(out, to, 1);
+    if (to == nullptr) {
+        return nullptr;
+    }
+    *to++ = '[';
+    for (Py_ssize_t index = 0; index < count && to != nullptr; index++) {
+        if (index > 0) {
+            *to++ = ',';
+        }
+        to = put_value(out, to, items[index], depth);
+    }
+    if (to == nullptr) {
+        return nullptr;
+    }
+    *to = ']';
+    return reserve(out, to + 1, 0);
+}
+
+static char *put_value(struct reply *out, char *to, PyObject *value, int depth)
 {
     if (PyUnicode_CheckExact(value)) {
-        return put_string(out, value);
+        return put_string(out, to, value);
     }
     if (PyLong_CheckExact(value)) {
-        return put_int(out, value);
-    }
-    if (depth == 0) {
-        return false;
-    }
-    if (PyDict_CheckExact(value)) {
-        return put_dict(out, value, depth - 1);
-    }
-    if (PyList_CheckExact(value)) {
-        return put_list(out, ((PyListObject *)value)->ob_item, PyList_GET_SIZE(value), depth - 1);
-    }
-    if (PyFloat_CheckExact(value)) {
-        return put_float(out, PyFloat_AS_DOUBLE(value));
+        return put_int(out, to, value);
     }
     if (value == Py_None) {
-        return put(out, "null", 4);
+        return put_literal(out, to, "null", 4);
     }
-    if (value == Py_True || value == Py_False) {
-        return value == Py_True ? put(out, "true", 4) : put(out, "false", 5);
+    if (PyBool_Check(value)) {
+        return value == Py_True ? put_literal(out, to, "true", 4) : put_literal(out, to, "false", 5);
+    }
+    if (PyFloat_CheckExact(value)) {
+        return put_float(out, to, PyFloat_AS_DOUBLE(value));
+    }
+    if (depth == 0) {
+        return nullptr;
+    }
+    if (PyDict_CheckExact(value)) {
+        return put_dict(out, to, value, depth - 1);
+    }
+    if (PyList_CheckExact(value)) {
+        return put_list(out, to, ((PyListObject *)value)->ob_item, PyList_GET_SIZE(value), depth - 1);
     }
     return PyTuple_CheckExact(value)
-           && put_list(out, ((PyTupleObject *)value)->ob_item, PyTuple_GET_SIZE(value), depth - 1);
+               ? put_list(out, to, ((PyTupleObject *)value)->ob_item, PyTuple_GET_SIZE(value), depth - 1)
+               : nullptr;
 }
 
 PyObject *encode_plain(PyObject *value)
 {
-    PyObject *bytes = PyBytes_FromStringAndSize(nullptr, FIRST_CAPACITY);
-    if (bytes == nullptr) {
+    struct reply out = {.bytes = PyBytes_FromStringAndSize(nullptr, FIRST_CAPACITY)};
+    if (out.bytes == nullptr) {
         return nullptr;
     }
-    struct reply out = {.bytes = bytes, .data = PyBytes_AS_STRING(bytes), .capacity = (size_t)FIRST_CAPACITY};
-    if (put_value(&out, value, MAX_DEPTH)) {
-        _PyBytes_Resize(&out.bytes, (Py_ssize_t)out.length);
+    char *begin = PyBytes_AS_STRING(out.bytes);
+    out.end = begin + FIRST_CAPACITY;
+    char *end = put_value(&out, begin, value, MAX_DEPTH);
+    if (end != nullptr) {
+        _PyBytes_Resize(&out.bytes, end - PyBytes_AS_STRING(out.bytes));
         return out.bytes;
     }
     PyErr_Clear();

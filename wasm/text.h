@@ -66,16 +66,22 @@ static inline bool same_4(const char *one, const char *other)
     return a == b;
 }
 
+static inline bool same_16(const char *one, const char *other)
+{
+    return wasm_i8x16_all_true(wasm_i8x16_eq(wasm_v128_load(one), wasm_v128_load(other)));
+}
+
 // Whether both texts of `length` characters are the same. The last block may overlap the one before it.
 static inline bool same_text(const char *one, const char *other, size_t length)
 {
+    if (length > 32) {
+        return memcmp(one, other, length) == 0;
+    }
+    if (length >= 16) {
+        return same_16(one, other) && same_16(one + length - 16, other + length - 16);
+    }
     if (length >= 8) {
-        for (size_t at = 0; at < length - 8; at += 8) {
-            if (!same_8(one + at, other + at)) {
-                return false;
-            }
-        }
-        return same_8(one + length - 8, other + length - 8);
+        return same_8(one, other) && same_8(one + length - 8, other + length - 8);
     }
     if (length >= 4) {
         return same_4(one, other) && same_4(one + length - 4, other + length - 4);
