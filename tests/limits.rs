@@ -69,6 +69,24 @@ async fn memory_obeyed() {
     assert!(outcome.usage.memory > 50 << 20 && outcome.usage.memory <= 256 << 20, "{}", outcome.usage.memory);
 }
 
+/// The heap asks for more than it needs at once, but no task is refused for that.
+#[tokio::test]
+async fn memory_obeyed_to_the_last_piece() {
+    let code = "
+pieces = []
+try:
+    while True: pieces.append(bytes(1 << 20))
+except MemoryError: pass
+count = len(pieces)
+pieces.clear()
+return count
+";
+    let outcome = run(limited(code, |l| l.memory = ByteSize::mib(128).as_u64())).await;
+    let count = returned(&outcome).as_u64().expect("a number");
+    assert!(count >= 88, "{count} of 128 MiB, of which the interpreter has 33");
+    assert!(outcome.usage.memory <= 128 << 20);
+}
+
 #[tokio::test]
 async fn memory_violated_is_a_memory_error_that_python_can_catch() {
     let code = "

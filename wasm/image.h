@@ -8,6 +8,7 @@
 //   encode.c         plain values as JSON
 //   frozen.c         the table of frozen modules: the standard library, and the guest package added at snapshot time
 //   function.c       the text of a Code node as the code of a function
+//   heap.c           how the heap takes memory from the host
 //   host_module.c    the `_host` module, what Python sees of the host
 //   snapshot.c       makes the memory cheap to copy before it is frozen into a snapshot
 //   wasi.c           the system calls that this image answers itself instead of importing them
@@ -18,6 +19,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+// Bytes of a page of WebAssembly, in which memory grows.
+static const size_t WASM_PAGE = 64 * 1024;
 
 // A growing run of bytes. All zero is a valid empty one.
 struct bytes {
@@ -33,7 +37,7 @@ void bytes_free(struct bytes *bytes);
 // Adds a copy of `data`. Returns false with errno set where memory is short; nothing is added then.
 bool bytes_append(struct bytes *bytes, const void *data, size_t length);
 
-// The value of a JSON text. Null with ValueError set where this is not for it.
+// The value of a JSON text, behind which a NUL stands. Null with ValueError set where this is not for it.
 PyObject *decode_plain(const char *json, size_t length);
 
 // JSON as a bytes object, or None where the value is not plain. Null with a Python exception set where memory is short.
@@ -57,6 +61,9 @@ bool frozen_add_guest(const struct bytes *records);
 
 // The initialiser of the built-in module `_host`.
 PyObject *host_module_init(void);
+
+// From now on, the heap grows in larger steps than it is asked to.
+void heap_grow_in_steps(void);
 
 // Call as the very last thing before the snapshot. Return false with a Python exception set.
 bool snapshot_make_immortal(void);

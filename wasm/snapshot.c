@@ -146,7 +146,6 @@ static const size_t FINE_STEP = 16;
 // Memory that is there already does not have to be asked for: enough for a small task.
 static const size_t ROOM_TO_GROW = 1024 * 1024;
 
-static const size_t WASM_PAGE = 64 * 1024;
 
 // Takes blocks of one size for good until one lies above everything that was in use, and returns that one.
 // Returns null with an exception set if there is no memory.
@@ -208,5 +207,6 @@ bool snapshot_settle_memory(void)
     // Volatile, or the compiler would see that nothing comes of it.
     void *volatile room = malloc(ROOM_TO_GROW);
     free(room);
+    heap_grow_in_steps();
     return true;
 }

@@ -123,7 +123,7 @@ pub struct ItemContext {
 pub struct Usage {
     /// Units of fuel burnt.
     pub fuel: u64,
-    /// The largest size of the guest's linear memory in bytes.
+    /// The largest size of the guest's linear memory in bytes. It grows in steps of up to 16 MiB, of which the last counts whole.
     pub memory: u64,
     /// Wall-clock time from start to end.
     pub duration: Duration,

@@ -20,6 +20,7 @@ OWN_FILES = (
     "entry",
     "frozen",
     "function",
+    "heap",
     "host_module",
     "snapshot",
     "wasi",

@@ -1,0 +1,50 @@
+// How the heap takes memory from the host.
+
+#include "image.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+// Bytes that are taken at once, at most, beyond what is asked for.
+static const size_t LARGEST_STEP = 16 << 20;
+
+// Where the memory ended when steps began; 0 before.
+static uintptr_t begin;
+// Where the heap ends. Up to the end of the memory it grows without the host.
+static uintptr_t top;
+
+void heap_grow_in_steps(void)
+{
+    begin = top = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
+}
+
+static bool grow(size_t bytes)
+{
+    return __builtin_wasm_memory_grow(0, (bytes + WASM_PAGE - 1) / WASM_PAGE) != SIZE_MAX;
+}
+
+// In place of the C library's own, which asks the host for each piece: what has grown is doubled, so that a large heap grows
+// in few large steps. The host gives those as large pages of memory, and each call of it takes time.
+void *sbrk(intptr_t increment)
+{
+    uintptr_t end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
+    if (begin == 0) {
+        top = end;
+    }
+    if (increment < 0) {
+        errno = EINVAL;
+        return (void *)-1;
+    }
+    size_t needed = (size_t)increment, room = end - top;
+    if (needed > room) {
+        size_t grown = begin == 0 ? 0 : end - begin, step = grown < LARGEST_STEP ? grown : LARGEST_STEP;
+        size_t missing = needed - room;
+        if ((step <= missing || !grow(step)) && !grow(missing)) {
+            errno = ENOMEM;
+            return (void *)-1;
+        }
+    }
+    void *piece = (void *)top;
+    top += needed;
+    return piece;
+}
