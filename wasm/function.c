@@ -28,18 +28,6 @@ static mod_ty module_of(asdl_stmt_seq *body, PyObject *name, PyArena *arena)
     return function != nullptr ? _PyAST_Module(statements, nullptr, arena) : nullptr;
 }
 
-// The code object of the function in such a module's code, or null. It comes first, or behind what the module itself needs.
-static PyObject *function_in(PyCodeObject *module)
-{
-    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(module->co_consts); index++) {
-        PyObject *constant = PyTuple_GET_ITEM(module->co_consts, index);
-        if (PyCode_Check(constant)) {
-            return Py_NewRef(constant);
-        }
-    }
-    return nullptr;
-}
-
 static PyObject *compile_function(const char *text, PyObject *filename, PyObject *name)
 {
     PyArena *arena = _PyArena_New();
@@ -52,10 +40,8 @@ static PyObject *compile_function(const char *text, PyObject *filename, PyObject
     mod_ty written = _PyParser_ASTFromString(text, filename, Py_file_input, &flags, arena);
     if (written != nullptr && asdl_seq_LEN(written->v.Module.body) > 0) {
         mod_ty module = module_of(written->v.Module.body, name, arena);
-        PyCodeObject *code = module != nullptr ? _PyAST_Compile(module, filename, &flags, -1, arena) : nullptr;
-        if (code != nullptr) {
-            function = function_in(code);
-            Py_DECREF(code);
+        if (module != nullptr) {
+            function = (PyObject *)_PyAST_CompileFunction(module, filename, &flags, arena);
         }
     }
     _PyArena_Free(arena);
