@@ -14,6 +14,9 @@
 #include <pycore_parser.h>
 #include <pycore_pyarena.h>
 
+// What some editors put before a text; it is not part of it.
+static const char BYTE_ORDER_MARK[] = "\xEF\xBB\xBF";
+
 // The module that holds the function, and nothing else.
 static mod_ty module_of(asdl_stmt_seq *body, PyObject *name, PyArena *arena)
 {
@@ -48,14 +51,31 @@ static PyObject *compile_function(const char *text, PyObject *filename, PyObject
     return function;
 }
 
+// Whether a text can be Python as it is, and holds nothing that only the guest package sees to. A text that is indented as a
+// whole was cut out of something.
+static bool is_for_this(const char *text, size_t length)
+{
+    const char *first = text + strspn(text, "\r\n");
+    return strlen(text) == length && *first != ' ' && *first != '\t' && strstr(text, "__future__") == nullptr;
+}
+
 PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name)
 {
     Py_ssize_t length;
     const char *utf8 = PyUnicode_AsUTF8AndSize(text, &length);
-    PyObject *code = nullptr;
-    if (utf8 != nullptr && strlen(utf8) == (size_t)length && strstr(utf8, "__future__") == nullptr) {
-        code = compile_function(utf8, filename, name);
+    if (utf8 != nullptr && strncmp(utf8, BYTE_ORDER_MARK, sizeof BYTE_ORDER_MARK - 1) == 0) {
+        utf8 += sizeof BYTE_ORDER_MARK - 1;
+        length -= sizeof BYTE_ORDER_MARK - 1;
     }
-    PyErr_Clear();
-    return code != nullptr ? code : Py_NewRef(Py_None);
+    if (utf8 == nullptr || !is_for_this(utf8, (size_t)length)) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    PyObject *code = compile_function(utf8, filename, name);
+    if (code == nullptr || (((PyCodeObject *)code)->co_flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) != 0) {
+        PyErr_Clear();
+        Py_XDECREF(code);
+        Py_RETURN_NONE;
+    }
+    return code;
 }

@@ -43,7 +43,8 @@ PyObject *decode_plain(const char *json, size_t length);
 // JSON as a bytes object, or None where the value is not plain. Null with a Python exception set where memory is short.
 PyObject *encode_plain(PyObject *value);
 
-// The code of a function of that name whose body is the text, or None where the guest package has to see to it. Null never.
+// The code of a function of that name whose body is the text; None where it does not compile as it is, False where that was not
+// tried. The guest package then sees to it. Null never.
 PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name);
 
 // `{"type":"Buffer","data":[…]}` as a str. Null with a Python exception set where `data` is not bytes-like.

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, Literal
 from warnings import catch_warnings
 
 import _host
@@ -27,8 +27,8 @@ _NO_PARAMETERS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaul
 _GENERATOR = 0x20 | 0x200
 _COROUTINE = 0x80
 
-# The short way for a text that compiles as it is; None for any other.
-_function_code: Callable[[str, str, str], CodeType | None] = _host.function_code
+# The short way for a text that compiles as it is; None for any other, False for one that it does not try.
+_function_code: Callable[[str, str, str], CodeType | Literal[False] | None] = _host.function_code
 _compile = compile
 _Function = FunctionType
 _run_loop = asyncio.run
@@ -39,15 +39,12 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
 
     `check` sees what was written before anything else is made of it, and may refuse it with an exception.
     """
+    quickly = _function_code(text, FILENAME, _NAME) if check is None else False
+    if quickly:
+        return quickly
     text = text.removeprefix("\ufeff")
-    # A text that is indented as a whole is no Python as it is.
-    tried = check is None and "__future__" not in text and not text.lstrip("\r\n").startswith((" ", "\t"))
-    if tried:
-        quickly = _function_code(text, FILENAME, _NAME)
-        if quickly is not None and not quickly.co_flags & _GENERATOR:
-            return quickly
     # The short way has already said what there is to warn of, up to where it failed.
-    with catch_warnings(action="ignore") if tried else nullcontext():
+    with nullcontext() if quickly is False else catch_warnings(action="ignore"):
         tree = parse(text)
         if check is not None:
             check(tree)
