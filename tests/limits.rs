@@ -292,6 +292,19 @@ async fn work_of_the_host_burns_fuel_of_the_guest() {
     assert_eq!((exceeded(&outcome), outcome.usage.fuel), (Exceeded::Fuel(100_000_000), 100_000_000));
 }
 
+/// The last step of the heap was refused, what it needed was not.
+#[tokio::test]
+async fn a_trap_close_to_the_memory_limit_is_no_want_of_memory() {
+    let code = "
+import os
+pieces = []
+for _ in range(18): pieces.append(bytearray(1 << 20))
+os.abort()
+";
+    let outcome = run(limited(code, |l| l.memory = ByteSize::mib(64).as_u64())).await;
+    assert!(matches!(&outcome.end, End::Broken(reason) if reason.contains("trap")), "{:?}", outcome.end);
+}
+
 #[tokio::test]
 async fn a_memory_error_that_was_caught_does_not_rename_what_comes_later() {
     let code = "

@@ -51,12 +51,27 @@ static PyObject *compile_function(const char *text, PyObject *filename, PyObject
     return function;
 }
 
-// Whether a text can be Python as it is, and holds nothing that only the guest package sees to. A text that is indented as a
-// whole was cut out of something.
+// The first line that is neither empty nor a comment.
+static const char *first_line(const char *text)
+{
+    for (;;) {
+        const char *first = text + strspn(text, " \t\f");
+        if (*first == '#') {
+            first += strcspn(first, "\r\n");
+        }
+        if (*first != '\r' && *first != '\n') {
+            return text;
+        }
+        text = first + 1;
+    }
+}
+
+// Whether a text can be Python as it is, and holds nothing that only the guest package sees to. One that is indented as a whole
+// was cut out of something.
 static bool is_for_this(const char *text, size_t length)
 {
-    const char *first = text + strspn(text, "\r\n");
-    return strlen(text) == length && *first != ' ' && *first != '\t' && strstr(text, "__future__") == nullptr;
+    const char *line = first_line(text);
+    return strlen(text) == length && *line != ' ' && *line != '\t' && strstr(text, "__future__") == nullptr;
 }
 
 PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name)

@@ -39,7 +39,8 @@ void *sbrk(intptr_t increment)
     if (needed > room) {
         size_t grown = begin == 0 ? 0 : end - begin, step = grown < LARGEST_STEP ? grown : LARGEST_STEP;
         size_t missing = needed - room;
-        if ((step <= missing || !grow(step)) && !grow(missing)) {
+        // Twice, also where both are the same: the host takes the second refusal in a row for one that matters.
+        if (!grow(step > missing ? step : missing) && !grow(missing)) {
             errno = ENOMEM;
             return (void *)-1;
         }

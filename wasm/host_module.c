@@ -347,7 +347,8 @@ static PyMethodDef methods[] = {
     {"decode_plain", method_decode_plain, METH_O,
      "decode_plain(json: bytes | str) -> object\n\nThe value of a JSON text. ValueError where this is not for it."},
     {"function_code", _PyCFunction_CAST(method_function_code), METH_FASTCALL,
-     "function_code(text: str, filename: str, name: str) -> CodeType | None\n\nThe code of a function with that body, or None."},
+     "function_code(text: str, filename: str, name: str) -> CodeType | None | False\n\n"
+     "The code of a function with that body. None where it does not compile as it is, False where that was not tried."},
     {"encode_plain", method_encode_plain, METH_O,
      "encode_plain(value: object) -> bytes | None\n\nThe value as JSON, or None where it is not made of plain parts."},
     {"buffer_to_json", method_buffer_to_json, METH_O,

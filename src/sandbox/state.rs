@@ -93,17 +93,22 @@ pub(super) struct Growth {
     limit: u64,
     /// The largest size granted so far, in bytes.
     pub peak: u64,
-    /// Whether the guest asked for more than its limit. Python then raises `MemoryError` where it can.
+    /// Whether the guest needed more than its limit. Python then raises `MemoryError` where it can.
     pub denied: bool,
+    /// Whether the last request was refused. The guest's heap asks for a large step first, and where that is refused for
+    /// what it needs (`wasm/heap.c`): only the second refusal in a row is one of need.
+    refused: bool,
 }
 
 impl ResourceLimiter for Growth {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let desired = desired as u64;
         if desired > self.limit {
-            self.denied = true;
+            self.denied |= self.refused;
+            self.refused = true;
             return Ok(false);
         }
+        self.refused = false;
         self.peak = desired;
         Ok(true)
     }

@@ -198,7 +198,7 @@ def short(text):
     return _host.function_code(text, "<code>", "<module>")
 
 differs = [text for text in TEXTS if not same(short(text), compile_body(text, lambda tree: None))]
-taken = [text for text in LONG_WAY if (code := short(text)) is not None and not code.co_flags & 0x220]
+taken = [text for text in LONG_WAY if short(text)]
 return [differs, taken]
 "##;
     all_return(&[(code, json!([[], []]))]).await;
@@ -213,8 +213,17 @@ async fn a_warning_of_the_compiler_is_given_once() {
         "x = '\\d'\nreturn (",
         "from __future__ import annotations\nx = '\\d'",
         "\n  x = '\\d'\n  return x",
+        "#c\n  x = '\\d'\n  return x",
     ] {
         let stderr = run(text).await.outcome.stderr;
         assert_eq!(stderr.matches("SyntaxWarning: invalid escape sequence").count(), 1, "{text}: {stderr}");
+    }
+    for text in [
+        "x = 1 is 2\nimport asyncio\nawait asyncio.sleep(0)",
+        "import asyncio\nawait asyncio.sleep(0)\nx = 1 is 2",
+        "from __future__ import annotations\nx = 1 is 2\nimport asyncio\nawait asyncio.sleep(0)",
+    ] {
+        let stderr = run(text).await.outcome.stderr;
+        assert_eq!(stderr.matches("SyntaxWarning: \"is\" with 'int' literal").count(), 1, "{text}: {stderr}");
     }
 }

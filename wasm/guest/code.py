@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from types import CodeType, FunctionType
 from typing import Any, Literal
-from warnings import catch_warnings
+from warnings import catch_warnings, warn_explicit
 
 import _host
 
@@ -106,11 +106,17 @@ def _compile_async(tree: ast.Module, text: str, error: SyntaxError) -> CodeType:
     fields = {name: getattr(function, name) for name in (*function._fields, *function._attributes)}
     tree.body.append(ast.AsyncFunctionDef(**fields))
     try:
-        return _compile(tree, FILENAME, "exec", 0, True)
+        with catch_warnings(record=True) as given:
+            code: CodeType = _compile(tree, FILENAME, "exec", 0, True)
     except SyntaxError as other:
         # Python's words for a `yield` in such a function: nobody here wrote a function.
         is_yield = "yield" in other.msg or "async generator" in other.msg
         raise _yield_outside_function(function.body, text) if is_yield else other from None
+    for warning in given:
+        # What stands before the first `await` was warned of when that stopped the compiler.
+        if warning.lineno >= (error.lineno or 0):
+            warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return code
 
 
 def _parse_indented(text: str) -> ast.Module | None:
