@@ -13,6 +13,7 @@ mod host;
 mod instance;
 mod limits;
 mod outcome;
+mod pages;
 mod random;
 mod reply;
 mod state;
@@ -30,6 +31,7 @@ pub(crate) use instance::{Fresh, Remains};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 pub use outcome::{End, Exception, Extras, ItemContext, Outcome, Usage};
 pub(crate) use outcome::{Stop, Stopped};
+use pages::SinglePages;
 
 /// Which Python image is in this executable: 16 hexadecimal digits that change whenever anything in the image does, and
 /// with it the fuel that code burns. Amounts of fuel can be compared only where this is the same.
@@ -88,6 +90,8 @@ pub enum SandboxError {
 pub struct Sandbox {
     image: InstancePre<state::State>,
     slots: Arc<Semaphore>,
+    /// Of the pool's slots; without a pool there is nothing that stays mapped.
+    pages: Option<Arc<SinglePages>>,
 }
 
 impl Sandbox {
@@ -97,7 +101,7 @@ impl Sandbox {
     /// The CPU is too old, or address space is short.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let image = engine::load(&config)?;
-        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)), pages: Some(Arc::new(SinglePages::new())) })
     }
 
     /// As [`new`](Self::new), with address space that is mapped for each task and given back after it, instead of slots
@@ -108,7 +112,7 @@ impl Sandbox {
     /// The CPU is too old.
     pub fn without_pool(config: SandboxConfig) -> Result<Self, SandboxError> {
         let image = engine::load_without_pool()?;
-        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)) })
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)), pages: None })
     }
 
     /// Runs one job to its end; how it ended is in the outcome. Waits for a free slot first. Dropping the future stops
@@ -123,7 +127,7 @@ impl Sandbox {
     /// An instance for a job that is yet to come. `None` where there is no free slot, or no memory for it.
     pub(crate) async fn prepare(&self) -> Option<Fresh> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
-        Fresh::new(&self.image, slot).await.ok()
+        Fresh::new(&self.image, self.pages.as_deref(), slot).await.ok()
     }
 
     /// As [`run`](Self::run), in an instance that was prepared if there is one, for a caller that hands the output on instead
@@ -153,7 +157,7 @@ impl Sandbox {
     /// Waits for a free slot.
     async fn fresh(&self) -> wasmtime::Result<Fresh> {
         let slot = self.slots.clone().acquire_owned().await?;
-        Fresh::new(&self.image, slot).await
+        Fresh::new(&self.image, self.pages.as_deref(), slot).await
     }
 
     /// What the image imports, as `module name` pairs: the whole surface between guest and host.

@@ -73,6 +73,22 @@ async fn faults_of(code: &str, sandbox: Sandbox) -> u64 {
     each[TASKS / 2]
 }
 
+/// KiB of the image that a slot has mapped when only such tasks ran in it, and whether they are mapped page by page. Where
+/// `userfaultfd(2)` is not allowed they come with their neighbours.
+async fn mapped_by(code: &str, sandbox: Sandbox) -> (u64, bool) {
+    for _ in 0..TASKS {
+        let outcome = sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
+        assert!(matches!(outcome.end, End::Returned(_)), "{outcome:?}");
+    }
+    let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let image = smaps.split_once("wasm-memory-image").expect("the image is mapped").1;
+    let resident = image.split_once("Rss:").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
+    let mut files = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let one_by_one =
+        files.any(|file| fs::read_link(file.path()).is_ok_and(|to| to.ends_with("anon_inode:[userfaultfd]")));
+    (resident, one_by_one)
+}
+
 /// Private KiB of a task that waits for an answer, in memory where none ran before.
 async fn memory_of_a_task() -> u64 {
     let sandbox = Sandbox::new(SandboxConfig { slots: TASKS + 1 }).unwrap();
@@ -111,6 +127,9 @@ async fn counts() -> Vec<Count> {
             // None stays none; one may be two on another kernel.
             counts.push(Count { name, tolerance: 100, count });
         }
+    }
+    if let (mapped, true) = mapped_by(TRIVIAL, Sandbox::new(slots()).unwrap()).await {
+        counts.push(Count { name: "KiB of the image that a trivial task has mapped", tolerance: 10, count: mapped });
     }
     for (name, file) in [("KB of the module", "python.wasm"), ("KB of the image", "python.cwasm")] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/build").join(file);

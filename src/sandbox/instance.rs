@@ -9,6 +9,7 @@ use wasmtime::{InstancePre, Memory, Store, Trap, TypedFunc};
 use super::{
     Exceeded, HostCalls, Job, Limits, MAX_MEMORY, Usage,
     outcome::{Stop, Stopped},
+    pages::SinglePages,
     state::{State, YIELD_INTERVAL},
     wasi,
 };
@@ -37,11 +38,19 @@ pub(crate) struct Remains {
 
 impl Fresh {
     /// Makes an instance in a place that is free.
-    pub(super) async fn new(image: &InstancePre<State>, slot: OwnedSemaphorePermit) -> wasmtime::Result<Self> {
+    pub(super) async fn new(
+        image: &InstancePre<State>,
+        pages: Option<&SinglePages>,
+        slot: OwnedSemaphorePermit,
+    ) -> wasmtime::Result<Self> {
         let mut store = Store::new(image.module().engine(), State::idle());
         store.limiter(|state| &mut state.growth);
         let instance = image.instantiate_async(&mut store).await?;
-        store.data_mut().memory = instance.get_memory(&mut store, "memory");
+        let memory = instance.get_memory(&mut store, "memory");
+        if let (Some(memory), Some(pages)) = (memory, pages) {
+            pages.add(memory.data(&store));
+        }
+        store.data_mut().memory = memory;
         let entry = instance.get_typed_func::<(), i32>(&mut store, "run_task")?;
         Ok(Self { store, entry, slot })
     }
