@@ -22,14 +22,16 @@ def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
     """The directory with the native image of a linked module, built if need be."""
     compiler = wasm / "compiler"
     sources = [
-        *sorted((compiler / "src").glob("*.rs")),
+        *sorted(path for path in (compiler / "src").glob("*.rs") if path.name != "tests.rs"),
         compiler / "Cargo.toml",
         compiler / "Cargo.lock",
         wasm.parent / "src" / "sandbox" / "codegen.rs",
     ]
     joining = [wheel for wheel in load(wasm / "recipe" / "inputs.toml").wheels if wheel.joins]
     guest = sorted((wasm / "guest").glob("*.py"))
-    key = hash_of(module.parent.name, os.uname().machine, joining, *sources, *guest)
+    training = sorted(path for path in (wasm / "train").rglob("*") if path.suffix in (".py", ".json"))
+    kinds = [path.relative_to(wasm).as_posix() for path in training]
+    key = hash_of(module.parent.name, os.uname().machine, joining, *sources, *guest, kinds, *training)
     if (store.product("native", key) / ".complete").exists():
         return store.product("native", key)
 
@@ -40,10 +42,11 @@ def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
         for wheel in joining:
             with zipfile.ZipFile(Fetcher(store).wheel(wheel)) as archive:
                 archive.extractall(packages, [name for name in archive.namelist() if name.startswith(f"{wheel.name}/")])
-        with step("Snapshot of the started interpreter, and its native code"):
+        with step("Snapshot of the started interpreter, training, and native code"):
             log = store.log("native")
-            advice = "where the log shows a Python traceback, mend wasm/guest"
-            run([tool, module, wasm / "guest", packages, directory / "python.tmp"], log=log, advice=advice)
+            advice = "where the log shows a Python traceback, mend wasm/guest, or the task in wasm/train that it names"
+            command = [tool, module, wasm / "guest", packages, wasm / "train", directory / "python.tmp"]
+            run(command, log=log, advice=advice)
             place(directory / "python.tmp", directory / IMAGE)
             (directory / "python.tmp").unlink()
 

@@ -13,7 +13,7 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Compiles for the named baseline, not for the CPU that this happens to run on.
 pub fn native(module: &[u8]) -> Result<Vec<u8>> {
     let mut config = codegen::config();
-    config.cranelift_opt_level(OptLevel::Speed).target(TARGET)?;
+    config.cranelift_opt_level(OptLevel::Speed).wasm_branch_hinting(true).target(TARGET)?;
     // On by default where wasmtime-wasi is linked; the running side is built without it.
     config.wasm_component_model(false);
     for feature in codegen::BASELINE {

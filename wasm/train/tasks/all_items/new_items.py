@@ -1,0 +1,1 @@
+return [{'json': {**item['json'], 'n': i}} for i, item in enumerate(_items)]

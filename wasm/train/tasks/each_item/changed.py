@@ -1,0 +1,2 @@
+_item["json"]["seen"] = True
+return _item

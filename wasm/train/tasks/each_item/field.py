@@ -1,0 +1,1 @@
+return {'json': {'a': _item['json']['id']}}
