@@ -16,6 +16,7 @@ import configure
 import link
 import native
 import notices
+import tool
 import toolchain as tools
 from compile import Flavour, compile_library
 from inputs import Fetcher, Inputs, architecture, load
@@ -28,7 +29,7 @@ WASM = Path(__file__).resolve().parent.parent
 PLACE = WASM / "build"
 PRODUCTS = ("python.wasm", "NOTICES.txt")
 # Part of the recipe that the module does not depend on.
-NOT_INPUTS = ("native.py", "report.py", "store.py", "train.py")
+NOT_INPUTS = ("native.py", "report.py", "store.py", "tool.py", "train.py")
 MEGABYTE = 1_000_000
 
 
@@ -42,6 +43,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--fast", action="store_true", help="leave out link-time optimisation (tasks run a bit slower)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="compile N files at a time")
+    parser.add_argument("--test-tool", action="store_true", help="run the tests of wasm/compiler, and build nothing else")
     parser.add_argument("--print-path", action="store_true", help="print the module's path in the cache")
     return parser.parse_args(argv)
 
@@ -57,7 +59,7 @@ def image_key(flavour: Flavour) -> str:
 def build(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Path) -> None:
     """Builds the module into `target`, step by step, and beside it the snapshot tool: most steps leave a core to it."""
     store.clear_logs()
-    with native.tool_built_beside(store, WASM):
+    with tool.built_beside(store, WASM):
         _follow_recipe(store, inputs, flavour, jobs, target)
 
 
@@ -115,6 +117,9 @@ def main(argv: list[str]) -> int:
     begin = time.monotonic()
     store = Store.for_user()
     try:
+        if options.test_tool:
+            tool.test(store, WASM)
+            return 0
         directory = ensure_built(store, Flavour(lto=not options.fast), max(1, options.jobs))
         image = native.ensure_native(store, WASM, directory / "python.wasm")
     except BuildError as error:

@@ -1,0 +1,118 @@
+"""The tool in wasm/compiler, which makes the native image. It is built with a code generator that is patched: the crate is
+fetched by cargo as the tool's lock file pins it, and patches/ is applied to a copy."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from report import BuildError, run
+from store import Store, hash_of
+
+NAME = "serpentarium-image"
+PATCHED = "wasmtime-internal-cranelift"
+# Settings of a cargo that runs this build would otherwise reach the cargo that is run here.
+FOREIGN_PREFIXES = ("CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC")
+
+
+def inputs(wasm: Path) -> list[Path]:
+    """All that the tool is made of."""
+    compiler = wasm / "compiler"
+    return [
+        *sorted(path for path in (compiler / "src").glob("*.rs") if path.name != "tests.rs"),
+        *_patches(compiler),
+        compiler / "Cargo.toml",
+        compiler / "Cargo.lock",
+        wasm.parent / "src" / "sandbox" / "codegen.rs",
+    ]
+
+
+@contextmanager
+def built_beside(store: Store, wasm: Path) -> Iterator[None]:
+    """Builds the tool while something else goes on that leaves a core to spare."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        building = beside.submit(build, store, wasm)
+        yield
+        building.result()
+
+
+def build(store: Store, wasm: Path) -> Path:
+    """The tool, built where it is not current."""
+    return _cargo(store, wasm, "build") / "release" / NAME
+
+
+def test(store: Store, wasm: Path) -> None:
+    """Runs the tool's own tests."""
+    _cargo(store, wasm, "test")
+
+
+def _cargo(store: Store, wasm: Path, command: str) -> Path:
+    """Runs cargo on the tool, and returns the directory of its products."""
+    with store.locked("tool"):
+        manifest = _manifest(store, wasm)
+        target = store.root.parent / "compiler"
+        words = [_found_cargo(), command, "--release", "--offline", "--manifest-path", manifest, "--target-dir", target]
+        progress = "building the snapshot tool" if command == "build" else "testing the snapshot tool"
+        run(words, log=store.log("compiler"), env=_environment(), advice="mend wasm/compiler", progress=lambda: progress)
+    return target
+
+
+def _manifest(store: Store, wasm: Path) -> Path:
+    """The tool's manifest, in which the code generator is the patched one; with a lock file of its own, because that says
+    where crates come from."""
+    compiler, place = wasm / "compiler", wasm / "build" / "tool"
+    place.mkdir(parents=True, exist_ok=True)
+    text = (compiler / "Cargo.toml").read_text(encoding="utf-8")
+    text += f'\n[[bin]]\nname = "{NAME}"\npath = {json.dumps(str(compiler / "src" / "main.rs"))}\n'
+    text += f"\n[patch.crates-io]\n{PATCHED} = {{ path = {json.dumps(str(_patched(store, compiler)))} }}\n"
+    (place / "Cargo.toml").write_text(text, encoding="utf-8")
+    shutil.copyfile(compiler / "Cargo.lock", place / "Cargo.lock")
+    return place / "Cargo.toml"
+
+
+def _patched(store: Store, compiler: Path) -> Path:
+    """The directory of the patched crate."""
+    original, patches = _fetched(compiler), _patches(compiler)
+
+    def build(directory: Path) -> None:
+        crate = directory / PATCHED
+        shutil.copytree(original, crate)
+        for patch in patches:
+            # A repository around the cache is none of its business.
+            env = _environment() | {"GIT_CEILING_DIRECTORIES": str(directory)}
+            advice = f"bring {patch.name} up to date with the {original.name} that is pinned"
+            run(["git", "apply", patch], log=store.log("patch"), cwd=crate, env=env, advice=advice)
+
+    return store.stage("codegen", hash_of(original.name, *patches), build) / PATCHED
+
+
+def _fetched(compiler: Path) -> Path:
+    """Where cargo keeps the original crate, fetched if need be, and checked against the lock file."""
+    platform = f"{os.uname().machine}-unknown-linux-gnu"
+    words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", platform]
+    command = [_found_cargo(), *words, "--manifest-path", compiler / "Cargo.toml"]
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise BuildError(f"  the crates of wasm/compiler cannot be fetched\n{done.stderr.strip()}")
+    packages = json.loads(done.stdout)["packages"]
+    return next(Path(package["manifest_path"]).parent for package in packages if package["name"] == PATCHED)
+
+
+def _patches(compiler: Path) -> list[Path]:
+    return sorted((compiler / "patches").glob("*.patch"))
+
+
+def _found_cargo() -> str:
+    cargo = os.environ.get("CARGO") or shutil.which("cargo")
+    if cargo is None:
+        raise BuildError("  cargo was not found\n  to do: install Rust, and have cargo on the PATH")
+    return cargo
+
+
+def _environment() -> dict[str, str]:
+    kept = ("CARGO_HOME",)
+    return {name: value for name, value in os.environ.items() if name in kept or not name.startswith(FOREIGN_PREFIXES)}
