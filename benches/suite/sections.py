@@ -79,7 +79,7 @@ def start(_: Park, quick: bool) -> Result:
 
 def compute(park: Park, quick: bool) -> Result:
     """Programs, against native CPython 3.13 and the peers."""
-    return programs.measure(park, programs.Plan(2, 3) if quick else programs.Plan(5, 5))
+    return programs.measure(park, programs.Plan(3, 2) if quick else programs.Plan(8, 3))
 
 
 def memory(_: Park, quick: bool) -> Result:
