@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use wasmtime::InstancePre;
+use wasmtime::{InstancePre, PoolingAllocationConfig};
 
 pub(crate) use flight::{fitting, text, within};
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
@@ -90,7 +90,7 @@ pub enum SandboxError {
 pub struct Sandbox {
     image: InstancePre<state::State>,
     slots: Arc<Semaphore>,
-    /// Of the pool's slots; without a pool there is nothing that stays mapped.
+    /// Of the pool's slots, where what they have mapped stays: with a pool, and with `PAGEMAP_SCAN`.
     pages: Option<Arc<SinglePages>>,
 }
 
@@ -101,7 +101,9 @@ impl Sandbox {
     /// The CPU is too old, or address space is short.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let image = engine::load(&config)?;
-        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)), pages: Some(Arc::new(SinglePages::new())) })
+        // Without it, all that a slot has mapped goes with each task, and would come back one page at a time.
+        let pages = PoolingAllocationConfig::is_pagemap_scan_available().then(|| Arc::new(SinglePages::new()));
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)), pages })
     }
 
     /// As [`new`](Self::new), with address space that is mapped for each task and given back after it, instead of slots

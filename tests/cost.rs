@@ -73,20 +73,18 @@ async fn faults_of(code: &str, sandbox: Sandbox) -> u64 {
     each[TASKS / 2]
 }
 
-/// KiB of the image that a slot has mapped when only such tasks ran in it, and whether they are mapped page by page. Where
-/// `userfaultfd(2)` is not allowed they come with their neighbours.
-async fn mapped_by(code: &str, sandbox: Sandbox) -> (u64, bool) {
+/// KiB of the image that a slot has mapped when only such tasks ran in it. None where it is not mapped page by page (the flag
+/// `uw`, proc_pid_smaps(5)): with `userfaultfd(2)` refused, pages come with their neighbours.
+async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
     for _ in 0..TASKS {
         let outcome = sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
         assert!(matches!(outcome.end, End::Returned(_)), "{outcome:?}");
     }
     let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
     let image = smaps.split_once("wasm-memory-image").expect("the image is mapped").1;
-    let resident = image.split_once("Rss:").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
-    let mut files = fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let one_by_one =
-        files.any(|file| fs::read_link(file.path()).is_ok_and(|to| to.ends_with("anon_inode:[userfaultfd]")));
-    (resident, one_by_one)
+    let field = |name| image.split_once(name).unwrap().1.lines().next().unwrap();
+    let resident = field("Rss:").trim().trim_end_matches(" kB").parse().unwrap();
+    field("VmFlags:").split_whitespace().any(|flag| flag == "uw").then_some(resident)
 }
 
 /// Private KiB of a task that waits for an answer, in memory where none ran before.
@@ -128,7 +126,7 @@ async fn counts() -> Vec<Count> {
             counts.push(Count { name, tolerance: 100, count });
         }
     }
-    if let (mapped, true) = mapped_by(TRIVIAL, Sandbox::new(slots()).unwrap()).await {
+    if let Some(mapped) = mapped_by(TRIVIAL, Sandbox::new(slots()).unwrap()).await {
         counts.push(Count { name: "KiB of the image that a trivial task has mapped", tolerance: 10, count: mapped });
     }
     for (name, file) in [("KB of the module", "python.wasm"), ("KB of the image", "python.cwasm")] {

@@ -1,6 +1,6 @@
 //! Which pages of the image a slot of the pool has mapped: those that its tasks read, and not their neighbours.
 //!
-//! Where a page of a file is read for the first time, the kernel maps the fifteen around it as well. Of the image, that
+//! Where a page of a file is read for the first time, the kernel maps those around it as well, 64 KiB in all. Of the image, that
 //! makes 900 pages for the 150 that a trivial task looks at, and the kernel passes them all when it looks for written ones
 //! after each task (`PAGEMAP_SCAN`; 30 µs for 900, 10 µs for 150). It maps one by one where someone might wait for a fault
 //! (`userfaultfd(2)`): so memory is registered for that. No page is ever protected, so no fault is ever reported.
@@ -46,7 +46,7 @@ struct Registration {
     ioctls: u64,
 }
 
-/// The memory that is mapped page by page. Without a kernel that can do it (5.19) and allows it, there is none.
+/// The memory that is mapped page by page. Where the kernel cannot do it, or does not allow it, there is none.
 pub(super) struct SinglePages {
     faults: Option<OwnedFd>,
     registered: Mutex<HashSet<usize>>,

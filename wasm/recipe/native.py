@@ -18,14 +18,15 @@ def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
     joining = [wheel for wheel in load(wasm / "recipe" / "inputs.toml").wheels if wheel.joins]
     guest = sorted((wasm / "guest").glob("*.py"))
     training = sorted(path for path in (wasm / "train").rglob("*") if path.suffix in (".py", ".json"))
-    kinds = [path.relative_to(wasm).as_posix() for path in training]
-    key = hash_of(module.parent.name, os.uname().machine, joining, *tool.inputs(wasm), *guest, kinds, *training)
+    places = [path.relative_to(wasm).as_posix() for path in training]
+    sources = [Path(__file__), *tool.inputs(wasm), *guest, *training]
+    key = hash_of(module.parent.name, os.uname().machine, joining, places, *sources)
     if (store.product("native", key) / ".complete").exists():
         return store.product("native", key)
 
     def build(directory: Path) -> None:
         with step("Building the snapshot tool"):
-            program = tool.build(store, wasm)
+            tool.build(store, wasm, directory)
         packages = directory / "packages"
         for wheel in joining:
             with zipfile.ZipFile(Fetcher(store).wheel(wheel)) as archive:
@@ -33,9 +34,10 @@ def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
         with step("Snapshot of the started interpreter, training, and native code"):
             log = store.log("native")
             advice = "where the log shows a Python traceback, mend wasm/guest, or the task in wasm/train that it names"
-            command = [program, module, wasm / "guest", packages, wasm / "train", directory / "python.tmp"]
+            command = [directory / tool.NAME, module, wasm / "guest", packages, wasm / "train", directory / "python.tmp"]
             run(command, log=log, advice=advice)
             place(directory / "python.tmp", directory / IMAGE)
             (directory / "python.tmp").unlink()
+            (directory / tool.NAME).unlink()
 
     return store.stage("native", key, build)

@@ -3,6 +3,7 @@ fetched by cargo as the tool's lock file pins it, and patches/ is applied to a c
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,14 +16,17 @@ from store import Store, hash_of
 
 NAME = "serpentarium-image"
 PATCHED = "wasmtime-internal-cranelift"
-# Settings of a cargo that runs this build would otherwise reach the cargo that is run here.
-FOREIGN_PREFIXES = ("CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC")
+# Settings of a cargo that runs this build would otherwise reach the cargo that is run here, and those of a git around it.
+FOREIGN_PREFIXES = ("CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC", "GIT_")
+# Where crates come from, and how.
+KEPT_PREFIXES = ("CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_SOURCE_")
 
 
 def inputs(wasm: Path) -> list[Path]:
     """All that the tool is made of."""
     compiler = wasm / "compiler"
     return [
+        Path(__file__),
         *sorted(path for path in (compiler / "src").glob("*.rs") if path.name != "tests.rs"),
         *_patches(compiler),
         compiler / "Cargo.toml",
@@ -40,31 +44,35 @@ def built_beside(store: Store, wasm: Path) -> Iterator[None]:
         building.result()
 
 
-def build(store: Store, wasm: Path) -> Path:
-    """The tool, built where it is not current."""
-    return _cargo(store, wasm, "build") / "release" / NAME
+def build(store: Store, wasm: Path, into: Path | None = None) -> None:
+    """Builds the tool where it is not current, and puts a copy into a directory: other checkouts build theirs in the same
+    place."""
+    with store.locked("tool"):
+        target = _cargo(store, wasm, "build", "building")
+        if into:
+            shutil.copy2(target / "release" / NAME, into / NAME)
 
 
 def test(store: Store, wasm: Path) -> None:
     """Runs the tool's own tests."""
-    _cargo(store, wasm, "test")
-
-
-def _cargo(store: Store, wasm: Path, command: str) -> Path:
-    """Runs cargo on the tool, and returns the directory of its products."""
     with store.locked("tool"):
-        manifest = _manifest(store, wasm)
-        target = store.root.parent / "compiler"
-        words = [_found_cargo(), command, "--release", "--offline", "--manifest-path", manifest, "--target-dir", target]
-        progress = "building the snapshot tool" if command == "build" else "testing the snapshot tool"
-        run(words, log=store.log("compiler"), env=_environment(), advice="mend wasm/compiler", progress=lambda: progress)
+        _cargo(store, wasm, "test", "testing")
+
+
+def _cargo(store: Store, wasm: Path, command: str, doing: str) -> Path:
+    """Runs cargo on the tool, and returns the directory of its products."""
+    target = store.root.parent / "compiler"
+    manifest = _manifest(store, wasm, target / "manifest")
+    words = [_found("cargo"), command, "--release", "--offline", "--manifest-path", manifest, "--target-dir", target]
+    progress = f"{doing} the snapshot tool"
+    run(words, log=store.log("compiler"), env=_environment(), advice="mend wasm/compiler", progress=lambda: progress)
     return target
 
 
-def _manifest(store: Store, wasm: Path) -> Path:
+def _manifest(store: Store, wasm: Path, place: Path) -> Path:
     """The tool's manifest, in which the code generator is the patched one; with a lock file of its own, because that says
     where crates come from."""
-    compiler, place = wasm / "compiler", wasm / "build" / "tool"
+    compiler = wasm / "compiler"
     place.mkdir(parents=True, exist_ok=True)
     text = (compiler / "Cargo.toml").read_text(encoding="utf-8")
     text += f'\n[[bin]]\nname = "{NAME}"\npath = {json.dumps(str(compiler / "src" / "main.rs"))}\n'
@@ -84,20 +92,20 @@ def _patched(store: Store, compiler: Path) -> Path:
         for patch in patches:
             # A repository around the cache is none of its business.
             env = _environment() | {"GIT_CEILING_DIRECTORIES": str(directory)}
-            advice = f"bring {patch.name} up to date with the {original.name} that is pinned"
-            run(["git", "apply", patch], log=store.log("patch"), cwd=crate, env=env, advice=advice)
+            advice = f"bring {patch.name} up to date with the {PATCHED} that is pinned"
+            run([_found("git"), "apply", patch], log=store.log("patch"), cwd=crate, env=env, advice=advice)
 
-    return store.stage("codegen", hash_of(original.name, *patches), build) / PATCHED
+    return store.stage("codegen", hash_of(Path(__file__), compiler / "Cargo.lock", *patches), build) / PATCHED
 
 
 def _fetched(compiler: Path) -> Path:
     """Where cargo keeps the original crate, fetched if need be, and checked against the lock file."""
-    platform = f"{os.uname().machine}-unknown-linux-gnu"
-    words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", platform]
-    command = [_found_cargo(), *words, "--manifest-path", compiler / "Cargo.toml"]
+    machine = f"{platform.machine()}-unknown-linux-gnu"
+    words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", machine]
+    command = [_found("cargo"), *words, "--manifest-path", compiler / "Cargo.toml"]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
     if done.returncode != 0:
-        raise BuildError(f"  the crates of wasm/compiler cannot be fetched\n{done.stderr.strip()}")
+        raise BuildError(f"  cargo cannot tell or fetch the crates of wasm/compiler\n{done.stderr.strip()}")
     packages = json.loads(done.stdout)["packages"]
     return next(Path(package["manifest_path"]).parent for package in packages if package["name"] == PATCHED)
 
@@ -106,13 +114,14 @@ def _patches(compiler: Path) -> list[Path]:
     return sorted((compiler / "patches").glob("*.patch"))
 
 
-def _found_cargo() -> str:
-    cargo = os.environ.get("CARGO") or shutil.which("cargo")
-    if cargo is None:
-        raise BuildError("  cargo was not found\n  to do: install Rust, and have cargo on the PATH")
-    return cargo
+def _found(program: str) -> str:
+    found = os.environ.get("CARGO") if program == "cargo" else None
+    found = found or shutil.which(program)
+    if found is None:
+        raise BuildError(f"  {program} was not found\n  to do: install it, and have it on the PATH")
+    return found
 
 
 def _environment() -> dict[str, str]:
-    kept = ("CARGO_HOME",)
-    return {name: value for name, value in os.environ.items() if name in kept or not name.startswith(FOREIGN_PREFIXES)}
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT_PREFIXES)}
+    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_PREFIXES)} | kept

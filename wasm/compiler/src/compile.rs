@@ -1,6 +1,6 @@
 //! WebAssembly to native code, ahead of time.
 
-use wasmtime::{Engine, OptLevel, Result};
+use wasmtime::{Engine, OptLevel, Result, ensure};
 
 use crate::codegen;
 
@@ -9,6 +9,9 @@ use crate::codegen;
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
 const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+/// What only the patched code generator (`patches/`) makes: the call for fuel that preserves all registers.
+const PATCHED: &[u8] = b"wasmtime_patchable_builtin_out_of_gas";
 
 /// Compiles for the named baseline, not for the CPU that this happens to run on.
 pub fn native(module: &[u8]) -> Result<Vec<u8>> {
@@ -21,5 +24,9 @@ pub fn native(module: &[u8]) -> Result<Vec<u8>> {
         // SAFETY: the flag promises a CPU feature; the running side checks for each of them before it loads the code.
         unsafe { config.cranelift_flag_enable(&flag) };
     }
-    Engine::new(&config)?.precompile_module(module)
+    let code = Engine::new(&config)?.precompile_module(module)?;
+    // A patch that cargo did not use is no error to cargo.
+    let is_patched = code.windows(PATCHED.len()).any(|name| name == PATCHED);
+    ensure!(is_patched, "the code generator is not the patched one: build this tool with scripts/build-python");
+    Ok(code)
 }

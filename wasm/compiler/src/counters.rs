@@ -8,10 +8,11 @@ use wasmtime::{Result, ensure};
 
 use crate::runs::Function;
 
-/// Where the counters lie: at the far end of the C stack, which lies at the bottom of memory and grows down.
+/// Where the counters lie: at the far end of the C stack, which lies at the bottom of memory and grows down. Not at its very
+/// end, so that an address that is too small meets nothing.
 const BEGIN: u64 = 64 << 10;
 
-/// Bytes of that stack which are left to it.
+/// Bytes of that stack which are left to it. The tasks of the training must do with that.
 const STACK: u64 = 4 << 20;
 
 /// Bytes of a counter.

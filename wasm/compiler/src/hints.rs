@@ -47,12 +47,12 @@ fn is_likely(branch: &Branch, counts: &[u64]) -> Option<bool> {
     let entered = *counts.first().filter(|count| **count > 0)?;
     let before = counts[branch.run];
     let is_rare = |count: u64, among: u64| count == 0 || count.saturating_mul(RARE) < among;
+    // A way is rare among the times that its branch is reached. It also is where its branch itself is, in the function.
     match branch.way {
         Way::If { then } if is_rare(counts[then], before.max(entered)) => Some(false),
         Way::If { then } if is_rare(before.saturating_sub(counts[then]), before.max(entered)) => Some(true),
         Way::Leave { next, .. } if is_rare(counts[next], before.max(entered)) => Some(true),
-        // Other branches may lead there too, so that the place itself has to be a rare one. What a loop leaves to, once each
-        // time, is none.
+        // Other branches may lead there too, so the place has to be a rare one in the function.
         Way::Leave { target: Some(target), .. } if is_rare(counts[target], entered) => Some(false),
         _ => None,
     }

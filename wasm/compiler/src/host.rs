@@ -19,7 +19,7 @@ const STACK: usize = 8 << 20;
 pub fn config() -> Config {
     let mut config = Config::new();
     config.max_wasm_stack(STACK).async_stack_size(STACK + (1 << 20));
-    // Few instances: a copy for each takes no time. A file in memory may be refused where the machine is busy.
+    // A copy for each of the few instances, and no file in memory to map: to seal one fails now and then on a busy machine.
     config.memory_init_cow(false);
     config
 }

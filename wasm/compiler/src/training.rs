@@ -22,9 +22,6 @@ const KINDS: [(&str, &str, &str); 3] = [
     ("raises", "runOnceForAllItems", "error"),
 ];
 
-/// How often each small task is run. Programs run once, and long.
-const ROUNDS: usize = 3;
-
 /// What a task may answer, in bytes.
 const OUTPUT: usize = 1 << 20;
 
@@ -101,13 +98,12 @@ fn count(module: &[u8], functions: &[Function], tasks: &[Task]) -> Result<Vec<u6
     let image = host::linker(&engine, &module)?.instantiate_pre(&module)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let mut counts = vec![0; functions.iter().map(|function| function.starts.len()).sum()];
+    // Once each: a second time would be the same.
     for task in tasks {
-        for _ in 0..ROUNDS {
-            let bytes = runtime.block_on(task.run(&image, counters::addresses(functions)));
-            let bytes = bytes.with_context(|| format!("{} failed", task.file.display()))?;
-            for (count, more) in counts.iter_mut().zip(counters::read(&bytes)) {
-                *count += more;
-            }
+        let bytes = runtime.block_on(task.run(&image, counters::addresses(functions)));
+        let bytes = bytes.with_context(|| format!("{} failed", task.file.display()))?;
+        for (count, more) in counts.iter_mut().zip(counters::read(&bytes)) {
+            *count += more;
         }
     }
     Ok(counts)
