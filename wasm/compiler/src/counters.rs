@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use wasm_encoder::{CodeSection, InstructionSink, MemArg, Module, RawSection, SectionId};
+use wasm_encoder::{CodeSection, InstructionSink, MemArg};
 use wasmparser::{Operator, Parser, Payload};
 use wasmtime::{Result, ensure};
 
-use crate::runs::Function;
+use crate::runs::{self, Function};
 
 /// Where the counters lie: at the far end of the C stack, which lies at the bottom of memory and grows down. Not at its very
 /// end, so that an address that is too small meets nothing.
@@ -35,21 +35,14 @@ pub fn add(module: &[u8], functions: &[Function]) -> Result<Vec<u8>> {
         body.extend_from_slice(&module[from..function.body.end]);
         code.raw(&body);
     }
-    let mut counting = Module::new();
-    for payload in Parser::new(0).parse_all(module) {
-        match payload?.as_section() {
-            Some((id, _)) if id == SectionId::Code as u8 => counting.section(&code),
-            Some((id, range)) => counting.section(&RawSection { id, data: &module[range] }),
-            None => &mut counting,
-        };
-    }
-    Ok(counting.finish())
+    runs::with_code(module, |counting, _| {
+        counting.section(&code);
+    })
 }
 
 /// Where all counters of these functions lie in memory.
 pub fn addresses(functions: &[Function]) -> Range<usize> {
-    let runs: usize = functions.iter().map(|function| function.starts.len()).sum();
-    BEGIN as usize..BEGIN as usize + runs * SIZE
+    BEGIN as usize..BEGIN as usize + runs::number(functions) * SIZE
 }
 
 /// What the counters say, from their bytes.

@@ -6,11 +6,11 @@
 //!
 //! The hints go into a custom section, `metadata.code.branch_hint` (WebAssembly's branch hinting proposal).
 
-use wasm_encoder::{BranchHint, BranchHints, Module, RawSection, SectionId};
+use wasm_encoder::{BranchHint, BranchHints};
 use wasmparser::{Parser, Payload};
 use wasmtime::Result;
 
-use crate::runs::{Branch, Function, Way};
+use crate::runs::{self, Branch, Function, Way};
 
 /// What happens less often than once in so many times is rare.
 const RARE: u64 = 100;
@@ -30,16 +30,9 @@ pub fn add(module: &[u8], functions: &[Function], counts: &[u64]) -> Result<Vec<
         }
         counts = others;
     }
-    let mut hinted = Module::new();
-    for payload in Parser::new(0).parse_all(module) {
-        if let Some((id, range)) = payload?.as_section() {
-            if id == SectionId::Code as u8 {
-                hinted.section(&section);
-            }
-            hinted.section(&RawSection { id, data: &module[range] });
-        }
-    }
-    Ok(hinted.finish())
+    runs::with_code(module, |hinted, code| {
+        hinted.section(&section).section(&code);
+    })
 }
 
 /// Whether the branch is nearly always taken, or nearly never; nothing where both happen, or where nothing is known.

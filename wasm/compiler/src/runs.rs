@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use wasm_encoder::{Module, RawSection, SectionId};
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 use wasmtime::Result;
 
@@ -53,6 +54,27 @@ pub fn of(module: &[u8]) -> Result<Vec<Function>> {
         }
     }
     Ok(functions)
+}
+
+/// How many runs there are in these functions.
+pub fn number(functions: &[Function]) -> usize {
+    functions.iter().map(|function| function.starts.len()).sum()
+}
+
+/// The module with its code section as `write` puts it down; all else stays as it is.
+pub fn with_code(module: &[u8], write: impl Fn(&mut Module, RawSection)) -> Result<Vec<u8>> {
+    let mut written = Module::new();
+    for payload in Parser::new(0).parse_all(module) {
+        if let Some((id, range)) = payload?.as_section() {
+            let section = RawSection { id, data: &module[range] };
+            if id == SectionId::Code as u8 {
+                write(&mut written, section);
+            } else {
+                written.section(&section);
+            }
+        }
+    }
+    Ok(written.finish())
 }
 
 impl Function {

@@ -97,7 +97,7 @@ fn count(module: &[u8], functions: &[Function], tasks: &[Task]) -> Result<Vec<u6
     let module = Module::new(&engine, module)?;
     let image = host::linker(&engine, &module)?.instantiate_pre(&module)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let mut counts = vec![0; functions.iter().map(|function| function.starts.len()).sum()];
+    let mut counts = vec![0; runs::number(functions)];
     // Once each: a second time would be the same.
     for task in tasks {
         let bytes = runtime.block_on(task.run(&image, counters::addresses(functions)));
