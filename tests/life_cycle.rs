@@ -54,6 +54,8 @@ fn a_runner_without_that_limit_stays() {
 #[test]
 fn a_connection_on_which_nothing_is_heard_is_made_anew() {
     let (mut broker, _runner) = started(&[("N8N_RUNNERS_HEARTBEAT_INTERVAL", "1")]);
+    // An offer tells that the broker has done all that it was told to do.
+    broker.message("runner:taskoffer");
     // The kernel still acknowledges what is sent to a stopped process: only silence tells.
     broker.signal("STOP");
     std::thread::sleep(Duration::from_millis(3500));
