@@ -1,5 +1,5 @@
-"""The tool in wasm/compiler, which makes the native image. It is built with a code generator that is patched: the crate is
-fetched by cargo as the tool's lock file pins it, and patches/ is applied to a copy."""
+"""The tool in wasm/compiler, which makes the native image. It is built with a code generator that is patched: its crates are
+fetched by cargo as the tool's lock file pins them, and the patches of each, in patches/CRATE, are applied to a copy."""
 
 import json
 import os
@@ -15,7 +15,6 @@ from report import BuildError, run
 from store import Store, hash_of
 
 NAME = "serpentarium-image"
-PATCHED = "wasmtime-internal-cranelift"
 # Settings of a cargo that runs this build would otherwise reach the cargo that is run here, and those of a git around it.
 FOREIGN_PREFIXES = ("CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC", "GIT_")
 # Where crates come from, and how.
@@ -76,42 +75,46 @@ def _manifest(store: Store, wasm: Path, place: Path) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     text = (compiler / "Cargo.toml").read_text(encoding="utf-8")
     text += f'\n[[bin]]\nname = "{NAME}"\npath = {json.dumps(str(compiler / "src" / "main.rs"))}\n'
-    text += f"\n[patch.crates-io]\n{PATCHED} = {{ path = {json.dumps(str(_patched(store, compiler)))} }}\n"
+    text += "\n[patch.crates-io]\n"
+    text += "".join(f"{crate.name} = {{ path = {json.dumps(str(crate))} }}\n" for crate in _patched(store, compiler))
     (place / "Cargo.toml").write_text(text, encoding="utf-8")
     shutil.copyfile(compiler / "Cargo.lock", place / "Cargo.lock")
     return place / "Cargo.toml"
 
 
-def _patched(store: Store, compiler: Path) -> Path:
-    """The directory of the patched crate."""
-    original, patches = _fetched(compiler), _patches(compiler)
+def _patched(store: Store, compiler: Path) -> list[Path]:
+    """The directories of the patched crates, each with the name of its crate."""
+    patches = _patches(compiler)
+    crates = sorted({patch.parent.name for patch in patches})
+    originals = _fetched(compiler)
 
     def build(directory: Path) -> None:
-        crate = directory / PATCHED
-        shutil.copytree(original, crate)
+        for crate in crates:
+            shutil.copytree(originals[crate], directory / crate)
+        # A repository around the cache is none of its business.
+        env = _environment() | {"GIT_CEILING_DIRECTORIES": str(directory)}
         for patch in patches:
-            # A repository around the cache is none of its business.
-            env = _environment() | {"GIT_CEILING_DIRECTORIES": str(directory)}
-            advice = f"bring {patch.name} up to date with the {PATCHED} that is pinned"
-            run([_found("git"), "apply", patch], log=store.log("patch"), cwd=crate, env=env, advice=advice)
+            crate = patch.parent.name
+            advice = f"bring {patch.name} up to date with the {crate} that is pinned"
+            run([_found("git"), "apply", patch], log=store.log("patch"), cwd=directory / crate, env=env, advice=advice)
 
-    return store.stage("codegen", hash_of(Path(__file__), compiler / "Cargo.lock", *patches), build) / PATCHED
+    built = store.stage("codegen", hash_of(Path(__file__), compiler / "Cargo.lock", *crates, *patches), build)
+    return [built / crate for crate in crates]
 
 
-def _fetched(compiler: Path) -> Path:
-    """Where cargo keeps the original crate, fetched if need be, and checked against the lock file."""
+def _fetched(compiler: Path) -> dict[str, Path]:
+    """Where cargo keeps the crates of the tool, fetched if need be, and checked against the lock file."""
     machine = f"{platform.machine()}-unknown-linux-gnu"
     words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", machine]
     command = [_found("cargo"), *words, "--manifest-path", compiler / "Cargo.toml"]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
     if done.returncode != 0:
         raise BuildError(f"  cargo cannot tell or fetch the crates of wasm/compiler\n{done.stderr.strip()}")
-    packages = json.loads(done.stdout)["packages"]
-    return next(Path(package["manifest_path"]).parent for package in packages if package["name"] == PATCHED)
+    return {package["name"]: Path(package["manifest_path"]).parent for package in json.loads(done.stdout)["packages"]}
 
 
 def _patches(compiler: Path) -> list[Path]:
-    return sorted((compiler / "patches").glob("*.patch"))
+    return sorted((compiler / "patches").glob("*/*.patch"))
 
 
 def _found(program: str) -> str:
