@@ -18,6 +18,7 @@
 //! | [`workers`] | a pool of worker processes that run sandboxes |
 //! | [`sandbox`] | one engine, one image, one fresh instance for each task, under limits |
 //! | [`broker`] | a small local broker, for the demo, for tests, and for people without n8n |
+//! | [`allocator`] | large pages for large messages |
 //! | [`config`], [`fuel`], [`logging`], [`cli`] | every setting once; fuel for people; the log; the command line |
 //!
 //! # Running a piece of Python
@@ -44,6 +45,7 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod allocator;
 pub mod broker;
 pub mod cli;
 pub mod config;

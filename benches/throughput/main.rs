@@ -12,6 +12,11 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use machine::{Flight, Machine, customers, ms, one_text};
 use serde::Serialize;
+use serpentarium::allocator::LargePages;
+
+/// As the binary has it, whose broker this one stands for.
+#[global_allocator]
+static ALLOCATOR: LargePages = LargePages;
 
 /// Tasks in flight that are measured.
 const IN_FLIGHT: [usize; 3] = [1, 8, 64];
