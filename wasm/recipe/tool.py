@@ -86,7 +86,7 @@ def _patched(store: Store, compiler: Path) -> list[Path]:
     """The directories of the patched crates, each with the name of its crate."""
     patches = _patches(compiler)
     crates = sorted({patch.parent.name for patch in patches})
-    originals = _fetched(compiler)
+    originals = _fetched(compiler, crates)
 
     def build(directory: Path) -> None:
         for crate in crates:
@@ -102,15 +102,20 @@ def _patched(store: Store, compiler: Path) -> list[Path]:
     return [built / crate for crate in crates]
 
 
-def _fetched(compiler: Path) -> dict[str, Path]:
-    """Where cargo keeps the crates of the tool, fetched if need be, and checked against the lock file."""
+def _fetched(compiler: Path, crates: list[str]) -> dict[str, Path]:
+    """Where cargo keeps these crates, fetched if need be, and checked against the lock file."""
     machine = f"{platform.machine()}-unknown-linux-gnu"
     words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", machine]
     command = [_found("cargo"), *words, "--manifest-path", compiler / "Cargo.toml"]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
     if done.returncode != 0:
         raise BuildError(f"  cargo cannot tell or fetch the crates of wasm/compiler\n{done.stderr.strip()}")
-    return {package["name"]: Path(package["manifest_path"]).parent for package in json.loads(done.stdout)["packages"]}
+    packages = json.loads(done.stdout)["packages"]
+    places = {crate: [p["manifest_path"] for p in packages if p["name"] == crate] for crate in crates}
+    for crate, found in places.items():
+        if len(found) != 1:
+            raise BuildError(f"  wasm/compiler/patches/{crate} is for a crate that Cargo.lock has {len(found)} times")
+    return {crate: Path(manifest).parent for crate, [manifest] in places.items()}
 
 
 def _patches(compiler: Path) -> list[Path]:

@@ -1,5 +1,7 @@
 //! Counters and hints, in a small module of our own.
 
+mod registers;
+
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
     MemorySection, MemoryType, Module, TypeSection, ValType,
