@@ -95,7 +95,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Builds the engine and maps the image: a few milliseconds, nothing is compiled.
+    /// Builds the engine and maps the image: a few milliseconds, nothing is compiled. A process needs only one; each further
+    /// one has a copy of the image, of 44 MB.
     ///
     /// # Errors
     /// The CPU is too old, or address space is short.

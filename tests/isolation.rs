@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::{Echo, job, raised, returned, run, sandbox};
 use serde_json::{Value, json};
-use serpentarium::sandbox::{End, Outcome};
+use serpentarium::sandbox::{End, NoHost, Outcome, Sandbox, SandboxConfig};
 
 #[test]
 fn the_image_imports_exactly_these_functions() {
@@ -30,6 +30,20 @@ fn the_image_imports_exactly_these_functions() {
             "wasi_snapshot_preview1 random_get",
         ]
     );
+}
+
+#[tokio::test]
+async fn two_sandboxes_may_live_side_by_side_in_one_process_and_one_outlives_the_other() {
+    let first = sandbox();
+    let second = Sandbox::new(SandboxConfig { slots: 1 }).unwrap();
+    let third = Sandbox::new(SandboxConfig { slots: 1 }).unwrap();
+    for sandbox in [first, &second, &third, first] {
+        assert_eq!(returned(&sandbox.run(job("return 6 * 7"), Arc::new(NoHost)).await), 42);
+    }
+    drop(second);
+    for sandbox in [first, &third] {
+        assert_eq!(returned(&sandbox.run(job("return 6 * 7"), Arc::new(NoHost)).await), 42);
+    }
 }
 
 async fn value(code: &str) -> Value {

@@ -1,6 +1,12 @@
 //! The engine and the image: built once for a process, shared by all its tasks.
 
-use std::{ptr::NonNull, sync::Arc};
+use std::{
+    ptr::NonNull,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use wasmtime::{
     CustomCodeMemory, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module, PoolingAllocationConfig,
@@ -22,6 +28,10 @@ const INSTANCE_SIZE: usize = 8 << 20;
 /// between processes, and read only when they are needed.
 static IMAGE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/python.cwasm")));
 
+/// Whether an engine of this process has run the image where it lies. wasmtime keeps a list of all code by its address, so
+/// that another one, which may live at the same time, runs a copy.
+static IN_PLACE: AtomicBool = AtomicBool::new(false);
+
 /// Native code must start on a page of its own, whatever the page size.
 #[repr(C, align(65536))]
 struct Aligned<T: ?Sized>(T);
@@ -38,10 +48,15 @@ const BASELINE_NAME: &str = "armv8-a";
 pub(super) fn load(config: &SandboxConfig) -> Result<InstancePre<State>, SandboxError> {
     check_cpu()?;
     let engine = engine(config).map_err(SandboxError::Engine)?;
-    // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same build; nothing writes to
-    // them, and they live as long as the process.
-    let module = unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }.map_err(SandboxError::Image)?;
-    link(&module)
+    let module = if IN_PLACE.swap(true, Ordering::Relaxed) {
+        // SAFETY: as below.
+        unsafe { Module::deserialize(&engine, &IMAGE.0) }
+    } else {
+        // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same build; nothing writes to
+        // them, and they live as long as the process.
+        unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }
+    };
+    link(&module.map_err(SandboxError::Image)?)
 }
 
 /// As [`load`], with a copy of the image, and with instances that are mapped when they are made.
