@@ -161,7 +161,7 @@ fn the_settings_are_shown_with_their_sources_and_without_secrets() {
     assert_eq!(of("N8N_RUNNERS_GRANT_TOKEN"), ("(not set)", "default"));
     assert_eq!(of("N8N_RUNNERS_MAX_CONCURRENCY"), ("7", format!("file {file}").as_str()));
     assert_eq!(of("N8N_RUNNERS_TASK_TIMEOUT"), ("2", "variable"));
-    assert_eq!(of("SERPENTARIUM_FUEL"), ("32G", "default"));
+    assert_eq!(of("SERPENTARIUM_FUEL"), ("64G", "default"));
     assert_eq!(of("SERPENTARIUM_MEMORY"), ("1GiB", "flag"));
     assert_eq!(of("SERPENTARIUM_WORKERS"), ("3", "flag"));
     assert_eq!(of("N8N_RUNNERS_STDLIB_ALLOW"), ("json, re", "variable"));
@@ -201,7 +201,7 @@ fn every_setting_is_documented_with_its_flag_and_default() {
     let shown: serde_json::Map<String, Value> = serde_json::from_str(&out).unwrap();
     assert_eq!(rows.len(), shown.len(), "a row for each setting");
     // Defaults that are words in the document, and for `config` what they come to.
-    let words = ["", "random", "everything", "none", "one a core", "16 G a second of the time-out"];
+    let words = ["", "random", "everything", "none", "one a core", "32 G a second of the time-out"];
     for (variable, setting) in shown {
         let row = rows.iter().find(|row| row[1] == format!("`{variable}`"));
         let row = row.unwrap_or_else(|| panic!("{variable} is not in docs/settings.md"));

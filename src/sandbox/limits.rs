@@ -9,17 +9,17 @@ use crate::fuel::display_fuel;
 
 /// Fuel that one second of busy Python burns, roughly: the ratio that turns a time-out into a fuel limit.
 ///
-/// An idle core of 2023 burns 10 to 15 thousand million units a second in a tight loop, less in ordinary code (`cargo bench
-/// --bench fresh_task` prints it for the machine at hand), so a task that computes all the time meets its time-out first,
-/// and its fuel limit on a machine that is faster still.
-pub const FUEL_PER_SECOND: u64 = 16_000_000_000;
+/// A core of a server of 2021 burns 17 thousand million units a second in a tight loop, 20 in sums of long integers, less in
+/// ordinary code (`cargo bench --bench fresh_task` prints it for the machine at hand), so a task that computes all the time
+/// meets its time-out first, and its fuel limit on a machine that is much faster.
+pub const FUEL_PER_SECOND: u64 = 32_000_000_000;
 
 /// The limits of one task. A task that goes over one ends with [`End::Exceeded`](super::End::Exceeded).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Wall-clock time from start to result, also while the guest sleeps or waits for a host call. Default 60 s.
     pub time: Duration,
-    /// Units of fuel (WebAssembly operations, roughly). Default 960 G: about as long as the default time.
+    /// Units of fuel (WebAssembly operations, roughly). Default 1.92 T: about as long as the default time.
     pub fuel: u64,
     /// Linear memory of the guest in bytes, its interpreter (about 33 MiB) included. Default 512 MiB, at most 4 GiB.
     pub memory: u64,
