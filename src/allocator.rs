@@ -1,7 +1,7 @@
 //! Large pages for large blocks of memory.
 //!
 //! A message of 50 MB lies in a dozen buffers on its way to a task and back. In pages of 4 KiB each of them costs 12,000 page
-//! faults, a third of the time that the message takes (`scripts/bench payload`); in pages of 2 MiB it costs 24.
+//! faults, together more than a third of the time that the message takes (docs/benchmarks.md, "What paid"); in pages of 2 MiB, 25.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

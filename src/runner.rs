@@ -11,6 +11,7 @@ mod connection;
 mod health;
 mod heard;
 mod offers;
+mod outbox;
 mod report;
 mod session;
 pub mod shutdown;

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::connection::Outbox;
+use super::outbox::Outbox;
 use crate::{
     ids::random_id,
     protocol::{DataRequest, RpcStatus, RunnerMessage},
@@ -222,7 +222,7 @@ mod tests {
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-    use crate::runner::connection::Outgoing;
+    use crate::runner::outbox::Outgoing;
 
     fn calls() -> (TaskCalls, UnboundedReceiver<Outgoing>) {
         let (outbox, sent) = Outbox::new(1000);

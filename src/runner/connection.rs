@@ -1,32 +1,13 @@
-//! One WebSocket to the broker: reading here, writing in a task of its own.
-//!
-//! Because nobody waits for a write, frames are read, and pings answered, also while a large result is on its way out.
-//! Such a result goes out in fragments, so that a pong (which WebSocket allows between fragments) never waits for more
-//! than one of them.
+//! One WebSocket to the broker: reading here, writing in a task of its own (`outbox.rs`).
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use futures_util::{
-    SinkExt, StreamExt,
-    stream::{SplitSink, SplitStream},
-};
+use futures_util::{StreamExt, stream::SplitStream};
 use reqwest::Url;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     net::TcpStream,
-    sync::{
-        Notify,
-        mpsc::{self, UnboundedReceiver, UnboundedSender},
-    },
     task::JoinHandle,
     time::{Instant, Interval, MissedTickBehavior, interval_at, timeout},
 };
@@ -40,13 +21,7 @@ use tokio_tungstenite::{
             HeaderValue,
             header::{AUTHORIZATION, RETRY_AFTER},
         },
-        protocol::{
-            CloseFrame, WebSocketConfig,
-            frame::{
-                Frame,
-                coding::{CloseCode, Data, OpCode},
-            },
-        },
+        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
     },
 };
 use tracing::warn;
@@ -55,19 +30,16 @@ use super::{
     ConnectError,
     auth::retry_after,
     heard::{Ear, Heard},
+    outbox::{Outbox, Outgoing},
 };
-use crate::{config::RunnerConfig, protocol::RunnerMessage};
+use crate::config::RunnerConfig;
 
 /// How long each step of getting connected may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last messages may take to go out, and the broker to answer the close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
-/// The size of the pieces that a larger frame is sent in.
-const FRAGMENT: usize = 256 << 10;
-/// Unsent bytes above which tasks that call wait, and prints are dropped: the broker reads slower than tasks write.
-const BACKLOG: usize = 64 << 20;
 
-type Socket = WebSocketStream<MaybeTlsStream<Heard<TcpStream>>>;
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<Heard<TcpStream>>>;
 
 /// Why a connection is over.
 #[derive(Debug)]
@@ -126,7 +98,7 @@ impl Connection {
         let (socket, _) = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::TimedOut)??;
         let (sink, frames) = socket.split();
         let (outbox, unsent) = Outbox::new(*max_payload);
-        let writer = tokio::spawn(write(sink, unsent, outbox.backlog.clone()));
+        let writer = outbox.spawn_writer(sink, unsent);
         let mut beats = interval_at(Instant::now() + *heartbeat, *heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self { frames, outbox, writer, ear, heartbeat: beats })
@@ -179,15 +151,14 @@ impl Connection {
                 self.heartbeat.period()
             )));
         }
-        // An error means that the writer is gone, with the connection; the reading side reports that.
-        let _ = self.outbox.queue.send(Outgoing::Ping);
+        self.outbox.control(Outgoing::Ping);
         Ok(())
     }
 
     /// Tells the broker that its message is larger than what is taken: nothing after it can be read.
     async fn say_too_large(&mut self) {
         let frame = CloseFrame { code: CloseCode::Size, reason: "message too large".into() };
-        let _ = self.outbox.queue.send(Outgoing::Close(frame));
+        self.outbox.control(Outgoing::Close(frame));
         let _ = timeout(CLOSE_TIMEOUT, &mut self.writer).await;
     }
 
@@ -195,8 +166,7 @@ impl Connection {
     pub async fn close(mut self) {
         let closing = async {
             let frame = CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
-            // An error means that the writer is gone, with the connection.
-            let _ = self.outbox.queue.send(Outgoing::Close(frame));
+            self.outbox.control(Outgoing::Close(frame));
             while self.next().await.is_ok() {}
         };
         let _ = timeout(CLOSE_TIMEOUT, closing).await;
@@ -207,123 +177,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.writer.abort();
     }
-}
-
-/// Where messages to the broker go: a queue that never blocks.
-#[derive(Debug, Clone)]
-pub struct Outbox {
-    queue: UnboundedSender<Outgoing>,
-    backlog: Arc<Backlog>,
-    max_payload: usize,
-}
-
-/// What the writer is handed.
-#[derive(Debug)]
-pub enum Outgoing {
-    /// A message's text.
-    Frame(String),
-    /// A ping.
-    Ping,
-    /// The close frame, after which there is nothing.
-    Close(CloseFrame),
-}
-
-/// How many bytes are queued, and a bell for when that falls.
-#[derive(Debug, Default)]
-struct Backlog {
-    bytes: AtomicUsize,
-    fell: Notify,
-}
-
-/// A message is larger than the broker accepts; the limit in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("larger than a message to the broker may be ({0} bytes)")]
-pub struct TooLarge(pub usize);
-
-impl Outbox {
-    /// An empty one, and its other end.
-    pub fn new(max_payload: usize) -> (Self, UnboundedReceiver<Outgoing>) {
-        let (queue, unsent) = mpsc::unbounded_channel();
-        (Self { queue, backlog: Arc::default(), max_payload }, unsent)
-    }
-
-    /// Queues a message; returns the size of its frame. Once the connection is over, messages vanish.
-    ///
-    /// # Errors
-    /// The frame would be larger than the payload limit, which costs the connection and all its tasks.
-    pub fn send(&self, message: &RunnerMessage) -> Result<usize, TooLarge> {
-        let frame = message.to_frame().map_err(|_| TooLarge(self.max_payload))?;
-        let size = frame.len();
-        if size > self.max_payload {
-            return Err(TooLarge(self.max_payload));
-        }
-        self.backlog.bytes.fetch_add(size, Ordering::Relaxed);
-        let _ = self.queue.send(Outgoing::Frame(frame));
-        Ok(size)
-    }
-
-    /// Whether the queue is as full as it should get.
-    pub fn is_full(&self) -> bool {
-        self.backlog.bytes.load(Ordering::Relaxed) > BACKLOG
-    }
-
-    /// Waits until the queue is not full.
-    pub async fn room(&self) {
-        loop {
-            let fell = self.backlog.fell.notified();
-            if !self.is_full() {
-                return;
-            }
-            fell.await;
-        }
-    }
-}
-
-/// The task that writes: everything queued, in order, flushed when the queue is empty.
-async fn write(mut sink: SplitSink<Socket, Message>, mut unsent: UnboundedReceiver<Outgoing>, backlog: Arc<Backlog>) {
-    while let Some(first) = unsent.recv().await {
-        let mut next = Some(first);
-        while let Some(outgoing) = next {
-            let sent = match outgoing {
-                Outgoing::Frame(frame) => {
-                    let size = frame.len();
-                    let sent = feed(&mut sink, frame).await;
-                    backlog.bytes.fetch_sub(size, Ordering::Relaxed);
-                    backlog.fell.notify_waiters();
-                    sent
-                }
-                Outgoing::Ping => sink.feed(Message::Ping(Bytes::new())).await,
-                Outgoing::Close(frame) => {
-                    // What breaks it now is over in any case.
-                    let _ = sink.send(Message::Close(Some(frame))).await;
-                    return;
-                }
-            };
-            // What broke the connection, the reading side reports.
-            if sent.is_err() {
-                return;
-            }
-            next = unsent.try_recv().ok();
-        }
-        if sink.flush().await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn feed(sink: &mut SplitSink<Socket, Message>, frame: String) -> Result<(), tungstenite::Error> {
-    if frame.len() <= FRAGMENT {
-        return sink.feed(Message::text(frame)).await;
-    }
-    let mut rest = Bytes::from(frame);
-    let mut kind = Data::Text;
-    while !rest.is_empty() {
-        let piece = rest.split_to(rest.len().min(FRAGMENT));
-        let last = rest.is_empty();
-        sink.feed(Message::Frame(Frame::message(piece, OpCode::Data(kind), last))).await?;
-        kind = Data::Continue;
-    }
-    Ok(())
 }
 
 /// An address under the broker's.

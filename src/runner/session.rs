@@ -16,9 +16,10 @@ use tracing::{debug, info, warn};
 use super::{
     answer::{self, Reply},
     calls::{TaskCalls, is_told},
-    connection::{Connection, Lost, TooLarge},
+    connection::{Connection, Lost},
     health::Health,
     offers::Offers,
+    outbox::TooLarge,
     report::{Finished, Place, Shown},
     task::{Cancelled, Due, Running, Tasks},
 };
@@ -138,7 +139,7 @@ struct Session<'a> {
     config: &'a RunnerConfig,
     pool: &'a Pool,
     health: &'a Health,
-    outbox: super::connection::Outbox,
+    outbox: super::outbox::Outbox,
     offers: Offers,
     tasks: Tasks,
     phase: Phase,

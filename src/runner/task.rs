@@ -204,7 +204,7 @@ mod tests {
     use std::future::pending;
 
     use super::*;
-    use crate::runner::connection::Outbox;
+    use crate::runner::outbox::Outbox;
 
     fn start(tasks: &mut Tasks, task_id: &str, job: impl Future<Output = Outcome> + Send + 'static) {
         tasks.accept(task_id, Instant::now());
