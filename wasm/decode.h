@@ -14,6 +14,9 @@
 // Items have the same keys over and over: each is made once, as far as it finds a place.
 enum { KEYS = 128 };
 
+// How many containers inside of each other have a place for what the last dict there began with.
+enum { BEFORE = 8 };
+
 // A key that was read, and what is known of the dicts that begin with it.
 struct known_key {
     PyObject *key;
@@ -30,6 +33,8 @@ struct reader {
     // How many containers may still begin inside of the one that is read.
     int depth;
     struct known_key known[KEYS];
+    // What the last dict so deep inside began with, or null.
+    struct known_key *before[BEFORE];
 };
 
 const char *skip_spaces(const char *at);
@@ -62,13 +67,13 @@ HOT const char *read_text(const struct reader *reader, const char *at, PyObject 
 // As `read_text`; `known` becomes the key's place, or null where it has none.
 const char *read_key(struct reader *reader, const char *at, PyObject **key, struct known_key **known);
 
-// Reads a key with its quotation marks, if it is this one. It must be of plain ASCII characters.
+// Reads a key with its quotation marks and the colon, if it is this one and nothing else stands there.
 HOT static inline const char *take_key(const struct reader *reader, const char *at, PyObject *key)
 {
     size_t length = (size_t)PyUnicode_GET_LENGTH(key);
-    if ((size_t)(reader->end - at) < length + 2 || at[0] != '"' || at[length + 1] != '"'
-        || !same_text(PyUnicode_DATA(key), at + 1, length)) {
+    if (!PyUnicode_IS_COMPACT_ASCII(key) || (size_t)(reader->end - at) < length + 3 || at[0] != '"'
+        || !same_2(at + length + 1, "\":") || !same_in_objects(PyUnicode_DATA(key), at + 1, length)) {
         return nullptr;
     }
-    return at + length + 2;
+    return at + length + 3;
 }

@@ -24,10 +24,11 @@ struct members {
     PyObject *values[GATHERED];
 };
 
-static void begin(struct members *members)
+// Begins with what the dict is thought to begin with: a known key, or null.
+static void begin(struct members *members, struct known_key *known)
 {
-    members->known = nullptr;
-    members->shape = nullptr;
+    members->known = known;
+    members->shape = known == nullptr ? nullptr : Py_XNewRef(known->shape);
     members->fitting = members->count = 0;
 }
 
@@ -53,9 +54,9 @@ static PyObject *expected_key(const struct members *members)
     if (at == nullptr) {
         return nullptr;
     }
-    if (members->count == 0 && known != nullptr) {
-        members->known = known;
-        members->shape = Py_XNewRef(known->shape);
+    if (members->count == 0) {
+        Py_XDECREF(members->shape);
+        begin(members, known);
     }
     PyObject *expected = expected_key(members);
     if (expected != nullptr && (*key == expected || PyUnicode_Compare(*key, expected) == 0)) {
@@ -65,29 +66,37 @@ static PyObject *expected_key(const struct members *members)
     return at;
 }
 
-// Reads the key that comes next; one that fits is held by the shape.
+// Reads the key that comes next, and the colon; a key that fits is held by the shape.
 HOT static inline const char *read_member_key(struct reader *reader, const char *at, struct members *members)
 {
     PyObject *expected = expected_key(members);
-    if (expected != nullptr && PyUnicode_IS_COMPACT_ASCII(expected)) {
-        const char *behind = take_key(reader, at, expected);
-        if (behind != nullptr) {
-            members->keys[members->count] = expected;
-            members->fitting++;
-            return behind;
-        }
+    const char *behind = expected == nullptr ? nullptr : take_key(reader, at, expected);
+    if (behind != nullptr) {
+        members->keys[members->count] = expected;
+        members->fitting++;
+        return behind;
     }
-    return read_other_key(reader, at, members);
-}
-
-HOT static inline const char *read_member(struct reader *reader, const char *at, struct members *members)
-{
-    at = read_member_key(reader, skip_space(at), members);
+    at = read_other_key(reader, skip_space(at), members);
     if (at == nullptr) {
         return nullptr;
     }
     at = skip_space(at);
-    at = *at == ':' ? read_value(reader, at + 1, &members->values[members->count]) : nullptr;
+    if (*at == ':') {
+        return at + 1;
+    }
+    if (members->fitting <= members->count) {
+        Py_DECREF(members->keys[members->count]);
+    }
+    return nullptr;
+}
+
+HOT static inline const char *read_member(struct reader *reader, const char *at, struct members *members)
+{
+    at = read_member_key(reader, at, members);
+    if (at == nullptr) {
+        return nullptr;
+    }
+    at = read_value(reader, at, &members->values[members->count]);
     if (at == nullptr && members->fitting <= members->count) {
         Py_DECREF(members->keys[members->count]);
     }
@@ -174,7 +183,8 @@ static bool has_plain_keys(const struct members *members)
 static void remember(const struct members *members, PyObject *dict)
 {
     struct known_key *known = members->known;
-    if (known == nullptr || known->key != members->keys[0] || PyDict_GET_SIZE(dict) != members->count) {
+    if (members->count == 0 || known == nullptr || known->key != members->keys[0]
+        || PyDict_GET_SIZE(dict) != members->count) {
         return;
     }
     if (!known->missed) {
@@ -214,7 +224,7 @@ static const char *read_rest(struct reader *reader, const char *at, PyObject *di
     bool more = true;
     while (at != nullptr && more) {
         struct members member;
-        begin(&member);
+        begin(&member, nullptr);
         at = read_member(reader, at, &member);
         if (at != nullptr) {
             bool set = PyDict_SetItem(dict, member.keys[0], member.values[0]) == 0;
@@ -227,8 +237,10 @@ static const char *read_rest(struct reader *reader, const char *at, PyObject *di
 
 const char *read_dict(struct reader *reader, const char *at, PyObject **value)
 {
+    // One of a list's dicts looks like the next.
+    struct known_key **before = &reader->before[reader->depth % BEFORE];
     struct members members;
-    begin(&members);
+    begin(&members, *before);
     at = skip_space(at);
     bool more = *at != '}';
     at += !more;
@@ -239,6 +251,7 @@ const char *read_dict(struct reader *reader, const char *at, PyObject **value)
         }
     }
     PyObject *dict = at != nullptr ? make_dict(&members, !more) : nullptr;
+    *before = members.known;
     release(&members);
     if (dict != nullptr && more) {
         at = read_rest(reader, at, dict);

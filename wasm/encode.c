@@ -26,6 +26,15 @@ static const Py_ssize_t FIRST_CAPACITY = 4096;
 // Every part finds room for so many characters, and leaves as much behind it: what is short is written without a look.
 enum { ROOM = 64 };
 
+// Keys of which the text is kept, and how long that is at most. Rows have the same keys over and over.
+enum { KEYS = 64, KEY_ROOM = 32 };
+
+// A key as it is written, with its quotation marks and the colon.
+struct written_key {
+    char text[KEY_ROOM];
+    size_t length;
+};
+
 // JSON as far as it is written. It is written into the object that is handed out. The place where it goes on is handed on from
 // part to part, so that it stays in a register; it is null where a value is not plain, or memory is short (a Python exception
 // may be set then).
@@ -33,6 +42,9 @@ struct reply {
     // Null when memory was short.
     PyObject *bytes;
     char *end;
+    // Nothing is freed meanwhile, so a key is known by where it lies. Null where there is none yet.
+    PyObject *keys[KEYS];
+    struct written_key written[KEYS];
 };
 
 static char *grow(struct reply *out, char *to, size_t length)
@@ -44,6 +56,11 @@ static char *grow(struct reply *out, char *to, size_t length)
         return nullptr;
     }
     size_t needed = written + length + ROOM, twice = capacity > most / 2 ? most : capacity * 2;
+    // What comes out is often as long as what came in, and then fits where that was.
+    size_t input = length_of_input();
+    if (needed <= input && input < twice) {
+        twice = input;
+    }
     capacity = twice > needed ? twice : needed;
     if (_PyBytes_Resize(&out->bytes, (Py_ssize_t)capacity) < 0) {
         return nullptr;
@@ -266,20 +283,46 @@ static inline char *put_literal(struct reply *out, char *to, const char *text, s
     return reserve(out, to + length, 0);
 }
 
-static char *put_value(struct reply *out, char *to, PyObject *value, int depth);
-
-static inline char *put_member(struct reply *out, char *to, char before, PyObject *key, PyObject *value, int depth)
+// Writes a key that is not known, and keeps its text if it is short.
+[[clang::noinline]] static char *put_new_key(struct reply *out, char *to, PyObject *key, size_t place)
 {
     if (!PyUnicode_CheckExact(key)) {
         return nullptr;
     }
-    *to = before;
-    to = put_string(out, to + 1, key);
+    size_t before = (size_t)(to - PyBytes_AS_STRING(out->bytes));
+    to = put_string(out, to, key);
     if (to == nullptr) {
         return nullptr;
     }
-    *to = ':';
-    return put_value(out, to + 1, value, depth);
+    *to++ = ':';
+    const char *text = PyBytes_AS_STRING(out->bytes) + before;
+    size_t length = (size_t)(to - text);
+    if (length <= KEY_ROOM) {
+        out->keys[place] = key;
+        memcpy(out->written[place].text, text, KEY_ROOM);
+        out->written[place].length = length;
+    }
+    return to;
+}
+
+static inline char *put_key(struct reply *out, char *to, PyObject *key)
+{
+    size_t place = ((uintptr_t)key >> 4) * 0x9E3779B1 >> 26;
+    if (out->keys[place] != key) {
+        return put_new_key(out, to, key, place);
+    }
+    memcpy(to, out->written[place].text, KEY_ROOM);
+    return to + out->written[place].length;
+}
+
+static char *put_value(struct reply *out, char *to, PyObject *value, int depth);
+
+static inline char *put_member(struct reply *out, char *to, char before, PyObject *key, PyObject *value, int depth)
+{
+    *to = before;
+    to = put_key(out, to + 1, key);
+    to = to == nullptr ? nullptr : reserve(out, to, 0);
+    return to == nullptr ? nullptr : put_value(out, to, value, depth);
 }
 
 static char *put_dict(struct reply *out, char *to, PyObject *object, int depth)
@@ -367,10 +410,12 @@ static char *put_value(struct reply *out, char *to, PyObject *value, int depth)
 
 PyObject *encode_plain(PyObject *value)
 {
-    struct reply out = {.bytes = PyBytes_FromStringAndSize(nullptr, FIRST_CAPACITY)};
+    struct reply out;
+    out.bytes = PyBytes_FromStringAndSize(nullptr, FIRST_CAPACITY);
     if (out.bytes == nullptr) {
         return nullptr;
     }
+    memset(out.keys, 0, sizeof out.keys);
     char *begin = PyBytes_AS_STRING(out.bytes);
     out.end = begin + FIRST_CAPACITY;
     char *end = put_value(&out, begin, value, MAX_DEPTH);

@@ -1,8 +1,7 @@
 // The built-in module `_host`: everything that Python code in the image can say to the host, and hear from it.
 //
 // Text crosses as UTF-8 in the guest's memory. An answer waits on the host's side until `take` fetches it, because
-// only after the call is its length known. Standard input and output are used without Python's io stack, which would
-// cost more than a small task does.
+// only after the call is its length known.
 
 #include "image.h"
 
@@ -18,61 +17,6 @@ HOST(start) uint32_t host_start(const char *name, uint32_t name_length, const ch
 HOST(wait) int32_t host_wait(double seconds, uint32_t *number);
 HOST(take) void host_take(char *into, uint32_t length);
 HOST(tell) void host_tell(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
-
-static const size_t FIRST_CAPACITY = 64 * 1024;
-
-void bytes_free(struct bytes *bytes)
-{
-    free(bytes->data);
-    *bytes = (struct bytes){};
-}
-
-static bool bytes_grow(struct bytes *bytes)
-{
-    size_t capacity = bytes->capacity ? bytes->capacity * 2 : FIRST_CAPACITY;
-    char *data = capacity > bytes->capacity ? realloc(bytes->data, capacity) : nullptr;
-    if (data == nullptr) {
-        errno = ENOMEM;
-        return false;
-    }
-    bytes->data = data;
-    bytes->capacity = capacity;
-    return true;
-}
-
-bool bytes_append(struct bytes *bytes, const void *data, size_t length)
-{
-    while (bytes->capacity - bytes->length < length) {
-        if (!bytes_grow(bytes)) {
-            return false;
-        }
-    }
-    memcpy(bytes->data + bytes->length, data, length);
-    bytes->length += length;
-    return true;
-}
-
-bool read_standard_input(struct bytes *into)
-{
-    for (;;) {
-        if (into->length == into->capacity && !bytes_grow(into)) {
-            break;
-        }
-        ssize_t got = read(STDIN_FILENO, into->data + into->length, into->capacity - into->length);
-        if (got == 0) {
-            return true;
-        }
-        if (got > 0) {
-            into->length += (size_t)got;
-        } else if (errno != EINTR && errno != EAGAIN) {
-            break;
-        }
-    }
-    int reason = errno;
-    bytes_free(into);
-    errno = reason;
-    return false;
-}
 
 // A string's UTF-8. For plain ASCII, nearly all text here, that is the string's own memory; otherwise `copy` owns it.
 // (PyUnicode_AsUTF8 would keep the copy in the string for as long as that lives.)
@@ -229,31 +173,9 @@ static PyObject *method_tell(PyObject *, PyObject *const *args, Py_ssize_t count
     Py_RETURN_NONE;
 }
 
-// Read into the object itself, which grows where it lies: what is read last lies at the end of the heap.
 static PyObject *method_read_input(PyObject *, PyObject *)
 {
-    Py_ssize_t length = 0, capacity = (Py_ssize_t)FIRST_CAPACITY;
-    PyObject *input = PyBytes_FromStringAndSize(nullptr, capacity);
-    while (input != nullptr) {
-        ssize_t got = read(STDIN_FILENO, PyBytes_AS_STRING(input) + length, (size_t)(capacity - length));
-        if (got > 0) {
-            length += got;
-        } else if (got == 0) {
-            break;
-        } else if (errno != EINTR && errno != EAGAIN) {
-            PyErr_SetFromErrno(PyExc_OSError);
-            Py_CLEAR(input);
-            return nullptr;
-        }
-        if (length == capacity) {
-            capacity = capacity > PY_SSIZE_T_MAX / 2 ? PY_SSIZE_T_MAX : capacity * 2;
-            _PyBytes_Resize(&input, capacity);
-        }
-    }
-    if (input != nullptr) {
-        _PyBytes_Resize(&input, length);
-    }
-    return input;
+    return read_input();
 }
 
 static PyObject *method_decode_plain(PyObject *, PyObject *json)
@@ -313,23 +235,12 @@ static PyObject *method_write_output(PyObject *, PyObject *text)
     } else if (!utf8_open(&output, text)) {
         return nullptr;
     }
-    const char *rest = output.data;
-    size_t left = output.length;
-    bool failed = false;
-    while (left > 0 && !failed) {
-        ssize_t written = write(STDOUT_FILENO, rest, left);
-        if (written > 0) {
-            rest += written;
-            left -= (size_t)written;
-        } else {
-            failed = written == 0 || (errno != EINTR && errno != EAGAIN);
-        }
-    }
-    if (failed) {
+    bool written = write_standard_output(output.data, output.length);
+    if (!written) {
         PyErr_SetFromErrno(PyExc_OSError);
     }
     utf8_close(&output);
-    return failed ? nullptr : Py_NewRef(Py_None);
+    return written ? Py_NewRef(Py_None) : nullptr;
 }
 
 static PyMethodDef methods[] = {

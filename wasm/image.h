@@ -11,6 +11,7 @@
 //   heap.c           how the heap takes memory from the host
 //   host_module.c    the `_host` module, what Python sees of the host
 //   snapshot.c       makes the memory cheap to copy before it is frozen into a snapshot
+//   streams.c        standard input and output
 //   wasi.c           the system calls that this image answers itself instead of importing them
 #pragma once
 
@@ -36,6 +37,15 @@ void bytes_free(struct bytes *bytes);
 
 // Adds a copy of `data`. Returns false with errno set where memory is short; nothing is added then.
 bool bytes_append(struct bytes *bytes, const void *data, size_t length);
+
+// All of standard input as a bytes object. Null with a Python exception set.
+PyObject *read_input(void);
+
+// How much `read_input` read.
+size_t length_of_input(void);
+
+// Writes all of it. Returns false with errno set.
+bool write_standard_output(const char *data, size_t length);
 
 // The value of a JSON text, behind which a NUL stands. Null with ValueError set where this is not for it.
 PyObject *decode_plain(const char *json, size_t length);

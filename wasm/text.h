@@ -49,7 +49,7 @@ static inline struct run run_of(const char *text, size_t length)
     return (struct run){at, high == 0 && seen < 0x80};
 }
 
-// Whether the parts of both texts are the same; 8, 4 or 1 characters.
+// Whether the parts of both texts are the same; 8, 4 or 2 characters.
 static inline bool same_8(const char *one, const char *other)
 {
     uint64_t a, b;
@@ -61,6 +61,14 @@ static inline bool same_8(const char *one, const char *other)
 static inline bool same_4(const char *one, const char *other)
 {
     uint32_t a, b;
+    memcpy(&a, one, sizeof a);
+    memcpy(&b, other, sizeof b);
+    return a == b;
+}
+
+static inline bool same_2(const char *one, const char *other)
+{
+    uint16_t a, b;
     memcpy(&a, one, sizeof a);
     memcpy(&b, other, sizeof b);
     return a == b;
@@ -88,6 +96,16 @@ static inline bool same_text(const char *one, const char *other, size_t length)
     }
     return length == 0
            || (one[0] == other[0] && one[length / 2] == other[length / 2] && one[length - 1] == other[length - 1]);
+}
+
+// The same of texts that lie inside of Python objects, before which something can be read. Most are of up to 16 characters.
+static inline bool same_in_objects(const char *one, const char *other, size_t length)
+{
+    if (length > 16) {
+        return same_text(one, other, length);
+    }
+    uint32_t same = wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(one + length - 16), wasm_v128_load(other + length - 16)));
+    return (same | 0xFFFF >> length) == 0xFFFF;
 }
 
 static inline void copy_16(char *to, const char *from)

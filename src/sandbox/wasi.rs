@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use wasmtime::{Caller, Linker};
 
 use super::state::{BadAddress, State, charge, memory};
@@ -115,6 +116,10 @@ async fn fd_read(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out:
         let chunk = state.input.split_to(buffer.len().min(state.input.len()).min(MAX_TRANSFER - total));
         buffer[..chunk.len()].copy_from_slice(&chunk);
         total += chunk.len();
+        if state.input.is_empty() {
+            // What is empty still holds the whole buffer.
+            state.input = Bytes::new();
+        }
         if chunk.len() < len as usize {
             break;
         }
@@ -154,11 +159,12 @@ async fn finish(caller: &mut Caller<'_, State>, total: usize, out: u32) -> Errno
     Ok(errno::SUCCESS)
 }
 
-/// A `subscription` as far as it matters: 48 bytes, of which a clock's are id, time-out, precision and flags.
+/// A `subscription` as far as it matters: 48 bytes, of which a clock's are id, time-out, precision and flags, and a stream's
+/// its number, where a clock's id is.
 struct Subscription {
     userdata: u64,
     kind: u8,
-    clock: u32,
+    source: u32,
     timeout: u64,
     absolute: bool,
 }
@@ -166,6 +172,7 @@ struct Subscription {
 const SUBSCRIPTION_SIZE: u32 = 48;
 const EVENT_SIZE: u32 = 32;
 const KIND_CLOCK: u8 = 0;
+const KIND_READ: u8 = 1;
 
 impl Subscription {
     fn read(caller: &mut Caller<'_, State>, ptr: u32) -> Result<Self, BadAddress> {
@@ -173,7 +180,7 @@ impl Subscription {
         Ok(Self {
             userdata: u64::from_le_bytes(array(bytes, 0)),
             kind: bytes[8],
-            clock: u32::from_le_bytes(array(bytes, 16)),
+            source: u32::from_le_bytes(array(bytes, 16)),
             timeout: u64::from_le_bytes(array(bytes, 24)),
             absolute: u16::from_le_bytes(array(bytes, 40)) & 1 != 0,
         })
@@ -185,8 +192,13 @@ impl Subscription {
             return Some(Duration::ZERO);
         }
         let timeout = Duration::from_nanos(self.timeout);
-        let now = now(state, self.clock)?;
+        let now = now(state, self.source)?;
         Some(if self.absolute { timeout.saturating_sub(now) } else { timeout })
+    }
+
+    /// Bytes that can be read from it.
+    fn readable(&self, state: &State) -> u64 {
+        if (self.kind, self.source) == (KIND_READ, 0) { state.input.len() as u64 } else { 0 }
     }
 }
 
@@ -212,10 +224,11 @@ async fn poll_oneoff(caller: &mut Caller<'_, State>, subs: u32, events: u32, cou
     let mut due = 0;
     for (_, subscription) in waits.iter().filter(|(wait, _)| *wait <= first) {
         let ptr = events.checked_add(due * EVENT_SIZE).ok_or(BadAddress)?;
-        let (event, _) = memory(caller, ptr, EVENT_SIZE)?;
+        let (event, state) = memory(caller, ptr, EVENT_SIZE)?;
         event.fill(0);
         event[..8].copy_from_slice(&subscription.userdata.to_le_bytes());
         event[10] = subscription.kind;
+        event[16..24].copy_from_slice(&subscription.readable(state).to_le_bytes());
         due += 1;
     }
     put_u32(caller, out, due)?;

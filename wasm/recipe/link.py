@@ -23,6 +23,7 @@ OWN_FILES = (
     "heap",
     "host_module",
     "snapshot",
+    "streams",
     "wasi",
 )
 # The standard library's blob is data: the link-time optimiser would only carry it around.
