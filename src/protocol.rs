@@ -8,6 +8,7 @@ mod policy;
 mod received;
 mod runner;
 mod settings;
+mod skim;
 mod wire;
 
 pub use broker::{BrokerMessage, RpcStatus};

@@ -123,8 +123,9 @@ impl Machine {
         let settings = task("return _items", items)?;
         let mut times = Vec::new();
         for _ in 0..echoes {
+            let settings = settings.clone();
             let submitted = Instant::now();
-            let result = done(self.broker.submit(settings.clone()).result().await)?;
+            let result = done(self.broker.submit(settings).result().await)?;
             times.push(ms(submitted.elapsed()));
             if result.get() != items {
                 bail!("the echo is not what was sent");

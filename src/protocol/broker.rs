@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    ProtocolError, ReceivedSettings,
+    ProtocolError, ReceivedSettings, skim,
     wire::{Envelope, Head},
 };
 
@@ -91,11 +91,15 @@ pub enum RpcStatus {
 }
 
 impl<'a> BrokerMessage<ReceivedSettings<'a>> {
-    /// Reads one frame, in one pass. Fields that its type does not have are ignored.
+    /// Reads one frame, in one pass. Fields that its type does not have are ignored. Of large settings, what lies inside of
+    /// their fields is not looked at.
     ///
     /// # Errors
     /// The frame is not JSON, has an unknown `type`, or lacks a field.
     pub fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
+        if let Some((task_id, settings)) = skim::task_settings(frame) {
+            return Ok(Self::TaskSettings { task_id, settings });
+        }
         let e = Envelope::<&RawValue>::parse(frame)?;
         Ok(match e.kind.as_str() {
             "broker:inforequest" => Self::InfoRequest,

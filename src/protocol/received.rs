@@ -51,30 +51,52 @@ impl Default for TaskLabel {
 }
 
 /// A name for the log: no reason to fail a task, so anything but a text is `Unknown`.
-fn name(value: Option<&RawValue>) -> String {
-    value.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_else(unknown)
+fn name(value: Option<&str>) -> String {
+    value.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(unknown)
 }
 
 /// The part of the settings that the host reads, and where they begin and end.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     is_object: bool,
-    first_key: Option<&'a RawValue>,
-    last_value: Option<&'a RawValue>,
-    code: Option<&'a RawValue>,
-    node_mode: Option<&'a RawValue>,
-    items: Option<&'a RawValue>,
-    continue_on_fail: Option<&'a RawValue>,
-    workflow_name: Option<&'a RawValue>,
-    workflow_id: Option<&'a RawValue>,
-    node_name: Option<&'a RawValue>,
-    node_id: Option<&'a RawValue>,
+    first_key: Option<&'a str>,
+    last_value: Option<&'a str>,
+    code: Option<&'a str>,
+    node_mode: Option<&'a str>,
+    items: Option<&'a str>,
+    continue_on_fail: Option<&'a str>,
+    workflow_name: Option<&'a str>,
+    workflow_id: Option<&'a str>,
+    node_name: Option<&'a str>,
+    node_id: Option<&'a str>,
 }
 
 impl<'a> Fields<'a> {
+    /// Those of an object, of which none is known yet.
+    pub fn of_object() -> Self {
+        Self { is_object: true, ..Self::default() }
+    }
+
+    /// Takes note of a member, as its key and its value stand there. The last one of a name counts, as in Python, and null
+    /// counts as absent.
+    pub fn put(&mut self, key: &'a str, value: &'a str) -> Result<(), serde_json::Error> {
+        self.first_key.get_or_insert(key);
+        self.last_value = Some(value);
+        let name: Cow<str> = serde_json::from_str(key)?;
+        if let Some(place) = self.place(&name) {
+            *place = Some(value).filter(|value| *value != "null");
+        }
+        Ok(())
+    }
+
     /// The settings in the frame that these fields were read from.
     pub fn within(&self, frame: &'a str) -> ReceivedSettings<'a> {
-        ReceivedSettings { text: self.text(frame), label: self.label(), checked: self.check() }
+        self.received(self.text(frame))
+    }
+
+    /// The settings of this text.
+    pub fn received(&self, text: &'a str) -> ReceivedSettings<'a> {
+        ReceivedSettings { text, label: self.label(), checked: self.check() }
     }
 
     /// The text of the object. Nothing but white space stands between its braces and its first key and last value.
@@ -83,15 +105,15 @@ impl<'a> Fields<'a> {
             return "";
         };
         let offset = |part: &str| (part.as_ptr() as usize).wrapping_sub(frame.as_ptr() as usize);
-        let begin = frame.get(..offset(first.get())).and_then(|before| before.rfind('{'));
-        let behind = offset(last.get()).saturating_add(last.get().len());
+        let begin = frame.get(..offset(first)).and_then(|before| before.rfind('{'));
+        let behind = offset(last).saturating_add(last.len());
         let end = frame.get(behind..).and_then(|after| after.find('}')).map(|more| behind + more + 1);
         begin.zip(end).and_then(|(begin, end)| frame.get(begin..end)).unwrap_or_default()
     }
 
     fn label(&self) -> TaskLabel {
         TaskLabel {
-            continue_on_fail: self.continue_on_fail.is_some_and(|raw| raw.get() == "true"),
+            continue_on_fail: self.continue_on_fail == Some("true"),
             workflow_name: name(self.workflow_name),
             workflow_id: name(self.workflow_id),
             node_name: name(self.node_name),
@@ -104,21 +126,21 @@ impl<'a> Fields<'a> {
             return Err(SettingsError::Invalid("they must be an object".into()));
         }
         let code = self.code.ok_or(SettingsError::MissingField("code"))?;
-        if !code.get().starts_with('"') {
+        if !code.starts_with('"') {
             return Err(SettingsError::Invalid("'code' must be a string".into()));
         }
-        let mode = self.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?.get();
+        let mode = self.node_mode.ok_or(SettingsError::MissingField("nodeMode"))?;
         if serde_json::from_str::<NodeMode>(mode).is_err() {
             return Err(SettingsError::UnknownMode(mode.trim_matches('"').into()));
         }
-        if !self.items.ok_or(SettingsError::MissingField("items"))?.get().starts_with('[') {
+        if !self.items.ok_or(SettingsError::MissingField("items"))?.starts_with('[') {
             return Err(SettingsError::Invalid("'items' must be a list".into()));
         }
         Ok(())
     }
 
     /// The place of a field that the host reads.
-    fn place(&mut self, key: &str) -> Option<&mut Option<&'a RawValue>> {
+    fn place(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
         Some(match key {
             "code" => &mut self.code,
             "nodeMode" => &mut self.node_mode,
@@ -149,16 +171,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         f.write_str("task settings")
     }
 
-    /// The last one of a name counts, as in Python, and null counts as absent.
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut fields = Fields { is_object: true, ..Fields::default() };
+        let mut fields = Fields::of_object();
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            fields.first_key.get_or_insert(key);
-            fields.last_value = Some(value);
-            let name: Cow<str> = serde_json::from_str(key.get()).map_err(serde::de::Error::custom)?;
-            if let Some(place) = fields.place(&name) {
-                *place = Some(value).filter(|value| value.get() != "null");
-            }
+            fields.put(key.get(), value.get()).map_err(serde::de::Error::custom)?;
         }
         Ok(fields)
     }

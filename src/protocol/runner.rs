@@ -178,6 +178,9 @@ pub struct NodeType {
     pub version: f64,
 }
 
+/// Bytes of a payload from which on it is not copied.
+const LARGE: usize = 64 << 10;
+
 impl RunnerMessage {
     /// Reads one frame. Fields that its type does not have are ignored.
     ///
@@ -217,23 +220,33 @@ impl RunnerMessage {
         })
     }
 
-    /// The text of the frame. A large payload is copied once.
+    /// The text of the frame.
     ///
     /// # Errors
     /// None in practice: every field serialises.
     pub fn to_frame(&self) -> Result<String, serde_json::Error> {
-        /// Room for the fields around a payload.
-        const AROUND: usize = 256;
-        let payload = match self {
-            Self::TaskDone { data, .. } => {
-                data.result.get().len() + data.static_data.as_ref().map_or(0, |data| data.get().len())
-            }
-            Self::Rpc { params, .. } => params.get().len(),
-            _ => 0,
+        serde_json::to_string(self)
+    }
+
+    /// The text of the frame in parts, to be sent one after the other. A large payload is a part of its own, and not copied.
+    ///
+    /// # Errors
+    /// As for [`to_frame`](Self::to_frame).
+    pub fn into_parts(mut self) -> Result<Vec<String>, serde_json::Error> {
+        let (field, payload) = match &mut self {
+            Self::TaskDone { data, .. } => ("\"result\":", &mut data.result),
+            Self::Rpc { params, .. } => ("\"params\":", params),
+            _ => return Ok(vec![self.to_frame()?]),
         };
-        let mut frame = Vec::with_capacity(payload + AROUND);
-        serde_json::to_writer(&mut frame, self)?;
-        // serde_json writes UTF-8 only, so the check never fails, and it is cheap beside the copy.
-        String::from_utf8(frame).map_err(serde::ser::Error::custom)
+        if payload.get().len() < LARGE {
+            return Ok(vec![self.to_frame()?]);
+        }
+        let payload = std::mem::replace(payload, RawValue::NULL.to_owned());
+        let mut head = self.to_frame()?;
+        // The field itself: within a text before it, the quotation marks would have a backslash before them.
+        let place =
+            head.find(field).ok_or_else(|| serde::ser::Error::custom("the payload has no place"))? + field.len();
+        let tail = head.split_off(place).split_off("null".len());
+        Ok(vec![head, Box::<str>::from(payload).into(), tail])
     }
 }

@@ -166,11 +166,9 @@ impl HostCalls for TaskCalls {
                 None => return over(),
             };
             let _place = Place { call_id, waiting };
-            if let Err(error) = outbox.send(&message) {
+            if let Err(error) = outbox.send(message) {
                 return Err(error.to_string());
             }
-            // Its parameters may be large, and it is on its way as text.
-            drop(message);
             answer.await.unwrap_or_else(|_| over())
         })
     }
@@ -182,7 +180,7 @@ impl HostCalls for TaskCalls {
         }
         let (call_id, task_id) = (id(TOLD), self.task_id.clone());
         let message = RunnerMessage::Rpc { call_id, task_id, name: name.into(), params };
-        let sent = !self.outbox.is_full() && self.outbox.send(&message).is_ok();
+        let sent = !self.outbox.is_full() && self.outbox.send(message).is_ok();
         if !sent && !self.warned.swap(true, Ordering::Relaxed) {
             warn!(task_id = self.task_id, "dropping prints: they are too large, or the broker reads too slowly");
         }
@@ -235,7 +233,7 @@ mod tests {
 
     fn next(sent: &mut UnboundedReceiver<Outgoing>) -> Option<serde_json::Value> {
         match sent.try_recv() {
-            Ok(Outgoing::Frame(frame)) => serde_json::from_str(&frame).ok(),
+            Ok(Outgoing::Frame(frame)) => serde_json::from_str(&frame.concat()).ok(),
             _ => None,
         }
     }

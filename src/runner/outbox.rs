@@ -48,8 +48,8 @@ pub struct Outbox {
 /// What the writer is handed.
 #[derive(Debug)]
 pub enum Outgoing {
-    /// A message's text.
-    Frame(String),
+    /// A message's text, in parts.
+    Frame(Vec<String>),
     /// A ping.
     Ping,
     /// The close frame, after which there is nothing.
@@ -79,9 +79,9 @@ impl Outbox {
     ///
     /// # Errors
     /// The frame would be larger than the payload limit, which costs the connection and all its tasks.
-    pub fn send(&self, message: &RunnerMessage) -> Result<usize, TooLarge> {
-        let frame = message.to_frame().map_err(|_| TooLarge(self.max_payload))?;
-        let size = frame.len();
+    pub fn send(&self, message: RunnerMessage) -> Result<usize, TooLarge> {
+        let frame = message.into_parts().map_err(|_| TooLarge(self.max_payload))?;
+        let size = size(&frame);
         if size > self.max_payload {
             return Err(TooLarge(self.max_payload));
         }
@@ -128,7 +128,7 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut unsent: UnboundedReceiv
         while let Some(outgoing) = next {
             let sent = match outgoing {
                 Outgoing::Frame(frame) => {
-                    let size = frame.len();
+                    let size = size(&frame);
                     let sent = feed(&mut sink, frame).await;
                     backlog.bytes.fetch_sub(size, Ordering::Relaxed);
                     backlog.fell.notify_waiters();
@@ -153,17 +153,25 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut unsent: UnboundedReceiv
     }
 }
 
-async fn feed(sink: &mut SplitSink<Socket, Message>, frame: String) -> Result<(), tungstenite::Error> {
-    if frame.len() <= FRAGMENT {
-        return sink.feed(Message::text(frame)).await;
+/// Bytes of a frame.
+fn size(parts: &[String]) -> usize {
+    parts.iter().map(String::len).sum()
+}
+
+async fn feed(sink: &mut SplitSink<Socket, Message>, parts: Vec<String>) -> Result<(), tungstenite::Error> {
+    let mut left = size(&parts);
+    if left <= FRAGMENT {
+        return sink.feed(Message::text(parts.concat())).await;
     }
-    let mut rest = Bytes::from(frame);
     let mut kind = Data::Text;
-    while !rest.is_empty() {
-        let piece = rest.split_to(rest.len().min(FRAGMENT));
-        let last = rest.is_empty();
-        sink.feed(Message::Frame(Frame::message(piece, OpCode::Data(kind), last))).await?;
-        kind = Data::Continue;
+    for part in parts {
+        let mut rest = Bytes::from(part);
+        while !rest.is_empty() {
+            let piece = rest.split_to(rest.len().min(FRAGMENT));
+            left -= piece.len();
+            sink.feed(Message::Frame(Frame::message(piece, OpCode::Data(kind), left == 0))).await?;
+            kind = Data::Continue;
+        }
     }
     Ok(())
 }

@@ -374,7 +374,7 @@ impl Session<'_> {
 
     /// Sends a task's one answer; returns the size of its frame.
     fn reply(&self, task_id: &str, reply: Reply, continue_on_fail: bool) -> usize {
-        let send = |reply| self.outbox.send(&answer::message(task_id.into(), reply, continue_on_fail));
+        let send = |reply| self.outbox.send(answer::message(task_id.into(), reply, continue_on_fail));
         let sent = send(reply).or_else(|TooLarge(limit)| send(Err(answer::too_large(limit))));
         sent.unwrap_or_else(|error| {
             warn!(task_id, "a task goes unanswered: {error}");
@@ -384,7 +384,7 @@ impl Session<'_> {
 
     /// Sends one of the small messages.
     fn say(&self, message: RunnerMessage) {
-        if let Err(error) = self.outbox.send(&message) {
+        if let Err(error) = self.outbox.send(message) {
             warn!("could not send a message: {error}");
         }
     }

@@ -84,7 +84,7 @@ impl Stopped {
         let (end, extras) = match stop {
             Stop::Output => {
                 let unread = || (End::Broken("the guest's output could not be read".into()), Extras::default());
-                aside::parse(stdout, |stdout| reply::read(&stdout)).await.unwrap_or_else(unread)
+                aside::parse(stdout, reply::read).await.unwrap_or_else(unread)
             }
             Stop::Exceeded(limit) => (End::Exceeded(limit), Extras::default()),
             Stop::Broken(reason) => (End::Broken(reason), Extras::default()),

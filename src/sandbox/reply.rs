@@ -1,6 +1,6 @@
 //! The one JSON value that a guest leaves on standard output, checked before anything else sees it.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
@@ -20,9 +20,9 @@ const MAX_CUSTOM_DATA: usize = 100;
 /// nothing else.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Reply {
-    #[serde(default, deserialize_with = "present")]
-    result: Option<Box<RawValue>>,
+struct Reply<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "few")]
     custom_data: Option<BTreeMap<String, String>>,
     static_data: Option<Box<RawValue>>,
@@ -30,7 +30,7 @@ struct Reply {
 }
 
 /// Keeps a `null` result apart from a missing one.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
 }
 
@@ -63,11 +63,19 @@ fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<Str
 }
 
 /// Reads a reply. Whatever is not exactly one of the agreed forms makes the task [`End::Broken`].
-pub(super) fn read(stdout: &[u8]) -> (End, Extras) {
-    let end = match serde_json::from_slice(stdout) {
+pub(super) fn read(stdout: Vec<u8>) -> (End, Extras) {
+    let stdout = match String::from_utf8(stdout) {
+        Ok(stdout) => stdout,
+        Err(error) => {
+            return (End::Broken(format!("the guest's output is not the agreed JSON: {error}")), Extras::default());
+        }
+    };
+    let end = match serde_json::from_str(&stdout) {
         Ok(Reply { result: Some(result), custom_data, static_data, error: None }) => {
             if static_data.as_ref().is_none_or(|data| data.get().starts_with('{')) {
-                return (End::Returned(result), Extras { custom_data, static_data });
+                let start = result.get().as_ptr().addr() - stdout.as_ptr().addr();
+                let result = start..start + result.get().len();
+                return (End::Returned(value_at(stdout, result)), Extras { custom_data, static_data });
             }
             End::Broken("the static data in the guest's output is not an object".into())
         }
@@ -79,6 +87,14 @@ pub(super) fn read(stdout: &[u8]) -> (End, Extras) {
         Err(error) => End::Broken(format!("the guest's output is not the agreed JSON: {error}")),
     };
     (end, Extras::default())
+}
+
+/// The value that was read there. The text is cut in place: a large one is not copied to where memory is not in use yet.
+fn value_at(mut text: String, range: Range<usize>) -> Box<RawValue> {
+    text.truncate(range.end);
+    text.drain(..range.start);
+    // SAFETY: this is what serde_json has read as one value, from its first byte to its last.
+    unsafe { RawValue::from_string_unchecked(text) }
 }
 
 fn bounded(mut exception: Exception) -> Exception {
@@ -106,7 +122,7 @@ mod tests {
     use super::*;
 
     fn end(stdout: &[u8]) -> End {
-        read(stdout).0
+        read(stdout.into()).0
     }
 
     fn broken(stdout: &str) -> bool {
@@ -126,11 +142,11 @@ mod tests {
 
     #[test]
     fn custom_and_static_data_come_beside_a_result() {
-        let (end, extras) = read(br#"{"result":1,"customData":{"a":"b"},"staticData":{"global": {"n": 1}}}"#);
+        let (end, extras) = read(br#"{"result":1,"customData":{"a":"b"},"staticData":{"global": {"n": 1}}}"#.into());
         assert!(matches!(end, End::Returned(_)));
         assert_eq!(extras.custom_data.unwrap()["a"], "b");
         assert_eq!(extras.static_data.unwrap().get(), r#"{"global": {"n": 1}}"#);
-        let (_, extras) = read(br#"{"result":1}"#);
+        let (_, extras) = read(br#"{"result":1}"#.into());
         assert!(extras.custom_data.is_none() && extras.static_data.is_none());
     }
 
@@ -140,7 +156,7 @@ mod tests {
             let entries: Vec<_> = (0..count).map(|i| format!(r#""k{i}":"v""#)).collect();
             format!(r#"{{"result":1,"customData":{{{}}}}}"#, entries.join(","))
         };
-        assert_eq!(read(reply(100).as_bytes()).1.custom_data.unwrap().len(), 100);
+        assert_eq!(read(reply(100).into()).1.custom_data.unwrap().len(), 100);
         assert!(broken(&reply(101)));
     }
 

@@ -70,11 +70,13 @@ impl State {
         }
     }
 
-    /// Appends to standard output, within its limit.
-    pub fn write_stdout(&mut self, bytes: &[u8]) -> Result<(), Exceeded> {
-        if (self.stdout.len() + bytes.len()) as u64 > self.limits.output {
+    /// Appends to standard output, within its limit. The bytes are the first of so many that are there to be written.
+    pub fn write_stdout(&mut self, bytes: &[u8], all: usize) -> Result<(), Exceeded> {
+        let room = self.limits.output.saturating_sub(self.stdout.len() as u64);
+        if bytes.len() as u64 > room {
             return Err(Exceeded::Output(self.limits.output));
         }
+        self.stdout.reserve(all.min(usize::try_from(room).unwrap_or(usize::MAX)));
         self.stdout.extend_from_slice(bytes);
         Ok(())
     }

@@ -140,7 +140,7 @@ async fn fd_write(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out
         let (bytes, state) = memory(caller, ptr, len)?;
         let chunk = &bytes[..bytes.len().min(MAX_TRANSFER - total)];
         if fd == 1 {
-            state.write_stdout(chunk)?
+            state.write_stdout(chunk, len as usize)?
         } else {
             state.write_stderr(chunk)
         }

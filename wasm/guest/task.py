@@ -71,7 +71,10 @@ def perform(task: Task) -> Reply:
 
 
 def _execute(task: Task) -> Reply:
-    settings = task.settings = wire.decode(wire.read_input())
+    try:
+        settings = task.settings = wire.decode(wire.read_input())
+    except ValueError as error:
+        raise TaskError(f"Invalid task settings: not JSON: {error}") from None
     for_all_items = _check(settings)
     task.code = settings["code"]
     if "printMode" in settings and settings["printMode"] == "text":
