@@ -123,24 +123,35 @@ impl Nesting {
     /// Passes a block of bytes at once, where nothing in it is special; otherwise nothing happens.
     fn pass_block(&mut self, block: &[u8; 16]) -> bool {
         let block = u8x16::new(*block);
-        let where_equal = |block: u8x16, byte| block.simd_eq(u8x16::splat(byte)).to_bitmask();
-        if self.escaped || where_equal(block, b'\\') != 0 {
+        let equal = |block: u8x16, byte| block.simd_eq(u8x16::splat(byte));
+        let (marks, backslashes) = (equal(block, b'"'), equal(block, b'\\'));
+        if self.escaped || backslashes.to_bitmask() != 0 {
             return false;
         }
         // Of each pair of quotation marks, the bits from the first one up to the second.
-        let mut texts = where_equal(block, b'"');
+        let mut texts = marks.to_bitmask();
+        if texts == 0 && self.in_text {
+            return true;
+        }
+        // A text that is all there is ends in here, or nothing has begun yet.
+        if self.brackets == 0 {
+            return false;
+        }
         for shift in [1, 2, 4, 8] {
             texts ^= texts << shift;
         }
         let texts = if self.in_text { !texts } else { texts } & 0xFFFF;
         // `[` and `]` differ from `{` and `}` in this bit, and nothing else becomes one of them.
         let folded = block | u8x16::splat(0x20);
-        let begins = (where_equal(folded, b'{') & !texts).count_ones() as usize;
-        let ends = (where_equal(folded, b'}') & !texts).count_ones() as usize;
-        if ends >= self.brackets {
-            return false;
+        let begins = equal(folded, b'{').to_bitmask() & !texts;
+        let ends = equal(folded, b'}').to_bitmask() & !texts;
+        if begins | ends != 0 {
+            let count = ends.count_ones() as usize;
+            if count >= self.brackets {
+                return false;
+            }
+            self.brackets = self.brackets + begins.count_ones() as usize - count;
         }
-        self.brackets = self.brackets + begins - ends;
         self.in_text = texts >> 15 == 1;
         true
     }
