@@ -13,10 +13,6 @@ use rustix::{
 /// Bytes from which a block is worth it: a large page itself.
 const LARGE: usize = 2 << 20;
 
-/// Bytes up to which a block begins with a large page: of a longer one that matters little, and it would be copied where it
-/// grows. (The C library never keeps longer blocks in its heap, `M_MMAP_THRESHOLD` in mallopt(3), and moves those by their pages.)
-const LONG: usize = 32 << 20;
-
 /// The system's allocator, which asks the kernel for large pages where a block is of 2 MiB or more. Where those are switched
 /// off (`/sys/kernel/mm/transparent_hugepage/enabled`), blocks are as without it.
 ///
@@ -33,12 +29,8 @@ pub struct LargePages;
 // neither what a block holds nor where it lies.
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let aligned = match layout.align_to(LARGE) {
-            Ok(aligned) if (LARGE..LONG).contains(&layout.size()) => aligned,
-            _ => layout,
-        };
-        // SAFETY: the caller's promise is the same one, and a block is given back in one way, however it is aligned.
-        advised(unsafe { System.alloc(aligned) }, layout.size())
+        // SAFETY: the caller's promise is the same one.
+        advised(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
