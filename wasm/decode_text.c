@@ -5,9 +5,27 @@
 #include <string.h>
 
 #define Py_BUILD_CORE
+#include <pycore_object.h>
 #include <pycore_runtime.h>
 
 static const size_t MAX_KEY = 32;
+
+// As `PyUnicode_New` does it for text that is known to be ASCII and not empty.
+HOT static inline PyObject *new_ascii(const char *text, size_t length)
+{
+    PyASCIIObject *string = PyObject_Malloc(sizeof(PyASCIIObject) + length + 1);
+    if (string == nullptr) {
+        return PyErr_NoMemory();
+    }
+    _PyObject_Init((PyObject *)string, &PyUnicode_Type);
+    string->length = (Py_ssize_t)length;
+    string->hash = -1;
+    string->state = (typeof(string->state)){.kind = PyUnicode_1BYTE_KIND, .compact = 1, .ascii = 1};
+    char *data = (char *)(string + 1);
+    copy_text(data, text, length);
+    data[length] = '\0';
+    return (PyObject *)string;
+}
 
 HOT static inline PyObject *text_of(const char *text, size_t length, bool ascii)
 {
@@ -17,11 +35,10 @@ HOT static inline PyObject *text_of(const char *text, size_t length, bool ascii)
     if (length == 1) {
         return Py_NewRef(_Py_LATIN1_CHR((unsigned char)*text));
     }
-    PyObject *string = PyUnicode_New((Py_ssize_t)length, 127);
-    if (string != nullptr && length > 0) {
-        copy_text(PyUnicode_DATA(string), text, length);
+    if (length == 0) {
+        return PyUnicode_New(0, 0);
     }
-    return string;
+    return new_ascii(text, length);
 }
 
 static const char *read_four_digits(const char *at, Py_UCS4 *value)

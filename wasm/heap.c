@@ -23,8 +23,9 @@ static bool grow(size_t bytes)
     return __builtin_wasm_memory_grow(0, (bytes + WASM_PAGE - 1) / WASM_PAGE) != SIZE_MAX;
 }
 
-// In place of the C library's own, which asks the host for each piece: what has grown is doubled, so that a large heap grows
-// in few large steps. The host gives those as large pages of memory, and each call of it takes time.
+// In place of the C library's own, which asks the host for each piece: what has grown becomes four times as large, so that a
+// large heap grows in few large steps. The host gives those as large pages of memory, but for the one in which a step ends, and
+// each call of it takes time.
 void *sbrk(intptr_t increment)
 {
     uintptr_t end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
@@ -37,7 +38,7 @@ void *sbrk(intptr_t increment)
     }
     size_t needed = (size_t)increment, room = end - top;
     if (needed > room) {
-        size_t grown = begin == 0 ? 0 : end - begin, step = grown < LARGEST_STEP ? grown : LARGEST_STEP;
+        size_t grown = begin == 0 ? 0 : end - begin, step = grown < LARGEST_STEP / 3 ? grown * 3 : LARGEST_STEP;
         size_t missing = needed - room;
         // Twice, also where both are the same: the host takes the second refusal in a row for one that matters.
         if (!grow(step > missing ? step : missing) && !grow(missing)) {

@@ -17,9 +17,6 @@ use super::{
 /// Bytes of input from which on a task is a large one.
 const LARGE_INPUT: usize = 1 << 20;
 
-/// Bytes of a large page: of x86-64, and of 64-bit Arm with small pages of 4 KiB.
-const LARGE_PAGE: usize = 2 << 20;
-
 /// Bytes that the memory of a task grows for each byte of input, at least: the input, what it says, and the reply.
 const GROWTH: usize = 8;
 
@@ -94,26 +91,42 @@ async fn execute(store: &mut Store<State>, entry: &TypedFunc<(), i32>, limits: &
         return Err(Exceeded::Memory(limits.memory).into());
     }
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
-    if let (Some(memory), LARGE_INPUT..) = (store.data().memory, store.data().input.len()) {
-        prefer_large_pages(memory, store);
-    }
+    let _growth = match (store.data().memory, store.data().input.len()) {
+        (Some(memory), LARGE_INPUT..) => Some(InLargePages::new(memory, store)),
+        _ => None,
+    };
     entry.call_async(store, ()).await
 }
 
-/// Asks the kernel for large pages where the memory of a task with large input is going to grow: what is read and made then
-/// is written for the first time, at the price of a page fault for each page.
-///
-/// Only beyond what a small task grows into, since a slot keeps this when its next task comes.
-fn prefer_large_pages(memory: Memory, store: &mut Store<State>) {
-    let size = memory.data_size(&*store);
-    let begin = size + LARGE_PAGE;
-    let end = (begin + GROWTH * store.data().input.len()).min(MAX_MEMORY as usize);
-    // A kernel without large pages refuses, which does no harm.
-    // SAFETY: the memory's own reservation reaches up to `MAX_MEMORY`, and the advice changes nothing of what it holds.
-    let _refused = unsafe {
-        let address = memory.data_ptr(&*store).add(begin);
-        madvise(address.cast(), end.saturating_sub(begin), Advice::LinuxHugepage)
-    };
+/// Where the memory of a task with large input is going to grow. What is read and made then is written for the first time, at
+/// the price of a page fault for each page: so the kernel is asked for large ones, for as long as this lives. A small task
+/// would have a whole one cleared for the little that it needs.
+struct InLargePages {
+    address: usize,
+    length: usize,
+}
+
+impl InLargePages {
+    fn new(memory: Memory, store: &Store<State>) -> Self {
+        let begin = memory.data_size(store);
+        let end = (begin + GROWTH * store.data().input.len()).min(MAX_MEMORY as usize);
+        let this = Self { address: memory.data_ptr(store).addr() + begin, length: end.saturating_sub(begin) };
+        this.advise(Advice::LinuxHugepage);
+        this
+    }
+
+    /// A kernel without large pages refuses, which does no harm.
+    fn advise(&self, advice: Advice) {
+        // SAFETY: the memory's own reservation reaches up to `MAX_MEMORY`, and outlives this within `execute`; the advice changes
+        // nothing of what it holds.
+        let _refused = unsafe { madvise(std::ptr::without_provenance_mut(self.address), self.length, advice) };
+    }
+}
+
+impl Drop for InLargePages {
+    fn drop(&mut self) {
+        self.advise(Advice::LinuxNoHugepage);
+    }
 }
 
 /// Names the end of a task that was stopped from outside, or that trapped.
