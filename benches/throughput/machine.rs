@@ -131,7 +131,6 @@ impl Machine {
                 bail!("the echo is not what was sent");
             }
         }
-        let mut sorted = times.clone(); sorted.sort_by(f64::total_cmp); eprintln!("TIMES min {:.1} q1 {:.1} med {:.1} q3 {:.1}  {:.0?}", sorted[0], sorted[sorted.len()/4], sorted[sorted.len()/2], sorted[sorted.len()*3/4], &times[..times.len().min(30)]);
         Ok(times)
     }
 

@@ -21,7 +21,7 @@ static ALLOCATOR: LargePages = LargePages;
 /// Tasks in flight that are measured.
 const IN_FLIGHT: [usize; 3] = [1, 8, 64];
 /// Megabytes of items that are echoed, and how often, of which the middle one counts.
-const ECHOES: [(usize, usize); 3] = [(5, 40), (50, 8), (200, 1)];
+const ECHOES: [(usize, usize); 3] = [(5, 9), (50, 5), (200, 1)];
 /// What a runner needs to be allowed for the largest of them.
 const LARGE: [(&str, &str); 3] =
     [("SERPENTARIUM_MEMORY", "4GiB"), ("SERPENTARIUM_MAX_INPUT", "1GiB"), ("SERPENTARIUM_MAX_OUTPUT", "1GiB")];
