@@ -201,3 +201,20 @@ fn the_last_field_of_a_name_counts_as_it_does_in_python() {
     let frame = settings_frame(r#"{"code":"x","nodeMode":"runOnceForAllItems","items":[],"items":5}"#);
     assert_eq!(received(&frame).unwrap().checked, Err(SettingsError::Invalid("'items' must be a list".into())));
 }
+
+/// The fields around it look as if they were its place.
+#[test]
+fn a_large_payload_is_a_part_of_its_own_and_the_parts_are_the_frame() {
+    let odd = r#"{"result":null,"params":null}"#;
+    let payload = |size: usize| raw(&json!(["x".repeat(size)]));
+    let data =
+        |size| TaskData { result: payload(size), custom_data: None, static_data: Some(raw(&json!({ "a": odd }))) };
+    let done = |size| RunnerMessage::TaskDone { task_id: odd.into(), data: data(size) };
+    let call =
+        |size| RunnerMessage::Rpc { call_id: odd.into(), task_id: odd.into(), name: odd.into(), params: payload(size) };
+    for (message, parts) in [(done(10), 1), (done(100_000), 3), (call(10), 1), (call(100_000), 3)] {
+        let frame = message.to_frame().unwrap();
+        let sent = message.into_parts().unwrap();
+        assert_eq!((sent.len(), sent.concat()), (parts, frame));
+    }
+}

@@ -129,6 +129,35 @@ fn bad_settings_fail_their_task_at_once() {
     }
 }
 
+/// The runner only finds where large settings end.
+#[test]
+fn large_settings_that_are_no_json_fail_their_task_as_well() {
+    let (mut broker, _runner) = started();
+    let padding = "x".repeat(100_000);
+    let items = [
+        ("[1,]", "Invalid task settings: not JSON"),
+        ("[tru]", "Invalid task settings: not JSON"),
+        (r#"[{"a" 1}]"#, "Invalid task settings: not JSON"),
+        ("[\"\t\"]", "Invalid task settings: not JSON"),
+        (r#"["\x"]"#, "Invalid task settings: not JSON"),
+        ("[NaN]", "Invalid task settings: not JSON"),
+        ("{}", "Invalid task settings: 'items' must be a list"),
+        (r#"[["]"#, "Invalid task settings"),
+    ];
+    for (items, expected) in items {
+        let settings = format!(r#"{{"more":"{padding}","code":"","nodeMode":"runOnceForAllItems","items":{items}}}"#);
+        broker.place("t1");
+        let frame = format!(r#"{{"type":"broker:tasksettings","taskId":"t1","settings":{settings}}}"#);
+        broker.order(&json!({ "raw": frame }));
+        let error = broker.answer();
+        assert_eq!((&error["type"], &error["taskId"]), (&json!("runner:taskerror"), &json!("t1")), "{items}");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with(expected), "{items}: {message}");
+    }
+    broker.submit("t1", settings(&format!("return [1]  # {padding}")));
+    assert_eq!(broker.answer()["data"]["result"], json!([1]));
+}
+
 #[test]
 fn nonsense_is_dropped_and_the_connection_lives_on() {
     let (mut broker, _runner) = started();

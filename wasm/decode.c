@@ -1,8 +1,7 @@
 // JSON to Python values, straight from UTF-8: the way in for a task's settings and items.
 //
-// It is for JSON that the host has checked already, so it need not explain what is wrong: whatever it does not take
-// (also what is rare: NaN, numbers of more than 64 characters, deep nesting) is left to Python's own `json`. No code of the user can
-// run in here, and nothing made here can be garbage yet, so the collector rests meanwhile.
+// It need not explain what is wrong: whatever it does not take (what is no JSON, and what is rare: numbers of more than 64
+// characters, deep nesting) is left to Python's own `json`. No code of the user can run in here, and nothing made here can be garbage yet, so the collector rests meanwhile.
 
 #include "decode.h"
 

@@ -251,3 +251,20 @@ fn put_u64(caller: &mut Caller<'_, State>, ptr: u32, value: u64) -> Result<(), B
     memory(caller, ptr, 8)?.0.copy_from_slice(&value.to_le_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_standard_input_says_how_much_can_be_read() {
+        let mut state = State::idle();
+        state.input = Bytes::from_static(b"12345");
+        let readable =
+            |kind, source| Subscription { userdata: 0, kind, source, timeout: 0, absolute: false }.readable(&state);
+        assert_eq!(
+            [(KIND_READ, 0), (KIND_READ, 1), (KIND_CLOCK, 0)].map(|(kind, source)| readable(kind, source)),
+            [5, 0, 0]
+        );
+    }
+}

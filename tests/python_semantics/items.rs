@@ -104,3 +104,13 @@ async fn deep_input_arrives_or_is_refused() {
     let ran = run_settings(&settings(100_000)).await;
     assert!(ran.exception().message.contains("recursion"), "{}", ran.exception().message);
 }
+
+#[tokio::test]
+async fn items_that_are_returned_need_no_memory_but_that_of_their_text() {
+    let items: serde_json::Value = (0..40_000)
+        .map(|id| json!({"json": {"id": id, "name": format!("customer {id}"), "tags": ["a", "b"]}}))
+        .collect();
+    let (returned, counted) = (run_all("return _items", &items).await, run_all("return len(_items)", &items).await);
+    assert_eq!((returned.value(), counted.value()), (items, json!(40_000)));
+    assert_eq!(returned.outcome.usage.memory, counted.outcome.usage.memory);
+}
