@@ -157,8 +157,17 @@ impl Sandbox {
         }
     }
 
-    /// Waits for a free slot.
+    /// Makes an instance, in two attempts: the kernel may refuse to seal the memory of the image, as wasmtime does for the
+    /// first instance, while it moves one of its pages. (On a busy machine it did so in 2 of some 2,000 starts.)
     async fn fresh(&self) -> wasmtime::Result<Fresh> {
+        match self.attempt().await {
+            Ok(fresh) => Ok(fresh),
+            Err(_) => self.attempt().await,
+        }
+    }
+
+    /// Waits for a free slot.
+    async fn attempt(&self) -> wasmtime::Result<Fresh> {
         let slot = self.slots.clone().acquire_owned().await?;
         Fresh::new(&self.image, self.pages.as_deref(), slot).await
     }

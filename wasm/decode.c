@@ -1,7 +1,8 @@
 // JSON to Python values, straight from UTF-8: the way in for a task's settings and items.
 //
 // It need not explain what is wrong: whatever it does not take (what is no JSON, and what is rare: numbers of more than 64
-// characters, deep nesting) is left to Python's own `json`. No code of the user can run in here, and nothing made here can be garbage yet, so the collector rests meanwhile.
+// characters, deep nesting) is left to Python's own `json`. No code of the user can run in here, and nothing made here can be
+// garbage yet, so the collector rests meanwhile.
 
 #include "decode.h"
 
@@ -109,8 +110,8 @@ const char *read_value(struct reader *reader, const char *at, PyObject **value)
     }
 }
 
-// Puts all young containers, those of the user as well, among the old ones, if they are enough to set the collector off: what was read is no garbage
-// for a while, and to go through all of it would take longer than to read it.
+// Puts all young containers, those of the user as well, among the old ones, if they are enough to set the collector off: what
+// was read is no garbage for a while, and to go through all of it would take longer than to read it.
 static void make_old(void)
 {
     struct _gc_runtime_state *gc = &_PyInterpreterState_GET()->gc;

@@ -1,9 +1,10 @@
 // JSON of plain values, straight to UTF-8: the common case of a task's result, without a Python object for each part.
 //
 // Plain are exactly Python's own dict, list, tuple, str, int, float, bool and None, not too deep, with text for keys.
-// Everything else (NaN, ints of thousands of digits, subclasses, other objects, lone surrogates, circles) is left to the guest package, which has the
-// rules for it. No code of the user can run in here, so what is looked at stays as it is.
+// Everything else (NaN, ints of thousands of digits, subclasses, other objects, lone surrogates, circles) is left to the guest
+// package, which has the rules for it. No code of the user can run in here, so what is looked at stays as it is.
 
+#include "digits.h"
 #include "image.h"
 #include "text.h"
 
@@ -195,35 +196,6 @@ static char *put_string(struct reply *out, char *to, PyObject *text)
     return reserve(out, to + 1, 0);
 }
 
-// The eight digits of a number below 10**8 as numbers, the first in the lowest byte.
-static inline uint64_t eight_digits(uint32_t number)
-{
-    // The number is cut in two halves of four digits, those in two of two, and so on; x / 100 is x * 10486 >> 20.
-    uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;
-    uint64_t hundreds = fours * 10486 >> 20 & 0x0000007F0000007F;
-    uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
-    uint64_t tens = twos * 103 >> 10 & 0x000F000F000F000F;
-    return tens | (twos - tens * 10) << 8;
-}
-
-// At most 20 digits, and up to 7 characters behind them.
-static char *write_number(char *to, uint64_t number)
-{
-    const uint32_t most = 100'000'000;
-    unsigned zeros = 0;
-    uint64_t digits;
-    if (number < most) {
-        digits = eight_digits((uint32_t)number);
-        zeros = (unsigned)__builtin_ctzll(digits | 1ULL << 56) / 8;
-    } else {
-        to = write_number(to, number / most);
-        digits = eight_digits((uint32_t)(number % most));
-    }
-    digits = digits >> zeros * 8 | 0x3030303030303030;
-    memcpy(to, &digits, sizeof digits);
-    return to + 8 - zeros;
-}
-
 static char *put_int(struct reply *out, char *to, PyObject *number)
 {
     int overflow = 0;
@@ -252,20 +224,9 @@ static char *put_float(struct reply *out, char *to, double number)
     if (!isfinite(number)) {
         return nullptr;
     }
-    // Most numbers in data have few decimals. One of at most 15 digits that reads back as the same number is the shortest
-    // that does, and so what Python writes.
-    double scaled = fabs(number) * 10000, whole = rint(scaled);
-    if (whole >= 1 && whole < 1e15 && whole / 10000 == fabs(number)) {
-        uint64_t digits = (uint64_t)whole;
-        uint32_t fraction = (uint32_t)(eight_digits((uint32_t)(digits % 10000)) >> 32);
-        *to = '-';
-        to = write_number(to + (number < 0), digits / 10000);
-        *to++ = '.';
-        // One decimal at least, and no zeros at the end.
-        int decimals = 4 - __builtin_clz(fraction | 1) / 8;
-        fraction |= 0x30303030;
-        memcpy(to, &fraction, sizeof fraction);
-        return reserve(out, to + decimals, 0);
+    char *end = write_short_float(to, number);
+    if (end != nullptr) {
+        return reserve(out, end, 0);
     }
     char *text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, nullptr);
     if (text == nullptr) {

@@ -8,7 +8,8 @@
 // Bytes that are taken at once, at most, beyond what is asked for.
 static const size_t LARGEST_STEP = 16 << 20;
 
-// Bytes of a large page of the host, if its processor is one of x86-64. The memory begins with one.
+// Bytes of a large page of the host, if its processor is one of x86-64. Linux has the memory begin with one; if it does not, only
+// time is lost.
 static const size_t LARGE_PAGE = 2 << 20;
 
 // Where the memory ended when steps began; 0 before.
@@ -26,7 +27,8 @@ static bool grow(size_t bytes)
     return __builtin_wasm_memory_grow(0, (bytes + WASM_PAGE - 1) / WASM_PAGE) != SIZE_MAX;
 }
 
-// A step from `end` on of so many bytes or some more: a large one ends where a large page does, which is given whole or not at all.
+// A step from `end` on of so many bytes or some more: a large one ends where a large page does, which is given whole or not
+// at all.
 static size_t whole_pages(uintptr_t end, size_t step)
 {
     return step < LARGE_PAGE ? step : (end + step + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE - end;

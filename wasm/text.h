@@ -98,7 +98,7 @@ static inline bool same_text(const char *one, const char *other, size_t length)
            || (one[0] == other[0] && one[length / 2] == other[length / 2] && one[length - 1] == other[length - 1]);
 }
 
-// The same of texts that lie inside of Python objects, before which something can be read. Most are of up to 16 characters.
+// The same of texts before which there is other memory of ours, as in a Python object. Most are of up to 16 characters.
 static inline bool same_in_objects(const char *one, const char *other, size_t length)
 {
     if (length > 16) {

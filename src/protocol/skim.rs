@@ -3,6 +3,7 @@
 //! What lies between them is for the guest, which reads it all, and so checks it. To do the same here as well would take four
 //! times as long, and nothing else of the session goes on meanwhile.
 
+use serde::de::IgnoredAny;
 use wide::u8x16;
 
 use super::{ReceivedSettings, received::Fields};
@@ -23,12 +24,13 @@ fn find(frame: &str) -> Option<(String, ReceivedSettings<'_>)> {
         match key {
             r#""type""# => kind = Some(skim.value()?),
             r#""taskId""# => task_id = Some(skim.value()?),
-            r#""settings""# => {
+            r#""settings""# if settings.is_none() => {
                 let mut fields = Fields::of_object();
                 let text = skim.object(|skim, key| fields.put(key, skim.value()?).ok())?;
                 settings = Some(fields.received(text));
             }
-            _ => _ = skim.value()?,
+            _ if key.contains('\\') => return None,
+            _ => _ = serde_json::from_str::<IgnoredAny>(skim.value()?).ok()?,
         }
         (kind.is_none() || kind == Some(r#""broker:tasksettings""#)).then_some(())
     })?;
@@ -247,6 +249,9 @@ mod tests {
             r#"{"type":"broker:tasksettings","taskId":"t1","settings":[]}"#,
             r#"{"type":"broker:tasksettings","taskId":1,"settings":{"items":[]}}"#,
             r#"[{"type":"broker:tasksettings","taskId":"t1","settings":{}}]"#,
+            r#"{"type":"broker:tasksettings","taskId":"t1","settings":{},"settings":{}}"#,
+            r#"{"type":"broker:tasksettings","taskId":"t1","settings":{},"\u0073ettings":{}}"#,
+            r#"{"type":"broker:tasksettings","taskId":"t1","settings":{},"more":[1,]}"#,
         ] {
             assert_eq!(find(frame), None, "{frame}");
         }
