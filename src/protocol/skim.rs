@@ -29,6 +29,8 @@ fn find(frame: &str) -> Option<(String, ReceivedSettings<'_>)> {
                 let text = skim.object(|skim, key| fields.put(key, skim.value()?).ok())?;
                 settings = Some(fields.received(text));
             }
+            // A second one, or what may be one.
+            r#""settings""# => return None,
             _ if key.contains('\\') => return None,
             _ => _ = serde_json::from_str::<IgnoredAny>(skim.value()?).ok()?,
         }
