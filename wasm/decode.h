@@ -1,4 +1,4 @@
-// What the parts of the JSON reader share: decode.c (values and lists), decode_dict.c, decode_number.c, decode_text.c.
+// What the parts of the JSON reader share: decode.c (values and lists), decode_dict.c, decode_number.c, decode_row.c, decode_text.c.
 //
 // Each part takes the place where it begins and returns the place behind what it has read, or null where the text is not
 // understood, or memory is short (a Python exception may be set then). The place is handed on from part to part, so that it
@@ -63,6 +63,12 @@ const char *read_value(struct reader *reader, const char *at, PyObject **value);
 const char *read_dict(struct reader *reader, const char *at, PyObject **value);
 const char *read_number(const struct reader *reader, const char *at, PyObject **value);
 HOT const char *read_text(const struct reader *reader, const char *at, PyObject **value);
+
+// A dict with the keys of the shape and these values, which go over to it. Null with a Python exception set.
+PyObject *row_of(PyObject *shape, PyObject *const *values, int count);
+
+// A dict with the keys of this one, in their order, each with None: what rows can be made after. Null with a Python exception set.
+PyObject *shape_of(PyObject *dict);
 
 // As `read_text`; `known` becomes the key's place, or null where it has none.
 const char *read_key(struct reader *reader, const char *at, PyObject **key, struct known_key **known);

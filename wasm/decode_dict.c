@@ -1,7 +1,7 @@
 // JSON objects to dicts.
 //
-// Items are rows: one dict after the other has the same keys in the same order. Such a dict is a copy of one that was made
-// before, with its own values put in, which saves the look for each key's place.
+// Items are rows: one dict after the other has the same keys in the same order. Such a dict is made after one that was made
+// before (decode_row.c), which saves the look for each key's place.
 
 #include "decode.h"
 
@@ -115,56 +115,6 @@ static void release(struct members *members)
     Py_XDECREF(members->shape);
 }
 
-// The keys of a shape with the members' values, which go over to them.
-static PyDictKeysObject *filled_keys(PyDictKeysObject *shape, struct members *members, bool *holds_container)
-{
-    PyDictKeysObject *keys = PyMem_Malloc(_PyDict_KeysSize(shape));
-    if (keys == nullptr) {
-        return nullptr;
-    }
-    PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(shape), *to;
-    copy_text((char *)keys, (const char *)shape, (size_t)((char *)entry - (char *)shape));
-    to = DK_UNICODE_ENTRIES(keys);
-    *holds_container = false;
-    for (int index = 0; index < members->count; index++) {
-        PyObject *value = members->values[index];
-        to[index] = (PyDictUnicodeEntry){Py_NewRef(entry[index].me_key), value};
-        *holds_container |= PyDict_CheckExact(value) || PyList_CheckExact(value);
-    }
-    for (int index = members->count; index < members->count + (int)shape->dk_usable; index++) {
-        to[index] = (PyDictUnicodeEntry){};
-    }
-    members->count = 0;
-    return keys;
-}
-
-// A copy of the shape with the members' values, which go over to it. CPython's own copy would take each key and value in turn
-// to what it is, three times as long.
-static PyObject *filled_shape(struct members *members)
-{
-    PyObject *dict = PyDict_New();
-    if (dict == nullptr) {
-        return nullptr;
-    }
-    PyDictObject *inside = (PyDictObject *)dict;
-    Py_ssize_t count = members->count;
-    bool holds_container;
-    PyDictKeysObject *keys = filled_keys(((PyDictObject *)members->shape)->ma_keys, members, &holds_container);
-    if (keys == nullptr) {
-        Py_DECREF(dict);
-        PyErr_NoMemory();
-        return nullptr;
-    }
-    // The keys that an empty dict has are not counted.
-    inside->ma_keys = keys;
-    inside->ma_used = count;
-    // As CPython has it: a dict without containers is none of the collector's business.
-    if (holds_container) {
-        PyObject_GC_Track(dict);
-    }
-    return dict;
-}
-
 // Whether the text of every key is the same in JSON, but for what is not ASCII.
 static bool has_plain_keys(const struct members *members)
 {
@@ -191,15 +141,11 @@ static void remember(const struct members *members, PyObject *dict)
         known->missed = true;
         return;
     }
-    PyObject *shape = has_plain_keys(members) ? PyDict_Copy(dict) : nullptr;
+    PyObject *shape = has_plain_keys(members) ? shape_of(dict) : nullptr;
     if (shape == nullptr) {
         PyErr_Clear();
         return;
     }
-    for (int index = 0; index < members->count; index++) {
-        Py_SETREF(entries_of(shape)[index].me_value, Py_None);
-    }
-    PyObject_GC_UnTrack(shape);
     Py_XSETREF(known->shape, shape);
     known->missed = false;
 }
@@ -209,7 +155,11 @@ static PyObject *make_dict(struct members *members, bool whole)
     if (whole && members->shape != nullptr && members->fitting == members->count
         && members->count == PyDict_GET_SIZE(members->shape)) {
         members->known->missed = false;
-        return filled_shape(members);
+        PyObject *row = row_of(members->shape, members->values, members->count);
+        if (row != nullptr) {
+            members->count = 0;
+        }
+        return row;
     }
     PyObject *dict = _PyDict_FromItems(members->keys, 1, members->values, 1, members->count);
     if (whole && dict != nullptr) {

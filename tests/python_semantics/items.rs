@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{run_all, run_each, run_settings, run_with};
+use super::{all_return, run_all, run_each, run_settings, run_with};
 
 #[tokio::test]
 async fn all_items_are_given_at_once() {
@@ -113,4 +113,9 @@ async fn items_that_are_returned_need_no_memory_but_that_of_their_text() {
     let (returned, counted) = (run_all("return _items", &items).await, run_all("return len(_items)", &items).await);
     assert_eq!((returned.value(), counted.value()), (items, json!(40_000)));
     assert_eq!(returned.outcome.usage.memory, counted.outcome.usage.memory);
+}
+
+#[tokio::test]
+async fn items_that_share_their_keys_are_dicts_like_others() {
+    all_return(&[(include_str!("../fixtures/rows.py"), json!([]))]).await;
 }

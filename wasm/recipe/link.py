@@ -15,6 +15,7 @@ OWN_FILES = (
     "decode",
     "decode_dict",
     "decode_number",
+    "decode_row",
     "decode_text",
     "encode",
     "entry",
