@@ -1,7 +1,7 @@
 //! A task's settings in a large frame, found by brackets and quotation marks alone.
 //!
-//! What lies between them is for the guest, which reads it all, and so checks it. To do the same here as well would take four
-//! times as long, and nothing else of the session goes on meanwhile.
+//! What lies between them is for the guest, which reads it all, and so checks it. To do the same here as well would take
+//! three times as long, and nothing else of the session goes on meanwhile.
 
 use serde::de::IgnoredAny;
 use wide::u8x16;
