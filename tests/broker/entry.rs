@@ -1,0 +1,62 @@
+//! Letting runners in: tokens, and upgrades that are refused.
+
+use super::*;
+
+#[tokio::test]
+async fn the_right_auth_token_gets_a_grant_token() {
+    let broker = start(config()).await;
+    let token = grant(&broker).await;
+    assert!(token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+    assert_ne!(token, grant(&broker).await);
+}
+
+#[tokio::test]
+async fn a_wrong_auth_token_is_forbidden_and_a_missing_one_a_bad_request() {
+    let broker = start(config()).await;
+    assert_eq!(auth(&broker, r#"{"token": "wrong"}"#).await.0, 403);
+    for body in [r#"{"token": ""}"#, "{}", "", "[", r#"{"token": 1}"#] {
+        assert_eq!(auth(&broker, body).await.0, 400, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_health_check_answers() {
+    let broker = start(config()).await;
+    let response = soon(client().get(format!("{}/healthz", broker.uri())).send()).await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn an_upgrade_is_refused_with_the_status_that_says_why() {
+    let broker = start(config()).await;
+    let refusal = async |path: &str, authorization: Option<String>| {
+        open(&broker, path, authorization.as_deref()).await.expect_err("a refusal")
+    };
+    assert_eq!(refusal("/runners/_ws?id=a", None).await, 401);
+    assert_eq!(refusal("/runners/_ws?id=a", Some("Basic abc".into())).await, 401);
+    assert_eq!(refusal("/runners/_ws?id=a", Some("Bearer wrong".into())).await, 403);
+    assert_eq!(refusal("/elsewhere?id=a", Some(format!("Bearer {}", grant(&broker).await))).await, 404);
+    assert_eq!(refusal("/runners/_ws", Some(format!("Bearer {}", grant(&broker).await))).await, 400);
+    assert_eq!(refusal("/runners/_ws?id=", Some(format!("Bearer {}", grant(&broker).await))).await, 400);
+}
+
+#[tokio::test]
+async fn a_grant_token_works_once() {
+    let broker = start(config()).await;
+    let authorization = format!("Bearer {}", grant(&broker).await);
+    assert!(open(&broker, "/runners/_ws?id=a", Some(&authorization)).await.is_ok());
+    assert_eq!(open(&broker, "/runners/_ws?id=a", Some(&authorization)).await.err(), Some(403));
+}
+
+#[tokio::test]
+async fn a_grant_token_expires() {
+    let broker = start(BrokerConfig { grant_lifetime: Duration::from_millis(10), ..config() }).await;
+    let authorization = format!("Bearer {}", grant(&broker).await);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(open(&broker, "/runners/_ws?id=a", Some(&authorization)).await.err(), Some(403));
+}
+
+#[tokio::test]
+async fn an_empty_auth_token_is_no_protection_and_refused() {
+    assert!(Broker::start(BrokerConfig { auth_token: String::new().into(), ..config() }).await.is_err());
+}
