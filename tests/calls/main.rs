@@ -58,6 +58,11 @@ impl HostCalls for Desk {
     fn tell(&self, _name: &str, _params: Box<RawValue>) {}
 }
 
+fn pool() -> Pool {
+    let program = env!("CARGO_BIN_EXE_serpentarium").into();
+    Pool::start(&PoolConfig { workers: 1, slots: 16, program }).expect("the pool starts")
+}
+
 async fn at_desk(job: Job) -> Outcome {
     sandbox().run(job, Arc::new(Desk::default())).await
 }

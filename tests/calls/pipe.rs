@@ -2,11 +2,6 @@
 
 use super::*;
 
-fn pool() -> Pool {
-    let program = env!("CARGO_BIN_EXE_serpentarium").into();
-    Pool::start(&PoolConfig { workers: 1, slots: 16, program }).expect("the pool starts")
-}
-
 #[tokio::test]
 async fn calls_in_flight_of_several_tasks_cross_the_pipe_and_keep_their_answers_apart() {
     let pool = pool();
