@@ -136,11 +136,35 @@ async fn the_corpus_burns_what_the_golden_file_says_for_this_image() {
         }
     }
     let golden = fs::read_to_string(&path).unwrap();
-    let (theirs, ours) = (golden.lines().next(), current.lines().next());
-    assert_eq!(
-        theirs, ours,
-        "fuel.golden is for another image; write it anew with: UPDATE_GOLDEN=1 cargo test --release --test fuel_corpus"
+    assert!(
+        golden == current,
+        "fuel differs from fuel.golden:\n{}\nWhere that is meant: UPDATE_GOLDEN=1 cargo test --release --test fuel_corpus",
+        differences(&golden, &current)
     );
-    let different: Vec<_> = golden.lines().zip(current.lines()).filter(|(one, other)| one != other).collect();
-    assert!(different.is_empty() && golden == current, "fuel differs from fuel.golden: {different:#?}");
+}
+
+/// Lines that two golden files do not share, and by how much fuel differs.
+fn differences(golden: &str, current: &str) -> String {
+    let values = |text: &str| -> BTreeMap<String, String> {
+        text.lines().filter_map(|line| line.split_once(' ')).map(|(name, value)| (name.into(), value.into())).collect()
+    };
+    let (golden, current) = (values(golden), values(current));
+    let mut text = String::new();
+    for name in golden.keys().chain(current.keys().filter(|name| !golden.contains_key(*name))) {
+        let [before, now] = [&golden, &current].map(|file| file.get(name).map_or("nothing", String::as_str));
+        if before != now {
+            let more = match (before.parse::<f64>(), now.parse::<f64>()) {
+                (Ok(before), Ok(now)) => format!(" ({:+.2} %)", (now / before - 1.0) * 100.0),
+                _ => String::new(),
+            };
+            writeln!(text, "{name}: {before} -> {now}{more}").unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn a_difference_says_how_large_it_is() {
+    let told = differences("image a\none 100\ntwo 5\ngone 1\n", "image b\none 105\ntwo 5\nnew 1\n");
+    assert_eq!(told, "gone: 1 -> nothing\nimage: a -> b\none: 100 -> 105 (+5.00 %)\nnew: nothing -> 1\n");
 }
