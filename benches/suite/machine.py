@@ -6,6 +6,8 @@ import platform
 import struct
 from typing import Any
 
+from commands import build_variables
+
 # _IOWR('f', 16, struct pm_scan_arg), which is this large.
 SCAN_SIZE = 96
 PAGEMAP_SCAN = 0xC0000000 | SCAN_SIZE << 16 | ord("f") << 8 | 16
@@ -21,15 +23,17 @@ def describe() -> dict[str, Any]:
         "architecture": platform.machine(),
         "pagemapScan": _has_pagemap_scan(),
         "loadBefore": round(os.getloadavg()[0], 2),
+        "builtWith": build_variables(),
     }
 
 
 def in_words(machine: dict[str, Any]) -> str:
     """One line for people."""
     scan = "with" if machine["pagemapScan"] else "without"
+    built = ", ".join(f"{name}={value}" for name, value in machine["builtWith"].items())
     return (
         f"{machine['cores']} cores of {machine['cpu']} ({machine['architecture']}), {machine['memoryGib']} GiB, "
-        f"{machine['kernel']} {scan} PAGEMAP_SCAN, load {machine['loadBefore']} before"
+        f"{machine['kernel']} {scan} PAGEMAP_SCAN, load {machine['loadBefore']} before" + (f", built with {built}" if built else "")
     )
 
 

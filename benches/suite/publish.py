@@ -1,6 +1,7 @@
-"""Where results go: a JSON file, the chart, and the part of docs/benchmarks.md between its marks."""
+"""Where results go: a JSON file, the chart, and the parts of docs/benchmarks.md and README.md between their marks."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import machine
 from chart import Panel, draw
 from commands import ROOT
 from engines import Ours
-from result import Result
+from result import Result, Table, number
 from show import all_tables, for_markdown
 
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
 BEGIN, END = "<!-- results: scripts/bench --docs -->", "<!-- end of results -->"
+# The sections that the chart shows.
+DRAWN = ("fresh", "compute")
 
 
 def as_json(results: dict[str, Result], head: dict[str, Any], notes: list[str]) -> str:
@@ -43,9 +46,50 @@ def to_docs(results: dict[str, Result], head: dict[str, Any], notes: list[str]) 
     Path(PAGE.with_suffix(".json")).write_text(as_json(results, head, notes), encoding="utf-8")
     if picture := chart(results):
         PAGE.with_suffix(".svg").write_text(picture, encoding="utf-8")
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
     parts = [f"`{head['command']}` on {head['date']}: {machine.in_words(head['machine'])}."]
     parts += [for_markdown(table) for table in all_tables(results)]
     parts += ["\n".join(f"- {text}" for text in notes)] if notes else []
-    PAGE.write_text("\n\n".join([before + BEGIN, *parts, END + after]), encoding="utf-8")
+    _put(PAGE, parts)
+    _put(README, [parts[0], for_markdown(summary(results))])
+
+
+def summary(results: dict[str, Result]) -> Table:
+    """The figures of a full run that people ask for first."""
+    raw = {name: result.raw for name, result in results.items()}
+    fresh, start, memory = raw["fresh"]["milliseconds"][Ours.name], raw["start"]["start"], raw["memory"]["memory"]
+    flights, means = raw["flow"]["flow"], raw["compute"].get("geometricMeans", {})
+    echoes = [number(each["echoMs"]) for each in raw["payload"]["payload"] if each["megabytes"] == 5]
+    others = ", ".join(f"{name} {number(mean)}" for name, mean in means.items() if name != Ours.name)
+    rest = (memory["parentPssMib"] + sum(memory["workersPssMib"])) * 2**20 / 1_000_000
+    rows = [
+        ["fresh instance, trivial task, drop; in process, median / p95", _both(fresh["median"], fresh["p95"], "ms")],
+        [
+            f"tasks a second through the local broker, {' / '.join(str(each['inFlight']) for each in flights)} in flight",
+            " / ".join(number(each["tasksPerSecond"]) for each in flights),
+        ],
+        ["latency at 1 in flight, p50 / p99", _both(flights[0]["p50Ms"], flights[0]["p99Ms"], "ms")],
+        [
+            "a call of a task there and back through the WebSocket, the broker's own time included, p50",
+            f"{number(raw['flow']['calls']['p50Ms'])} ms",
+        ],
+        [f"computing, times the native CPython 3.13 ({others})", number(means.get(Ours.name, math.nan))],
+        [
+            "process start → registered / → first task answered",
+            _both(start["registeredMs"], start["firstAnswerMs"], "ms"),
+        ],
+        ["memory at rest (PSS), runner and two workers", f"{number(rest)} MB"],
+        ["memory that a running trivial task adds", f"{number(memory['taskPrivateKib'])} KiB"],
+        ["5 MB there and back, as one text / as small items", f"{' / '.join(echoes)} ms"],
+    ]
+    return Table("Figures", ["what", "figure"], rows)
+
+
+def _both(one: float, other: float, unit: str) -> str:
+    return f"{number(one)} / {number(other)} {unit}"
+
+
+def _put(page: Path, parts: list[str]) -> None:
+    """Brings the part of a page that lies between the marks up to this."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text("\n\n".join([before + BEGIN, *parts, END + after]), encoding="utf-8")

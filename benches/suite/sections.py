@@ -1,6 +1,8 @@
 """What is measured, by section. Each section takes the peers and whether it has to be quick."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import compute as programs
@@ -115,7 +117,7 @@ def payload(_: Park, quick: bool) -> Result:
 
 def size(_: Park, quick: bool) -> Result:
     """Of the binary, and of the image in it."""
-    image = ROOT / "wasm" / "build" / "python.cwasm"
+    image = Path(os.environ.get("SERPENTARIUM_IMAGE") or ROOT / "wasm" / "build" / "python.cwasm")
     raw = {"binary": binary().stat().st_size}
     result = Result([Figure("the binary", raw["binary"] / MEGABYTE, "MB", 70)], raw=raw)
     if image.exists():
