@@ -46,6 +46,7 @@
 #![deny(missing_docs)]
 
 pub mod allocator;
+mod backlog;
 pub mod broker;
 pub mod cli;
 pub mod config;

@@ -16,6 +16,7 @@ mod outcome;
 mod pages;
 mod random;
 mod reply;
+mod restore;
 mod state;
 mod wasi;
 
@@ -32,6 +33,7 @@ pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 pub use outcome::{End, Exception, Extras, ItemContext, Outcome, Usage};
 pub(crate) use outcome::{Stop, Stopped};
 use pages::SinglePages;
+use restore::Pristine;
 
 /// Which Python image is in this executable: 16 hexadecimal digits that change whenever anything in the image does, and
 /// with it the fuel that code burns. Amounts of fuel can be compared only where this is the same.
@@ -91,7 +93,13 @@ pub struct Sandbox {
     image: InstancePre<state::State>,
     slots: Arc<Semaphore>,
     /// Of the pool's slots, where what they have mapped stays: with a pool, and with `PAGEMAP_SCAN`.
-    pages: Option<Arc<SinglePages>>,
+    kept: Option<Arc<Kept>>,
+}
+
+/// What is done with memory of the pool that stays with its slot.
+struct Kept {
+    pages: SinglePages,
+    pristine: Pristine,
 }
 
 impl Sandbox {
@@ -103,8 +111,15 @@ impl Sandbox {
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let image = engine::load(&config)?;
         // Without it, all that a slot has mapped goes with each task, and would come back one page at a time.
-        let pages = PoolingAllocationConfig::is_pagemap_scan_available().then(|| Arc::new(SinglePages::new()));
-        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)), pages })
+        let kept = if PoolingAllocationConfig::is_pagemap_scan_available() {
+            let pages = SinglePages::new();
+            // In two attempts, as in `fresh`.
+            let pristine = Pristine::new(&image, &pages).or_else(|_| Pristine::new(&image, &pages));
+            Some(Arc::new(Kept { pages, pristine: pristine.map_err(SandboxError::Engine)? }))
+        } else {
+            None
+        };
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)), kept })
     }
 
     /// As [`new`](Self::new), with address space that is mapped for each task and given back after it, instead of slots
@@ -115,7 +130,7 @@ impl Sandbox {
     /// The CPU is too old.
     pub fn without_pool(config: SandboxConfig) -> Result<Self, SandboxError> {
         let image = engine::load_without_pool()?;
-        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)), pages: None })
+        Ok(Self { image, slots: Arc::new(Semaphore::new(config.slots)), kept: None })
     }
 
     /// Runs one job to its end; how it ended is in the outcome. Waits for a free slot first. Dropping the future stops
@@ -130,7 +145,7 @@ impl Sandbox {
     /// An instance for a job that is yet to come. `None` where there is no free slot, or no memory for it.
     pub(crate) async fn prepare(&self) -> Option<Fresh> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
-        Fresh::new(&self.image, self.pages.as_deref(), slot).await.ok()
+        Fresh::new(&self.image, self.kept.clone(), slot).await.ok()
     }
 
     /// As [`run`](Self::run), in an instance that was prepared if there is one, for a caller that hands the output on instead
@@ -169,7 +184,7 @@ impl Sandbox {
     /// Waits for a free slot.
     async fn attempt(&self) -> wasmtime::Result<Fresh> {
         let slot = self.slots.clone().acquire_owned().await?;
-        Fresh::new(&self.image, self.pages.as_deref(), slot).await
+        Fresh::new(&self.image, self.kept.clone(), slot).await
     }
 
     /// What the image imports, as `module name` pairs: the whole surface between guest and host.

@@ -4,18 +4,12 @@
 //! Such a result goes out in fragments, so that a pong (which WebSocket allows between fragments) never waits for more
 //! than one of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, stream::SplitSink};
 use tokio::{
-    sync::{
-        Notify,
-        mpsc::{self, UnboundedReceiver, UnboundedSender},
-    },
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinHandle,
 };
 use tokio_tungstenite::tungstenite::{
@@ -30,12 +24,10 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::connection::Socket;
-use crate::protocol::RunnerMessage;
+use crate::{backlog::Backlog, protocol::RunnerMessage};
 
 /// The size of the pieces that a larger frame is sent in.
 const FRAGMENT: usize = 256 << 10;
-/// Unsent bytes above which tasks that call wait, and prints are dropped: the broker reads slower than tasks write.
-const BACKLOG: usize = 64 << 20;
 
 /// Where messages to the broker go: a queue that never blocks.
 #[derive(Debug, Clone)]
@@ -54,13 +46,6 @@ pub enum Outgoing {
     Ping,
     /// The close frame, after which there is nothing.
     Close(CloseFrame),
-}
-
-/// How many bytes are queued, and a bell for when that falls.
-#[derive(Debug, Default)]
-struct Backlog {
-    bytes: AtomicUsize,
-    fell: Notify,
 }
 
 /// A message is larger than the broker accepts; the limit in bytes.
@@ -85,7 +70,7 @@ impl Outbox {
         if size > self.max_payload {
             return Err(TooLarge(self.max_payload));
         }
-        self.backlog.bytes.fetch_add(size, Ordering::Relaxed);
+        self.backlog.add(size);
         let _ = self.queue.send(Outgoing::Frame(frame));
         Ok(size)
     }
@@ -104,20 +89,14 @@ impl Outbox {
         tokio::spawn(write(sink, unsent, self.backlog.clone()))
     }
 
-    /// Whether the queue is as full as it should get.
+    /// Whether the queue is as full as it should get: the broker reads slower than tasks write. Prints are dropped then.
     pub fn is_full(&self) -> bool {
-        self.backlog.bytes.load(Ordering::Relaxed) > BACKLOG
+        self.backlog.is_full()
     }
 
-    /// Waits until the queue is not full.
+    /// Waits until the queue is not full, as tasks that call do.
     pub async fn room(&self) {
-        loop {
-            let fell = self.backlog.fell.notified();
-            if !self.is_full() {
-                return;
-            }
-            fell.await;
-        }
+        self.backlog.room().await;
     }
 }
 
@@ -130,8 +109,7 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut unsent: UnboundedReceiv
                 Outgoing::Frame(frame) => {
                     let size = size(&frame);
                     let sent = feed(&mut sink, frame).await;
-                    backlog.bytes.fetch_sub(size, Ordering::Relaxed);
-                    backlog.fell.notify_waiters();
+                    backlog.sub(size);
                     sent
                 }
                 Outgoing::Ping => sink.feed(Message::Ping(Bytes::new())).await,

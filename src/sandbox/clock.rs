@@ -25,7 +25,7 @@ impl Clock {
     pub fn wall(&mut self) -> Duration {
         match self {
             Self::Real(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            Self::Virtual(_) => EPOCH + self.monotonic(),
+            Self::Virtual(_) => EPOCH.saturating_add(self.monotonic()),
         }
     }
 
@@ -34,7 +34,7 @@ impl Clock {
         match self {
             Self::Real(start) => start.elapsed() + TICK,
             Self::Virtual(now) => {
-                *now += TICK;
+                *now = now.saturating_add(TICK);
                 *now
             }
         }
@@ -53,5 +53,18 @@ impl Clock {
         if let Self::Virtual(now) = self {
             *now = now.saturating_add(time);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtual_time_comes_to_an_end_without_a_panic() {
+        let mut clock = Clock::new(true);
+        clock.pass(Duration::MAX);
+        clock.pass(Duration::MAX);
+        assert_eq!((clock.monotonic(), clock.wall()), (Duration::MAX, Duration::MAX));
     }
 }

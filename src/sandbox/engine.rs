@@ -16,7 +16,7 @@ use super::{MAX_MEMORY, SandboxConfig, SandboxError, calls, codegen, state::Stat
 
 /// Bytes of a finished instance's memory that are rewritten in place rather than given back to the kernel, where the
 /// kernel can tell which pages were written (`PAGEMAP_SCAN`, Linux 6.7). A trivial task writes 0.4 MiB.
-const KEEP_RESIDENT: usize = 4 << 20;
+pub(super) const KEEP_RESIDENT: usize = 4 << 20;
 
 /// Function table entries that the image may have; CPython has about 11,000 functions whose address is taken.
 const TABLE_ELEMENTS: usize = 32_768;
@@ -76,7 +76,8 @@ fn link(module: &Module) -> Result<InstancePre<State>, SandboxError> {
 }
 
 fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {
-    let slots = u32::try_from(sandbox.slots)?;
+    // One more, in which nothing ever runs.
+    let slots = u32::try_from(sandbox.slots)?.saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(slots)
         .total_memories(slots)
@@ -87,9 +88,9 @@ fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {
         // The limit of a task is the store's business; the slot is as large as any task may ask for.
         .max_memory_size(usize::try_from(MAX_MEMORY)?);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        pool.pagemap_scan(Enabled::Yes)
-            .linear_memory_keep_resident(KEEP_RESIDENT)
-            .table_keep_resident(TABLE_ELEMENTS * size_of::<usize>());
+        // The function table goes back to the kernel: `restore` cannot reach it, and what one instance left there must never be
+        // called by the next one.
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
     }
     let mut config = codegen::config();
     config

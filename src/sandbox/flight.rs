@@ -4,7 +4,7 @@
 //! something else. All of them end with the guest.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -36,6 +36,8 @@ pub(super) struct Landed {
 #[derive(Default)]
 pub(super) struct Flight {
     calls: JoinSet<Landed>,
+    /// What came of calls while room was made for another one.
+    ended: VecDeque<Result<Landed, JoinError>>,
     /// Those of them whose answers the guest may still fetch, by number.
     places: HashMap<u32, AbortHandle>,
     /// Calls begun so far.
@@ -85,6 +87,10 @@ impl Flight {
         if self.places.len() >= limits.in_flight as usize {
             return Err(Exceeded::InFlight(limits.in_flight));
         }
+        // Also those that were given up, which nobody waits for.
+        while let Some(ended) = self.calls.try_join_next() {
+            self.keep(ended);
+        }
         self.started += 1;
         let (number, one, waiting) = (self.started, limits.call_bytes, self.waiting.clone());
         let asking = Held::within(one.saturating_mul(WAITING), size, &self.asking);
@@ -115,17 +121,28 @@ impl Flight {
     /// The host panicked.
     pub async fn landed(&mut self) -> Result<Landed, JoinError> {
         loop {
+            while let Some(ended) = self.ended.pop_front() {
+                let landed = ended?;
+                // It may have been given up meanwhile.
+                if self.places.remove(&landed.number).is_some() {
+                    return Ok(landed);
+                }
+            }
             match self.calls.join_next().await {
                 None => return std::future::pending().await,
-                Some(Ok(landed)) => {
-                    if self.places.remove(&landed.number).is_some() {
-                        return Ok(landed);
-                    }
-                }
-                // One that was given up.
-                Some(Err(error)) if error.is_cancelled() => {}
-                Some(Err(error)) => return Err(error),
+                Some(ended) => self.keep(ended),
             }
+        }
+    }
+
+    /// Keeps what came of a call for [`landed`](Self::landed), unless the call was given up.
+    fn keep(&mut self, ended: Result<Landed, JoinError>) {
+        let given_up = match &ended {
+            Ok(landed) => !self.places.contains_key(&landed.number),
+            Err(error) => error.is_cancelled(),
+        };
+        if !given_up {
+            self.ended.push_back(ended);
         }
     }
 }
@@ -174,4 +191,32 @@ pub(crate) fn within(time: Duration, name: &str, answer: PendingAnswer) -> Pendi
         let late = |_| Err(format!("The call of {name} timed out after {}", super::limits::seconds(&time)));
         tokio::time::timeout(time, answer).await.unwrap_or_else(late)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_that_are_given_up_leave_nothing() {
+        let mut flight = Flight::default();
+        for _ in 0..1000 {
+            let number = flight.begin(0, &Limits::default(), || Box::pin(std::future::pending())).unwrap();
+            flight.forget(number);
+            tokio::task::yield_now().await;
+        }
+        assert!(flight.calls.len() < 10, "{} calls", flight.calls.len());
+        assert!(flight.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_there_also_where_room_was_made_for_another_call() {
+        let mut flight = Flight::default();
+        let answered = || -> PendingAnswer { Box::pin(std::future::ready(Err("an answer".into()))) };
+        let first = flight.begin(0, &Limits::default(), answered).unwrap();
+        tokio::task::yield_now().await;
+        flight.begin(0, &Limits::default(), || Box::pin(std::future::pending())).unwrap();
+        let landed = flight.landed().await.unwrap();
+        assert_eq!((landed.number, landed.answer), (first, (false, "an answer".into())));
+    }
 }

@@ -23,7 +23,8 @@ pub trait HostCalls: Send + Sync {
     fn tell(&self, name: &str, params: Box<RawValue>);
 
     /// As [`tell`](Self::tell), which it does unless an implementor wants to know more: the units of fuel that the task
-    /// had burnt when it said this, exactly. This is what measures Python: the guest marks a place, the host reads the
+    /// had burnt when it said this, the same in every run; what the functions that are open just then have still to add (they add
+    /// where they branch or return) is not in it. This is what measures Python: the guest marks a place, the host reads the
     /// counter there.
     fn tell_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
         let _ = fuel;

@@ -1,15 +1,18 @@
 //! One task in one fresh instance: make it, run it under its limits, name its end, clear it away.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Instant,
+};
 
 use rustix::mm::{Advice, madvise};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{InstancePre, Memory, Store, Trap, TypedFunc};
 
 use super::{
-    Exceeded, HostCalls, Job, Limits, MAX_MEMORY, Usage,
+    Exceeded, HostCalls, Job, Kept, Limits, MAX_MEMORY, Usage,
     outcome::{Stop, Stopped},
-    pages::SinglePages,
     state::{State, YIELD_INTERVAL},
     wasi,
 };
@@ -22,34 +25,71 @@ const GROWTH: usize = 8;
 
 /// An instance that nothing has run in yet, and its place among those that there may be at once.
 pub(crate) struct Fresh {
-    store: Store<State>,
+    store: Instance,
     entry: TypedFunc<(), i32>,
     slot: OwnedSemaphorePermit,
 }
 
 /// What a task leaves behind: an instance whose memory is reset, and whose place is free again, when this is dropped.
 pub(crate) struct Remains {
-    _store: Store<State>,
+    _store: Instance,
     _slot: OwnedSemaphorePermit,
+}
+
+#[cfg(test)]
+impl Remains {
+    /// The memory as the task left it.
+    pub(super) fn memory(&mut self) -> &mut [u8] {
+        self._store.memory.expect("an instance has memory").data_mut(&mut self._store.store)
+    }
+}
+
+/// An instance with all that belongs to it. Its memory is put right when this is dropped, however far it came.
+struct Instance {
+    store: Store<State>,
+    memory: Option<Memory>,
+    kept: Option<Arc<Kept>>,
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let (Some(kept), Some(memory)) = (&self.kept, self.memory) {
+            kept.pristine.restore(memory.data_mut(&mut self.store));
+        }
+    }
+}
+
+impl Deref for Instance {
+    type Target = Store<State>;
+
+    fn deref(&self) -> &Store<State> {
+        &self.store
+    }
+}
+
+impl DerefMut for Instance {
+    fn deref_mut(&mut self) -> &mut Store<State> {
+        &mut self.store
+    }
 }
 
 impl Fresh {
     /// Makes an instance in a place that is free.
     pub(super) async fn new(
         image: &InstancePre<State>,
-        pages: Option<&SinglePages>,
+        kept: Option<Arc<Kept>>,
         slot: OwnedSemaphorePermit,
     ) -> wasmtime::Result<Self> {
         let mut store = Store::new(image.module().engine(), State::idle());
         store.limiter(|state| &mut state.growth);
         let instance = image.instantiate_async(&mut store).await?;
         let memory = instance.get_memory(&mut store, "memory");
-        if let (Some(memory), Some(pages)) = (memory, pages) {
-            pages.add(memory.data(&store));
+        if let (Some(memory), Some(kept)) = (memory, &kept) {
+            kept.pages.add(memory.data(&store));
         }
         store.data_mut().memory = memory;
         let entry = instance.get_typed_func::<(), i32>(&mut store, "run_task")?;
-        Ok(Self { store, entry, slot })
+        Ok(Self { store: Instance { store, memory, kept }, entry, slot })
     }
 
     /// Runs a job, the only one. Dropping the future stops it.

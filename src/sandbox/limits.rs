@@ -11,7 +11,8 @@ use crate::fuel::display_fuel;
 ///
 /// A core of a server of 2021 burns 17 thousand million units a second in a tight loop, 20 in sums of long integers, less in
 /// ordinary code (`cargo bench --bench fresh_task` prints it for the machine at hand), so a task that computes all the time
-/// meets its time-out first, and its fuel limit on a machine that is much faster.
+/// meets its time-out first, and its fuel limit on a machine that is much faster. What fills and copies memory all the time
+/// burns more, up to 50, for each byte counts.
 pub const FUEL_PER_SECOND: u64 = 32_000_000_000;
 
 /// The limits of one task. A task that goes over one ends with [`End::Exceeded`](super::End::Exceeded).

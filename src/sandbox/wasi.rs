@@ -24,6 +24,9 @@ mod errno {
 /// Buffers in one read or write, and events in one poll; more is `EINVAL`.
 const MAX_VECTORS: u32 = 1024;
 
+/// Units of fuel for each buffer of a read or write, besides its bytes.
+const BUFFER_FUEL: u64 = 48;
+
 /// The guest left through `proc_exit`; the number is its exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest exited with code {0}")]
@@ -124,7 +127,7 @@ async fn fd_read(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out:
             break;
         }
     }
-    finish(caller, total, out).await
+    finish(caller, vectors.count, total, out).await
 }
 
 async fn fd_write(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out: u32) -> Errno {
@@ -149,13 +152,13 @@ async fn fd_write(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out
             break;
         }
     }
-    finish(caller, total, out).await
+    finish(caller, vectors.count, total, out).await
 }
 
-/// Has the guest pay for the bytes of a read or write, and tells it their number.
-async fn finish(caller: &mut Caller<'_, State>, total: usize, out: u32) -> Errno {
+/// Has the guest pay for the buffers and bytes of a read or write, and tells it the number of bytes.
+async fn finish(caller: &mut Caller<'_, State>, buffers: u32, total: usize, out: u32) -> Errno {
     put_u32(caller, out, u32::try_from(total).unwrap_or(u32::MAX))?;
-    charge(caller, total as u64).await?;
+    charge(caller, u64::from(buffers) * BUFFER_FUEL + total as u64).await?;
     Ok(errno::SUCCESS)
 }
 

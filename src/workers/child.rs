@@ -4,12 +4,14 @@ use std::{
     collections::HashMap,
     io,
     os::{fd::AsFd, unix::net::UnixStream as StdUnixStream},
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use futures_util::FutureExt;
 use serde_json::value::RawValue;
 use tokio::{net::UnixStream, sync::oneshot, task::AbortHandle};
 
@@ -98,7 +100,10 @@ impl Worker {
         let (sandbox, outbox, running) = (self.sandbox.clone(), self.outbox.clone(), self.running.clone());
         let (spare, fresh) = (self.spare.clone(), self.spare.take());
         let task = tokio::spawn(async move {
-            let (stopped, remains) = sandbox.run_in(fresh, job, host).await;
+            // Whatever happens in here, the parent hears of an end.
+            let ran = AssertUnwindSafe(sandbox.run_in(fresh, job, host)).catch_unwind().await;
+            let panicked = || (Stopped::at_once(Stop::Broken("the host of the task panicked".into())), None);
+            let (stopped, remains) = ran.unwrap_or_else(|_| panicked());
             if is_last(&running, id) {
                 report(&outbox, id, stopped);
                 // The report goes out first: nobody waits for what comes now.
@@ -164,9 +169,19 @@ impl HostCalls for PipeHost {
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
         let (pending, answer) = PendingCalls::register(&self.calls, self.job, &self.outbox);
         let event = Event::Call { job: self.job, call: pending.id, name: name.into() };
-        let sent = self.outbox.send(&event, Box::<str>::from(params).into_boxed_bytes());
+        let params = Box::<str>::from(params).into_boxed_bytes();
+        let outbox = self.outbox.clone();
+        // Whoever gives up what waits here also lets its parameters go, which nobody counts any more once they are sent.
+        let unsent = if outbox.is_full() { Err(params) } else { Ok(outbox.send(&event, params)) };
         Box::pin(async move {
             let _pending = pending;
+            let sent = match unsent {
+                Ok(sent) => sent,
+                Err(params) => {
+                    outbox.room().await;
+                    outbox.send(&event, params)
+                }
+            };
             sent.map_err(|error| error.to_string())?;
             answer.await.unwrap_or_else(|_| Err("the runner is gone".into()))
         })

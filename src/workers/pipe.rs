@@ -4,7 +4,7 @@
 //! payload is the one part that may be large (settings, a result, a call's parameters), so it is neither escaped nor
 //! copied into another buffer.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
@@ -13,7 +13,10 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::sandbox::{Limits, Stop, Usage};
+use crate::{
+    backlog::Backlog,
+    sandbox::{Limits, Stop, Usage},
+};
 
 /// From the parent to a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,7 +65,16 @@ type Payload = Box<dyn AsRef<[u8]> + Send>;
 
 /// The way out: frames put here are written in order. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Outbox(mpsc::UnboundedSender<Frame>);
+pub(super) struct Outbox {
+    queue: mpsc::UnboundedSender<Frame>,
+    backlog: Arc<Backlog>,
+}
+
+/// The other end, for [`write`].
+pub(super) struct Unsent {
+    queue: mpsc::UnboundedReceiver<Frame>,
+    backlog: Arc<Backlog>,
+}
 
 impl Outbox {
     /// Queues a frame. Where the other end is gone it is dropped: the reader of this end notices that and cleans up.
@@ -80,20 +92,33 @@ impl Outbox {
         let header_size = header_size as u32;
         head[..4].copy_from_slice(&header_size.to_le_bytes());
         head[4..8].copy_from_slice(&(size as u32).to_le_bytes());
+        self.backlog.add(size);
         // A closed channel means that the writer has ended; see above.
-        let _ = self.0.send(Frame { head, payload: Box::new(payload) });
+        let _ = self.queue.send(Frame { head, payload: Box::new(payload) });
         Ok(())
+    }
+
+    /// Whether so much waits to be written that a call should wait as well: what was sent is counted nowhere else.
+    pub fn is_full(&self) -> bool {
+        self.backlog.is_full()
+    }
+
+    /// Waits until there is room for a call.
+    pub async fn room(&self) {
+        self.backlog.room().await;
     }
 }
 
 /// A way out, and the queue that [`write`] empties.
-pub(super) fn outbox() -> (Outbox, mpsc::UnboundedReceiver<Frame>) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    (Outbox(sender), receiver)
+pub(super) fn outbox() -> (Outbox, Unsent) {
+    let (sender, queue) = mpsc::unbounded_channel();
+    let backlog = Arc::<Backlog>::default();
+    (Outbox { queue: sender, backlog: backlog.clone() }, Unsent { queue, backlog })
 }
 
 /// Writes queued frames until the queue is closed; those that are waiting together go out together.
-pub(super) async fn write(mut queue: mpsc::UnboundedReceiver<Frame>, mut out: OwnedWriteHalf) -> io::Result<()> {
+pub(super) async fn write(unsent: Unsent, mut out: OwnedWriteHalf) -> io::Result<()> {
+    let Unsent { mut queue, backlog } = unsent;
     let mut frames = Vec::new();
     let mut buffer = Vec::new();
     while queue.recv_many(&mut frames, 64).await > 0 {
@@ -107,6 +132,7 @@ pub(super) async fn write(mut queue: mpsc::UnboundedReceiver<Frame>, mut out: Ow
                 buffer.clear();
                 out.write_all(payload).await?;
             }
+            backlog.sub(payload.len());
         }
         out.write_all(&buffer).await?;
         buffer.clear();
@@ -187,7 +213,7 @@ mod tests {
     /// Frames are small next to a task, and stay so: every task pays for them.
     #[test]
     fn a_trivial_task_takes_less_than_550_bytes_on_the_pipe() {
-        let (outbox, mut queue) = outbox();
+        let (outbox, Unsent { mut queue, .. }) = outbox();
         let limits = Limits::default();
         let usage = Usage { fuel: 336_000, memory: 32 << 20, duration: std::time::Duration::from_micros(270) };
         let input = br#"{"code":"return 1 + 2","nodeMode":"runOnceForAllItems","items":[]}"#;

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use tokio::{
     net::UnixStream,
     process::{Child, Command},
-    sync::{mpsc, oneshot},
+    sync::oneshot,
     task::{AbortHandle, JoinHandle, JoinSet},
     time::Instant,
 };
@@ -25,7 +25,7 @@ use tokio::{
 use super::{
     PoolConfig, WorkersError,
     child::lock,
-    pipe::{Event, Frame, Inbox, Order, Outbox, outbox, write},
+    pipe::{Event, Inbox, Order, Outbox, Unsent, outbox, write},
 };
 use crate::sandbox::{Answer, End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, fitting, text, within};
 
@@ -258,7 +258,7 @@ impl Worker {
     }
 
     /// Ends every job with the news that its process is gone. Returns the queue of orders for the next process.
-    fn reset(&self, reason: &str) -> mpsc::UnboundedReceiver<Frame> {
+    fn reset(&self, reason: &str) -> Unsent {
         let (outbox, queue) = outbox();
         let mut state = lock(&self.state);
         state.outbox = outbox;
@@ -294,11 +294,11 @@ fn lost(reason: String) -> Outcome {
 struct Incarnation {
     child: Child,
     pipe: UnixStream,
-    queue: mpsc::UnboundedReceiver<Frame>,
+    queue: Unsent,
 }
 
 impl Incarnation {
-    fn start(config: &PoolConfig, worker: &Worker, queue: mpsc::UnboundedReceiver<Frame>) -> io::Result<Self> {
+    fn start(config: &PoolConfig, worker: &Worker, queue: Unsent) -> io::Result<Self> {
         let (child, pipe) = spawn(config)?;
         lock(&worker.state).process = child.id();
         Ok(Self { child, pipe, queue })

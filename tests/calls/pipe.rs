@@ -78,3 +78,31 @@ async fn a_task_that_waits_for_calls_burns_nothing() {
     let (short, long) = (fuel("0.1").await, fuel("0.5").await);
     assert!(long.abs_diff(short) < 10_000, "{short} for 0.1 s, {long} for 0.5 s");
 }
+
+/// What is given up was counted until then, and is counted nowhere once it is on its way: so no more than some is.
+#[tokio::test]
+async fn parameters_of_calls_that_are_given_up_do_not_pile_up_in_the_worker() {
+    let pool = pool();
+    let code = "
+import _host
+params = '\"' + 'x' * 30_000_000 + '\"'
+for _ in range(60): _host.tell('sandbox.forget', f\"[{_host.start('never', params)}]\")
+return 1";
+    assert_eq!(returned(&pool.run(job(code), Arc::new(Desk::default())).await), 1);
+    // Other tests have workers, too; theirs stay small.
+    let peak = workers().into_iter().filter_map(peak_of).max().expect("a worker");
+    assert!(peak < 600_000, "the worker had {peak} KiB");
+}
+
+/// The processes that were started here.
+fn workers() -> Vec<String> {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    let lists = threads.map(|thread| std::fs::read_to_string(thread.join("children")).unwrap_or_default());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// The most KiB that a process had in memory. None where it is gone.
+fn peak_of(process: String) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").parse().ok()
+}

@@ -52,6 +52,8 @@ async fn no_way_round_the_policy_is_found() {
     let getattr = "dunder = lambda n: '__' + n + '_' + '_'\n";
     for (stdlib, code) in [
         ("", "i = __import__\nreturn str(i('os'))"),
+        ("", "i = __import__\nreturn i('os\\0').name"),
+        ("json", "i = __import__\nreturn i('json\\0').decoder.re.enum.sys.path"),
         ("", "return (lambda: __import__)()('os').name"),
         ("", "exec('import os')\nreturn 1"),
         ("", "return eval('__import__(\"os\")').name"),

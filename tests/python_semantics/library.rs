@@ -100,3 +100,45 @@ async fn tasks_share_nothing() {
     }
     assert_ne!(Value::Null, value("import sys\nreturn sys.version").await);
 }
+
+#[tokio::test]
+async fn dates_are_written_whatever_the_format_holds() {
+    all_return(&[
+        (
+            "import datetime, time\nd = datetime.datetime(2024, 2, 9, 15, 4, 5)\n\
+             return [d.strftime('Report of %Y-%m-%d, %l:%M %P'), d.strftime('%d.%m.%Y: 50%'), time.strftime('%Y (100 %)', d.timetuple()), f'{d:%Y %k}']",
+            json!(["Report of 2024-02-09,  3:04 pm", "09.02.2024: 50%", "2024 (100 %)", "2024 15"]),
+        ),
+        (
+            "import datetime\nd = datetime.datetime(2024, 2, 9, 5, 4, 5)\n\
+             return [d.strftime(f) for f in ('%-d.%-m.', '%_H', '%-k|%k|%-l', '%%', '%Q é %d %', '%N%E%O%i%+', '%', '%P%p', '%a %j %U %y')]",
+            json!(["9.2.", " 5", "5| 5|5", "%", "%Q é 09 %", "%N%E%O%i%+", "%", "amAM", "Fri 040 05 24"]),
+        ),
+        (
+            "import datetime, time\nreturn [str(datetime.datetime.strptime('12 Mar', '%d %b')), time.strptime('12 Mar', '%d %b')[:3]]",
+            json!(["1900-03-12 00:00:00", [1900, 3, 12]]),
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_is_derived_from_bytes_only() {
+    let code = |password: &str, salt: &str, name: &str| {
+        format!(
+            "import hashlib\ntry:\n    return hashlib.pbkdf2_hmac('{name}', {password}, {salt}, 1).hex()[:8]\n\
+             except (TypeError, ValueError) as error:\n    return type(error).__name__"
+        )
+    };
+    for (password, salt, name, expected) in [
+        ("b'p'", "b's'", "sha256", "372cc981"),
+        ("bytearray(b'p')", "memoryview(b's')", "sha256", "372cc981"),
+        ("1234", "b's'", "sha256", "TypeError"),
+        ("[1, 2]", "b's'", "sha256", "TypeError"),
+        ("'p'", "b's'", "sha256", "TypeError"),
+        ("b'p'", "8", "sha256", "TypeError"),
+        ("b'p'", "b's'", "shake_128", "ValueError"),
+    ] {
+        assert_eq!(value(&code(password, salt, name)).await, expected, "{password} {salt} {name}");
+    }
+}

@@ -195,7 +195,22 @@ def _first_yield(body: list[ast.stmt]) -> ast.Yield | ast.YieldFrom:
         node = todo.pop()
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
             return node
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            todo += node.decorator_list
-        elif not isinstance(node, ast.Lambda):
-            todo += list(ast.iter_child_nodes(node))[::-1]
+        todo += _outside(node)[::-1]
+
+
+def _outside(node: ast.AST) -> list[ast.AST]:
+    """What of a node belongs to where the node stands: of a function or a class, not its body."""
+    match node:
+        case ast.Lambda():
+            return [*_nodes(node.args.defaults), *_nodes(node.args.kw_defaults)]
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            returned = [node.returns] if node.returns else []
+            return [*node.decorator_list, *ast.iter_child_nodes(node.args), *returned]
+        case ast.ClassDef():
+            return [*node.decorator_list, *node.bases, *node.keywords]
+        case _:
+            return list(ast.iter_child_nodes(node))
+
+
+def _nodes(given: list[Any]) -> list[ast.AST]:
+    return [node for node in given if node is not None]

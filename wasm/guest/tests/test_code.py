@@ -88,6 +88,12 @@ async def around():
             ("await x\nyield 1", "'yield' outside function (line 2)", 2),
             ("y = lambda: (yield)\nz = [\n  (yield 3)]", "'yield' outside function (line 3)", 3),
             ("class A:\n    def f(self): yield\n    x = (yield)", "'yield' outside function (line 3)", 3),
+            ("x = 1\ndef f(x=(yield 1)): pass", "'yield' outside function (line 2)", 2),
+            ("x = 1\ndef f(x: (yield 1)): pass", "'yield' outside function (line 2)", 2),
+            ("x = 1\nclass A((yield 1)): pass", "'yield' outside function (line 2)", 2),
+            ("x = 1\nclass A(metaclass=(yield 1)): pass", "'yield' outside function (line 2)", 2),
+            ("x = lambda a=1, *, b=(yield): 1", "'yield' outside function (line 1)", 1),
+            ("def f() -> (yield): pass", "'yield' outside function (line 1)", 1),
             ("a = 1\nx = 1\0", "source code cannot contain null bytes (line 2)", 2),
             ("a = 1\nx = '\ud800'", "source code cannot contain lone surrogates (line 2)", 2),
         ):
