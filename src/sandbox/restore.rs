@@ -63,12 +63,14 @@ struct Piece {
 /// The memory of an instance in which nothing ever runs.
 pub(super) struct Pristine {
     memory: *const [u8],
+    /// Of this process.
     pagemap: File,
+    process: u32,
     /// Whose memory that is.
     _store: Mutex<Store<State>>,
 }
 
-// SAFETY: the memory is only read, by whatever thread.
+// SAFETY: the memory is only read, by whatever thread; all else can be sent anyhow.
 unsafe impl Send for Pristine {}
 // SAFETY: as above.
 unsafe impl Sync for Pristine {}
@@ -87,15 +89,17 @@ impl Pristine {
         let memory: *const [u8] = memory.data(&store);
         // SAFETY: the store is there.
         pages.add(unsafe { &*memory });
-        Ok(Self { memory, pagemap: File::open("/proc/self/pagemap")?, _store: Mutex::new(store) })
+        let pagemap = File::open("/proc/self/pagemap")?;
+        Ok(Self { memory, pagemap, process: std::process::id(), _store: Mutex::new(store) })
     }
 
     /// Makes an instance's memory what it was before anything ran in it.
     pub fn restore(&self, memory: &mut [u8]) {
         let start = memory.as_ptr().addr();
         let mut pieces = [Piece::default(); PIECES];
-        // Where the kernel does not say, all is given back.
-        let walked = self.find_written(memory, &mut pieces).unwrap_or(0);
+        // Where the kernel does not say, or would say it of the process that this one was forked from, all is given back.
+        let is_here = std::process::id() == self.process;
+        let walked = if is_here { self.find_written(memory, &mut pieces).unwrap_or(0) } else { 0 };
         for piece in pieces.iter().filter(|piece| piece.end > 0) {
             self.copy_to(memory, piece.start as usize - start, piece.end as usize - start);
         }
