@@ -37,6 +37,14 @@ pub(crate) struct Remains {
 }
 
 #[cfg(test)]
+impl Fresh {
+    /// The memory that nothing has run in yet.
+    pub(super) fn memory(&mut self) -> &mut [u8] {
+        self.store.memory.expect("an instance has memory").data_mut(&mut self.store.store)
+    }
+}
+
+#[cfg(test)]
 impl Remains {
     /// The memory as the task left it.
     pub(super) fn memory(&mut self) -> &mut [u8] {

@@ -152,30 +152,55 @@ impl Pristine {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Job, Limits, NoHost, Sandbox, SandboxConfig};
+    use rustix::mm::{Advice, madvise};
+
+    use super::super::{Job, Kept, Limits, NoHost, Remains, Sandbox, SandboxConfig};
     use crate::protocol::{NodeMode, TaskSettings};
 
-    /// What of a finished task's memory is not what it was before, once it was put right.
-    async fn left_by(code: &str) -> usize {
-        let sandbox = Sandbox::new(SandboxConfig { slots: 1 }).unwrap();
-        // Without the means for it, there is nothing to put right: all of it goes back to the kernel.
-        let Some(kept) = sandbox.kept.clone() else { return 0 };
+    fn sandbox() -> Sandbox {
+        Sandbox::new(SandboxConfig { slots: 1 }).unwrap()
+    }
+
+    async fn remains_of(code: &str, sandbox: &Sandbox) -> Remains {
         let items = serde_json::value::RawValue::from_string("[]".into()).unwrap();
         let input = TaskSettings::new(code, NodeMode::AllItems, items).to_input().unwrap();
         let job = Job { input, limits: Limits::default(), deterministic: None };
-        let (_, remains) = sandbox.run_in(None, job, Arc::new(NoHost)).await;
-        let mut remains = remains.unwrap();
-        let memory = remains.memory();
+        sandbox.run_in(None, job, Arc::new(NoHost)).await.1.unwrap()
+    }
+
+    /// Pages of memory that are not those of the image.
+    fn changed(memory: &[u8], kept: &Kept) -> usize {
+        let (known, beyond) = memory.split_at(kept.pristine.memory.len());
         // SAFETY: nothing runs in that instance.
         let pristine = unsafe { &*kept.pristine.memory };
-        let differs = |memory: &[u8]| {
-            let (known, beyond) = memory.split_at(pristine.len());
-            let changed = known.chunks(4096).zip(pristine.chunks(4096)).filter(|(one, other)| one != other).count();
-            changed + beyond.chunks(4096).filter(|page| page.iter().any(|byte| *byte != 0)).count()
-        };
-        assert!(differs(memory) > 0, "the task wrote something");
+        let changed = known.chunks(4096).zip(pristine.chunks(4096)).filter(|(one, other)| one != other).count();
+        changed + beyond.chunks(4096).filter(|page| page.iter().any(|byte| *byte != 0)).count()
+    }
+
+    /// Pages of a finished task's memory that are not what they were before, once they were put right.
+    async fn left_by(code: &str) -> usize {
+        let sandbox = sandbox();
+        // Without the means for it, there is nothing to put right: all of it goes back to the kernel.
+        let Some(kept) = sandbox.kept.clone() else { return 0 };
+        let mut remains = remains_of(code, &sandbox).await;
+        let memory = remains.memory();
+        assert!(changed(memory, &kept) > 0, "the task wrote something");
         kept.pristine.restore(memory);
-        differs(memory)
+        changed(memory, &kept)
+    }
+
+    /// Where there is swap, that is where the task's pages are when it is cleared away.
+    #[tokio::test]
+    async fn nothing_is_left_of_a_task_whose_memory_is_in_swap() {
+        let sandbox = sandbox();
+        let Some(kept) = sandbox.kept.clone() else { return };
+        let mut remains = remains_of("return 1", &sandbox).await;
+        let memory = remains.memory();
+        // SAFETY: what memory holds stays the same, wherever it is.
+        let _refused = unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxPageOut) };
+        drop(remains);
+        let mut fresh = sandbox.prepare().await.unwrap();
+        assert_eq!(changed(fresh.memory(), &kept), 0);
     }
 
     #[tokio::test]
