@@ -3,7 +3,6 @@
 import eryx
 from serve import serve
 
-
 SANDBOX = eryx.Sandbox()
 
 
@@ -15,9 +14,10 @@ def trivial() -> object:
 def check_freshness() -> None:
     """Ends this peer where a task finds what another one left."""
     SANDBOX.execute("import builtins, json; builtins.left = json.left = left = 1")
-    left = SANDBOX.execute("import builtins, json; result = [hasattr(builtins, 'left'), hasattr(json, 'left'), 'left' in dir()]")
-    if left.result != [False, False, False]:
-        raise SystemExit(f"a task left something for the next one: {left.result}")
+    look = "import builtins, json; result = [hasattr(builtins, 'left'), hasattr(json, 'left'), 'left' in dir()]"
+    left = SANDBOX.execute(look).result
+    if left != [False, False, False]:
+        raise SystemExit(f"a task left something for the next one: {left}")
 
 
 def run(code: str) -> str:

@@ -24,9 +24,7 @@ def cargo_bench(name: str, *arguments: object) -> Any:
     return json.loads(output(words))
 
 
-# What the project's programs would be configured by.
-CONFIGURES = ("SERPENTARIUM_", "N8N_RUNNERS_", "GENERIC_TIMEZONE")
-# What they are built with: a change of that would build them anew.
+# What the project's programs are built with.
 BUILDS = ("SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE", "CARGO_PROFILE_", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS")
 
 
@@ -35,16 +33,10 @@ def build_variables() -> dict[str, str]:
     return {name: value for name, value in sorted(os.environ.items()) if name.startswith(BUILDS)}
 
 
-def environment() -> dict[str, str]:
-    """The environment of what is measured: its configuration is the default one."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(CONFIGURES)}
-    return kept | build_variables()
-
-
-def output(command: list[str], given: str | None = None) -> str:
-    """What a program prints; its progress goes on to standard error."""
+def output(command: list[str], given: str | None = None, environment: dict[str, str] | None = None) -> str:
+    """What a program prints; its progress goes on to standard error. The environment is this one, where none is given."""
     done = subprocess.run(
-        command, cwd=ROOT, input=given, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment(), check=False
+        command, cwd=ROOT, input=given, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment, check=False
     )
     if done.returncode != 0:
         raise Broken(f"{' '.join(command[:6])} … ended with status {done.returncode}")

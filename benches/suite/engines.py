@@ -31,7 +31,8 @@ class Ours:
 
     def run(self, code: str) -> str:
         """What the code prints."""
-        return str(json.loads(output([str(binary()), "exec", "--json", "-"], code))["prints"])
+        # Without an environment, its settings are the default ones.
+        return str(json.loads(output([str(binary()), "exec", "--json", "-"], code, {}))["prints"])
 
 
 class Peer:

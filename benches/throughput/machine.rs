@@ -24,8 +24,6 @@ use crate::memory;
 
 /// No runner takes as long to start, no task as long to end.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How the names of variables begin that configure a runner.
-const CONFIGURES: [&str; 3] = ["SERPENTARIUM_", "N8N_RUNNERS_", "GENERIC_TIMEZONE"];
 /// Calls of a task whose round trip is measured.
 const CALLS: usize = 2000;
 
@@ -74,15 +72,10 @@ impl Machine {
         let broker = Broker::start(BrokerConfig { hooks: calls.clone(), ..BrokerConfig::default() }).await?;
         let first = broker.submit(task("return 1", "[]")?);
         let started = Instant::now();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_serpentarium"));
-        for (name, _) in std::env::vars_os() {
-            // What is measured has its default settings, whatever this process was given.
-            if name.to_str().is_some_and(|name| CONFIGURES.iter().any(|prefix| name.starts_with(prefix))) {
-                command.env_remove(name);
-            }
-        }
-        let runner = command
+        let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
             .arg("runner")
+            // What is measured has its default settings, whatever this process was given.
+            .env_clear()
             .env("N8N_RUNNERS_TASK_BROKER_URI", broker.uri())
             .env("N8N_RUNNERS_AUTH_TOKEN", broker.auth_token().expose_secret())
             .env("N8N_RUNNERS_MAX_CONCURRENCY", concurrency.to_string())
