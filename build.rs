@@ -17,10 +17,14 @@ fn main() {
     };
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     match fs::read(&image) {
-        Ok(bytes) => println!("cargo:rustc-env=SERPENTARIUM_IMAGE_VERSION={:016x}", version(&bytes)),
+        Ok(bytes) => {
+            println!("cargo:rustc-env=SERPENTARIUM_IMAGE_VERSION={:016x}", version(&bytes))
+        }
         Err(error) => fail(&format!("cannot read {}: {error}", image.display())),
     }
-    for (from, to) in [(image.clone(), "python.cwasm"), (image.with_file_name("NOTICES.txt"), "NOTICES.txt")] {
+    for (from, to) in
+        [(image.clone(), "python.cwasm"), (image.with_file_name("NOTICES.txt"), "NOTICES.txt")]
+    {
         println!("cargo:rerun-if-changed={}", from.display());
         if let Err(error) = fs::copy(&from, out.join(to)) {
             fail(&format!("cannot copy {} to {}: {error}", from.display(), out.display()));
@@ -34,7 +38,8 @@ fn built() -> PathBuf {
         println!("cargo:rerun-if-changed={input}");
     }
     let flags = env::var("SERPENTARIUM_BUILD_PYTHON").unwrap_or_default();
-    let status = Command::new("python3").arg("scripts/build-python").args(flags.split_whitespace()).status();
+    let status =
+        Command::new("python3").arg("scripts/build-python").args(flags.split_whitespace()).status();
     match status {
         Ok(status) if status.success() => PathBuf::from("wasm/build/python.cwasm"),
         Ok(_) => fail("the Python image could not be built; run scripts/build-python to see why"),

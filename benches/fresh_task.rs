@@ -34,7 +34,12 @@ const TASKS: &[(&str, &str, NodeMode, &str)] = &[
         NodeMode::EachItem,
         r#"[{"json":{"a":1}},{"json":{"a":2}},{"json":{"a":3}}]"#,
     ),
-    ("imports", "import json, re, datetime\nreturn re.sub('a', 'b', json.dumps({'a': 1}))", NodeMode::AllItems, "[]"),
+    (
+        "imports",
+        "import json, re, datetime\nreturn re.sub('a', 'b', json.dumps({'a': 1}))",
+        NodeMode::AllItems,
+        "[]",
+    ),
     ("exception", "def f(): raise ValueError('x')\nf()", NodeMode::AllItems, "[]"),
 ];
 /// Fuel of the busy loop that shows what fuel is in time.
@@ -82,7 +87,13 @@ fn main() -> anyhow::Result<()> {
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| only == name);
     let mut tasks = Vec::new();
     for (name, code, mode, items) in TASKS.iter().filter(|task| wanted(task.0)) {
-        tasks.push(measure(&runtime, &sandbox, name, &job(code, *mode, items)?, args.tasks.max(1))?);
+        tasks.push(measure(
+            &runtime,
+            &sandbox,
+            name,
+            &job(code, *mode, items)?,
+            args.tasks.max(1),
+        )?);
     }
     let report = Report { tasks, fuel_per_second: fuel_per_second(&runtime, &sandbox)? };
     if args.json {
@@ -136,10 +147,26 @@ fn fuel_per_second(runtime: &Runtime, sandbox: &Sandbox) -> anyhow::Result<u64> 
 
 fn table(report: &Report) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["task", "median ms", "p95 ms", "fuel"]);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header([
+        "task",
+        "median ms",
+        "p95 ms",
+        "fuel",
+    ]);
     for Measured { name, median_ms, p95_ms, fuel } in &report.tasks {
-        table.add_row([name.to_string(), format!("{median_ms:.3}"), format!("{p95_ms:.3}"), display_fuel(*fuel)]);
+        table.add_row([
+            name.to_string(),
+            format!("{median_ms:.3}"),
+            format!("{p95_ms:.3}"),
+            display_fuel(*fuel),
+        ]);
     }
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    format!("{table}\na busy loop burns {} units of fuel a second", display_fuel(report.fuel_per_second))
+    table
+        .column_iter_mut()
+        .skip(1)
+        .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    format!(
+        "{table}\na busy loop burns {} units of fuel a second",
+        display_fuel(report.fuel_per_second)
+    )
 }

@@ -55,7 +55,9 @@ fn advised(block: *mut u8, size: usize) -> *mut u8 {
         let before = block.addr() % page_size();
         // What is refused stays as it was.
         // SAFETY: the pages are mapped, and hold what they held.
-        let _refused = unsafe { madvise(block.wrapping_sub(before).cast(), before + size, Advice::LinuxHugepage) };
+        let _refused = unsafe {
+            madvise(block.wrapping_sub(before).cast(), before + size, Advice::LinuxHugepage)
+        };
     }
     block
 }
@@ -84,8 +86,10 @@ mod tests {
 
     #[test]
     fn a_large_block_asks_for_large_pages_also_after_it_has_grown_and_keeps_what_it_holds() {
-        let (small, large) =
-            (Layout::from_size_align(4 << 20, 1).unwrap(), Layout::from_size_align(64 << 20, 1).unwrap());
+        let (small, large) = (
+            Layout::from_size_align(4 << 20, 1).unwrap(),
+            Layout::from_size_align(64 << 20, 1).unwrap(),
+        );
         // SAFETY: the sizes are not zero, each block is used within its size, and goes back with the layout that it has.
         unsafe {
             let block = LargePages.alloc(small);

@@ -16,23 +16,23 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     /// So many bytes were queued.
-    pub fn add(&self, bytes: usize) {
+    pub(crate) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// So many bytes were written, or given up.
-    pub fn sub(&self, bytes: usize) {
+    pub(crate) fn sub(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.fell.notify_waiters();
     }
 
     /// Whether the queue is as full as it should get.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > FULL
     }
 
     /// Waits until the queue is not full.
-    pub async fn room(&self) {
+    pub(crate) async fn room(&self) {
         loop {
             let fell = self.fell.notified();
             if !self.is_full() {

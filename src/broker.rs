@@ -145,7 +145,9 @@ impl Broker {
         let (app, stopping) = (http::router(shared.clone()), shared.clone());
         let server = tokio::spawn(async move {
             let serve = axum::serve(listener, app);
-            if let Err(error) = serve.with_graceful_shutdown(async move { stopping.stop.notified().await }).await {
+            if let Err(error) =
+                serve.with_graceful_shutdown(async move { stopping.stop.notified().await }).await
+            {
                 tracing::error!(%error, "the broker stopped listening");
             }
         });

@@ -73,7 +73,9 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Broker(args) => broker::run(args),
-        Command::Config(args) => config::run(&args, matches.subcommand().map_or(&matches, |(_, own)| own), &files),
+        Command::Config(args) => {
+            config::run(&args, matches.subcommand().map_or(&matches, |(_, own)| own), &files)
+        }
         Command::Demo(args) => demo::run(args),
         Command::Notices(args) => notices::run(args),
         Command::Worker(args) => worker::run(args),
@@ -92,7 +94,9 @@ fn with_subcommand(mut words: Vec<OsString>) -> Vec<OsString> {
     if is_python(&words) {
         words.truncate(1);
     }
-    let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-") && !own.iter().any(|flag| word == flag);
+    let is_flag = |word: &OsString| {
+        word.as_encoded_bytes().starts_with(b"-") && !own.iter().any(|flag| word == flag)
+    };
     if words.get(1).is_none_or(is_flag) {
         words.insert(words.len().min(1), "runner".into());
     }
@@ -139,9 +143,15 @@ mod tests {
     #[test]
     fn the_runner_is_what_runs_where_nothing_else_is_named() {
         assert_eq!(named(&["s"]), ["s", "runner"]);
-        assert_eq!(named(&["s", "--max-concurrency", "3"]), ["s", "runner", "--max-concurrency", "3"]);
+        assert_eq!(
+            named(&["s", "--max-concurrency", "3"]),
+            ["s", "runner", "--max-concurrency", "3"]
+        );
         assert_eq!(named(&["s", "-m", "src.main"]), ["s", "runner"]);
-        assert_eq!(named(&["s", "-I", "-X", "disable_remote_debug", "-m", "src.main"]), ["s", "runner"]);
+        assert_eq!(
+            named(&["s", "-I", "-X", "disable_remote_debug", "-m", "src.main"]),
+            ["s", "runner"]
+        );
         for words in [["s", "exec"], ["s", "--help"], ["s", "-V"], ["s", "no-such-command"]] {
             assert_eq!(named(&words), words);
         }

@@ -25,7 +25,9 @@ use crate::{
 pub use args::{MAX_PAYLOAD_VAR, RunnerArgs};
 pub use files::{FileError, Files};
 pub use limits::*;
-pub use policy::{BUILTINS_DENY_VAR, EXTERNAL_ALLOW_VAR, PolicyArgs, STDLIB_ALLOW_VAR, UnsetPolicy};
+pub use policy::{
+    BUILTINS_DENY_VAR, EXTERNAL_ALLOW_VAR, PolicyArgs, STDLIB_ALLOW_VAR, UnsetPolicy,
+};
 pub use sentry::{SENTRY_DSN_VAR, SentryArgs, SentryConfig};
 pub(crate) use values::memory;
 pub use values::{MIN_MEMORY, Names};
@@ -34,7 +36,8 @@ pub use values::{MIN_MEMORY, Names};
 pub const MAY_BE_EMPTY: [&str; 3] = [STDLIB_ALLOW_VAR, EXTERNAL_ALLOW_VAR, BUILTINS_DENY_VAR];
 
 /// Variables whose values are secret: shown nowhere, and never handed to user code.
-pub const SECRET_VARS: [&str; 3] = ["N8N_RUNNERS_GRANT_TOKEN", "N8N_RUNNERS_AUTH_TOKEN", SENTRY_DSN_VAR];
+pub const SECRET_VARS: [&str; 3] =
+    ["N8N_RUNNERS_GRANT_TOKEN", "N8N_RUNNERS_AUTH_TOKEN", SENTRY_DSN_VAR];
 
 /// What the runner works with.
 #[derive(Debug, Clone)]
@@ -103,7 +106,10 @@ impl RunnerArgs {
     /// The variables of all settings.
     pub fn variables() -> Vec<String> {
         let command = Self::augment_args(clap::Command::new("runner"));
-        command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())).collect()
+        command
+            .get_arguments()
+            .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
+            .collect()
     }
 }
 
@@ -140,15 +146,21 @@ impl RunnerConfig {
                 policy: args.policy.policy(),
                 env: args.policy.env(),
                 timezone: args.timezone.clone(),
-                calls_in_flight: Some(limits.in_flight).filter(|most| *most != Limits::default().in_flight),
+                calls_in_flight: Some(limits.in_flight)
+                    .filter(|most| *most != Limits::default().in_flight),
             })?,
         })
     }
 }
 
 /// A token without the white space around it, which files and shells like to add.
-fn token(variable: &'static str, value: Option<&SecretString>) -> Result<Option<SecretString>, ConfigError> {
-    let Some(text) = value.map(|secret| secret.expose_secret().trim()).filter(|text| !text.is_empty()) else {
+fn token(
+    variable: &'static str,
+    value: Option<&SecretString>,
+) -> Result<Option<SecretString>, ConfigError> {
+    let Some(text) =
+        value.map(|secret| secret.expose_secret().trim()).filter(|text| !text.is_empty())
+    else {
         return Ok(None);
     };
     let printable = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
@@ -183,7 +195,10 @@ mod tests {
         assert!(matches!(config(&[]), Err(ConfigError::NoToken)));
         assert!(matches!(config(&["--auth-token="]), Err(ConfigError::NoToken)));
         assert!(config(&["--grant-token=abc"]).is_ok());
-        assert!(matches!(config(&["--auth-token=a\nb"]), Err(ConfigError::BadToken("N8N_RUNNERS_AUTH_TOKEN"))));
+        assert!(matches!(
+            config(&["--auth-token=a\nb"]),
+            Err(ConfigError::BadToken("N8N_RUNNERS_AUTH_TOKEN"))
+        ));
     }
 
     #[test]
@@ -232,7 +247,8 @@ mod tests {
 
     #[test]
     fn tokens_do_not_show_in_debug_output() {
-        let args = Cli::try_parse_from(["runner", "--auth-token=hush", "--grant-token=hush"]).unwrap();
+        let args =
+            Cli::try_parse_from(["runner", "--auth-token=hush", "--grant-token=hush"]).unwrap();
         assert!(!format!("{args:?} {:?}", RunnerConfig::new(&args.args)).contains("hush"));
     }
 }

@@ -17,7 +17,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// There is no way to reach Sentry over TLS; the text says why.
-pub fn start(config: &SentryConfig) -> Result<ClientInitGuard, String> {
+pub(crate) fn start(config: &SentryConfig) -> Result<ClientInitGuard, String> {
     let SentryConfig { dsn, version, environment, deployment } = config;
     let tls = match dsn.scheme() {
         Scheme::Https => tls::native()?,

@@ -1,7 +1,8 @@
 //! Fuel for people: `180G` in a setting, `1.53G` in a report.
 
 /// The units, largest first.
-const UNITS: [(char, u64); 4] = [('T', 1_000_000_000_000), ('G', 1_000_000_000), ('M', 1_000_000), ('k', 1_000)];
+const UNITS: [(char, u64); 4] =
+    [('T', 1_000_000_000_000), ('G', 1_000_000_000), ('M', 1_000_000), ('k', 1_000)];
 
 /// Why a text is not an amount of fuel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +17,8 @@ pub fn parse_fuel(text: &str) -> Result<u64, FuelError> {
     let text = text.trim();
     let (number, scale) = match text.char_indices().next_back() {
         Some((at, unit)) if !unit.is_ascii_digit() => {
-            let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&unit)).ok_or(FuelError)?;
+            let known =
+                UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&unit)).ok_or(FuelError)?;
             (text[..at].trim_end(), known.1)
         }
         _ => (text, 1),
@@ -27,7 +29,8 @@ pub fn parse_fuel(text: &str) -> Result<u64, FuelError> {
         return Err(FuelError);
     }
     let whole: u64 = whole.parse().map_err(|_| FuelError)?;
-    let fuel = whole.checked_mul(scale).and_then(|units| units.checked_add(fraction_of(fraction, scale)?));
+    let fuel =
+        whole.checked_mul(scale).and_then(|units| units.checked_add(fraction_of(fraction, scale)?));
     fuel.filter(|&units| units > 0).ok_or(FuelError)
 }
 
@@ -80,8 +83,22 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "0", "0M", "-1", "1.5", "1.", ".5M", "G", "1GG", "1e9", "1.0001k", "+1", "99999999999T", "1é"]
-        {
+        for text in [
+            "",
+            "0",
+            "0M",
+            "-1",
+            "1.5",
+            "1.",
+            ".5M",
+            "G",
+            "1GG",
+            "1e9",
+            "1.0001k",
+            "+1",
+            "99999999999T",
+            "1é",
+        ] {
             assert_eq!(parse_fuel(text), Err(FuelError), "{text}");
         }
     }

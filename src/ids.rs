@@ -6,6 +6,6 @@ use rand::{Rng, distr::Alphanumeric};
 const LENGTH: usize = 22;
 
 /// A fresh id: 22 random alphanumerics from a cryptographic generator.
-pub fn random_id() -> String {
+pub(crate) fn random_id() -> String {
     rand::rng().sample_iter(Alphanumeric).take(LENGTH).map(char::from).collect()
 }

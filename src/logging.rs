@@ -51,7 +51,8 @@ impl Logging {
     /// Lines are written by a thread of their own, and dropped where nobody reads them: the process has better things to do
     /// than to wait.
     pub fn start(self) -> WorkerGuard {
-        let (output, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stdout());
+        let (output, guard) =
+            NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stdout());
         let errors = self.reported.then(|| ErrorLayer::new().with_filter(LevelFilter::ERROR));
         // Refused only where a program that embeds this library logs its own way.
         let _ = registry().with(self.lines(output).with_filter(self.level)).with(errors).try_init();
@@ -61,7 +62,12 @@ impl Logging {
     fn lines(self, output: NonBlocking) -> Box<dyn Layer<Registry> + Send + Sync> {
         let lines = layer().with_target(false).log_internal_errors(false).with_writer(output);
         match self.format {
-            LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+            LogFormat::Json => lines
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .boxed(),
             LogFormat::Text if io::stdout().is_terminal() => {
                 lines.with_ansi(self.colour).fmt_fields(format::debug_fn(write_field)).boxed()
             }
@@ -74,7 +80,11 @@ impl Logging {
 }
 
 /// Writes one field of a line; the message is the first.
-fn write_field(line: &mut format::Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+fn write_field(
+    line: &mut format::Writer<'_>,
+    field: &Field,
+    value: &dyn fmt::Debug,
+) -> fmt::Result {
     match field.name() {
         "message" => write!(line, "{value:?}"),
         name if name.starts_with(IN_TEXT) => Ok(()),

@@ -15,7 +15,8 @@ pub use broker::{BrokerMessage, RpcStatus};
 pub use policy::{Addition, HostSettings, Policy};
 pub use received::{ReceivedSettings, TaskLabel};
 pub use runner::{
-    AllNodes, Chunk, DataOfNodes, DataRequest, InputRequest, NodeType, RunnerMessage, TaskData, TaskFailure,
+    AllNodes, Chunk, DataOfNodes, DataRequest, InputRequest, NodeType, RunnerMessage, TaskData,
+    TaskFailure,
 };
 pub use settings::{NodeMode, SettingsError, TaskSettings};
 

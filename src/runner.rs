@@ -47,7 +47,9 @@ pub enum RunnerError {
     )]
     GrantSpent(String),
     /// Another runner of the same id took this one's place.
-    #[error("the broker closed the connection: another runner has the id '{0}' (N8N_RUNNERS_ID); give each its own")]
+    #[error(
+        "the broker closed the connection: another runner has the id '{0}' (N8N_RUNNERS_ID); give each its own"
+    )]
     Replaced(String),
     /// The address of the health endpoint cannot be used.
     #[error("{0}")]
@@ -90,7 +92,11 @@ enum ConnectError {
 /// There is no token for another connection, another runner has this one's id, there is no way to trust the broker, or the
 /// health endpoint's address cannot be used.
 /// Anything else is tried again.
-pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output = ()>) -> Result<(), RunnerError> {
+pub async fn run(
+    config: RunnerConfig,
+    pool: Pool,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunnerError> {
     let mut shutdown = pin!(shutdown);
     let tls = match config.broker.scheme() {
         "https" => tls::native().map_err(RunnerError::Tls)?,
@@ -113,24 +119,28 @@ pub async fn run(config: RunnerConfig, pool: Pool, shutdown: impl Future<Output 
             connected = connect(&config, &tls, &mut auth) => connected,
         };
         let (reason, retry_after) = match connected {
-            Ok(connection) => match session::serve(connection, &config, &pool, &health, shutdown.as_mut()).await {
-                Ended::ShutDown | Ended::Idle => return Ok(()),
-                Ended::Lost { reason, served, is_normal } => {
-                    health.set_registered(false);
-                    idle = Instant::now();
-                    if is_normal && served.is_some() && config.id_is_given {
-                        return Err(RunnerError::Replaced(config.id));
+            Ok(connection) => {
+                match session::serve(connection, &config, &pool, &health, shutdown.as_mut()).await {
+                    Ended::ShutDown | Ended::Idle => return Ok(()),
+                    Ended::Lost { reason, served, is_normal } => {
+                        health.set_registered(false);
+                        idle = Instant::now();
+                        if is_normal && served.is_some() && config.id_is_given {
+                            return Err(RunnerError::Replaced(config.id));
+                        }
+                        if served.is_some_and(|time| time >= Backoff::SERVED) {
+                            backoff = Backoff::default();
+                        }
+                        if !auth.can_reconnect() {
+                            return Err(RunnerError::GrantSpent(reason));
+                        }
+                        (format!("connection to the broker lost: {reason}"), None)
                     }
-                    if served.is_some_and(|time| time >= Backoff::SERVED) {
-                        backoff = Backoff::default();
-                    }
-                    if !auth.can_reconnect() {
-                        return Err(RunnerError::GrantSpent(reason));
-                    }
-                    (format!("connection to the broker lost: {reason}"), None)
                 }
-            },
-            Err(ConnectError::Refused { status: 403, .. } | ConnectError::GrantSpent) if !auth.can_reconnect() => {
+            }
+            Err(ConnectError::Refused { status: 403, .. } | ConnectError::GrantSpent)
+                if !auth.can_reconnect() =>
+            {
                 return Err(RunnerError::GrantRefused);
             }
             Err(error) => (error.to_string(), error.retry_after()),
@@ -238,7 +248,8 @@ mod tests {
     #[test]
     fn a_refusal_says_what_it_means() {
         let error = ConnectError::Refused { what: "a grant token", status: 403, retry_after: None };
-        let expected = "the broker refused a grant token: the token is wrong, expired or used (status 403)";
+        let expected =
+            "the broker refused a grant token: the token is wrong, expired or used (status 403)";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -97,7 +97,7 @@ pub struct Sandbox {
 }
 
 /// What is done with memory of the pool that stays with its slot.
-struct Kept {
+pub(crate) struct Kept {
     pages: SinglePages,
     pristine: Pristine,
 }
@@ -168,7 +168,10 @@ impl Sandbox {
                 let (stopped, remains) = fresh.run(job, host).await;
                 (stopped, Some(remains))
             }
-            Err(error) => (Stopped::at_once(Stop::Broken(format!("no instance can be made: {error:#}"))), None),
+            Err(error) => (
+                Stopped::at_once(Stop::Broken(format!("no instance can be made: {error:#}"))),
+                None,
+            ),
         }
     }
 
@@ -189,12 +192,18 @@ impl Sandbox {
 
     /// What the image imports, as `module name` pairs: the whole surface between guest and host.
     pub fn imports(&self) -> Vec<(String, String)> {
-        self.image.module().imports().map(|import| (import.module().to_owned(), import.name().to_owned())).collect()
+        self.image
+            .module()
+            .imports()
+            .map(|import| (import.module().to_owned(), import.name().to_owned()))
+            .collect()
     }
 }
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sandbox").field("free_slots", &self.slots.available_permits()).finish_non_exhaustive()
+        f.debug_struct("Sandbox")
+            .field("free_slots", &self.slots.available_permits())
+            .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 ///
 /// # Errors
 /// There are no roots; the text says why.
-pub fn native() -> Result<ClientConfig, String> {
+pub(crate) fn native() -> Result<ClientConfig, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -22,7 +22,7 @@ pub fn native() -> Result<ClientConfig, String> {
 }
 
 /// TLS that trusts nobody, for plain `http`.
-pub fn plain() -> ClientConfig {
+pub(crate) fn plain() -> ClientConfig {
     trusting(RootCertStore::empty())
 }
 

@@ -29,7 +29,11 @@ impl Project {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_serpentarium")).current_dir(self.path()).args(arguments).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_serpentarium"))
+            .current_dir(self.path())
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     /// The report of `bench --json`.
@@ -81,7 +85,13 @@ fn a_program_burns_what_exec_says_and_the_mode_is_stated() {
     assert!(report["startFuel"].as_u64().unwrap() < exec["fuel"].as_u64().unwrap());
     let out = project.run(&["bench", "a.py"]);
     assert!(text(&out).contains("a.py") && !text(&out).contains("hi\n"), "{}", text(&out));
-    for stated in ["3 runs of each burnt the same", "clock from 2023-11-14", "seed 0", "hash seed 0", "image "] {
+    for stated in [
+        "3 runs of each burnt the same",
+        "clock from 2023-11-14",
+        "seed 0",
+        "hash seed 0",
+        "image ",
+    ] {
         assert!(errors(&out).contains(stated), "{stated}: {}", errors(&out));
     }
 }
@@ -90,7 +100,8 @@ fn a_program_burns_what_exec_says_and_the_mode_is_stated() {
 fn named_benchmarks_are_measured_alone_without_start_set_up_and_ruler() {
     let project = Project::new(&[("b.py", NAMED)]);
     let report = project.bench(&["b.py"]);
-    let names: Vec<_> = report["benchmarks"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    let names: Vec<_> =
+        report["benchmarks"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
     assert_eq!(
         json!(names),
         json!([
@@ -105,9 +116,16 @@ fn named_benchmarks_are_measured_alone_without_start_set_up_and_ruler() {
     let sum = fuel(&report, "b.py::bench_sum");
     assert!((1_000..200_000).contains(&sum), "{sum}: the sum, without its set-up");
     // Another benchmark in the file, and whatever the file does first, change nothing.
-    project
-        .write("c.py", &format!("import json\n[json.dumps(n) for n in range(500)]\n{NAMED}\ndef bench_more(): pass\n"));
-    assert_eq!(fuel(&project.bench(&["c.py"]), "c.py::bench_loop[1000]"), fuel(&report, "b.py::bench_loop[1000]"));
+    project.write(
+        "c.py",
+        &format!(
+            "import json\n[json.dumps(n) for n in range(500)]\n{NAMED}\ndef bench_more(): pass\n"
+        ),
+    );
+    assert_eq!(
+        fuel(&project.bench(&["c.py"]), "c.py::bench_loop[1000]"),
+        fuel(&report, "b.py::bench_loop[1000]")
+    );
 }
 
 #[test]
@@ -131,7 +149,12 @@ bench_square.params = bench_cubic.params = (10, 30, 90)
 ",
     )]);
     let report = project.bench(&["g.py"]);
-    let laws: Vec<_> = report["growth"].as_array().unwrap().iter().map(|one| (&one["name"], &one["law"])).collect();
+    let laws: Vec<_> = report["growth"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (&one["name"], &one["law"]))
+        .collect();
     assert_eq!(
         json!(laws),
         json!([
@@ -153,7 +176,8 @@ bench_square.params = bench_cubic.params = (10, 30, 90)
 #[test]
 fn several_files_are_compared_with_the_first() {
     let code = |n: u32| format!("return [x for x in range({n})]");
-    let project = Project::new(&[("a.py", &code(20_000)), ("b.py", &code(40_000)), ("c.py", &code(20_000))]);
+    let project =
+        Project::new(&[("a.py", &code(20_000)), ("b.py", &code(40_000)), ("c.py", &code(20_000))]);
     let report = project.bench(&["a.py", "b.py", "c.py"]);
     assert_eq!(report["benchmarks"][0]["ratio"], Value::Null);
     let ratio = report["benchmarks"][1]["ratio"].as_f64().unwrap();
@@ -177,9 +201,14 @@ fn items_are_worked_on_at_once_or_one_by_one() {
 
 #[test]
 fn a_baseline_shows_changes_and_guards_against_them() {
-    let project = Project::new(&[("a.py", "def bench_x():\n    return [n for n in range(1000)]\n")]);
+    let project =
+        Project::new(&[("a.py", "def bench_x():\n    return [n for n in range(1000)]\n")]);
     let out = project.run(&["bench", "a.py", "--save", "main"]);
-    assert!(errors(&out).contains("Saved as main (.serpentarium/bench/main.json)"), "{}", errors(&out));
+    assert!(
+        errors(&out).contains("Saved as main (.serpentarium/bench/main.json)"),
+        "{}",
+        errors(&out)
+    );
     let gate = ["bench", "a.py", "--baseline", "main", "--fail-above", "1%"];
     let out = project.run(&gate);
     assert_eq!(out.status.code(), Some(0), "{}", errors(&out));
@@ -187,8 +216,15 @@ fn a_baseline_shows_changes_and_guards_against_them() {
     project.write("a.py", "def bench_x():\n    return [n for n in range(1100)]\n");
     let out = project.run(&[&gate[..], &["--save", "main"]].concat());
     assert_eq!(out.status.code(), Some(5), "{}", text(&out));
-    assert!(errors(&out).contains("more than the 1 % allowed") && !errors(&out).contains("Saved"), "{}", errors(&out));
-    assert_eq!(project.run(&["bench", "a.py", "--baseline", "main", "--fail-above", "50%"]).status.code(), Some(0));
+    assert!(
+        errors(&out).contains("more than the 1 % allowed") && !errors(&out).contains("Saved"),
+        "{}",
+        errors(&out)
+    );
+    assert_eq!(
+        project.run(&["bench", "a.py", "--baseline", "main", "--fail-above", "50%"]).status.code(),
+        Some(0)
+    );
     let report = project.bench(&["a.py", "--baseline", "main"]);
     let one = &report["benchmarks"][0];
     assert!(one["baselineFuel"].as_u64().unwrap() < one["fuel"].as_u64().unwrap());
@@ -200,15 +236,28 @@ fn a_baseline_shows_changes_and_guards_against_them() {
 #[test]
 fn what_cannot_be_compared_is_refused_with_a_clear_line() {
     let project = Project::new(&[("a.py", "return 1")]);
-    let compare = |more: &[&str]| project.run(&[&["bench", "a.py", "--baseline", "b", "--store", "s"], more].concat());
+    let compare = |more: &[&str]| {
+        project.run(&[&["bench", "a.py", "--baseline", "b", "--store", "s"], more].concat())
+    };
     let out = compare(&[]);
     assert_eq!(out.status.code(), Some(1));
-    assert!(errors(&out).contains("there is no baseline b (s/b.json); make it with --save b"), "{}", errors(&out));
-    assert_eq!(project.run(&["bench", "a.py", "--save", "b", "--store", "s"]).status.code(), Some(0));
+    assert!(
+        errors(&out).contains("there is no baseline b (s/b.json); make it with --save b"),
+        "{}",
+        errors(&out)
+    );
+    assert_eq!(
+        project.run(&["bench", "a.py", "--save", "b", "--store", "s"]).status.code(),
+        Some(0)
+    );
     assert!(errors(&compare(&["--seed", "3"])).contains("baseline b was measured with --seed 0"));
     fs::write(project.path().join("i.json"), r#"[{"n": 1}]"#).unwrap();
     let line = compare(&["--items", "i.json"]);
-    assert!(errors(&line).contains("baseline b was measured with other items"), "{}", errors(&line));
+    assert!(
+        errors(&line).contains("baseline b was measured with other items"),
+        "{}",
+        errors(&line)
+    );
     let path = project.path().join("s/b.json");
     let mut stored: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     stored["image"] = json!("0123456789abcdef");
@@ -216,7 +265,10 @@ fn what_cannot_be_compared_is_refused_with_a_clear_line() {
     let out = compare(&[]);
     assert_eq!((out.status.code(), text(&out)), (Some(1), ""));
     let line = errors(&out);
-    assert!(line.contains("baseline b was measured with Python image 0123456789abcdef, and this is "), "{line}");
+    assert!(
+        line.contains("baseline b was measured with Python image 0123456789abcdef, and this is "),
+        "{line}"
+    );
     fs::write(&path, "{").unwrap();
     assert!(errors(&compare(&[])).contains("s/b.json is no baseline: "));
     assert!(errors(&compare(&[])).contains("measure the old code again, and --save it"));
@@ -244,20 +296,50 @@ fn programs_that_fail_are_named_with_their_error_and_an_exit_code() {
         ("1 / 0", &[][..], 1, "a.py: Traceback"),
         ("def bench_x(): return {}['y']", &[], 1, "KeyError: 'y'"),
         ("def bench_x(): return (", &[], 1, "SyntaxError"),
-        ("def bench_x(a, b): pass", &[], 1, "bench_x takes 2 arguments: a benchmark takes one, or none"),
-        ("def bench_x(): yield 1", &[], 1, "bench_x must be a plain function: call asyncio.run or consume"),
+        (
+            "def bench_x(a, b): pass",
+            &[],
+            1,
+            "bench_x takes 2 arguments: a benchmark takes one, or none",
+        ),
+        (
+            "def bench_x(): yield 1",
+            &[],
+            1,
+            "bench_x must be a plain function: call asyncio.run or consume",
+        ),
         ("def bench_x(n): pass\nbench_x.params = 3", &[], 1, "bench_x.params must be a list"),
-        ("def bench_x(a): pass", &[], 1, "bench_x takes an argument, and there is none: give bench_x.params a list"),
-        ("def setup_x(a): pass\ndef bench_x(a): pass", &[], 1, "setup_x takes an argument, and there is none"),
+        (
+            "def bench_x(a): pass",
+            &[],
+            1,
+            "bench_x takes an argument, and there is none: give bench_x.params a list",
+        ),
+        (
+            "def setup_x(a): pass\ndef bench_x(a): pass",
+            &[],
+            1,
+            "setup_x takes an argument, and there is none",
+        ),
         ("def bench_x(): pass\nsetup_x = 3", &[], 1, "setup_x must be a plain function, not a int"),
-        ("def bench_x(): pass\nreturn 1", &[], 1, "'return' outside function (line 2): a file with functions bench_"),
+        (
+            "def bench_x(): pass\nreturn 1",
+            &[],
+            1,
+            "'return' outside function (line 2): a file with functions bench_",
+        ),
         ("def bench_x(): pass", &["--each"], 2, "a.py: --each is for whole programs"),
         ("while True: pass", &["--fuel", "20M"], 3, "a.py: Task ran out of fuel"),
         ("import os; os._exit(3)", &[], 4, "a.py: the guest exited with code 3"),
         ("return 1", &["--runs", "0"], 2, "--runs"),
         ("return 1", &["--save", "../x"], 2, "--save is '../x': must be 1 to 64 letters"),
         ("return 1", &["--fail-above", "1%"], 2, "--baseline"),
-        ("return 1", &["--items", "-", "-"], 2, "only one file, or the items, can come from standard input"),
+        (
+            "return 1",
+            &["--items", "-", "-"],
+            2,
+            "only one file, or the items, can come from standard input",
+        ),
     ] {
         let project = Project::new(&[("a.py", code)]);
         let out = project.run(&[&["bench", "a.py"], more].concat());
@@ -268,7 +350,8 @@ fn programs_that_fail_are_named_with_their_error_and_an_exit_code() {
 
 #[test]
 fn what_fails_is_named_after_the_results_of_the_others_and_none_of_it_is_saved() {
-    let code = "def bench_a(): pass\ndef bench_b(): raise KeyError('gone')\ndef bench_c(): return [1]";
+    let code =
+        "def bench_a(): pass\ndef bench_b(): raise KeyError('gone')\ndef bench_c(): return [1]";
     let project = Project::new(&[("a.py", code), ("b.py", "1 +"), ("c.py", "return 1")]);
     let files = ["bench", "a.py", "b.py", "c.py", "--save", "main"];
     let out = project.run(&files);
@@ -283,7 +366,10 @@ fn what_fails_is_named_after_the_results_of_the_others_and_none_of_it_is_saved()
     let out = project.run(&[&files[..], &["--json"]].concat());
     let report: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!((out.status.code(), report["benchmarks"].as_array().unwrap().len()), (Some(1), 3));
-    assert_eq!((&report["failed"][0]["name"], &report["failed"][1]["name"]), (&json!("a.py::bench_b"), &json!("b.py")));
+    assert_eq!(
+        (&report["failed"][0]["name"], &report["failed"][1]["name"]),
+        (&json!("a.py::bench_b"), &json!("b.py"))
+    );
 }
 
 #[test]
@@ -308,7 +394,11 @@ fn a_baseline_of_nothing_and_names_from_foreign_files_read_well() {
     let out = project.run(&["bench", "a.py", "--baseline", "main", "--fail-above", "1%"]);
     assert_eq!(out.status.code(), Some(5));
     assert!(errors(&out).contains(" after 0 in the baseline (from 0)"), "{}", errors(&out));
-    assert!(errors(&out).contains("[2Jevil") && !errors(&out).contains('\u{1b}'), "{}", errors(&out));
+    assert!(
+        errors(&out).contains("[2Jevil") && !errors(&out).contains('\u{1b}'),
+        "{}",
+        errors(&out)
+    );
 }
 
 #[test]
@@ -327,7 +417,10 @@ fn items_from_standard_input_are_read_once_for_all_files() {
 
 #[test]
 fn benchmarks_of_one_name_are_told_apart_and_a_path_is_one_however_it_is_written() {
-    let project = Project::new(&[("b.py", "def bench_x(n): return sum(range(n))\nbench_x.params = [10, 10, 20]\n")]);
+    let project = Project::new(&[(
+        "b.py",
+        "def bench_x(n): return sum(range(n))\nbench_x.params = [10, 10, 20]\n",
+    )]);
     let report = project.bench(&["b.py", "--save", "main"]);
     assert_eq!(fuel(&report, "b.py::bench_x[10]"), fuel(&report, "b.py::bench_x[10]#2"));
     project.bench(&["./b.py", "--baseline", "main", "--fail-above", "0"]);
@@ -343,17 +436,23 @@ fn what_no_law_explains_is_called_so_and_large_or_odd_parameters_are_shown_in_a_
         def bench_y(n): pass\nbench_y.params = [10 ** 400, 'a\\n' * 100]\n";
     let project = Project::new(&[("b.py", code)]);
     let report = project.bench(&["b.py"]);
-    assert_eq!((&report["growth"][0]["law"], &report["growth"][0]["poor"]), (&Value::Null, &json!(true)));
+    assert_eq!(
+        (&report["growth"][0]["law"], &report["growth"][0]["poor"]),
+        (&Value::Null, &json!(true))
+    );
     let out = project.run(&["bench", "b.py"]);
     assert!(
-        text(&out).contains("grows as none of the laws") && text(&out).lines().all(|line| line.chars().count() < 200)
+        text(&out).contains("grows as none of the laws")
+            && text(&out).lines().all(|line| line.chars().count() < 200)
     );
 }
 
 #[test]
 fn a_limit_of_fuel_holds_to_the_unit() {
     let project = Project::new(&[("r.py", "return []")]);
-    let exec = |fuel: u64| project.run(&["exec", "r.py", "--deterministic", "--json", "--fuel", &fuel.to_string()]);
+    let exec = |fuel: u64| {
+        project.run(&["exec", "r.py", "--deterministic", "--json", "--fuel", &fuel.to_string()])
+    };
     let free: Value = serde_json::from_slice(&exec(10_000_000).stdout).unwrap();
     let burnt = free["fuel"].as_u64().unwrap();
     for less in [1, 50, 300, 1000] {

@@ -36,7 +36,10 @@ fn what_is_printed_and_returned_goes_to_standard_output_and_what_it_cost_to_stan
     assert_eq!(out.status.code(), Some(0));
     assert_eq!(text(&out.stdout), "hello 1\n{\n  \"a\": [\n    1,\n    2\n  ]\n}\n");
     let cost = text(&out.stderr);
-    assert!(cost.starts_with("fuel ") && cost.contains(" · memory ") && cost.contains(" ms"), "{cost}");
+    assert!(
+        cost.starts_with("fuel ") && cost.contains(" · memory ") && cost.contains(" ms"),
+        "{cost}"
+    );
 }
 
 #[test]
@@ -45,8 +48,18 @@ fn each_kind_of_end_has_its_exit_code_and_its_clear_text() {
         ("return 1", &[][..], 0, ""),
         ("raise ValueError('no good')", &[], 1, "ValueError: no good"),
         ("return (", &[], 1, "SyntaxError"),
-        ("while True: pass", &["--fuel", "50M"], 3, "Task ran out of fuel: it burnt its limit of 50M units"),
-        ("while True: pass", &["--timeout", "200ms"], 3, "Task execution timed out after 0.2 seconds"),
+        (
+            "while True: pass",
+            &["--fuel", "50M"],
+            3,
+            "Task ran out of fuel: it burnt its limit of 50M units",
+        ),
+        (
+            "while True: pass",
+            &["--timeout", "200ms"],
+            3,
+            "Task execution timed out after 0.2 seconds",
+        ),
         ("import time; time.sleep(9)", &["--timeout", "200ms"], 3, "Raise it with --timeout."),
         ("import os; os._exit(7)", &[], 4, "the guest exited with code 7"),
     ] {
@@ -63,9 +76,21 @@ fn wrong_usage_is_one_clear_error() {
         (&["exec", "/no/such/file"], 1, "cannot read /no/such/file"),
         (&["exec", "-", "--items", "-"], 2, "cannot both come from standard input"),
         (&["exec", "-", "--fuel", "much"], 2, "--fuel is 'much'"),
-        (&["exec", "-", "--memory", "5GiB"], 2, "--memory is '5GiB': must be a size from 64MiB to 4GiB"),
-        (&["exec", "-", "--memory", "1KiB"], 2, "--memory is '1KiB': must be a size from 64MiB to 4GiB"),
-        (&["exec", "-", "--memory", "lots"], 2, "--memory is 'lots': must be a size from 64MiB to 4GiB"),
+        (
+            &["exec", "-", "--memory", "5GiB"],
+            2,
+            "--memory is '5GiB': must be a size from 64MiB to 4GiB",
+        ),
+        (
+            &["exec", "-", "--memory", "1KiB"],
+            2,
+            "--memory is '1KiB': must be a size from 64MiB to 4GiB",
+        ),
+        (
+            &["exec", "-", "--memory", "lots"],
+            2,
+            "--memory is 'lots': must be a size from 64MiB to 4GiB",
+        ),
         (&["broker", "--timeout", "soon"], 2, "--timeout is 'soon'"),
         (&["runner", "--fuel", "much"], 1, "--fuel is 'much'"),
         (&["--fuel", "much"], 1, "--fuel is 'much'"),
@@ -84,12 +109,14 @@ fn items_come_with_or_without_n8ns_json_key_and_can_be_run_one_by_one() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), r#"[{"n": 1}, {"json": {"n": 2}}]"#).unwrap();
     let items = file.path().to_str().unwrap();
-    let report: Value =
-        serde_json::from_slice(&exec("return [i['json']['n'] for i in _items]", &["--items", items, "--json"]).stdout)
-            .unwrap();
+    let report: Value = serde_json::from_slice(
+        &exec("return [i['json']['n'] for i in _items]", &["--items", items, "--json"]).stdout,
+    )
+    .unwrap();
     assert_eq!(report["result"], json!([1, 2]));
     let report: Value = serde_json::from_slice(
-        &exec("return {'m': _item['json']['n'] * 10}", &["--items", items, "--each", "--json"]).stdout,
+        &exec("return {'m': _item['json']['n'] * 10}", &["--items", items, "--each", "--json"])
+            .stdout,
     )
     .unwrap();
     assert_eq!(
@@ -100,7 +127,10 @@ fn items_come_with_or_without_n8ns_json_key_and_can_be_run_one_by_one() {
 
 #[test]
 fn json_output_holds_all_that_is_known_of_the_task() {
-    let out = exec("import sys\nprint('hi')\nsys.stderr.write('careful')\nraise KeyError('k')", &["--json"]);
+    let out = exec(
+        "import sys\nprint('hi')\nsys.stderr.write('careful')\nraise KeyError('k')",
+        &["--json"],
+    );
     let report: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(report["status"], "raised");
     assert_eq!(report["prints"], "hi\n");
@@ -158,20 +188,34 @@ fn a_result_is_shown_to_the_letter() {
         assert!(report.contains(&format!(r#""result":{expected},"#)), "{code}: {report}");
     }
     assert_eq!(text(&exec("return None", &[]).stdout), "");
-    assert_eq!(text(&exec("return {'z': 1, 'a': {}}", &[]).stdout), "{\n  \"z\": 1,\n  \"a\": {}\n}\n");
+    assert_eq!(
+        text(&exec("return {'z': 1, 'a': {}}", &[]).stdout),
+        "{\n  \"z\": 1,\n  \"a\": {}\n}\n"
+    );
 }
 
 #[test]
 fn items_reach_the_code_as_they_are_written() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), r#"[{"z": 18446744073709551616, "a": 1}, {"json": {"y": 1, "b": 2}}]"#).unwrap();
+    std::fs::write(
+        file.path(),
+        r#"[{"z": 18446744073709551616, "a": 1}, {"json": {"y": 1, "b": 2}}]"#,
+    )
+    .unwrap();
     let items = file.path().to_str().unwrap();
-    let out = exec("return [list(i['json']) for i in _items] + [_items[0]['json']['z'] - 2**64]", &["--items", items]);
+    let out = exec(
+        "return [list(i['json']) for i in _items] + [_items[0]['json']['z'] - 2**64]",
+        &["--items", items],
+    );
     assert_eq!(squeezed(&out.stdout), r#"[["z","a"],["y","b"],0]"#);
     std::fs::write(file.path(), "[{}, 1]").unwrap();
     let out = exec("return 1", &["--items", items]);
     assert_eq!(out.status.code(), Some(1));
-    assert!(text(&out.stderr).contains("holds no items: expected a JSON list of objects"), "{}", text(&out.stderr));
+    assert!(
+        text(&out.stderr).contains("holds no items: expected a JSON list of objects"),
+        "{}",
+        text(&out.stderr)
+    );
 }
 
 #[test]
@@ -196,7 +240,12 @@ fn a_limit_without_a_flag_comes_without_advice() {
 }
 
 /// A run of the binary whose standard output and standard error are given.
-fn spawn(arguments: &[&str], stdout: impl Into<Stdio>, stderr: impl Into<Stdio>, input: &str) -> Child {
+fn spawn(
+    arguments: &[&str],
+    stdout: impl Into<Stdio>,
+    stderr: impl Into<Stdio>,
+    input: &str,
+) -> Child {
     let mut child = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
         .args(arguments)
         .stdin(Stdio::piped())
@@ -219,10 +268,13 @@ fn full() -> File {
 
 #[test]
 fn a_reader_that_has_gone_changes_nothing() {
-    for (code, status) in [("print(1)\nreturn 2", 0), ("print(1)\nraise KeyError", 1), ("while True: pass", 3)] {
+    for (code, status) in
+        [("print(1)\nreturn 2", 0), ("print(1)\nraise KeyError", 1), ("while True: pass", 3)]
+    {
         for json in [&[][..], &["--json"]] {
             let arguments = [&["exec", "-", "--fuel", "50M"], json].concat();
-            let out = spawn(&arguments, broken_pipe(), Stdio::piped(), code).wait_with_output().unwrap();
+            let out =
+                spawn(&arguments, broken_pipe(), Stdio::piped(), code).wait_with_output().unwrap();
             assert_eq!(out.status.code(), Some(status), "{code}");
             assert!(!text(&out.stderr).contains("cannot write"), "{}", text(&out.stderr));
             let end = spawn(&arguments, broken_pipe(), broken_pipe(), code).wait().unwrap();
@@ -246,14 +298,25 @@ fn output_that_cannot_be_written_is_one_line_and_an_exit_code() {
     ] {
         let out = spawn(arguments, full(), Stdio::piped(), code).wait_with_output().unwrap();
         assert_eq!(out.status.code(), Some(1), "{arguments:?}");
-        let errors = text(&out.stderr).matches("serpentarium: cannot write to standard output: ").count();
+        let errors =
+            text(&out.stderr).matches("serpentarium: cannot write to standard output: ").count();
         assert_eq!(errors, 1, "{arguments:?}: {}", text(&out.stderr));
         if arguments[0] != "notices" {
-            assert_eq!(spawn(arguments, full(), full(), code).wait().unwrap().code(), Some(1), "{arguments:?}");
+            assert_eq!(
+                spawn(arguments, full(), full(), code).wait().unwrap().code(),
+                Some(1),
+                "{arguments:?}"
+            );
         }
     }
-    assert_eq!(spawn(&["exec", "--memory", "x", "-"], full(), full(), "").wait().unwrap().code(), Some(2));
-    assert_eq!(spawn(&["exec", "/no/such/file"], full(), full(), "").wait().unwrap().code(), Some(1));
+    assert_eq!(
+        spawn(&["exec", "--memory", "x", "-"], full(), full(), "").wait().unwrap().code(),
+        Some(2)
+    );
+    assert_eq!(
+        spawn(&["exec", "/no/such/file"], full(), full(), "").wait().unwrap().code(),
+        Some(1)
+    );
 }
 
 /// A broker and a runner that serves it, ended with the test.
@@ -265,14 +328,23 @@ struct Pair {
 impl Pair {
     /// Runs a task for each piece of code.
     fn start(codes: &[&str], arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let task = |code: &&str| json!({"code": code, "nodeMode": "runOnceForAllItems", "items": []}).to_string();
+        let free =
+            std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let task = |code: &&str| {
+            json!({"code": code, "nodeMode": "runOnceForAllItems", "items": []}).to_string()
+        };
         let tasks: String = codes.iter().map(task).collect();
-        let arguments = [&["broker", "-", "--auth-token", "t", "--listen", &free], arguments].concat();
+        let arguments =
+            [&["broker", "-", "--auth-token", "t", "--listen", &free], arguments].concat();
         let broker = spawn(&arguments, stdout, Stdio::piped(), &tasks);
         let uri = format!("http://{free}");
         let runner = ["runner", "--auth-token", "t", "--workers", "1", "--max-concurrency", "1"];
-        let runner = spawn(&[&runner[..], &["--task-broker-uri", &uri]].concat(), Stdio::null(), Stdio::null(), "");
+        let runner = spawn(
+            &[&runner[..], &["--task-broker-uri", &uri]].concat(),
+            Stdio::null(),
+            Stdio::null(),
+            "",
+        );
         Self { broker, runner }
     }
 
@@ -303,7 +375,11 @@ fn the_broker_prints_every_result_to_the_letter() {
     for arguments in [&[][..], &["--json"]] {
         let (code, out, errors) = Pair::start(&codes, arguments, Stdio::piped()).end();
         assert_eq!((code, out.lines().count()), (Some(0), 3), "{out} {errors}");
-        for expected in [&deep.1, &format!(r#""z":1{},"a":"\ud800""#, "0".repeat(400)), r#""n":18446744073709551616"#] {
+        for expected in [
+            &deep.1,
+            &format!(r#""z":1{},"a":"\ud800""#, "0".repeat(400)),
+            r#""n":18446744073709551616"#,
+        ] {
             assert!(out.contains(expected), "{expected}: {out}");
         }
     }

@@ -24,7 +24,12 @@ fn conformance(arguments: &[&str]) -> Output {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let suite = tests().join("conformance");
-    Command::new(script_broker::python()).arg("-B").arg(suite).args(arguments).output().expect("Python starts")
+    Command::new(script_broker::python())
+        .arg("-B")
+        .arg(suite)
+        .args(arguments)
+        .output()
+        .expect("Python starts")
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -34,7 +39,14 @@ fn text(bytes: &[u8]) -> &str {
 /// What each case takes is for `scripts/conformance` to judge, on a machine that has nothing else to do.
 #[test]
 fn every_case_is_as_expected() {
-    let ran = conformance(&["--strict", "--slowest", "2000", "--", env!("CARGO_BIN_EXE_serpentarium"), "runner"]);
+    let ran = conformance(&[
+        "--strict",
+        "--slowest",
+        "2000",
+        "--",
+        env!("CARGO_BIN_EXE_serpentarium"),
+        "runner",
+    ]);
     let shown = text(&ran.stdout);
     assert!(ran.status.success(), "{shown}\n{}", text(&ran.stderr));
     let closing = &shown[shown.find("Slowest").expect("a closing table")..];
@@ -62,7 +74,8 @@ fn a_command_that_is_no_runner_is_told_from_one() {
 #[test]
 fn a_runner_that_answers_wrongly_fails_its_cases() {
     let wrong = tests().join("fixtures/wrong_runner.py");
-    let command = [script_broker::python(), &wrong].map(|path| path.to_str().expect("a path of this project"));
+    let command = [script_broker::python(), &wrong]
+        .map(|path| path.to_str().expect("a path of this project"));
     let ran = conformance(&["--only", "query", "--json", "--", command[0], command[1]]);
     assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stderr));
     let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");

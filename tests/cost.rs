@@ -31,19 +31,28 @@ impl Count {
     /// Where it is not what the golden file says, a line about that.
     fn differs_from(&self, golden: &str) -> Option<String> {
         let Self { name, tolerance, count } = self;
-        let expected = golden.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse::<u64>().ok());
-        let Some(expected) = expected else { return Some(format!("{name}: {count:?}, which the file does not have")) };
+        let expected = golden
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse::<u64>().ok());
+        let Some(expected) = expected else {
+            return Some(format!("{name}: {count:?}, which the file does not have"));
+        };
         let count = (*count)?;
         let differs = count.abs_diff(expected) * 100 > expected * tolerance;
-        differs.then(|| format!("{name}: {count}, not {expected} with a tolerance of {tolerance} %"))
+        differs
+            .then(|| format!("{name}: {count}, not {expected} with a tolerance of {tolerance} %"))
     }
 }
 
 /// Lines about all that differs, also about what the golden file has and nobody counted.
 fn differences(counts: &[Count], golden: &str) -> Vec<String> {
-    let counted =
-        |line: &str| counts.iter().any(|count| line.split_once(": ").is_some_and(|(name, _)| name == count.name));
-    let uncounted = golden.lines().filter(|line| !counted(line)).map(|line| format!("{line}, which nobody counted"));
+    let counted = |line: &str| {
+        counts.iter().any(|count| line.split_once(": ").is_some_and(|(name, _)| name == count.name))
+    };
+    let uncounted = golden
+        .lines()
+        .filter(|line| !counted(line))
+        .map(|line| format!("{line}, which nobody counted"));
     counts.iter().filter_map(|count| count.differs_from(golden)).chain(uncounted).collect()
 }
 
@@ -81,7 +90,8 @@ async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
     let (mut fuel, mut each) = (0, Vec::new());
     for _ in 0..TASKS {
         let before = faults();
-        let outcome = sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
+        let outcome =
+            sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
         each.push(faults() - before);
         assert!(matches!(outcome.end, End::Returned(_) | End::Raised(_)), "{outcome:?}");
         fuel = outcome.usage.fuel;
@@ -94,7 +104,8 @@ async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
 /// `uw`, proc_pid_smaps(5)): with `userfaultfd(2)` refused, pages come with their neighbours.
 async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
     for _ in 0..TASKS {
-        let outcome = sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
+        let outcome =
+            sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
         assert!(matches!(outcome.end, End::Returned(_)), "{outcome:?}");
     }
     let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
@@ -117,7 +128,9 @@ async fn memory_of_a_task() -> u64 {
         let mut task = Box::pin(sandbox.run(waits.clone(), Arc::new(Silent)));
         // It comes up for air now and then, and then waits for good.
         for _ in 0..100 {
-            let ended = std::future::poll_fn(|context| Poll::Ready(task.as_mut().poll(context).is_ready())).await;
+            let ended =
+                std::future::poll_fn(|context| Poll::Ready(task.as_mut().poll(context).is_ready()))
+                    .await;
             assert!(!ended, "the task waits");
         }
         waiting.push(task);
@@ -138,7 +151,11 @@ async fn counts() -> Vec<Count> {
     let (_, unused) = fuel_and_faults_of(TRIVIAL, Sandbox::without_pool(slots()).unwrap()).await;
     let private = memory_of_a_task().await;
     let mut counts = vec![
-        Count { name: "page faults of a task in unused memory", tolerance: 10, count: Some(unused) },
+        Count {
+            name: "page faults of a task in unused memory",
+            tolerance: 10,
+            count: Some(unused),
+        },
         Count { name: "private KiB of a running task", tolerance: 5, count: Some(private) },
     ];
     for (fuel_name, faults_name, code) in ORDINARY {
@@ -149,10 +166,18 @@ async fn counts() -> Vec<Count> {
         counts.push(Count { name: faults_name, tolerance: 100, count: faults });
     }
     let mapped = mapped_by(TRIVIAL, Sandbox::new(slots()).unwrap()).await;
-    counts.push(Count { name: "KiB of the image that a trivial task has mapped", tolerance: 10, count: mapped });
+    counts.push(Count {
+        name: "KiB of the image that a trivial task has mapped",
+        tolerance: 10,
+        count: mapped,
+    });
     for (name, file) in [("KB of the module", "python.wasm"), ("KB of the image", "python.cwasm")] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/build").join(file);
-        counts.push(Count { name, tolerance: 3, count: Some(fs::metadata(path).unwrap().len() / 1000) });
+        counts.push(Count {
+            name,
+            tolerance: 3,
+            count: Some(fs::metadata(path).unwrap().len() / 1000),
+        });
     }
     counts
 }
@@ -162,7 +187,9 @@ async fn a_trivial_task_and_the_image_cost_what_the_golden_file_says() {
     // An image that is made otherwise has other counts, for which there is no file.
     for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE"] {
         if std::env::var_os(variable).is_some() {
-            eprintln!("{variable} is set: the golden file is for the image that ships, and was not compared");
+            eprintln!(
+                "{variable} is set: the golden file is for the image that ships, and was not compared"
+            );
             return;
         }
     }
@@ -171,7 +198,8 @@ async fn a_trivial_task_and_the_image_cost_what_the_golden_file_says() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let mut text = String::new();
         for Count { name, count, .. } in &counts {
-            writeln!(text, "{name}: {}", count.expect("a kernel that can do all that is counted")).unwrap();
+            writeln!(text, "{name}: {}", count.expect("a kernel that can do all that is counted"))
+                .unwrap();
         }
         fs::write(&path, text).unwrap();
         return;
@@ -202,7 +230,10 @@ fn a_count_beyond_the_tolerance_on_either_side_is_told() {
 #[test]
 fn what_only_the_file_or_only_the_count_has_is_told() {
     let count = |name, count| Count { name, tolerance: 5, count };
-    assert_eq!(differences(&[count("pages", Some(1)), count("others", Some(1))], "pages: 1\n").len(), 1);
+    assert_eq!(
+        differences(&[count("pages", Some(1)), count("others", Some(1))], "pages: 1\n").len(),
+        1
+    );
     assert_eq!(differences(&[count("pages", Some(1))], "pages: 1\nothers: 1\n").len(), 1);
     // Nothing to compare on this kernel.
     assert!(differences(&[count("pages", None)], "pages: 1\n").is_empty());

@@ -70,11 +70,18 @@ fn broker(tasks: &str, words: &[&str]) -> (Option<i32>, Vec<u8>) {
     command.args(words).arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut broker = Process(command.spawn().unwrap());
     let mut said = BufReader::new(broker.0.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let invitation = said.find(|line| line.contains("TASK_BROKER_URI=")).expect("it says how to start a runner");
-    let uri = invitation.split_whitespace().find_map(|word| word.strip_prefix("N8N_RUNNERS_TASK_BROKER_URI=")).unwrap();
+    let invitation =
+        said.find(|line| line.contains("TASK_BROKER_URI=")).expect("it says how to start a runner");
+    let uri = invitation
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("N8N_RUNNERS_TASK_BROKER_URI="))
+        .unwrap();
     let drained = std::thread::spawn(move || said.count());
     let mut runner = serpentarium(&["runner"]);
-    runner.env("N8N_RUNNERS_TASK_BROKER_URI", uri).env("N8N_RUNNERS_AUTH_TOKEN", "secret").stdout(Stdio::null());
+    runner
+        .env("N8N_RUNNERS_TASK_BROKER_URI", uri)
+        .env("N8N_RUNNERS_AUTH_TOKEN", "secret")
+        .stdout(Stdio::null());
     let _runner = Process(runner.spawn().unwrap());
     let code = broker.exit_code();
     drained.join().unwrap();
@@ -84,7 +91,8 @@ fn broker(tasks: &str, words: &[&str]) -> (Option<i32>, Vec<u8>) {
 }
 
 fn task(code: &str) -> String {
-    json!({"code": code, "nodeMode": "runOnceForAllItems", "items": [{"json": {"n": 1}}]}).to_string()
+    json!({"code": code, "nodeMode": "runOnceForAllItems", "items": [{"json": {"n": 1}}]})
+        .to_string()
 }
 
 #[test]
@@ -98,7 +106,10 @@ fn tasks_from_a_file_run_on_a_runner_and_their_results_are_lines() {
 fn a_task_that_fails_shows_in_the_exit_code_and_with_json_in_its_line() {
     let (code, output) = broker(&task("print('so far')\nreturn 1 / 0"), &["--json"]);
     let lines = lines(&output);
-    assert_eq!((lines[0]["task"].clone(), lines[0]["prints"].clone()), (json!(1), json!(["so far"])));
+    assert_eq!(
+        (lines[0]["task"].clone(), lines[0]["prints"].clone()),
+        (json!(1), json!(["so far"]))
+    );
     let error = &lines[0]["error"];
     assert_eq!((&error["message"], &error["lineNumber"]), (&json!("division by zero"), &json!(2)));
     assert_eq!(code, Some(1));

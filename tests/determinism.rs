@@ -54,15 +54,19 @@ async fn runs_beside_others_burn_the_same_fuel_as_alone() {
 
 #[tokio::test]
 async fn another_seed_gives_other_randomness() {
-    let values: Vec<_> =
-        [run(deterministic(1)).await, run(deterministic(2)).await].iter().map(common::returned).collect();
+    let values: Vec<_> = [run(deterministic(1)).await, run(deterministic(2)).await]
+        .iter()
+        .map(common::returned)
+        .collect();
     assert_ne!(values[0], values[1]);
 }
 
 #[tokio::test]
 async fn without_the_mode_randomness_differs_from_task_to_task() {
-    let code = "import random, uuid, os\nreturn [random.random(), str(uuid.uuid4()), os.urandom(8).hex()]";
-    let values: Vec<_> = [run(job(code)).await, run(job(code)).await].iter().map(common::returned).collect();
+    let code =
+        "import random, uuid, os\nreturn [random.random(), str(uuid.uuid4()), os.urandom(8).hex()]";
+    let values: Vec<_> =
+        [run(job(code)).await, run(job(code)).await].iter().map(common::returned).collect();
     let [first, second] = [values[0].as_array().unwrap(), values[1].as_array().unwrap()];
     assert!(first.iter().zip(second).all(|(one, other)| one != other), "{values:?}");
 }
@@ -77,7 +81,8 @@ fn two_processes_burn_the_same_fuel() {
             .arg(file.path())
             .output()
             .expect("serpentarium starts");
-        let report: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+        let report: serde_json::Value =
+            serde_json::from_slice(&out.stdout).expect("--json prints JSON");
         assert_eq!(report["status"], "returned", "{report}");
         report["fuel"].as_u64().expect("fuel is a number")
     };

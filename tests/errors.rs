@@ -23,8 +23,13 @@ fn table() -> BTreeMap<String, Row> {
     let rows = text.lines().filter(|line| line.starts_with("| ")).skip(1);
     rows.map(|line| {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [name, message, line, _, _, advice] = cells[..] else { panic!("a row of six cells: {line}") };
-        (name.to_owned(), Row { message: message.into(), has_line: line == "yes", advice: advice.into() })
+        let [name, message, line, _, _, advice] = cells[..] else {
+            panic!("a row of six cells: {line}")
+        };
+        (
+            name.to_owned(),
+            Row { message: message.into(), has_line: line == "yes", advice: advice.into() },
+        )
     })
     .collect()
 }
@@ -34,8 +39,11 @@ fn fits(pattern: &str, message: &str) -> bool {
     let parts: Vec<_> = pattern.split('…').collect();
     let mut rest = message;
     for (at, part) in parts.iter().enumerate() {
-        let found =
-            if at + 1 == parts.len() && rest.ends_with(part) { Some(rest.len() - part.len()) } else { rest.find(part) };
+        let found = if at + 1 == parts.len() && rest.ends_with(part) {
+            Some(rest.len() - part.len())
+        } else {
+            rest.find(part)
+        };
         match found {
             Some(place) if at > 0 || place == 0 => rest = &rest[place + part.len()..],
             _ => return false,
@@ -84,10 +92,16 @@ fn errors() -> Vec<(&'static str, Value)> {
         ("output", code("return 'x' * 400_000")),
         ("payload", code("return 'x' * 250_000")),
         ("calls", code("import _host\nfor i in range(100): _host.tell('x', '[]')")),
-        ("in flight", code("import _host\nfor i in range(20): _host.start('helpers.request', '[]')")),
+        (
+            "in flight",
+            code("import _host\nfor i in range(20): _host.start('helpers.request', '[]')"),
+        ),
         ("call time", code("import _host\n_host.call('helpers.request', '[]')")),
         ("call size", code("print('x' * 60_000)")),
-        ("call refused", code("import _host\n_host.call('helpers.request', '[\"' + 'x' * 60_000 + '\"]')")),
+        (
+            "call refused",
+            code("import _host\n_host.call('helpers.request', '[\"' + 'x' * 60_000 + '\"]')"),
+        ),
         ("prints", code("for i in range(10): print('x' * 20_000)")),
         ("circular", code("a = []\na.append(a)\nreturn a")),
         ("deep", code("a = []\nfor i in range(100_000): a = [a]\nreturn a")),
@@ -116,7 +130,10 @@ fn memory_limit() -> Value {
 fn static_data() -> Value {
     let mut broker = Broker::start();
     let _runner = Runner::start(&mut broker);
-    broker.submit("t1", settings("data = _get_workflow_static_data('global')\ndata['itself'] = data"));
+    broker.submit(
+        "t1",
+        settings("data = _get_workflow_static_data('global')\ndata['itself'] = data"),
+    );
     let asked = broker.message("runner:taskdatarequest");
     broker.send(json!({
         "type": "broker:taskdataresponse", "taskId": "t1", "requestId": asked["requestId"], "data": {}
@@ -164,9 +181,16 @@ fn every_error_is_as_the_table_says_and_the_table_has_no_other() {
         let named = ["N8N_RUNNERS_", "SERPENTARIUM_"].iter().find_map(|prefix| {
             let from = description.find(prefix)?;
             let rest = &description[from..];
-            Some(&rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())])
+            Some(
+                &rest[..rest
+                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                    .unwrap_or(rest.len())],
+            )
         });
-        assert!(named.is_none_or(|variable| row.advice.contains(variable)), "{name}: {description}");
+        assert!(
+            named.is_none_or(|variable| row.advice.contains(variable)),
+            "{name}: {description}"
+        );
     }
     assert!(table.is_empty(), "not seen: {:?}", table.keys());
 }
@@ -176,7 +200,9 @@ fn an_exception_shows_the_source_line_and_a_syntax_error_a_caret() {
     let exception = error(&[], settings("def f(x):\n    return x['a']\n\nreturn f({})"));
     assert_eq!((&exception["message"], &exception["lineNumber"]), (&json!("'a'"), &json!(2)));
     let description = exception["description"].as_str().unwrap();
-    for part in ["line 4, in <module>", "return f({})", "line 2, in f", "return x['a']", "KeyError: 'a'"] {
+    for part in
+        ["line 4, in <module>", "return f({})", "line 2, in f", "return x['a']", "KeyError: 'a'"]
+    {
         assert!(description.contains(part), "{part} is not in {description}");
     }
     let syntax = error(&[], settings("x = 1\ny = (1,\nreturn x"));
@@ -193,5 +219,8 @@ fn an_error_for_one_item_names_the_item() {
     task["nodeMode"] = "runOnceForEachItem".into();
     task["items"] = json!([{ "json": { "a": 1 } }, { "json": { "a": 2 } }]);
     let error = error(&[], task);
-    assert_eq!((&error["message"], &error["context"]), (&json!("division by zero"), &json!({ "itemIndex": 1 })));
+    assert_eq!(
+        (&error["message"], &error["context"]),
+        (&json!("division by zero"), &json!({ "itemIndex": 1 }))
+    );
 }

@@ -34,13 +34,21 @@ fn programs() -> &'static BTreeMap<String, String> {
         let paths = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
         paths
             .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
-            .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
+            .map(|path| {
+                (
+                    path.file_stem().unwrap().to_str().unwrap().to_owned(),
+                    fs::read_to_string(&path).unwrap(),
+                )
+            })
             .collect()
     })
 }
 
 fn deterministic(code: &str) -> Job {
-    Job { deterministic: Some(1), ..job_with(code, NodeMode::AllItems, r#"[{"json":{"n":1}},{"json":{}}]"#) }
+    Job {
+        deterministic: Some(1),
+        ..job_with(code, NodeMode::AllItems, r#"[{"json":{"n":1}},{"json":{}}]"#)
+    }
 }
 
 /// Runs the whole corpus, one program after the other.
@@ -78,7 +86,10 @@ async fn the_corpus_is_large_and_every_run_burns_the_same() {
 #[tokio::test]
 async fn instances_outside_of_the_pool_burn_the_same() {
     let without_pool = Sandbox::without_pool(SandboxConfig { slots: 2 }).unwrap();
-    assert_eq!(run_all(|job| without_pool.run(job, Arc::new(Echo::default()))).await, expected().await);
+    assert_eq!(
+        run_all(|job| without_pool.run(job, Arc::new(Echo::default()))).await,
+        expected().await
+    );
 }
 
 #[tokio::test]
@@ -96,9 +107,12 @@ fn any_number_of_threads_burns_the_same_with_all_programs_side_by_side() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let expected = runtime().block_on(expected());
     for threads in [1, 2, 4] {
-        let share = |thread: usize| runtime().block_on(side_by_side(programs().iter().skip(thread).step_by(threads)));
+        let share = |thread: usize| {
+            runtime().block_on(side_by_side(programs().iter().skip(thread).step_by(threads)))
+        };
         let corpus: Corpus = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
+            let threads: Vec<_> =
+                (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(corpus, expected, "{threads} threads");
@@ -131,7 +145,9 @@ async fn the_corpus_burns_what_the_golden_file_says_for_this_image() {
     // An image that is made otherwise has other counts, for which there is no file.
     for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE"] {
         if std::env::var_os(variable).is_some() {
-            eprintln!("{variable} is set: the golden file is for the image that ships, and was not compared");
+            eprintln!(
+                "{variable} is set: the golden file is for the image that ships, and was not compared"
+            );
             return;
         }
     }
@@ -146,12 +162,16 @@ async fn the_corpus_burns_what_the_golden_file_says_for_this_image() {
 /// Lines that two golden files do not share, and by how much fuel differs.
 fn differences(golden: &str, current: &str) -> String {
     let values = |text: &str| -> BTreeMap<String, String> {
-        text.lines().filter_map(|line| line.split_once(' ')).map(|(name, value)| (name.into(), value.into())).collect()
+        text.lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     };
     let (golden, current) = (values(golden), values(current));
     let mut text = String::new();
     for name in golden.keys().chain(current.keys().filter(|name| !golden.contains_key(*name))) {
-        let [before, now] = [&golden, &current].map(|file| file.get(name).map_or("nothing", String::as_str));
+        let [before, now] =
+            [&golden, &current].map(|file| file.get(name).map_or("nothing", String::as_str));
         if before != now {
             let more = match (before.parse::<f64>(), now.parse::<f64>()) {
                 (Ok(before), Ok(now)) => format!(" ({:+.2} %)", (now / before - 1.0) * 100.0),
@@ -166,5 +186,8 @@ fn differences(golden: &str, current: &str) -> String {
 #[test]
 fn a_difference_says_how_large_it_is() {
     let told = differences("image a\none 100\ntwo 5\ngone 1\n", "image b\none 105\ntwo 5\nnew 1\n");
-    assert_eq!(told, "gone: 1 -> nothing\nimage: a -> b\none: 100 -> 105 (+5.00 %)\nnew: nothing -> 1\n");
+    assert_eq!(
+        told,
+        "gone: 1 -> nothing\nimage: a -> b\none: 100 -> 105 (+5.00 %)\nnew: nothing -> 1\n"
+    );
 }

@@ -70,8 +70,9 @@ async fn no_file_can_be_opened_read_listed_or_made() {
         "os.read(4, 10)",
         "os.write(3, b'x')",
     ] {
-        let code =
-            format!("import os, pathlib, tempfile\ntry:\n    return repr({attempt})\nexcept OSError:\n    return None");
+        let code = format!(
+            "import os, pathlib, tempfile\ntry:\n    return repr({attempt})\nexcept OSError:\n    return None"
+        );
         assert_eq!(value(&code).await, Value::Null, "{attempt}");
     }
     assert_eq!(value("import glob\nreturn glob.glob('/**', recursive=True)").await, json!([]));
@@ -84,7 +85,10 @@ async fn there_is_no_environment_and_there_are_no_arguments() {
     assert_eq!(value("import os\nreturn dict(os.environ)").await, json!({}));
     assert_eq!(value("import os\nreturn os.getenv('PATH')").await, Value::Null);
     let arguments = value("import sys\nreturn sys.argv + sys.orig_argv").await;
-    assert!(arguments.as_array().is_some_and(|list| list.iter().all(|text| text == "")), "{arguments}");
+    assert!(
+        arguments.as_array().is_some_and(|list| list.iter().all(|text| text == "")),
+        "{arguments}"
+    );
 }
 
 #[tokio::test]
@@ -103,7 +107,9 @@ async fn there_is_no_network_and_there_are_no_processes() {
         "import ssl",
         "import threading; threading.Thread(target=print).start()",
     ] {
-        let code = format!("try:\n    {attempt}\nexcept Exception as e:\n    return type(e).__name__\nreturn 'worked'");
+        let code = format!(
+            "try:\n    {attempt}\nexcept Exception as e:\n    return type(e).__name__\nreturn 'worked'"
+        );
         assert_ne!(value(&code).await, json!("worked"), "{attempt}");
     }
 }
@@ -130,8 +136,7 @@ return [hasattr(m, 'left') for m in (sys, builtins, json)] + [json.dumps([1]), '
 
 #[tokio::test]
 async fn memory_of_a_finished_task_cannot_be_found_by_later_ones() {
-    let secret =
-        "secret = bytes(b ^ 0x55 for b in b'\\x26\\x30\\x27\\x25\\x30\\x3b\\x21') * 50_000\nreturn len(secret)";
+    let secret = "secret = bytes(b ^ 0x55 for b in b'\\x26\\x30\\x27\\x25\\x30\\x3b\\x21') * 50_000\nreturn len(secret)";
     let search = "
 needle = bytes(b ^ 0x55 for b in b'\\x26\\x30\\x27\\x25\\x30\\x3b\\x21') * 3
 import _imp
@@ -181,7 +186,10 @@ async fn a_reply_that_ends_too_early_is_the_guests_own_and_harmless() {
     let code = "import _host\n_host.write_output('{\"result\": [1]}')\nwhile True: pass";
     let mut forged = job(code);
     forged.limits.fuel = 50_000_000;
-    assert!(matches!(run(forged).await.end, End::Exceeded(_)), "what was written counts only when the task has ended");
+    assert!(
+        matches!(run(forged).await.end, End::Exceeded(_)),
+        "what was written counts only when the task has ended"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +205,9 @@ async fn host_calls_with_bad_names_or_parameters_are_refused_in_the_guest() {
         "_host.call('a', '[1] [2]')",
         "_host.call('a', '[NaN]')",
     ] {
-        let code = format!("import _host\ntry:\n    return {call}\nexcept _host.CallError as e:\n    return 'refused'");
+        let code = format!(
+            "import _host\ntry:\n    return {call}\nexcept _host.CallError as e:\n    return 'refused'"
+        );
         let (outcome, told) = with_echo(&code).await;
         assert_eq!(returned(&outcome), json!("refused"), "{call}");
         assert!(told.is_empty());
@@ -237,16 +247,28 @@ async fn deep_recursion_in_python_and_in_c_is_an_error_of_the_task() {
         deep.limits.fuel = 30_000_000_000;
         let outcome = run(deep).await;
         assert!(!matches!(outcome.end, End::WorkerLost(_)), "{code}");
-        assert!(!matches!(&outcome.end, End::Broken(reason) if reason.contains("stack")), "{code}: {:?}", outcome.end);
+        assert!(
+            !matches!(&outcome.end, End::Broken(reason) if reason.contains("stack")),
+            "{code}: {:?}",
+            outcome.end
+        );
     }
     let outcome = run(job("def f(): return f()\nreturn f()")).await;
-    assert!(raised(&outcome).message.contains("maximum recursion depth exceeded"), "{:?}", outcome.end);
+    assert!(
+        raised(&outcome).message.contains("maximum recursion depth exceeded"),
+        "{:?}",
+        outcome.end
+    );
 }
 
 #[tokio::test]
 async fn recursion_that_cpython_does_not_check_ends_the_task_with_a_clear_reason() {
     // A native CPython of this version crashes here.
     let outcome = run(job("x = ()\nfor _ in range(200_000): x = (x,)\nreturn hash(x)")).await;
-    assert!(matches!(&outcome.end, End::Broken(reason) if reason.contains("nested too deeply")), "{:?}", outcome.end);
+    assert!(
+        matches!(&outcome.end, End::Broken(reason) if reason.contains("nested too deeply")),
+        "{:?}",
+        outcome.end
+    );
     assert_eq!(value("return 1").await, 1);
 }

@@ -18,7 +18,11 @@ use serde_json::{Value, json};
 /// The configuration that the documentation shows, for the binary under test.
 fn documented() -> Value {
     let text = include_str!("../docs/n8n.md");
-    let text = text.split("```json").nth(1).and_then(|text| text.split("```").next()).expect("the document has one");
+    let text = text
+        .split("```json")
+        .nth(1)
+        .and_then(|text| text.split("```").next())
+        .expect("the document has one");
     let mut config: Value = serde_json::from_str(text).expect("which is JSON");
     let runner = &mut config["task-runners"][0];
     runner["command"] = env!("CARGO_BIN_EXE_serpentarium").into();
@@ -37,7 +41,8 @@ struct Launcher {
 
 impl Launcher {
     fn start(broker: &Broker, config: &Value, variables: &[(&str, &str)]) -> Self {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("task-runners-{}.json", broker.port));
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("task-runners-{}.json", broker.port));
         fs::write(&file, config.to_string()).unwrap();
         let mut child = Command::new(python())
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/launcher.py"))
@@ -119,7 +124,8 @@ fn the_lines_for_the_launcher_are_bare_messages() {
     launcher.defer(&mut broker, "t1");
     broker.register();
     broker.submit("t1", settings("return []"));
-    let mut lines = std::iter::from_fn(|| launcher.reports.next("said").as_str().map(str::to_owned));
+    let mut lines =
+        std::iter::from_fn(|| launcher.reports.next("said").as_str().map(str::to_owned));
     let health = lines.next().unwrap();
     assert!(health.starts_with("Health check server listening on 127.0.0.1, port "), "{health}");
     let done = lines.find(|line| line.contains("task t1")).unwrap();

@@ -19,7 +19,11 @@ async fn still_healthy() {
 async fn fuel_obeyed() {
     let outcome = run(limited("return sum(range(1000))", |limits| limits.fuel = 50_000_000)).await;
     assert_eq!(returned(&outcome), 499_500);
-    assert!(outcome.usage.fuel > 10_000 && outcome.usage.fuel < 50_000_000, "{}", outcome.usage.fuel);
+    assert!(
+        outcome.usage.fuel > 10_000 && outcome.usage.fuel < 50_000_000,
+        "{}",
+        outcome.usage.fuel
+    );
 }
 
 #[tokio::test]
@@ -32,7 +36,10 @@ async fn fuel_violated() {
 
 #[tokio::test]
 async fn time_obeyed() {
-    let outcome = run(limited("import time; time.sleep(0.05); return 1", |l| l.time = Duration::from_secs(5))).await;
+    let outcome = run(limited("import time; time.sleep(0.05); return 1", |l| {
+        l.time = Duration::from_secs(5)
+    }))
+    .await;
     assert_eq!(returned(&outcome), 1);
     assert!(outcome.usage.duration >= Duration::from_millis(50));
 }
@@ -56,7 +63,9 @@ async fn time_violated_asleep() {
 
 #[tokio::test]
 async fn time_violated_while_waiting_for_an_answer() {
-    let wait = limited("import _host; _host.call('wait', '[]')", |limits| limits.time = Duration::from_millis(100));
+    let wait = limited("import _host; _host.call('wait', '[]')", |limits| {
+        limits.time = Duration::from_millis(100)
+    });
     let outcome = sandbox().run(wait, Arc::new(Silent)).await;
     assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(100)));
     still_healthy().await;
@@ -64,9 +73,15 @@ async fn time_violated_while_waiting_for_an_answer() {
 
 #[tokio::test]
 async fn memory_obeyed() {
-    let outcome = run(limited("return len(bytearray(50 << 20))", |l| l.memory = ByteSize::mib(256).as_u64())).await;
+    let outcome =
+        run(limited("return len(bytearray(50 << 20))", |l| l.memory = ByteSize::mib(256).as_u64()))
+            .await;
     assert_eq!(returned(&outcome), 50 << 20);
-    assert!(outcome.usage.memory > 50 << 20 && outcome.usage.memory <= 256 << 20, "{}", outcome.usage.memory);
+    assert!(
+        outcome.usage.memory > 50 << 20 && outcome.usage.memory <= 256 << 20,
+        "{}",
+        outcome.usage.memory
+    );
 }
 
 /// The heap asks for more than it needs at once, but no task is refused for that.
@@ -190,13 +205,15 @@ return 'done'
 
 #[tokio::test]
 async fn calls_obeyed() {
-    let outcome = sandbox().run(limited(CALLS, |limits| limits.calls = 10), Arc::new(Echo::default())).await;
+    let outcome =
+        sandbox().run(limited(CALLS, |limits| limits.calls = 10), Arc::new(Echo::default())).await;
     assert_eq!(returned(&outcome), "done");
 }
 
 #[tokio::test]
 async fn calls_violated() {
-    let outcome = sandbox().run(limited(CALLS, |limits| limits.calls = 9), Arc::new(Echo::default())).await;
+    let outcome =
+        sandbox().run(limited(CALLS, |limits| limits.calls = 9), Arc::new(Echo::default())).await;
     assert_eq!(exceeded(&outcome), Exceeded::Calls(9));
     still_healthy().await;
 }
@@ -204,7 +221,8 @@ async fn calls_violated() {
 #[tokio::test]
 async fn tells_count_as_calls() {
     let code = "import _host\nwhile True: _host.tell('x', '1')";
-    let outcome = sandbox().run(limited(code, |limits| limits.calls = 9), Arc::new(Echo::default())).await;
+    let outcome =
+        sandbox().run(limited(code, |limits| limits.calls = 9), Arc::new(Echo::default())).await;
     assert_eq!(exceeded(&outcome), Exceeded::Calls(9));
 }
 
@@ -215,33 +233,44 @@ return len(_host.call('echo', '\"' + 'x' * 998 + '\"'))
 
 #[tokio::test]
 async fn call_bytes_obeyed() {
-    let outcome = sandbox().run(limited(BIG_CALL, |limits| limits.call_bytes = 1_000), Arc::new(Echo::default())).await;
+    let outcome = sandbox()
+        .run(limited(BIG_CALL, |limits| limits.call_bytes = 1_000), Arc::new(Echo::default()))
+        .await;
     assert_eq!(returned(&outcome), 1_000);
 }
 
 #[tokio::test]
 async fn call_bytes_violated() {
-    let outcome = sandbox().run(limited(BIG_CALL, |limits| limits.call_bytes = 999), Arc::new(Echo::default())).await;
+    let outcome = sandbox()
+        .run(limited(BIG_CALL, |limits| limits.call_bytes = 999), Arc::new(Echo::default()))
+        .await;
     let exception = raised(&outcome);
     let refused = "The parameters of a host call are too large: the limit is 999 B (SERPENTARIUM_MAX_CALL_BYTES)";
     assert_eq!((exception.message.as_str(), exception.line_number), (refused, Some(3)));
     let tell = BIG_CALL.replace("return len(_host.call", "return (_host.tell");
-    let outcome = sandbox().run(limited(&tell, |limits| limits.call_bytes = 999), Arc::new(Echo::default())).await;
+    let outcome = sandbox()
+        .run(limited(&tell, |limits| limits.call_bytes = 999), Arc::new(Echo::default()))
+        .await;
     assert_eq!(exceeded(&outcome), Exceeded::CallBytes(999));
     still_healthy().await;
 }
 
-const MANY_TELLS: &str = "import _host\nfor _ in range(100): _host.tell('x', '\"' + 'y' * 98 + '\"')";
+const MANY_TELLS: &str =
+    "import _host\nfor _ in range(100): _host.tell('x', '\"' + 'y' * 98 + '\"')";
 
 #[tokio::test]
 async fn told_obeyed() {
-    let outcome = sandbox().run(limited(MANY_TELLS, |limits| limits.told = 10_000), Arc::new(Echo::default())).await;
+    let outcome = sandbox()
+        .run(limited(MANY_TELLS, |limits| limits.told = 10_000), Arc::new(Echo::default()))
+        .await;
     assert_eq!(returned(&outcome), serde_json::Value::Null);
 }
 
 #[tokio::test]
 async fn told_violated() {
-    let outcome = sandbox().run(limited(MANY_TELLS, |limits| limits.told = 9_999), Arc::new(Echo::default())).await;
+    let outcome = sandbox()
+        .run(limited(MANY_TELLS, |limits| limits.told = 9_999), Arc::new(Echo::default()))
+        .await;
     assert_eq!(exceeded(&outcome), Exceeded::Told(9_999));
     still_healthy().await;
 }
@@ -269,7 +298,11 @@ async fn time_violated_while_calling_the_host_all_the_time() {
         });
         let outcome = sandbox().run(busy, Arc::new(Echo::default())).await;
         assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(200)), "{code}");
-        assert!(outcome.usage.duration < Duration::from_millis(900), "{code}: {:?}", outcome.usage.duration);
+        assert!(
+            outcome.usage.duration < Duration::from_millis(900),
+            "{code}: {:?}",
+            outcome.usage.duration
+        );
     }
 }
 
@@ -287,9 +320,13 @@ async fn work_of_the_host_burns_fuel_of_the_guest() {
     let less = burnt("import os\nos.urandom(1_000)").await;
     let more = burnt("import os\nos.urandom(1_001_000)").await;
     assert!(more > less + 1_000_000, "{less}, {more}");
-    let busy = limited("import os\nwhile True: os.urandom(1_000_000)", |limits| limits.fuel = 100_000_000);
+    let busy =
+        limited("import os\nwhile True: os.urandom(1_000_000)", |limits| limits.fuel = 100_000_000);
     let outcome = run(busy).await;
-    assert_eq!((exceeded(&outcome), outcome.usage.fuel), (Exceeded::Fuel(100_000_000), 100_000_000));
+    assert_eq!(
+        (exceeded(&outcome), outcome.usage.fuel),
+        (Exceeded::Fuel(100_000_000), 100_000_000)
+    );
 }
 
 /// The last step of the heap was refused, what it needed was not.
@@ -302,7 +339,11 @@ for _ in range(18): pieces.append(bytearray(1 << 20))
 os.abort()
 ";
     let outcome = run(limited(code, |l| l.memory = ByteSize::mib(64).as_u64())).await;
-    assert!(matches!(&outcome.end, End::Broken(reason) if reason.contains("trap")), "{:?}", outcome.end);
+    assert!(
+        matches!(&outcome.end, End::Broken(reason) if reason.contains("trap")),
+        "{:?}",
+        outcome.end
+    );
 }
 
 #[tokio::test]
@@ -314,7 +355,11 @@ except MemoryError: pass
 os._exit(3)
 ";
     let outcome = run(job(code)).await;
-    assert!(matches!(&outcome.end, End::Broken(reason) if reason.contains("code 3")), "{:?}", outcome.end);
+    assert!(
+        matches!(&outcome.end, End::Broken(reason) if reason.contains("code 3")),
+        "{:?}",
+        outcome.end
+    );
 }
 
 #[tokio::test]
@@ -324,7 +369,10 @@ async fn a_spinning_task_does_not_starve_another() {
     let outcome = run(job("return 1")).await;
     assert!(!spin.is_finished(), "the other task ran while this one was spinning");
     assert!(outcome.usage.duration < Duration::from_millis(400), "{:?}", outcome.usage.duration);
-    assert_eq!(exceeded(&spin.await.expect("no panic")), Exceeded::Time(Duration::from_millis(800)));
+    assert_eq!(
+        exceeded(&spin.await.expect("no panic")),
+        Exceeded::Time(Duration::from_millis(800))
+    );
 }
 
 #[tokio::test]

@@ -39,7 +39,8 @@ fn log(variables: &[(&str, &str)], wrapper: Option<&[&str]>) -> Vec<String> {
     broker.report("closed");
     // A wrapper would end alone.
     let of_wrapper = wrapper.map(|_| format!("/proc/{0}/task/{0}/children", child.id()));
-    let runner = of_wrapper.map_or(child.id().to_string(), |list| std::fs::read_to_string(list).unwrap());
+    let runner =
+        of_wrapper.map_or(child.id().to_string(), |list| std::fs::read_to_string(list).unwrap());
     assert!(Command::new("kill").arg("-TERM").arg(runner.trim()).status().unwrap().success());
     let mut text = String::new();
     child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
@@ -48,7 +49,10 @@ fn log(variables: &[(&str, &str)], wrapper: Option<&[&str]>) -> Vec<String> {
 }
 
 fn line<'a>(lines: &'a [String], part: &str) -> &'a str {
-    lines.iter().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no line with {part:?}: {lines:#?}"))
+    lines
+        .iter()
+        .find(|line| line.contains(part))
+        .unwrap_or_else(|| panic!("no line with {part:?}: {lines:#?}"))
 }
 
 #[test]
@@ -56,21 +60,34 @@ fn without_a_terminal_a_line_is_a_bare_message_and_its_fields() {
     let lines = log(&[], None);
     let done = line(&lines, "task t1");
     assert!(done.starts_with("Completed task t1 in "), "{done}");
-    assert!(done.contains(r#"B) for node "Code" (Unknown) in workflow "Test" (Unknown) fuel="#), "{done}");
+    assert!(
+        done.contains(r#"B) for node "Code" (Unknown) in workflow "Test" (Unknown) fuel="#),
+        "{done}"
+    );
     assert!(done.contains(" memory=") && !done.contains("task."), "{done}");
     let failed = line(&lines, "task t2");
-    assert!(failed.starts_with("Failed task t2 in ") && failed.contains(r#" why="exception""#), "{failed}");
+    assert!(
+        failed.starts_with("Failed task t2 in ") && failed.contains(r#" why="exception""#),
+        "{failed}"
+    );
     assert!(!lines.iter().any(|line| line.contains("of the user")), "{lines:#?}");
 }
 
 #[test]
 fn for_machines_a_line_is_an_object_with_all_fields() {
     let lines = log(&[("SERPENTARIUM_LOG", "json")], None);
-    let objects: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
-    assert!(objects.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()), "{objects:#?}");
+    let objects: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    assert!(
+        objects.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()),
+        "{objects:#?}"
+    );
     let done = objects.iter().find(|line| line["task.id"] == "t1").unwrap();
     assert!(done["message"].as_str().unwrap().starts_with("Completed task t1 in "), "{done}");
-    assert!(done["fuel"].as_u64().unwrap() > 100_000 && done["memory"].as_u64().unwrap() > 16 << 20, "{done}");
+    assert!(
+        done["fuel"].as_u64().unwrap() > 100_000 && done["memory"].as_u64().unwrap() > 16 << 20,
+        "{done}"
+    );
     assert!(done["task.milliseconds"].as_f64().unwrap() > 0.0, "{done}");
     assert_eq!((&done["task.node"], &done["task.workflow"]), (&json!("Code"), &json!("Test")));
     let failed = objects.iter().find(|line| line["task.id"] == "t2").unwrap();
@@ -89,7 +106,10 @@ fn at_a_terminal_lines_have_time_level_and_colour_unless_it_is_not_wanted() {
     let terminal: &[&str] = &["/usr/bin/script", "--quiet", "--return", "--command"];
     let lines = log(&[], Some(terminal));
     let done = line(&lines, "task t1");
-    assert!(done.contains("\u{1b}[32m INFO") && done.contains("20") && done.contains("Z"), "{done:?}");
+    assert!(
+        done.contains("\u{1b}[32m INFO") && done.contains("20") && done.contains("Z"),
+        "{done:?}"
+    );
     let lines = log(&[("NO_COLOR", "1")], Some(terminal));
     let done = line(&lines, "task t1");
     assert!(!done.contains('\u{1b}') && done.contains("Z  INFO Completed task t1"), "{done:?}");
@@ -121,7 +141,9 @@ fn envelope(mut stream: TcpStream) -> String {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").unwrap();
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        .unwrap();
     format!("{head}{}", String::from_utf8(body).unwrap())
 }
 
@@ -140,7 +162,8 @@ fn faults_of_the_runner_go_to_sentry_and_those_of_user_code_do_not() {
     ];
     let mut runner = Runner::start_with(broker.port, &variables);
     broker.register();
-    for code in ["raise ValueError('boom')", "return (", "import time\ntime.sleep(9)", "import os"] {
+    for code in ["raise ValueError('boom')", "return (", "import time\ntime.sleep(9)", "import os"]
+    {
         broker.submit("user", settings(code));
         assert_eq!(broker.answer()["type"], "runner:taskerror");
     }
@@ -153,14 +176,18 @@ fn faults_of_the_runner_go_to_sentry_and_those_of_user_code_do_not() {
     assert_eq!(broker.answer()["type"], "runner:taskerror");
     let report = received.recv_timeout(PATIENCE).expect("Sentry was sent something");
     assert!(report.starts_with("POST /api/7/envelope/ "), "{report}");
-    let event: Value = report.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back().unwrap();
+    let event: Value =
+        report.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back().unwrap();
     assert_eq!(
         event["logentry"]["message"].as_str().or(event["message"].as_str()),
         Some("A task ended by a fault of the runner or its Python: worker lost"),
         "{event:#}"
     );
     assert_eq!(event["tags"]["server_type"], "task_runner_python");
-    assert_eq!((&event["release"], &event["environment"]), (&json!("n8n@2.41.1"), &json!("testing")));
+    assert_eq!(
+        (&event["release"], &event["environment"]),
+        (&json!("n8n@2.41.1"), &json!("testing"))
+    );
     assert_eq!(event["server_name"], "mine");
     runner.signal("TERM");
     assert_eq!(runner.wait().code(), Some(0));

@@ -58,7 +58,8 @@ fn write(code: &str) -> (TempDir, String) {
 
 fn run(arguments: &[&str]) -> (String, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_serpentarium")).args(arguments).output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap());
+    let (stdout, stderr) =
+        (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap());
     assert_eq!(out.status.code(), Some(0), "{stderr}");
     (stdout, stderr)
 }
@@ -69,7 +70,10 @@ fn profile(path: &str) -> Value {
 
 fn function<'a>(profile: &'a Value, name: &str) -> &'a Value {
     let functions = profile["functions"].as_array().unwrap();
-    functions.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("no {name} in {profile:#}"))
+    functions
+        .iter()
+        .find(|one| one["name"] == name)
+        .unwrap_or_else(|| panic!("no {name} in {profile:#}"))
 }
 
 fn line(profile: &Value, number: u64) -> &Value {
@@ -111,8 +115,16 @@ const SHAPES: [(&str, &str, u64); 16] = [
         "r = range(3000)\nfor _ in range(9):\n    a = [x * 2 for x in r if x % 3 and x % 2]\nreturn len(a)",
         3,
     ),
-    ("a generator expression", "for _ in range(9):\n    a = sum(x * 2 for x in range(3000))\nreturn a", 2),
-    ("conditions", "t = 0\nfor i in range(3000):\n    t += 1 if i % 2 else 2\n    x = i or t\nreturn t", 3),
+    (
+        "a generator expression",
+        "for _ in range(9):\n    a = sum(x * 2 for x in range(3000))\nreturn a",
+        2,
+    ),
+    (
+        "conditions",
+        "t = 0\nfor i in range(3000):\n    t += 1 if i % 2 else 2\n    x = i or t\nreturn t",
+        3,
+    ),
     ("while", "t = 0\nwhile t < 9000:\n    t += 1\n    str(t)\nreturn t", 4),
     (
         "recursion",
@@ -165,9 +177,13 @@ fn a_line_burns_what_bench_sees_the_program_burn_more_when_it_is_there_twice() {
             profile(&path)
         });
         let inside = |profile: &Value| profile["inside"].as_f64().unwrap();
-        let (shown, more) = (line(&once, number)["total"].as_f64().unwrap(), inside(&twice) - inside(&once));
+        let (shown, more) =
+            (line(&once, number)["total"].as_f64().unwrap(), inside(&twice) - inside(&once));
         // Line and all: nothing is further off, but for what happens at first uses.
-        assert!((shown - more).abs() < 0.05 * more + 5000.0, "{name}: {shown} shown, {more} more: {once:#}");
+        assert!(
+            (shown - more).abs() < 0.05 * more + 5000.0,
+            "{name}: {shown} shown, {more} more: {once:#}"
+        );
         assert!(once["unexplainedPercent"].as_f64().unwrap().abs() < 5.0, "{name}: {once:#}");
         assert_eq!(sum(&once["lines"]) + once["outside"].as_u64().unwrap(), once["fuel"], "{name}");
     }
@@ -178,7 +194,11 @@ fn a_program_that_does_nothing_burns_nothing_in_its_lines() {
     for code in ["pass", "", "# nothing"] {
         let (_directory, path) = write(code);
         let profile = profile(&path);
-        assert_eq!((&profile["inside"], &profile["outside"]), (&0.into(), &profile["fuel"]), "{code}");
+        assert_eq!(
+            (&profile["inside"], &profile["outside"]),
+            (&0.into(), &profile["fuel"]),
+            "{code}"
+        );
         assert!(sum(&profile["lines"]) == 0, "{code}");
     }
 }
@@ -191,13 +211,17 @@ fn code_that_the_program_compiles_itself_counts_for_the_line_that_runs_it() {
     let profile = profile(&path);
     assert_eq!(function(&profile, "f")["calls"], 20);
     assert_eq!(line(&profile, 2)["times"], 20);
-    assert!(line(&profile, 2)["own"].as_f64().unwrap() > 0.9 * profile["inside"].as_f64().unwrap(), "{profile:#}");
+    assert!(
+        line(&profile, 2)["own"].as_f64().unwrap() > 0.9 * profile["inside"].as_f64().unwrap(),
+        "{profile:#}"
+    );
 }
 
 #[test]
 fn a_program_that_uses_a_profiler_of_its_own_can_be_profiled() {
-    let (_directory, path) =
-        write("import cProfile\np = cProfile.Profile()\np.enable()\nsum([1])\np.disable()\nreturn 1");
+    let (_directory, path) = write(
+        "import cProfile\np = cProfile.Profile()\np.enable()\nsum([1])\np.disable()\nreturn 1",
+    );
     assert!(sum(&profile(&path)["lines"]) > 0);
 }
 
@@ -274,9 +298,14 @@ fn calls_recursion_generators_coroutines_and_exceptions_go_to_their_own_function
     let profile = profile(&path);
     let total = |name| function(&profile, name)["total"].as_i64().unwrap();
     let own = |name| function(&profile, name)["own"].as_i64().unwrap();
-    for (name, calls) in
-        [("<module>", 1), ("fib", 1973), ("squares", 1), ("Row.text", 100), ("failing", 300), ("wait", 20)]
-    {
+    for (name, calls) in [
+        ("<module>", 1),
+        ("fib", 1973),
+        ("squares", 1),
+        ("Row.text", 100),
+        ("failing", 300),
+        ("wait", 20),
+    ] {
         assert_eq!(function(&profile, name)["calls"], calls, "{name}");
     }
     assert_eq!(own("fib"), total("fib"), "it calls nothing but itself");
@@ -287,13 +316,17 @@ fn calls_recursion_generators_coroutines_and_exceptions_go_to_their_own_function
         "to be called costs the caller: {profile:#}"
     );
     assert_eq!(line(&profile, 4)["times"], 1973, "the first line of fib");
-    assert!(line(&profile, 32)["total"].as_i64().unwrap() > total("fib"), "the line that calls fib");
+    assert!(
+        line(&profile, 32)["total"].as_i64().unwrap() > total("fib"),
+        "the line that calls fib"
+    );
     assert!(line(&profile, 32)["own"].as_i64().unwrap() < total("fib") / 100);
 }
 
 #[test]
 fn a_line_that_does_twice_as_much_is_shown_to_burn_twice_as_much() {
-    let (_directory, path) = write("a = [x for x in range(10_000)]\nb = [x for x in range(20_000)]\nreturn None");
+    let (_directory, path) =
+        write("a = [x for x in range(10_000)]\nb = [x for x in range(20_000)]\nreturn None");
     let profile = profile(&path);
     let own = |number| line(&profile, number)["own"].as_f64().unwrap();
     assert!((1.95..2.05).contains(&(own(2) / own(1))), "{profile:#}");
@@ -303,7 +336,9 @@ fn a_line_that_does_twice_as_much_is_shown_to_burn_twice_as_much() {
 fn people_see_functions_and_their_own_text_with_what_each_line_burnt() {
     let (_directory, path) = write(PROGRAM);
     let (out, remarks) = run(&["profile", &path]);
-    let shown = |text: &str| out.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {out}"));
+    let shown = |text: &str| {
+        out.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {out}"))
+    };
     assert!(shown(" fib ").contains("1973"));
     assert!(shown("return fib(n - 1) + fib(n - 2)").contains("│    6 "));
     assert!(shown("    6 ").contains('%'));
@@ -317,7 +352,8 @@ fn people_see_functions_and_their_own_text_with_what_each_line_burnt() {
 
 #[test]
 fn each_item_counts() {
-    let (directory, path) = write("def f(n):\n    return n + 1\nreturn {'n': f(_item['json']['n'])}");
+    let (directory, path) =
+        write("def f(n):\n    return n + 1\nreturn {'n': f(_item['json']['n'])}");
     let items = directory.path().join("items.json");
     fs::write(&items, r#"[{"n": 1}, {"n": 2}, {"n": 3}]"#).unwrap();
     let out = run(&["profile", "--json", &path, "--each", "--items", items.to_str().unwrap()]).0;

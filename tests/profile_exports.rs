@@ -31,27 +31,49 @@ fn what_other_programs_show_adds_up_to_what_bench_says() {
     let path = file("p.py");
     fs::write(&path, PROGRAM).unwrap();
     let (svg, json, pb) = (file("out.svg"), file("out.json"), file("out.pb"));
-    let shown = run(&["profile", "--json", &path, "--flamegraph", &svg, "--speedscope", &json, "--pprof", &pb]);
+    let shown = run(&[
+        "profile",
+        "--json",
+        &path,
+        "--flamegraph",
+        &svg,
+        "--speedscope",
+        &json,
+        "--pprof",
+        &pb,
+    ]);
     let total = serde_json::from_str::<Value>(&shown).unwrap()["fuel"].as_u64().unwrap();
     let bench: Value = serde_json::from_str(&run(&["bench", "--json", &path])).unwrap();
     assert_eq!(bench["benchmarks"][0]["fuel"], total);
     let svg = fs::read_to_string(svg).unwrap();
-    let widths = svg.split("<title>").skip(1).filter_map(|title| title.split_once(" units, ")).map(|(name, _)| {
-        let (name, units) = name.rsplit_once(" (").unwrap();
-        (name, units.replace(',', "").parse::<u64>().unwrap())
-    });
+    let widths = svg.split("<title>").skip(1).filter_map(|title| title.split_once(" units, ")).map(
+        |(name, _)| {
+            let (name, units) = name.rsplit_once(" (").unwrap();
+            (name, units.replace(',', "").parse::<u64>().unwrap())
+        },
+    );
     let widths: Vec<_> = widths.collect();
-    let units = |name: &str| widths.iter().filter(|one| one.0 == name).map(|one| one.1).sum::<u64>();
+    let units =
+        |name: &str| widths.iter().filter(|one| one.0 == name).map(|one| one.1).sum::<u64>();
     assert_eq!(units("all"), total, "{widths:?}");
-    assert_eq!(units("&lt;module&gt;") + units("(start, input, compiling, result)"), total, "{widths:?}");
+    assert_eq!(
+        units("&lt;module&gt;") + units("(start, input, compiling, result)"),
+        total,
+        "{widths:?}"
+    );
     assert!(svg.contains("<svg") && svg.contains("fib (") && svg.contains("units of fuel"));
     let speedscope: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
     let profile = &speedscope["profiles"][0];
-    assert_eq!(profile["samples"].as_array().unwrap().len(), profile["weights"].as_array().unwrap().len());
-    let sum: u64 = profile["weights"].as_array().unwrap().iter().map(|weight| weight.as_u64().unwrap()).sum();
+    assert_eq!(
+        profile["samples"].as_array().unwrap().len(),
+        profile["weights"].as_array().unwrap().len()
+    );
+    let sum: u64 =
+        profile["weights"].as_array().unwrap().iter().map(|weight| weight.as_u64().unwrap()).sum();
     assert_eq!((&profile["endValue"], sum), (&sum.into(), total));
     let frames = speedscope["shared"]["frames"].as_array().unwrap().len() as u64;
-    let samples = profile["samples"].as_array().unwrap().iter().flat_map(|sample| sample.as_array().unwrap());
+    let samples =
+        profile["samples"].as_array().unwrap().iter().flat_map(|sample| sample.as_array().unwrap());
     assert!(samples.into_iter().all(|frame| frame.as_u64().unwrap() < frames));
     let pb = fs::read(pb).unwrap();
     for text in ["fuel", "units", "fib", "p.py"] {

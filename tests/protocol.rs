@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json, value::RawValue};
 use serpentarium::protocol::{
-    BrokerMessage, ProtocolError, ReceivedSettings, RpcStatus, RunnerMessage, SettingsError, TaskData,
+    BrokerMessage, ProtocolError, ReceivedSettings, RpcStatus, RunnerMessage, SettingsError,
+    TaskData,
 };
 
 fn raw(value: &Value) -> Box<RawValue> {
@@ -21,7 +22,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(".*", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map(".*", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -42,8 +44,8 @@ fn almost_a_message() -> impl Strategy<Value = Value> {
         "runner:taskdatarequest",
     ]);
     let field = prop::sample::select(vec![
-        "taskId", "offerId", "callId", "settings", "data", "error", "status", "params", "name", "types", "validFor",
-        "reason",
+        "taskId", "offerId", "callId", "settings", "data", "error", "status", "params", "name",
+        "types", "validFor", "reason",
     ]);
     (kind, prop::collection::btree_map(field, any_json(), 0..6)).prop_map(|(kind, fields)| {
         let mut message = json!({ "type": kind });
@@ -139,15 +141,16 @@ proptest! {
 
 #[test]
 fn a_field_that_a_message_does_not_have_is_never_looked_at() {
-    let frame =
-        r#"{"type":"broker:taskcancel","taskId":"t","status":"odd","types":7,"validFor":"x","error":[],"more":{}}"#;
+    let frame = r#"{"type":"broker:taskcancel","taskId":"t","status":"odd","types":7,"validFor":"x","error":[],"more":{}}"#;
     assert!(matches!(BrokerMessage::parse(frame), Ok(BrokerMessage::TaskCancel { .. })));
 }
 
 #[test]
 fn what_is_wrong_with_a_message_is_said() {
     let error = |frame| BrokerMessage::parse(frame).unwrap_err();
-    assert!(matches!(error(r#"{"type":"broker:news"}"#), ProtocolError::UnknownType(kind) if kind == "broker:news"));
+    assert!(
+        matches!(error(r#"{"type":"broker:news"}"#), ProtocolError::UnknownType(kind) if kind == "broker:news")
+    );
     let missing = error(r#"{"type":"broker:taskcancel"}"#).to_string();
     assert_eq!(missing, "message 'broker:taskcancel' lacks the field 'taskId'");
     let wrong = error(r#"{"type":"broker:taskcancel","taskId":7}"#).to_string();
@@ -159,15 +162,24 @@ fn what_is_wrong_with_a_message_is_said() {
 fn the_task_of_bad_settings_is_found_where_it_can_be() {
     let task = BrokerMessage::task_of_bad_settings;
     assert_eq!(task(r#"{"type":"broker:tasksettings","taskId":"t"}"#).as_deref(), Some("t"));
-    assert_eq!(task(r#"{"taskId":"t","type":"broker:tasksettings","settings":{"items":[NaN]}}"#).as_deref(), Some("t"));
-    assert_eq!(task(r#"{"type":"broker:tasksettings","taskId":"t","settings":{"#).as_deref(), Some("t"));
+    assert_eq!(
+        task(r#"{"taskId":"t","type":"broker:tasksettings","settings":{"items":[NaN]}}"#)
+            .as_deref(),
+        Some("t")
+    );
+    assert_eq!(
+        task(r#"{"type":"broker:tasksettings","taskId":"t","settings":{"#).as_deref(),
+        Some("t")
+    );
     assert_eq!(task(r#"{"type":"broker:tasksettings","settings":}"#), None);
     assert_eq!(task(r#"{"type":"broker:taskcancel","taskId":"t"}"#), None);
 }
 
 #[test]
 fn settings_that_cannot_be_run_still_have_a_label() {
-    let frame = settings_frame(r#"{"continueOnFail":true,"nodeName":"Code","nodeId":7,"workflowName":null}"#);
+    let frame = settings_frame(
+        r#"{"continueOnFail":true,"nodeName":"Code","nodeId":7,"workflowName":null}"#,
+    );
     let ReceivedSettings { label, checked, .. } = received(&frame).unwrap();
     assert_eq!(checked, Err(SettingsError::MissingField("code")));
     assert!(label.continue_on_fail);
@@ -192,14 +204,22 @@ fn settings_that_are_no_object_fail_their_task_and_not_the_frame() {
     for settings in ["5", "-5", "1.5", "true", r#""text""#, r#"["code",{"code":"x"}]"#] {
         let frame = settings_frame(settings);
         let received = received(&frame).unwrap();
-        assert_eq!(received.checked, Err(SettingsError::Invalid("they must be an object".into())), "{settings}");
+        assert_eq!(
+            received.checked,
+            Err(SettingsError::Invalid("they must be an object".into())),
+            "{settings}"
+        );
     }
 }
 
 #[test]
 fn the_last_field_of_a_name_counts_as_it_does_in_python() {
-    let frame = settings_frame(r#"{"code":"x","nodeMode":"runOnceForAllItems","items":[],"items":5}"#);
-    assert_eq!(received(&frame).unwrap().checked, Err(SettingsError::Invalid("'items' must be a list".into())));
+    let frame =
+        settings_frame(r#"{"code":"x","nodeMode":"runOnceForAllItems","items":[],"items":5}"#);
+    assert_eq!(
+        received(&frame).unwrap().checked,
+        Err(SettingsError::Invalid("'items' must be a list".into()))
+    );
 }
 
 /// The fields around it look as if they were its place.
@@ -207,11 +227,18 @@ fn the_last_field_of_a_name_counts_as_it_does_in_python() {
 fn a_large_payload_is_a_part_of_its_own_and_the_parts_are_the_frame() {
     let odd = r#"{"result":null,"params":null}"#;
     let payload = |size: usize| raw(&json!(["x".repeat(size)]));
-    let data =
-        |size| TaskData { result: payload(size), custom_data: None, static_data: Some(raw(&json!({ "a": odd }))) };
+    let data = |size| TaskData {
+        result: payload(size),
+        custom_data: None,
+        static_data: Some(raw(&json!({ "a": odd }))),
+    };
     let done = |size| RunnerMessage::TaskDone { task_id: odd.into(), data: data(size) };
-    let call =
-        |size| RunnerMessage::Rpc { call_id: odd.into(), task_id: odd.into(), name: odd.into(), params: payload(size) };
+    let call = |size| RunnerMessage::Rpc {
+        call_id: odd.into(),
+        task_id: odd.into(),
+        name: odd.into(),
+        params: payload(size),
+    };
     for (message, parts) in [(done(10), 1), (done(100_000), 3), (call(10), 1), (call(100_000), 3)] {
         let frame = message.to_frame().unwrap();
         let sent = message.into_parts().unwrap();

@@ -48,7 +48,8 @@ fn three(broker: &mut Broker) -> Vec<Value> {
 fn ids_of_calls_are_long_random_and_all_different() {
     let (mut broker, _runner) = started();
     let calls = three(&mut broker);
-    let ids: std::collections::BTreeSet<_> = calls.iter().map(|call| call["callId"].as_str().unwrap()).collect();
+    let ids: std::collections::BTreeSet<_> =
+        calls.iter().map(|call| call["callId"].as_str().unwrap()).collect();
     assert!(ids.len() == 3 && ids.iter().all(|id| id.len() >= 22), "{ids:?}");
 }
 
@@ -101,7 +102,8 @@ return [late, _host.call('helpers.binaryToString', '[1]')]
     let call = broker.message("runner:rpc");
     broker.send(answer(&late, "too late".into()));
     broker.send(answer(&call, "in time".into()));
-    let expected = json!(["The call of helpers.binaryToString timed out after 0.2 seconds", "\"in time\""]);
+    let expected =
+        json!(["The call of helpers.binaryToString timed out after 0.2 seconds", "\"in time\""]);
     assert_eq!(broker.answer()["data"]["result"], expected);
 }
 
@@ -117,7 +119,10 @@ except _host.CallError as e: return [str(e), _host.wait(-1)]
     broker.submit("t1", settings(code));
     let done = broker.answer();
     assert_eq!(done["type"], "runner:taskdone", "{done}");
-    assert_eq!(done["data"]["result"], json!(["Method not allowed", [1, false, "Method not allowed"]]));
+    assert_eq!(
+        done["data"]["result"],
+        json!(["Method not allowed", [1, false, "Method not allowed"]])
+    );
 }
 
 #[test]
@@ -148,8 +153,7 @@ return json.loads(_host.call('taskData', json.dumps([request])))['workflow']
     broker.submit("t1", settings(code));
     let asked = broker.message("runner:taskdatarequest");
     let chunk = json!({ "startIndex": 1, "count": 2 });
-    let expected =
-        json!({ "dataOfNodes": ["A"], "prevNode": true, "env": false, "input": { "include": true, "chunk": chunk } });
+    let expected = json!({ "dataOfNodes": ["A"], "prevNode": true, "env": false, "input": { "include": true, "chunk": chunk } });
     assert_eq!(asked["requestParams"], expected);
     let data = json!({ "workflow": { "name": "Ünïcode" } });
     let mut response = json!({
@@ -183,7 +187,10 @@ fn custom_data_travels_as_far_as_n8n_would_keep_it() {
         json!({ "result": 1, "customData": entries })
     );
     broker.submit("t1", settings(&code));
-    assert_eq!(broker.answer()["data"]["customData"], json!({ "a": "b", "größe": "1".repeat(512) }));
+    assert_eq!(
+        broker.answer()["data"]["customData"],
+        json!({ "a": "b", "größe": "1".repeat(512) })
+    );
 }
 
 #[test]
@@ -200,19 +207,26 @@ return sorted(text for _, ok, text in (_host.wait(-1) for n in range(4)))
     broker.submit("t1", settings(code));
     let large = "Invalid data request: it is larger than 64 KiB";
     let many = "Too many data requests: a task may make 16";
-    assert_eq!(broker.message("runner:taskdone")["data"]["result"], json!([large, large, large, many]));
+    assert_eq!(
+        broker.message("runner:taskdone")["data"]["result"],
+        json!([large, large, large, many])
+    );
 }
 
 #[test]
 fn a_cancel_ends_the_calls_of_its_task_and_nothing_else() {
     let (mut broker, _runner) = started();
     let calls = three(&mut broker);
-    broker.submit("t2", settings("import _host\nreturn _host.call('helpers.binaryToString', '[7]')"));
+    broker
+        .submit("t2", settings("import _host\nreturn _host.call('helpers.binaryToString', '[7]')"));
     let other = broker.message("runner:rpc");
     broker.send(answer(&calls[0], "before".into()));
     broker.send(json!({ "type": "broker:taskcancel", "taskId": "t1", "reason": "test" }));
     let error = broker.answer();
-    assert_eq!((&error["taskId"], &error["error"]["message"]), (&json!("t1"), &json!("Task was cancelled")));
+    assert_eq!(
+        (&error["taskId"], &error["error"]["message"]),
+        (&json!("t1"), &json!("Task was cancelled"))
+    );
     broker.send(answer(&calls[1], "after".into()));
     broker.send(answer(&other, 1.into()));
     let done = broker.answer();
@@ -236,12 +250,16 @@ fn a_lost_connection_ends_calls_in_flight_and_the_next_one_starts_clean() {
 #[test]
 fn as_many_calls_in_flight_as_the_operator_allows_and_no_more() {
     let mut broker = Broker::start();
-    let _runner = Runner::start_with(broker.port, &[TOKEN, ("SERPENTARIUM_MAX_CALLS_IN_FLIGHT", "2")]);
+    let _runner =
+        Runner::start_with(broker.port, &[TOKEN, ("SERPENTARIUM_MAX_CALLS_IN_FLIGHT", "2")]);
     broker.register();
     broker.submit("t1", settings(THREE));
     let error = broker.message("runner:taskerror")["error"].take();
     assert_eq!(error["message"], "Task has too many host calls in flight: the limit is 2");
-    assert!(error["description"].as_str().unwrap().contains("SERPENTARIUM_MAX_CALLS_IN_FLIGHT"), "{error}");
+    assert!(
+        error["description"].as_str().unwrap().contains("SERPENTARIUM_MAX_CALLS_IN_FLIGHT"),
+        "{error}"
+    );
     let more = broker.types_within(Duration::from_millis(300));
     assert!(more.iter().all(|kind| kind == "runner:taskoffer"), "{more:?}");
 }

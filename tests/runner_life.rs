@@ -22,10 +22,16 @@ fn a_task_is_offered_accepted_run_and_done() {
     let offer = broker.message("runner:taskoffer");
     assert_eq!(offer["taskType"], "python");
     assert!((5000..5500).contains(&offer["validFor"].as_i64().unwrap()));
-    broker.submit("t1", settings("print('hi', 1)\nreturn [{'json': {'b': i['json']['a'] + 1}} for i in _items]"));
+    broker.submit(
+        "t1",
+        settings("print('hi', 1)\nreturn [{'json': {'b': i['json']['a'] + 1}} for i in _items]"),
+    );
     let print = broker.answer();
     assert_eq!((&print["type"], &print["taskId"]), (&json!("runner:rpc"), &json!("t1")));
-    assert_eq!((&print["name"], &print["params"]), (&json!("logNodeOutput"), &json!(["'hi'", "1"])));
+    assert_eq!(
+        (&print["name"], &print["params"]),
+        (&json!("logNodeOutput"), &json!(["'hi'", "1"]))
+    );
     let call_id = print["callId"].as_str().unwrap();
     broker.send(json!({ "type": "broker:rpcresponse", "taskId": "t1", "callId": call_id, "status": "success" }));
     let done = broker.answer();
@@ -79,7 +85,10 @@ fn a_cancelled_task_stops_and_frees_its_place() {
     for task_id in ["t1", "t2"] {
         broker.send(json!({ "type": "broker:taskcancel", "taskId": task_id, "reason": "test" }));
         let error = broker.answer();
-        assert_eq!((&error["type"], &error["taskId"]), (&json!("runner:taskerror"), &json!(task_id)));
+        assert_eq!(
+            (&error["type"], &error["taskId"]),
+            (&json!("runner:taskerror"), &json!(task_id))
+        );
         assert_eq!(error["error"]["message"], "Task was cancelled");
     }
     broker.submit("t3", settings("return []"));
@@ -112,7 +121,10 @@ fn places_are_offered_up_to_the_concurrency_and_unknown_offers_rejected() {
 fn bad_settings_fail_their_task_at_once() {
     let (mut broker, _runner) = started();
     let bad = [
-        (r#"{"nodeMode":"runOnceForAllItems","items":[]}"#, "Missing field in task settings message: 'code'"),
+        (
+            r#"{"nodeMode":"runOnceForAllItems","items":[]}"#,
+            "Missing field in task settings message: 'code'",
+        ),
         (r#"{"code":"","nodeMode":"sometimes","items":[]}"#, "Unknown nodeMode: sometimes"),
         (r#"{"code":"","nodeMode":"runOnceForAllItems","items":[NaN]}"#, "Invalid task settings"),
         ("null", "Invalid task settings"),
@@ -120,7 +132,8 @@ fn bad_settings_fail_their_task_at_once() {
     ];
     for (settings, expected) in bad {
         broker.place("t1");
-        let frame = format!(r#"{{"type":"broker:tasksettings","taskId":"t1","settings":{settings}}}"#);
+        let frame =
+            format!(r#"{{"type":"broker:tasksettings","taskId":"t1","settings":{settings}}}"#);
         broker.order(&json!({ "raw": frame }));
         let error = broker.answer();
         assert_eq!((&error["type"], &error["taskId"]), (&json!("runner:taskerror"), &json!("t1")));
@@ -145,12 +158,19 @@ fn large_settings_that_are_no_json_fail_their_task_as_well() {
         (r#"[["]"#, "Invalid task settings"),
     ];
     for (items, expected) in items {
-        let settings = format!(r#"{{"more":"{padding}","code":"","nodeMode":"runOnceForAllItems","items":{items}}}"#);
+        let settings = format!(
+            r#"{{"more":"{padding}","code":"","nodeMode":"runOnceForAllItems","items":{items}}}"#
+        );
         broker.place("t1");
-        let frame = format!(r#"{{"type":"broker:tasksettings","taskId":"t1","settings":{settings}}}"#);
+        let frame =
+            format!(r#"{{"type":"broker:tasksettings","taskId":"t1","settings":{settings}}}"#);
         broker.order(&json!({ "raw": frame }));
         let error = broker.answer();
-        assert_eq!((&error["type"], &error["taskId"]), (&json!("runner:taskerror"), &json!("t1")), "{items}");
+        assert_eq!(
+            (&error["type"], &error["taskId"]),
+            (&json!("runner:taskerror"), &json!("t1")),
+            "{items}"
+        );
         let message = error["error"]["message"].as_str().unwrap();
         assert!(message.starts_with(expected), "{items}: {message}");
     }
@@ -161,14 +181,21 @@ fn large_settings_that_are_no_json_fail_their_task_as_well() {
 #[test]
 fn nonsense_is_dropped_and_the_connection_lives_on() {
     let (mut broker, _runner) = started();
-    for frame in
-        ["", "{", "[]", "null", r#"{"type":7}"#, r#"{"type":"broker:nonsense"}"#, r#"{"type":"broker:taskcancel"}"#]
-    {
+    for frame in [
+        "",
+        "{",
+        "[]",
+        "null",
+        r#"{"type":7}"#,
+        r#"{"type":"broker:nonsense"}"#,
+        r#"{"type":"broker:taskcancel"}"#,
+    ] {
         broker.order(&json!({ "raw": frame }));
     }
     broker.send(json!({ "type": "broker:taskcancel", "taskId": "unknown", "reason": "test" }));
     broker.send(json!({ "type": "broker:tasksettings", "taskId": "unknown", "settings": settings("return []") }));
-    let foreign = json!({ "type": "broker:rpcresponse", "taskId": "x", "callId": "y", "status": "success" });
+    let foreign =
+        json!({ "type": "broker:rpcresponse", "taskId": "x", "callId": "y", "status": "success" });
     broker.order(&json!({ "binary": foreign }));
     broker.submit("t1", settings("return []"));
     let done = broker.answer();
@@ -188,7 +215,12 @@ fn second_settings_are_dropped_and_one_answer_is_given() {
 #[test]
 fn a_call_gets_the_answer_that_names_it_and_its_task() {
     let (mut broker, _runner) = started();
-    broker.submit("t1", settings("import _host, json\nreturn json.loads(_host.call('helpers.binaryToString', '[1]'))"));
+    broker.submit(
+        "t1",
+        settings(
+            "import _host, json\nreturn json.loads(_host.call('helpers.binaryToString', '[1]'))",
+        ),
+    );
     let call = broker.answer();
     assert_eq!((&call["name"], &call["params"]), (&json!("helpers.binaryToString"), &json!([1])));
     let mut answer = json!({
@@ -264,7 +296,8 @@ fn sigterm_lets_a_task_finish_and_says_goodbye() {
 #[test]
 fn sigint_stops_what_does_not_finish_in_time() {
     let mut broker = Broker::start();
-    let variables = [("N8N_RUNNERS_AUTH_TOKEN", "secret"), ("N8N_RUNNERS_GRACEFUL_SHUTDOWN_TIMEOUT", "1")];
+    let variables =
+        [("N8N_RUNNERS_AUTH_TOKEN", "secret"), ("N8N_RUNNERS_GRACEFUL_SHUTDOWN_TIMEOUT", "1")];
     let mut runner = Runner::start_with(broker.port, &variables);
     broker.register();
     broker.submit("t1", settings(FOR_EVER));

@@ -31,7 +31,10 @@ fn a_value_may_stand_in_a_file_that_another_variable_names() {
 #[test]
 fn a_variable_comes_before_its_file() {
     let mut broker = Broker::start();
-    let _runner = Runner::start_with(broker.port, &[TOKEN, ("N8N_RUNNERS_AUTH_TOKEN_FILE", "/does/not/exist")]);
+    let _runner = Runner::start_with(
+        broker.port,
+        &[TOKEN, ("N8N_RUNNERS_AUTH_TOKEN_FILE", "/does/not/exist")],
+    );
     broker.register();
 }
 
@@ -51,7 +54,11 @@ fn a_setting_that_cannot_be_is_one_line_with_its_name_its_value_and_what_is_allo
         ("N8N_RUNNERS_EXTERNAL_ALLOW", "numpy,*", "or * alone for all of them"),
         ("N8N_RUNNERS_ALLOW_TRANSITIVE_IMPORTS", "ja", "must be true or false"),
         ("N8N_BLOCK_RUNNER_ENV_ACCESS", "2", "must be true or false"),
-        ("N8N_RUNNERS_LAUNCHER_LOG_LEVEL", "loud", "must be one of error, warn, info, debug, trace, silent"),
+        (
+            "N8N_RUNNERS_LAUNCHER_LOG_LEVEL",
+            "loud",
+            "must be one of error, warn, info, debug, trace, silent",
+        ),
         ("SERPENTARIUM_POLICY", "closed", "must be open or n8n"),
         ("SERPENTARIUM_MEMORY", "1MiB", "must be a size from 64MiB to 4GiB"),
         ("SERPENTARIUM_FUEL", "none", "must be"),
@@ -60,7 +67,10 @@ fn a_setting_that_cannot_be_is_one_line_with_its_name_its_value_and_what_is_allo
     for (name, value, allowed) in bad {
         let (code, text) = Runner::failure(1, &[TOKEN, (name, value)]);
         assert_eq!((code, text.lines().count()), (Some(1), 1), "{name}: {text}");
-        assert!(text.contains(&format!("{name} is '{value}': ")) && text.contains(allowed), "{text}");
+        assert!(
+            text.contains(&format!("{name} is '{value}': ")) && text.contains(allowed),
+            "{text}"
+        );
     }
 }
 
@@ -68,7 +78,10 @@ fn a_setting_that_cannot_be_is_one_line_with_its_name_its_value_and_what_is_allo
 fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     let (code, text) = Runner::failure(1, &[("N8N_RUNNERS_AUTH_TOKEN_FILE", "/does/not/exist")]);
     assert_eq!((code, text.lines().count()), (Some(1), 1));
-    assert!(text.contains("N8N_RUNNERS_AUTH_TOKEN_FILE is '/does/not/exist': No such file"), "{text}");
+    assert!(
+        text.contains("N8N_RUNNERS_AUTH_TOKEN_FILE is '/does/not/exist': No such file"),
+        "{text}"
+    );
 }
 
 /// Runs one task under these variables, and gives its answer.
@@ -83,10 +96,16 @@ fn answer(variables: &[(&str, &str)], code: &str) -> serde_json::Value {
 #[test]
 fn the_policy_of_the_operator_is_obeyed() {
     let lists = [("N8N_RUNNERS_STDLIB_ALLOW", " json, re,"), ("N8N_RUNNERS_BUILTINS_DENY", "eval")];
-    assert_eq!(answer(&lists, "import json\nreturn json.loads('[1]')")["data"]["result"], json!([1]));
+    assert_eq!(
+        answer(&lists, "import json\nreturn json.loads('[1]')")["data"]["result"],
+        json!([1])
+    );
     assert_eq!(answer(&[], "import os\nreturn eval('1')")["data"]["result"], 1);
-    let everything =
-        [("SERPENTARIUM_POLICY", "n8n"), ("N8N_RUNNERS_STDLIB_ALLOW", "*"), ("N8N_RUNNERS_BUILTINS_DENY", "")];
+    let everything = [
+        ("SERPENTARIUM_POLICY", "n8n"),
+        ("N8N_RUNNERS_STDLIB_ALLOW", "*"),
+        ("N8N_RUNNERS_BUILTINS_DENY", ""),
+    ];
     assert_eq!(answer(&everything, "import os\nreturn eval('1')")["data"]["result"], 1);
 }
 
@@ -112,7 +131,8 @@ fn the_environment_is_hidden_unless_it_is_opened_and_tokens_always_are() {
     let code = "import os\nreturn dict(os.environ)";
     let given = ("GREETING", "hello");
     assert_eq!(answer(&[given], code)["data"]["result"], json!({}));
-    let open = answer(&[given, ("N8N_BLOCK_RUNNER_ENV_ACCESS", "false")], code)["data"]["result"].take();
+    let open =
+        answer(&[given, ("N8N_BLOCK_RUNNER_ENV_ACCESS", "false")], code)["data"]["result"].take();
     assert_eq!(open["GREETING"], "hello");
     assert!(open["N8N_RUNNERS_AUTH_TOKEN"].is_null(), "{open}");
 }
@@ -122,7 +142,9 @@ fn the_time_zone_of_the_installation_is_that_of_workflows_without_one() {
     let mut broker = Broker::start();
     let _runner = Runner::start_with(broker.port, &[TOKEN, ("GENERIC_TIMEZONE", "Asia/Tokyo")]);
     broker.register();
-    for (zone, expected) in [(json!({}), "Asia/Tokyo"), (json!({ "timezone": "Europe/Oslo" }), "Europe/Oslo")] {
+    for (zone, expected) in
+        [(json!({}), "Asia/Tokyo"), (json!({ "timezone": "Europe/Oslo" }), "Europe/Oslo")]
+    {
         broker.submit("t1", settings("return str(_now.tzinfo)"));
         let request = broker.message("runner:taskdatarequest")["requestId"].take();
         let data = json!({ "workflow": { "settings": zone } });
@@ -134,7 +156,13 @@ fn the_time_zone_of_the_installation_is_that_of_workflows_without_one() {
 /// What `serpentarium config` says of these variables: exit code, standard output, standard error.
 fn config(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_serpentarium"));
-    let out = command.arg("config").args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap();
+    let out = command
+        .arg("config")
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (out.status.code(), text(out.stdout), text(out.stderr))
 }
@@ -156,7 +184,9 @@ fn the_settings_are_shown_with_their_sources_and_without_secrets() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(!out.contains("hush"), "{out}");
     let shown: Value = serde_json::from_str(&out).unwrap();
-    let of = |name: &str| (shown[name]["value"].as_str().unwrap(), shown[name]["source"].as_str().unwrap());
+    let of = |name: &str| {
+        (shown[name]["value"].as_str().unwrap(), shown[name]["source"].as_str().unwrap())
+    };
     assert_eq!(of("N8N_RUNNERS_AUTH_TOKEN"), ("(set, not shown)", "variable"));
     assert_eq!(of("N8N_RUNNERS_GRANT_TOKEN"), ("(not set)", "default"));
     assert_eq!(of("N8N_RUNNERS_MAX_CONCURRENCY"), ("7", format!("file {file}").as_str()));
@@ -168,10 +198,14 @@ fn the_settings_are_shown_with_their_sources_and_without_secrets() {
     assert_eq!(of("N8N_RUNNERS_EXTERNAL_ALLOW"), ("*", "default"));
     assert_eq!(shown["SERPENTARIUM_LOG"]["flag"], "--log");
     let (_, out, _) = config(&[], &variables);
-    assert!(out.contains("SERPENTARIUM_MEMORY") && out.contains("512MiB") && !out.contains("hush"), "{out}");
+    assert!(
+        out.contains("SERPENTARIUM_MEMORY") && out.contains("512MiB") && !out.contains("hush"),
+        "{out}"
+    );
     let (_, out, _) = config(&["--json", "--policy=n8n"], &variables);
     assert!(
-        serde_json::from_str::<Value>(&out).unwrap()["N8N_RUNNERS_EXTERNAL_ALLOW"]["value"] == "(nothing)",
+        serde_json::from_str::<Value>(&out).unwrap()["N8N_RUNNERS_EXTERNAL_ALLOW"]["value"]
+            == "(nothing)",
         "{out}"
     );
 }
@@ -181,13 +215,20 @@ fn settings_that_the_runner_would_refuse_are_refused_with_its_words() {
     let (code, out, err) = config(&[], &[]);
     assert_eq!((code, err.lines().count()), (Some(1), 1));
     assert!(
-        out.contains("N8N_RUNNERS_TASK_BROKER_URI") && err.contains("the runner would not start: no token"),
+        out.contains("N8N_RUNNERS_TASK_BROKER_URI")
+            && err.contains("the runner would not start: no token"),
         "{err}"
     );
     let (code, _, err) = config(&[], &[("SERPENTARIUM_LOG", "xml")]);
-    assert_eq!((code, err.as_str()), (Some(1), "serpentarium: SERPENTARIUM_LOG is 'xml': must be text or json\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (Some(1), "serpentarium: SERPENTARIUM_LOG is 'xml': must be text or json\n")
+    );
     let (_, _, err) = config(&[], &[("N8N_SENTRY_DSN", "hush")]);
-    assert!(err.starts_with("serpentarium: N8N_SENTRY_DSN is '…': must be") && !err.contains("hush"), "{err}");
+    assert!(
+        err.starts_with("serpentarium: N8N_SENTRY_DSN is '…': must be") && !err.contains("hush"),
+        "{err}"
+    );
 }
 
 #[test]

@@ -79,7 +79,8 @@ impl Wire {
     /// The processes of the runner and its workers.
     fn processes(&self) -> impl Iterator<Item = String> {
         let runner = self.runner.id().unwrap();
-        let children = std::fs::read_to_string(format!("/proc/{runner}/task/{runner}/children")).unwrap();
+        let children =
+            std::fs::read_to_string(format!("/proc/{runner}/task/{runner}/children")).unwrap();
         let children: Vec<_> = children.split_whitespace().map(str::to_owned).collect();
         children.into_iter().chain([runner.to_string()])
     }
@@ -91,9 +92,14 @@ impl Wire {
 
     /// The memory when nothing runs any more. Anything but an offer that comes before that is an answer too many.
     async fn memory_at_rest(&mut self) -> f64 {
-        while let Ok(frame) = tokio::time::timeout(Duration::from_millis(500), self.socket.next()).await {
+        while let Ok(frame) =
+            tokio::time::timeout(Duration::from_millis(500), self.socket.next()).await
+        {
             let frame = frame.unwrap().unwrap();
-            assert!(!frame.is_text() || frame.to_text().unwrap().contains("runner:taskoffer"), "{frame:?}");
+            assert!(
+                !frame.is_text() || frame.to_text().unwrap().contains("runner:taskoffer"),
+                "{frame:?}"
+            );
         }
         self.memory()
     }
@@ -129,7 +135,10 @@ async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
             let length = stream.read(&mut part).await.unwrap();
             request.push_str(std::str::from_utf8(&part[..length]).unwrap());
         }
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{GRANT}", GRANT.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{GRANT}",
+            GRANT.len()
+        );
         stream.write_all(answer.as_bytes()).await.unwrap();
     }
 }
@@ -147,14 +156,20 @@ fn settings(code: &str) -> Value {
 
 /// What a task of the mix does, and what its one answer must look like.
 const MIX: &[(&str, &str)] = &[
-    ("return [{'json': {'n': i['json']['n'] + 1}} for i in _items]", r#"{"result":[{"json":{"n":2}}]}"#),
+    (
+        "return [{'json': {'n': i['json']['n'] + 1}} for i in _items]",
+        r#"{"result":[{"json":{"n":2}}]}"#,
+    ),
     ("print('hello')\nreturn []", r#"{"result":[]}"#),
     ("raise ValueError('on purpose')", "on purpose"),
     ("while True: pass", "fuel"),
     ("x = []\nwhile True: x.append(bytes(1_000_000))", "emory"),
     ("import time\ntime.sleep(30)", "Task was cancelled"),
     ("return (", "line 1"),
-    ("import json\nreturn [{'json': {'t': json.dumps(list(range(1000)))}}]", r#"{"result":[{"json":{"t":"[0, 1"#),
+    (
+        "import json\nreturn [{'json': {'t': json.dumps(list(range(1000)))}}]",
+        r#"{"result":[{"json":{"t":"[0, 1"#,
+    ),
 ];
 
 /// What the runner said about the tasks of the mix so far.
@@ -176,7 +191,8 @@ async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
         while next < tasks.end && running.len() < 8 {
             let Some(offer) = waiting.pop_back() else { break };
             let task = next.to_string();
-            wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": offer})).await;
+            wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": offer}))
+                .await;
             running.insert(task);
             next += 1;
         }
@@ -188,14 +204,22 @@ async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
                 let (code, _) = MIX[task.parse::<usize>().unwrap() % MIX.len()];
                 wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": settings(code)})).await;
                 if code.contains("sleep") {
-                    wire.send(json!({"type": "broker:taskcancel", "taskId": task, "reason": "test"})).await;
+                    wire.send(
+                        json!({"type": "broker:taskcancel", "taskId": task, "reason": "test"}),
+                    )
+                    .await;
                 }
             }
             "runner:rpc" => {
-                assert!(!seen.of.contains_key(&task), "an rpc came after the answer of task {task}");
+                assert!(
+                    !seen.of.contains_key(&task),
+                    "an rpc came after the answer of task {task}"
+                );
             }
             "runner:taskdone" => seen.of.entry(task).or_default().push(message["data"].to_string()),
-            "runner:taskerror" => seen.of.entry(task).or_default().push(message["error"].to_string()),
+            "runner:taskerror" => {
+                seen.of.entry(task).or_default().push(message["error"].to_string())
+            }
             other => panic!("unexpected {other}"),
         }
         if seen.of.len() > answered {
@@ -211,11 +235,16 @@ async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
 }
 
 #[tokio::test]
-async fn ten_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back_though_the_connection_is_cut() {
+async fn ten_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back_though_the_connection_is_cut()
+ {
     const TASKS: usize = 10_000;
     // After so many, every slot has run every kind of task, and has mapped what they read of the image.
     const FIRST: usize = 2_000;
-    let limits = [("SERPENTARIUM_FUEL", "60M"), ("SERPENTARIUM_MEMORY", "64MiB"), ("N8N_RUNNERS_MAX_CONCURRENCY", "8")];
+    let limits = [
+        ("SERPENTARIUM_FUEL", "60M"),
+        ("SERPENTARIUM_MEMORY", "64MiB"),
+        ("N8N_RUNNERS_MAX_CONCURRENCY", "8"),
+    ];
     let mut wire = Wire::start(&limits).await;
     let mut seen = Answers::default();
     run_mix(&mut wire, 0..FIRST, &mut seen).await;
@@ -241,19 +270,25 @@ async fn ten_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back_t
 
 #[tokio::test]
 async fn a_ping_is_answered_within_50_ms_while_every_core_spins_in_guests() {
-    let mut wire = Wire::start(&[("N8N_RUNNERS_TASK_TIMEOUT", "30"), ("N8N_RUNNERS_MAX_CONCURRENCY", "6")]).await;
+    let mut wire =
+        Wire::start(&[("N8N_RUNNERS_TASK_TIMEOUT", "30"), ("N8N_RUNNERS_MAX_CONCURRENCY", "6")])
+            .await;
     let mut running = 0;
     while running < 6 {
         let message = wire.next().await;
         match message["type"].as_str().unwrap() {
             "runner:taskoffer" => {
                 let task = message["offerId"].clone();
-                wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task})).await;
+                wire.send(
+                    json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task}),
+                )
+                .await;
             }
             "runner:taskaccepted" => {
                 let task = message["taskId"].clone();
                 let spin = settings("while True: pass");
-                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": spin})).await;
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": spin}))
+                    .await;
                 running += 1;
             }
             other => panic!("unexpected {other}"),
@@ -273,7 +308,10 @@ async fn a_ping_is_answered_within_50_ms_while_every_core_spins_in_guests() {
     times.sort();
     let (median, slowest) = (times[50], times[99]);
     println!("ping while six guests spin on two workers: median {median:?}, slowest {slowest:?}");
-    assert!(slowest < Duration::from_millis(50), "the slowest of 100 pings took {slowest:?}, the median {median:?}");
+    assert!(
+        slowest < Duration::from_millis(50),
+        "the slowest of 100 pings took {slowest:?}, the median {median:?}"
+    );
 }
 
 #[tokio::test]
@@ -281,7 +319,9 @@ async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
     const TASKS: usize = 1000;
     let limits = [("N8N_RUNNERS_MAX_CONCURRENCY", "1000"), ("N8N_RUNNERS_TASK_TIMEOUT", "120")];
     let mut wire = Wire::start(&limits).await;
-    let code = settings("import _host, json\nreturn json.loads(_host.call('helpers.binaryToString', '[1]'))");
+    let code = settings(
+        "import _host, json\nreturn json.loads(_host.call('helpers.binaryToString', '[1]'))",
+    );
     let mut base = None;
     let mut waiting = HashMap::new();
     let started = Instant::now();
@@ -293,12 +333,16 @@ async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
                 base.get_or_insert_with(|| wire.memory());
                 accepted += 1;
                 let task = message["offerId"].clone();
-                wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task})).await;
+                wire.send(
+                    json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task}),
+                )
+                .await;
             }
             "runner:taskoffer" => {}
             "runner:taskaccepted" => {
                 let task = message["taskId"].clone();
-                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": code})).await;
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": code}))
+                    .await;
             }
             "runner:rpc" => {
                 let task = message["taskId"].as_str().unwrap().to_owned();
@@ -316,15 +360,20 @@ async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
         "{TASKS} tasks wait after {begun:?}: PSS {memory:.0} MiB, {each:.0} KiB each; {burnt:.2} s of processor in 2 s"
     );
     for (task, call) in &waiting {
-        let answer =
-            json!({"type": "broker:rpcresponse", "taskId": task, "callId": call, "status": "success", "data": task});
+        let answer = json!({"type": "broker:rpcresponse", "taskId": task, "callId": call, "status": "success", "data": task});
         wire.send(answer).await;
     }
     while !waiting.is_empty() {
         let message = wire.next().await;
         if message["type"] != "runner:taskoffer" {
-            assert_eq!((&message["type"], &message["data"]["result"]), (&json!("runner:taskdone"), &message["taskId"]));
-            assert!(waiting.remove(message["taskId"].as_str().unwrap()).is_some(), "answered twice: {message}");
+            assert_eq!(
+                (&message["type"], &message["data"]["result"]),
+                (&json!("runner:taskdone"), &message["taskId"])
+            );
+            assert!(
+                waiting.remove(message["taskId"].as_str().unwrap()).is_some(),
+                "answered twice: {message}"
+            );
         }
     }
     assert!(burnt < 0.5, "{TASKS} tasks that wait burnt {burnt:.2} s of processor in 2 s");

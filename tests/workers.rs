@@ -26,14 +26,16 @@ async fn run(pool: &Pool, code: &str) -> Outcome {
 }
 
 fn kill(process: u32) {
-    let status = Command::new("kill").args(["-9", &process.to_string()]).status().expect("kill starts");
+    let status =
+        Command::new("kill").args(["-9", &process.to_string()]).status().expect("kill starts");
     assert!(status.success());
 }
 
 fn is_alive(process: u32) -> bool {
     // A process that has ended but was not waited for yet counts as gone.
-    std::fs::read_to_string(format!("/proc/{process}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
+    std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
+        !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    })
 }
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -49,7 +51,11 @@ async fn every_kind_of_end_comes_back_over_the_pipe() {
     let pool = pool(1);
     let outcome = run(&pool, "return {'a': [1, 'ü', None]}").await;
     assert_eq!(returned(&outcome), json!({"a": [1, "ü", null]}));
-    assert!(outcome.usage.fuel > 0 && outcome.usage.memory > 0 && outcome.usage.duration > Duration::ZERO);
+    assert!(
+        outcome.usage.fuel > 0
+            && outcome.usage.memory > 0
+            && outcome.usage.duration > Duration::ZERO
+    );
     let outcome = run(&pool, "\nraise ValueError('no')").await;
     assert_eq!((raised(&outcome).message.as_str(), raised(&outcome).line_number), ("no", Some(2)));
     let spin = limited("while True: pass", |limits| limits.fuel = 10_000_000);
@@ -76,8 +82,10 @@ return [seen, time.perf_counter() < 1]
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         let deterministic = || Job { deterministic: Some(1), ..job(probe) };
         // One takes what was ready, the others come while it runs.
-        let outcomes =
-            futures_util::future::join_all((0..3).map(|_| pool.run(deterministic(), Arc::new(NoHost)))).await;
+        let outcomes = futures_util::future::join_all(
+            (0..3).map(|_| pool.run(deterministic(), Arc::new(NoHost))),
+        )
+        .await;
         for outcome in outcomes {
             assert_eq!(returned(&outcome), json!([false, true]));
             fuel.push(outcome.usage.fuel);
@@ -99,7 +107,8 @@ for n in range(100):
 return 'done'
 ";
     assert_eq!(returned(&pool.run(job(code), host.clone()).await), "done");
-    let told: Vec<String> = host.told.lock().expect("no panic").iter().map(|(_, params)| params.clone()).collect();
+    let told: Vec<String> =
+        host.told.lock().expect("no panic").iter().map(|(_, params)| params.clone()).collect();
     assert_eq!(told, (0..100).map(|n: i32| n.to_string()).collect::<Vec<_>>());
 }
 
@@ -107,7 +116,8 @@ return 'done'
 async fn a_payload_of_fifty_megabytes_goes_there_and_back() {
     let pool = pool(1);
     let items = format!(r#"[{{"json":{{"x":"{}"}}}}]"#, "y".repeat(50 << 20));
-    let echo = common::job_with("return _items", serpentarium::protocol::NodeMode::AllItems, &items);
+    let echo =
+        common::job_with("return _items", serpentarium::protocol::NodeMode::AllItems, &items);
     let outcome = pool.run(echo, Arc::new(NoHost)).await;
     assert_eq!(returned(&outcome)[0]["json"]["x"].as_str().map(str::len), Some(50 << 20));
 }
@@ -116,7 +126,11 @@ async fn a_payload_of_fifty_megabytes_goes_there_and_back() {
 async fn a_killed_worker_fails_its_own_tasks_and_a_new_one_takes_its_place() {
     let pool = pool(2);
     let spinning: Vec<_> = (0..4)
-        .map(|_| tokio::spawn(pool.run(limited("while True: pass", |l| l.fuel = 3_000_000_000), Arc::new(NoHost))))
+        .map(|_| {
+            tokio::spawn(
+                pool.run(limited("while True: pass", |l| l.fuel = 3_000_000_000), Arc::new(NoHost)),
+            )
+        })
         .collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
     let before = pool.process_ids();
@@ -126,11 +140,17 @@ async fn a_killed_worker_fails_its_own_tasks_and_a_new_one_takes_its_place() {
     for task in spinning {
         ends.push(task.await.expect("no panic").end);
     }
-    let lost = ends.iter().filter(|end| matches!(end, End::WorkerLost(reason) if reason.contains("signal: 9"))).count();
+    let lost = ends
+        .iter()
+        .filter(|end| matches!(end, End::WorkerLost(reason) if reason.contains("signal: 9")))
+        .count();
     let spent = ends.iter().filter(|end| matches!(end, End::Exceeded(Exceeded::Fuel(_)))).count();
     assert_eq!((lost, spent), (2, 2), "{ends:?}");
     assert_eq!(returned(&run(&pool, "return 1").await), 1);
-    until("a new worker", || pool.process_ids().len() == 2 && !pool.process_ids().contains(&before[0])).await;
+    until("a new worker", || {
+        pool.process_ids().len() == 2 && !pool.process_ids().contains(&before[0])
+    })
+    .await;
     for _ in 0..8 {
         assert_eq!(returned(&run(&pool, "return 1").await), 1);
     }
@@ -141,9 +161,19 @@ async fn a_worker_that_does_not_move_is_stopped() {
     let pool = pool(1);
     assert_eq!(returned(&run(&pool, "return 1").await), 1);
     let stuck = pool.process_ids()[0];
-    assert!(Command::new("kill").args(["-STOP", &stuck.to_string()]).status().expect("kill starts").success());
+    assert!(
+        Command::new("kill")
+            .args(["-STOP", &stuck.to_string()])
+            .status()
+            .expect("kill starts")
+            .success()
+    );
     let outcome = run(&pool, "return 1").await;
-    assert!(matches!(&outcome.end, End::WorkerLost(reason) if reason.contains("did not move")), "{:?}", outcome.end);
+    assert!(
+        matches!(&outcome.end, End::WorkerLost(reason) if reason.contains("did not move")),
+        "{:?}",
+        outcome.end
+    );
     assert_eq!(returned(&run(&pool, "return 2").await), 2);
     assert!(!is_alive(stuck));
 }
@@ -161,7 +191,8 @@ async fn workers_end_with_the_pool() {
 async fn a_dropped_task_stops_and_its_pending_call_is_dropped() {
     let pool = pool(1);
     let host = Arc::new(Silent);
-    let waiting = tokio::spawn(pool.run(job("import _host; _host.call('wait', '[]')"), host.clone()));
+    let waiting =
+        tokio::spawn(pool.run(job("import _host; _host.call('wait', '[]')"), host.clone()));
     until("the call", || Arc::strong_count(&host) > 2).await;
     waiting.abort();
     until("the call's end", || Arc::strong_count(&host) == 1).await;
@@ -180,7 +211,8 @@ async fn a_dropped_task_stops_and_its_pending_call_is_dropped() {
 /// Processor time of a process so far, in ticks of 10 ms.
 fn cpu_ticks(process: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process lives");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("it has fields").split_whitespace().collect();
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().expect("it has fields").split_whitespace().collect();
     fields[11].parse::<u64>().expect("a number") + fields[12].parse::<u64>().expect("a number")
 }
 
@@ -190,7 +222,8 @@ async fn a_worker_knows_nothing_of_its_parents_environment() {
     unsafe { std::env::set_var("SERPENTARIUM_TEST_SECRET", "do not show") };
     let pool = pool(1);
     assert_eq!(returned(&run(&pool, "return 1").await), 1);
-    let environment = std::fs::read(format!("/proc/{}/environ", pool.process_ids()[0])).expect("it is ours");
+    let environment =
+        std::fs::read(format!("/proc/{}/environ", pool.process_ids()[0])).expect("it is ours");
     assert!(environment.is_empty(), "{}", String::from_utf8_lossy(&environment));
 }
 
@@ -222,7 +255,11 @@ fn workers_end_with_a_parent_that_is_killed() {
 }
 
 fn children_of(process: u32) -> Vec<u32> {
-    let tasks = Path::new("/proc").join(process.to_string()).join("task").join(process.to_string()).join("children");
+    let tasks = Path::new("/proc")
+        .join(process.to_string())
+        .join("task")
+        .join(process.to_string())
+        .join("children");
     let text = std::fs::read_to_string(tasks).unwrap_or_default();
     text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }

@@ -68,7 +68,8 @@ impl World {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
         let hooks = Arc::new(Workflow::new().unwrap());
-        let broker = Broker::start(BrokerConfig { hooks, ..BrokerConfig::default() }).await.unwrap();
+        let broker =
+            Broker::start(BrokerConfig { hooks, ..BrokerConfig::default() }).await.unwrap();
         let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
             .arg("runner")
             .env("N8N_RUNNERS_TASK_BROKER_URI", broker.uri())
@@ -124,12 +125,18 @@ return [
         "accept": "application/json", "auth": null,
     });
     assert_eq!(answers[0], plain);
-    assert_eq!((&answers[1]["body"], &answers[1]["type"]), (&json!(r#"{"a":[1]}"#), &json!("application/json")));
+    assert_eq!(
+        (&answers[1]["body"], &answers[1]["type"]),
+        (&json!(r#"{"a":[1]}"#), &json!("application/json"))
+    );
     assert_eq!((&answers[2]["method"], &answers[2]["body"]), (&json!("PUT"), &json!("plain")));
     assert_eq!(answers[2]["auth"], "Basic dTpw");
     assert_eq!(answers[3]["body"], "a=b+c");
     let bytes = json!({ "type": "Buffer", "data": [0, 255, 10] });
-    assert_eq!((&answers[4], &answers[5], &answers[6]), (&bytes, &bytes, &json!(r#"{"code": 200}"#)));
+    assert_eq!(
+        (&answers[4], &answers[5], &answers[6]),
+        (&bytes, &bytes, &json!(r#"{"code": 200}"#))
+    );
     assert_eq!(answers[7]["query"], "n=1&n=2");
 }
 
@@ -139,9 +146,18 @@ async fn a_full_response_has_status_and_headers() {
     let code = "return http('/echo', returnFullResponse=True), \
         http('/status/404', returnFullResponse=True, ignoreHttpStatusErrors=True)";
     let answers = world.value(code, json!({})).await;
-    assert_eq!((&answers[0]["statusCode"], &answers[0]["statusMessage"]), (&json!(200), &json!("OK")));
-    assert_eq!((&answers[0]["headers"]["x-answer"], &answers[0]["body"]["method"]), (&json!("yes"), &json!("GET")));
-    assert_eq!((&answers[1]["statusCode"], &answers[1]["body"]), (&json!(404), &json!({ "code": 404 })));
+    assert_eq!(
+        (&answers[0]["statusCode"], &answers[0]["statusMessage"]),
+        (&json!(200), &json!("OK"))
+    );
+    assert_eq!(
+        (&answers[0]["headers"]["x-answer"], &answers[0]["body"]["method"]),
+        (&json!("yes"), &json!("GET"))
+    );
+    assert_eq!(
+        (&answers[1]["statusCode"], &answers[1]["body"]),
+        (&json!(404), &json!({ "code": 404 }))
+    );
 }
 
 #[tokio::test]
@@ -162,7 +178,10 @@ return [
     assert_eq!(error(0, "message"), "Request failed with status code 404");
     assert_eq!((error(0, "code"), error(0, "status")), (json!("ERR_BAD_REQUEST"), json!(404)));
     assert_eq!((error(1, "code"), error(1, "status")), (json!("ERR_BAD_RESPONSE"), json!(503)));
-    assert_eq!((error(2, "code"), error(2, "message")), (json!("ECONNABORTED"), json!("timeout of 50ms exceeded")));
+    assert_eq!(
+        (error(2, "code"), error(2, "message")),
+        (json!("ECONNABORTED"), json!("timeout of 50ms exceeded"))
+    );
     assert_eq!((error(3, "code"), error(3, "status")), (json!("ECONNREFUSED"), Value::Null));
     assert_eq!(error(4, "code"), "ERR_INVALID_URL");
     assert_eq!((error(5, "status"), error(6, "status")), (json!(307), json!(404)));
@@ -202,13 +221,19 @@ return [
 ]";
     let answers = world.value(code, json!({ "items": items })).await;
     assert_eq!(answers[0]["mimeType"], "application/json");
-    assert_eq!((&answers[0]["fileName"], &answers[0]["fileSize"]), (&json!("a.json"), &json!("2 B")));
+    assert_eq!(
+        (&answers[0]["fileName"], &answers[0]["fileSize"]),
+        (&json!("a.json"), &json!("2 B"))
+    );
     assert_eq!(
         (&answers[1], &answers[2], &answers[4], &answers[6]),
         (&json!(3), &json!(true), &json!(true), &json!("é"))
     );
     assert_eq!(answers[3]["mimeType"], "text/plain");
-    assert!(answers[5]["failed"]["message"].as_str().unwrap().contains("binary file 'none'"), "{answers}");
+    assert!(
+        answers[5]["failed"]["message"].as_str().unwrap().contains("binary file 'none'"),
+        "{answers}"
+    );
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CALLS: usize = 2000;
 
 /// A runner process and its broker.
-pub struct Machine {
+pub(crate) struct Machine {
     broker: Broker,
     runner: Child,
     calls: Arc<Calls>,
@@ -39,7 +39,7 @@ pub struct Machine {
 /// One number of tasks in flight.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Flight {
+pub(crate) struct Flight {
     pub in_flight: usize,
     pub tasks_per_second: f64,
     pub p50_ms: f64,
@@ -54,7 +54,12 @@ struct Calls {
 }
 
 impl Hooks for Calls {
-    fn rpc(&self, _: &str, _: &str, params: Box<RawValue>) -> Reply<Result<Option<Box<RawValue>>, Value>> {
+    fn rpc(
+        &self,
+        _: &str,
+        _: &str,
+        params: Box<RawValue>,
+    ) -> Reply<Result<Option<Box<RawValue>>, Value>> {
         self.made.add_permits(1);
         let mut held = self.held.subscribe();
         Box::pin(async move {
@@ -67,9 +72,13 @@ impl Hooks for Calls {
 
 impl Machine {
     /// Starts both with these settings of the runner, and runs a first task.
-    pub async fn start(concurrency: usize, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        concurrency: usize,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let calls = Arc::new(Calls { made: Semaphore::new(0), held: watch::channel(false).0 });
-        let broker = Broker::start(BrokerConfig { hooks: calls.clone(), ..BrokerConfig::default() }).await?;
+        let broker =
+            Broker::start(BrokerConfig { hooks: calls.clone(), ..BrokerConfig::default() }).await?;
         let first = broker.submit(task("return 1", "[]")?);
         let started = Instant::now();
         let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
@@ -92,7 +101,7 @@ impl Machine {
     }
 
     /// Keeps so many tasks in flight until all are done.
-    pub async fn fly(&self, tasks: usize, in_flight: usize) -> anyhow::Result<Flight> {
+    pub(crate) async fn fly(&self, tasks: usize, in_flight: usize) -> anyhow::Result<Flight> {
         let settings = task("return [{'json': {'n': 1}}]", r#"[{"json":{"n":1}}]"#)?;
         let task = || {
             let (task, submitted) = (self.broker.submit(settings.clone()), Instant::now());
@@ -111,7 +120,9 @@ impl Machine {
         }
         let seconds = started.elapsed().as_secs_f64();
         latencies.sort();
-        let percentile = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
+        let percentile = |percent: usize| {
+            latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default()
+        };
         Ok(Flight {
             in_flight,
             tasks_per_second: tasks as f64 / seconds,
@@ -121,7 +132,7 @@ impl Machine {
     }
 
     /// Milliseconds of so many echoes of these items, a JSON text.
-    pub async fn echo(&self, items: &str, echoes: usize) -> anyhow::Result<Vec<f64>> {
+    pub(crate) async fn echo(&self, items: &str, echoes: usize) -> anyhow::Result<Vec<f64>> {
         let settings = task("return _items", items)?;
         let mut times = Vec::new();
         for _ in 0..echoes {
@@ -137,7 +148,7 @@ impl Machine {
     }
 
     /// Milliseconds that calls take, as the task sees them: the middle one, and that which 99 of 100 are faster than.
-    pub async fn call(&self) -> anyhow::Result<(f64, f64)> {
+    pub(crate) async fn call(&self) -> anyhow::Result<(f64, f64)> {
         let code = format!(
             "
 import _host
@@ -156,11 +167,13 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
     }
 
     /// Private KiB that each of so many tasks adds which wait for an answer, all at once.
-    pub async fn waiting(&self, tasks: usize) -> anyhow::Result<f64> {
-        let private = || self.processes()?.into_iter().map(memory::private).sum::<io::Result<f64>>();
+    pub(crate) async fn waiting(&self, tasks: usize) -> anyhow::Result<f64> {
+        let private =
+            || self.processes()?.into_iter().map(memory::private).sum::<io::Result<f64>>();
         let before = private()?;
         self.calls.held.send_replace(true);
-        let settings = task("import _host\nreturn _host.call('helpers.binaryToString', '[1]')", "[]")?;
+        let settings =
+            task("import _host\nreturn _host.call('helpers.binaryToString', '[1]')", "[]")?;
         let waiting: Vec<_> = (0..tasks).map(|_| self.broker.submit(settings.clone())).collect();
         let all = self.calls.made.acquire_many(u32::try_from(tasks)?);
         tokio::time::timeout(PATIENCE, all).await.context("not all tasks came to wait")??.forget();
@@ -173,14 +186,18 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
     }
 
     /// The runner's process, and after it those of its workers.
-    pub fn processes(&self) -> io::Result<Vec<u32>> {
+    pub(crate) fn processes(&self) -> io::Result<Vec<u32>> {
         let runner = self.runner.id().ok_or_else(|| io::Error::other("the runner is gone"))?;
         Ok([runner].into_iter().chain(memory::children(runner)?).collect())
     }
 
     /// Ends both.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        let pid = self.runner.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the runner is gone")?;
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = self
+            .runner
+            .id()
+            .and_then(|id| Pid::from_raw(id.cast_signed()))
+            .context("the runner is gone")?;
         kill_process(pid, Signal::TERM)?;
         let status = tokio::time::timeout(PATIENCE, self.runner.wait()).await??;
         if !status.success() {
@@ -192,16 +209,17 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
 }
 
 /// One item with a text, so many bytes of JSON.
-pub fn one_text(bytes: usize) -> String {
+pub(crate) fn one_text(bytes: usize) -> String {
     format!(r#"[{{"json":{{"text":"{}"}}}}]"#, "x".repeat(bytes))
 }
 
 /// Items as they come from a table, at least so many bytes of JSON.
-pub fn customers(bytes: usize) -> String {
+pub(crate) fn customers(bytes: usize) -> String {
     let mut items = String::with_capacity(bytes + 200);
     let mut id = 0;
     while items.len() < bytes {
-        let (open, amount, active) = (if id == 0 { '[' } else { ',' }, id as f64 * 1.25 + 0.5, id % 3 == 0);
+        let (open, amount, active) =
+            (if id == 0 { '[' } else { ',' }, id as f64 * 1.25 + 0.5, id % 3 == 0);
         let _ = write!(
             items,
             r#"{open}{{"json":{{"id":{id},"name":"customer {id}","email":"c{id}@example.com","amount":{amount},"active":{active},"tags":["a","b"]}}}}"#
@@ -214,7 +232,9 @@ pub fn customers(bytes: usize) -> String {
 
 fn task(code: &str, items: &str) -> serde_json::Result<Box<RawValue>> {
     let code = json!(code);
-    RawValue::from_string(format!(r#"{{"code":{code},"nodeMode":"runOnceForAllItems","items":{items}}}"#))
+    RawValue::from_string(format!(
+        r#"{{"code":{code},"nodeMode":"runOnceForAllItems","items":{items}}}"#
+    ))
 }
 
 fn done(result: TaskResult) -> anyhow::Result<Box<RawValue>> {
@@ -225,6 +245,6 @@ fn done(result: TaskResult) -> anyhow::Result<Box<RawValue>> {
 }
 
 /// A time in milliseconds.
-pub fn ms(time: Duration) -> f64 {
+pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }

@@ -25,8 +25,11 @@ const FLIGHTS: usize = 3;
 /// Megabytes of items that are echoed, and how often, of which the middle one counts.
 const ECHOES: [(usize, usize); 3] = [(5, 9), (50, 5), (200, 1)];
 /// What a runner needs to be allowed for the largest of them.
-const LARGE: [(&str, &str); 3] =
-    [("SERPENTARIUM_MEMORY", "4GiB"), ("SERPENTARIUM_MAX_INPUT", "1GiB"), ("SERPENTARIUM_MAX_OUTPUT", "1GiB")];
+const LARGE: [(&str, &str); 3] = [
+    ("SERPENTARIUM_MEMORY", "4GiB"),
+    ("SERPENTARIUM_MAX_INPUT", "1GiB"),
+    ("SERPENTARIUM_MAX_OUTPUT", "1GiB"),
+];
 /// Starts, of which the middle one counts.
 const STARTS: usize = 11;
 /// Tasks that wait at once while their memory is read.
@@ -142,7 +145,14 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     let wanted = |part: Part| args.only.is_empty() || args.only.contains(&part);
     let tasks = args.tasks.max(1);
     let cores = std::thread::available_parallelism()?.get();
-    let mut report = Report { cores, flow: Vec::new(), calls: None, start: None, memory: None, payload: Vec::new() };
+    let mut report = Report {
+        cores,
+        flow: Vec::new(),
+        calls: None,
+        start: None,
+        memory: None,
+        payload: Vec::new(),
+    };
     if wanted(Part::Flow) {
         report.flow = flow(tasks).await?;
     }
@@ -203,7 +213,8 @@ async fn memory(tasks: usize) -> anyhow::Result<Memory> {
     let machine = Machine::start(8, &[WORKERS]).await?;
     machine.fly(tasks, 8).await?;
     tokio::time::sleep(REST).await;
-    let pss = machine.processes()?.into_iter().map(memory::pss).collect::<std::io::Result<Vec<_>>>()?;
+    let pss =
+        machine.processes()?.into_iter().map(memory::pss).collect::<std::io::Result<Vec<_>>>()?;
     machine.stop().await?;
     // Slots keep pages of tasks that have ended, so the tasks that wait get a runner where nothing ran before.
     let machine = Machine::start(WAITING, &[WORKERS]).await?;
@@ -216,11 +227,17 @@ async fn memory(tasks: usize) -> anyhow::Result<Memory> {
 async fn payload(largest: usize) -> anyhow::Result<Vec<Payload>> {
     let mut payloads = Vec::new();
     for (megabytes, echoes) in ECHOES.into_iter().filter(|(megabytes, _)| *megabytes <= largest) {
-        for (kind, make) in [("one text", one_text as fn(usize) -> String), ("small items", customers)] {
+        for (kind, make) in
+            [("one text", one_text as fn(usize) -> String), ("small items", customers)]
+        {
             eprintln!("echo of {megabytes} MB, {kind}");
             let machine = Machine::start(1, &LARGE).await?;
             let echo_ms = middle(machine.echo(&make(megabytes * 1_000_000), echoes).await?);
-            let peaks = machine.processes()?.into_iter().map(memory::peak).collect::<std::io::Result<Vec<_>>>()?;
+            let peaks = machine
+                .processes()?
+                .into_iter()
+                .map(memory::peak)
+                .collect::<std::io::Result<Vec<_>>>()?;
             machine.stop().await?;
             payloads.push(Payload {
                 megabytes,

@@ -5,22 +5,26 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::{Report, machine::Flight};
 
 /// All that was measured.
-pub fn tables(report: &Report) -> String {
+pub(crate) fn tables(report: &Report) -> String {
     let mut tables = vec![format!("{} cores", report.cores)];
     if !report.flow.is_empty() {
-        let rows = report.flow.iter().map(|Flight { in_flight, tasks_per_second, p50_ms, p99_ms }| {
-            vec![
-                in_flight.to_string(),
-                format!("{tasks_per_second:.0}"),
-                format!("{p50_ms:.2}"),
-                format!("{p99_ms:.2}"),
-            ]
-        });
+        let rows =
+            report.flow.iter().map(|Flight { in_flight, tasks_per_second, p50_ms, p99_ms }| {
+                vec![
+                    in_flight.to_string(),
+                    format!("{tasks_per_second:.0}"),
+                    format!("{p50_ms:.2}"),
+                    format!("{p99_ms:.2}"),
+                ]
+            });
         tables.push(table(&["in flight", "tasks/s", "p50 ms", "p99 ms"], rows));
     }
     let single = single(report);
     if !single.is_empty() {
-        tables.push(table(&["what", "value"], single.into_iter().map(|(what, value)| vec![what.to_owned(), value])));
+        tables.push(table(
+            &["what", "value"],
+            single.into_iter().map(|(what, value)| vec![what.to_owned(), value]),
+        ));
     }
     if !report.payload.is_empty() {
         let rows = report.payload.iter().map(|payload| {
@@ -28,7 +32,10 @@ pub fn tables(report: &Report) -> String {
             let name = format!("{} MB, {}", payload.megabytes, payload.items);
             [name].into_iter().chain(numbers.map(|number| format!("{number:.0}"))).collect()
         });
-        tables.push(table(&["there and back", "ms", "peak of the parent MiB", "of a worker MiB"], rows));
+        tables.push(table(
+            &["there and back", "ms", "peak of the parent MiB", "of a worker MiB"],
+            rows,
+        ));
     }
     tables.join("\n")
 }
@@ -44,17 +51,27 @@ fn single(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("start → first answer", format!("{:.1} ms", start.first_answer_ms)));
     }
     if let Some(memory) = &report.memory {
-        let workers: Vec<_> = memory.workers_pss_mib.iter().map(|mib| format!("{mib:.1}")).collect();
+        let workers: Vec<_> =
+            memory.workers_pss_mib.iter().map(|mib| format!("{mib:.1}")).collect();
         rows.push(("parent at rest (PSS)", format!("{:.1} MiB", memory.parent_pss_mib)));
         rows.push(("workers at rest (PSS)", format!("{} MiB", workers.join(", "))));
-        rows.push(("a trivial task that waits (private)", format!("{:.0} KiB", memory.task_private_kib)));
+        rows.push((
+            "a trivial task that waits (private)",
+            format!("{:.0} KiB", memory.task_private_kib),
+        ));
     }
     rows
 }
 
 fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header.iter().copied()).add_rows(rows);
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_header(header.iter().copied())
+        .add_rows(rows);
+    table
+        .column_iter_mut()
+        .skip(1)
+        .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     table.to_string()
 }

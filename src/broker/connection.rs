@@ -32,7 +32,7 @@ use super::{
 use crate::protocol::{BrokerMessage, RpcStatus, RunnerMessage};
 
 /// How long a good-bye may take.
-pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// Calls of one runner that wait for an answer, or whose answer waits to be written. With more, it is not read.
 const MAX_CALLS: usize = 4096;
 /// Messages written before the socket is flushed.
@@ -53,7 +53,7 @@ struct Connection {
 }
 
 /// Serves one runner until its connection ends.
-pub(super) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSocket) {
+pub(crate) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSocket) {
     let (outbox, inbox) = Outbox::new();
     let Some(key) = shared.update(|matching, _| matching.connect(outbox.clone())) else {
         return;
@@ -62,7 +62,14 @@ pub(super) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSoc
     let _disconnect = Disconnect { shared: &shared, key };
     let heartbeat = shared.config.heartbeat;
     let calls = Arc::new(Semaphore::new(MAX_CALLS));
-    let connection = Connection { shared: shared.clone(), key, runner_id, outbox, calls, alive: AtomicBool::new(true) };
+    let connection = Connection {
+        shared: shared.clone(),
+        key,
+        runner_id,
+        outbox,
+        calls,
+        alive: AtomicBool::new(true),
+    };
     let (mut sink, mut stream) = socket.split();
     let good_bye = tokio::select! {
         // What is read is often answered: so the answer leaves in the same turn.
@@ -83,7 +90,11 @@ pub(super) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSoc
 
 /// Sends a close frame and reads until the peer has closed as well; unread data would reset the connection, and the peer
 /// might never see our frame.
-async fn close(sink: &mut SplitSink<WebSocket, Message>, stream: &mut SplitStream<WebSocket>, frame: CloseFrame) {
+async fn close(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    frame: CloseFrame,
+) {
     if sink.send(Message::Close(Some(frame))).await.is_ok() {
         while let Some(Ok(_)) = stream.next().await {}
     }
@@ -103,7 +114,11 @@ impl Drop for Disconnect<'_> {
 
 impl Connection {
     /// Writes what the state puts into the outbox, until it says good-bye. `None`: the socket is broken.
-    async fn write(&self, sink: &mut SplitSink<WebSocket, Message>, mut inbox: mpsc::Receiver<Outgoing>) -> GoodBye {
+    async fn write(
+        &self,
+        sink: &mut SplitSink<WebSocket, Message>,
+        mut inbox: mpsc::Receiver<Outgoing>,
+    ) -> GoodBye {
         feed(sink, &BrokerMessage::InfoRequest).await?;
         sink.flush().await.ok()?;
         let mut batch = Vec::with_capacity(BATCH);
@@ -166,7 +181,9 @@ impl Connection {
         }
         let registered = self.shared.lock().is_registered(key);
         match message {
-            _ if !registered => tracing::debug!(runner_id = self.runner_id, "message before runner:info ignored"),
+            _ if !registered => {
+                tracing::debug!(runner_id = self.runner_id, "message before runner:info ignored")
+            }
             RunnerMessage::Info { .. } => {}
             RunnerMessage::TaskOffer { offer_id, task_type, valid_for } => {
                 if task_type != "python" {
@@ -183,10 +200,14 @@ impl Connection {
                 self.update(|matching, now| matching.rejected(key, &task_id, now));
             }
             RunnerMessage::TaskDone { task_id, data } => {
-                self.update(|matching, now| matching.finished(key, &task_id, TaskResult::Done(data), now));
+                self.update(|matching, now| {
+                    matching.finished(key, &task_id, TaskResult::Done(data), now)
+                });
             }
             RunnerMessage::TaskError { task_id, error } => {
-                self.update(|matching, now| matching.finished(key, &task_id, TaskResult::Failed(error), now));
+                self.update(|matching, now| {
+                    matching.finished(key, &task_id, TaskResult::Failed(error), now)
+                });
             }
             call => self.call(call).await,
         }
@@ -216,7 +237,8 @@ impl Connection {
         match message {
             RunnerMessage::Rpc { call_id, task_id, name, params } => {
                 let id = task_id.clone();
-                let respond = |status, data| BrokerMessage::RpcResponse { call_id, task_id, status, data };
+                let respond =
+                    |status, data| BrokerMessage::RpcResponse { call_id, task_id, status, data };
                 if name == "logNodeOutput" {
                     if self.update(|matching, _| matching.print(self.key, &id, params)) {
                         self.send(respond(RpcStatus::Success, None), permit);
@@ -226,18 +248,25 @@ impl Connection {
                     self.answer(permit, async move {
                         match answer.await {
                             Ok(data) => respond(RpcStatus::Success, data),
-                            Err(error) => respond(RpcStatus::Error, serde_json::value::to_raw_value(&error).ok()),
+                            Err(error) => respond(
+                                RpcStatus::Error,
+                                serde_json::value::to_raw_value(&error).ok(),
+                            ),
                         }
                     });
                 }
             }
-            RunnerMessage::TaskDataRequest { task_id, request_id, request_params } if self.runs(&task_id) => {
+            RunnerMessage::TaskDataRequest { task_id, request_id, request_params }
+                if self.runs(&task_id) =>
+            {
                 let answer = hooks.task_data(&task_id, request_params);
                 self.answer(permit, async move {
                     BrokerMessage::TaskDataResponse { task_id, request_id, data: answer.await }
                 });
             }
-            RunnerMessage::NodeTypesRequest { task_id, request_id, request_params } if self.runs(&task_id) => {
+            RunnerMessage::NodeTypesRequest { task_id, request_id, request_params }
+                if self.runs(&task_id) =>
+            {
                 let answer = hooks.node_types(&task_id, request_params);
                 self.answer(permit, async move {
                     BrokerMessage::NodeTypes { task_id, request_id, node_types: answer.await }
@@ -252,7 +281,11 @@ impl Connection {
     }
 
     /// Sends an answer when it is there; until then the connection goes on.
-    fn answer(&self, permit: OwnedSemaphorePermit, answer: impl Future<Output = BrokerMessage> + Send + 'static) {
+    fn answer(
+        &self,
+        permit: OwnedSemaphorePermit,
+        answer: impl Future<Output = BrokerMessage> + Send + 'static,
+    ) {
         let outbox = self.outbox.clone();
         tokio::spawn(async move {
             tokio::select! {

@@ -12,19 +12,19 @@ use rand::RngCore;
 const MAX_GRANTS: usize = 256;
 
 /// The grant tokens that are out.
-pub(super) struct Grants {
+pub(crate) struct Grants {
     lifetime: Duration,
     /// Oldest first.
     open: VecDeque<(Instant, String)>,
 }
 
 impl Grants {
-    pub(super) fn new(lifetime: Duration) -> Self {
+    pub(crate) fn new(lifetime: Duration) -> Self {
         Self { lifetime, open: VecDeque::new() }
     }
 
     /// A new token.
-    pub(super) fn issue(&mut self, now: Instant) -> String {
+    pub(crate) fn issue(&mut self, now: Instant) -> String {
         self.expire(now);
         if self.open.len() == MAX_GRANTS {
             self.open.pop_front();
@@ -35,7 +35,7 @@ impl Grants {
     }
 
     /// Uses a token up. False where it was never issued, is used, or too old.
-    pub(super) fn redeem(&mut self, token: &str, now: Instant) -> bool {
+    pub(crate) fn redeem(&mut self, token: &str, now: Instant) -> bool {
         self.expire(now);
         // Every token is compared in full, so that the time taken tells nothing about any of them.
         let mut found = None;
@@ -55,14 +55,14 @@ impl Grants {
 }
 
 /// Whether two secrets are the same, in a time that depends on their length only, not on where they differ.
-pub(super) fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     // `black_box` keeps the compiler from leaving at the first difference.
     a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| black_box(differ | (a ^ b))) == 0
 }
 
 /// 256 random bits as 64 hex digits.
-pub(super) fn random_token() -> String {
+pub(crate) fn random_token() -> String {
     let mut bytes = [0; 32];
     rand::rng().fill_bytes(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -25,7 +25,12 @@ pub trait Hooks: Send + Sync {
 
     /// A `runner:rpc` (protocol, section 6): the method's name, and a JSON list of parameters. `Ok(None)` is a success
     /// without a value; an error is a text or an object. Unless overridden, no method is allowed.
-    fn rpc(&self, task_id: &str, name: &str, params: Box<RawValue>) -> Reply<Result<Option<Box<RawValue>>, Value>> {
+    fn rpc(
+        &self,
+        task_id: &str,
+        name: &str,
+        params: Box<RawValue>,
+    ) -> Reply<Result<Option<Box<RawValue>>, Value>> {
         let _ = (task_id, name, params);
         Box::pin(std::future::ready(Err("Method not allowed".into())))
     }

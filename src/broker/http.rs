@@ -6,7 +6,9 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Query, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    extract::{
+        DefaultBodyLimit, Query, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection,
+    },
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -23,7 +25,7 @@ const MAX_AUTH_BODY: usize = 16 << 10;
 const MAX_ID: usize = 256;
 
 /// Every route.
-pub(super) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/runners/auth", post(auth).layer(DefaultBodyLimit::max(MAX_AUTH_BODY)))
@@ -65,7 +67,10 @@ async fn upgrade(
     }
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(token) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
-        return refuse(StatusCode::UNAUTHORIZED, "A grant token is required: Authorization: Bearer …");
+        return refuse(
+            StatusCode::UNAUTHORIZED,
+            "A grant token is required: Authorization: Bearer …",
+        );
     };
     if !shared.grants().redeem(token, Instant::now()) {
         return refuse(StatusCode::FORBIDDEN, "Invalid, expired or used grant token");

@@ -17,12 +17,12 @@ use crate::protocol::BrokerMessage;
 /// WebSocket close codes (RFC 6455, section 7.4.1), as n8n uses them.
 const NORMAL: u16 = 1000;
 const GOING_AWAY: u16 = 1001;
-pub(super) const PROTOCOL_ERROR: u16 = 1002;
-pub(super) const POLICY: u16 = 1008;
-pub(super) const TOO_BIG: u16 = 1009;
+pub(crate) const PROTOCOL_ERROR: u16 = 1002;
+pub(crate) const POLICY: u16 = 1008;
+pub(crate) const TOO_BIG: u16 = 1009;
 
 /// The state.
-pub(super) struct Matching {
+pub(crate) struct Matching {
     runners: Runners,
     tasks: HashMap<TaskKey, Task>,
     /// Tasks without a runner, by their place in the queue.
@@ -40,17 +40,17 @@ pub(super) struct Matching {
 }
 
 /// Whom a change concerns.
-pub(super) struct Wake {
+pub(crate) struct Wake {
     /// There is an earlier deadline.
-    pub(super) sweeper: bool,
+    pub(crate) sweeper: bool,
     /// Somebody may wait for the end.
-    pub(super) draining: bool,
+    pub(crate) draining: bool,
     /// The number of registered runners, where it changed.
-    pub(super) runners: Option<usize>,
+    pub(crate) runners: Option<usize>,
 }
 
 impl Matching {
-    pub(super) fn new(ack_window: Duration, task_timeout: Duration) -> Self {
+    pub(crate) fn new(ack_window: Duration, task_timeout: Duration) -> Self {
         Self {
             runners: Runners::default(),
             tasks: HashMap::new(),
@@ -67,7 +67,7 @@ impl Matching {
     }
 
     /// Whom the last change concerns; to be asked after every one.
-    pub(super) fn wake(&mut self) -> Wake {
+    pub(crate) fn wake(&mut self) -> Wake {
         let first = self.deadlines.first().map(|(at, _)| *at);
         let sweeper = first.is_some_and(|at| self.armed.is_none_or(|armed| at < armed));
         if sweeper {
@@ -81,7 +81,7 @@ impl Matching {
 
     // Tasks, from the side of who submits them.
 
-    pub(super) fn submit(&mut self, key: TaskKey, mut task: Task, now: Instant) {
+    pub(crate) fn submit(&mut self, key: TaskKey, mut task: Task, now: Instant) {
         if self.draining {
             return task.end(TaskResult::BrokerClosed, now);
         }
@@ -92,18 +92,18 @@ impl Matching {
         self.match_tasks(now);
     }
 
-    pub(super) fn cancel(&mut self, key: &TaskKey, now: Instant) {
+    pub(crate) fn cancel(&mut self, key: &TaskKey, now: Instant) {
         self.stop(key, "Task was cancelled", TaskResult::Cancelled, now);
     }
 
-    pub(super) fn tasks_in_flight(&self) -> usize {
+    pub(crate) fn tasks_in_flight(&self) -> usize {
         self.tasks.len()
     }
 
     // Connections.
 
     /// A new connection, not registered yet. `None` where the broker takes no more.
-    pub(super) fn connect(&mut self, outbox: Outbox) -> Option<u64> {
+    pub(crate) fn connect(&mut self, outbox: Outbox) -> Option<u64> {
         if self.draining {
             return None;
         }
@@ -112,34 +112,39 @@ impl Matching {
     }
 
     /// A connection's socket is gone.
-    pub(super) fn disconnected(&mut self, connection: u64, now: Instant) {
+    pub(crate) fn disconnected(&mut self, connection: u64, now: Instant) {
         self.sockets -= 1;
         self.cut(connection, None, now);
     }
 
     /// Sockets that have not said good-bye yet.
-    pub(super) fn sockets(&self) -> usize {
+    pub(crate) fn sockets(&self) -> usize {
         self.sockets
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining
     }
 
     /// The answer to `broker:inforequest`. A runner with the same id loses its connection.
-    pub(super) fn register(&mut self, connection: u64, id: String, now: Instant) {
+    pub(crate) fn register(&mut self, connection: u64, id: String, now: Instant) {
         if let Some(old) = self.runners.register(connection, id).filter(|old| *old != connection) {
             self.cut(old, Some((NORMAL, "Runner connected again")), now);
         }
         self.send(connection, BrokerMessage::RunnerRegistered, now);
     }
 
-    pub(super) fn is_registered(&mut self, connection: u64) -> bool {
+    pub(crate) fn is_registered(&mut self, connection: u64) -> bool {
         self.runners.get(connection).is_some_and(|connection| connection.is_registered())
     }
 
     /// Ends a connection at once; what ran on it is lost, what it had not accepted is matched again.
-    pub(super) fn cut(&mut self, connection: u64, good_bye: Option<(u16, &'static str)>, now: Instant) {
+    pub(crate) fn cut(
+        &mut self,
+        connection: u64,
+        good_bye: Option<(u16, &'static str)>,
+        now: Instant,
+    ) {
         let Some(Connection { tasks, .. }) = self.runners.remove(connection, good_bye) else {
             return;
         };
@@ -154,20 +159,26 @@ impl Matching {
     }
 
     /// The runner broke the protocol.
-    pub(super) fn cut_for_protocol(&mut self, connection: u64, reason: &'static str, now: Instant) {
+    pub(crate) fn cut_for_protocol(&mut self, connection: u64, reason: &'static str, now: Instant) {
         self.cut(connection, Some((PROTOCOL_ERROR, reason)), now);
     }
 
     // What runners say.
 
-    pub(super) fn offer(&mut self, connection: u64, offer: String, valid_for: Option<Duration>, now: Instant) {
+    pub(crate) fn offer(
+        &mut self,
+        connection: u64,
+        offer: String,
+        valid_for: Option<Duration>,
+        now: Instant,
+    ) {
         if !self.draining {
             self.runners.offer(connection, offer, valid_for, now);
             self.match_tasks(now);
         }
     }
 
-    pub(super) fn accepted(&mut self, connection: u64, id: &str, now: Instant) {
+    pub(crate) fn accepted(&mut self, connection: u64, id: &str, now: Instant) {
         let Some((key, task)) = self.task(connection, id, Expect::Matched) else {
             return;
         };
@@ -183,7 +194,7 @@ impl Matching {
         self.send(connection, BrokerMessage::TaskSettings { task_id: id.into(), settings }, now);
     }
 
-    pub(super) fn rejected(&mut self, connection: u64, id: &str, now: Instant) {
+    pub(crate) fn rejected(&mut self, connection: u64, id: &str, now: Instant) {
         let Some((key, _)) = self.task(connection, id, Expect::Matched) else {
             return;
         };
@@ -195,25 +206,25 @@ impl Matching {
     }
 
     /// `runner:taskdone` or `runner:taskerror`. Ignored for a task that does not run there, or no longer.
-    pub(super) fn finished(&mut self, connection: u64, id: &str, result: TaskResult, now: Instant) {
+    pub(crate) fn finished(&mut self, connection: u64, id: &str, result: TaskResult, now: Instant) {
         if let Some((key, _)) = self.task(connection, id, Expect::Running) {
             self.end(&key, result, now);
         }
     }
 
     /// False where the task does not run there: such a call is not answered.
-    pub(super) fn print(&mut self, connection: u64, id: &str, params: Box<RawValue>) -> bool {
+    pub(crate) fn print(&mut self, connection: u64, id: &str, params: Box<RawValue>) -> bool {
         self.task(connection, id, Expect::Running).map(|(_, task)| task.print(params)).is_some()
     }
 
-    pub(super) fn runs(&mut self, connection: u64, id: &str) -> bool {
+    pub(crate) fn runs(&mut self, connection: u64, id: &str) -> bool {
         self.task(connection, id, Expect::Running).is_some()
     }
 
     // Time, and the end.
 
     /// Acts on what is due. Gives back when to come again.
-    pub(super) fn sweep(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn sweep(&mut self, now: Instant) -> Option<Instant> {
         while let Some((at, key)) = self.deadlines.first().filter(|(at, _)| *at <= now).cloned() {
             self.deadlines.remove(&(at, key.clone()));
             match self.tasks.get(&key).map(|task| task.stage) {
@@ -229,7 +240,7 @@ impl Matching {
     }
 
     /// No new tasks, runners or offers; tasks in flight go on.
-    pub(super) fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         let now = Instant::now();
         self.draining = true;
         self.runners.clear_offers();
@@ -242,7 +253,7 @@ impl Matching {
     }
 
     /// No tasks, no runners.
-    pub(super) fn close_all(&mut self) {
+    pub(crate) fn close_all(&mut self) {
         let now = Instant::now();
         self.draining = true;
         self.waiting.clear();
@@ -258,7 +269,9 @@ impl Matching {
     // Steps.
 
     fn match_tasks(&mut self, now: Instant) {
-        while let Some((place, key)) = self.waiting.first_key_value().map(|(place, key)| (*place, key.clone())) {
+        while let Some((place, key)) =
+            self.waiting.first_key_value().map(|(place, key)| (*place, key.clone()))
+        {
             let Some((connection, offer_id)) = self.runners.take_offer(now) else {
                 return;
             };
@@ -271,7 +284,11 @@ impl Matching {
             if let Some(connection) = self.runners.get(connection) {
                 connection.tasks.insert(key.clone());
             }
-            self.send(connection, BrokerMessage::TaskOfferAccept { task_id: key.to_string(), offer_id }, now);
+            self.send(
+                connection,
+                BrokerMessage::TaskOfferAccept { task_id: key.to_string(), offer_id },
+                now,
+            );
         }
     }
 
@@ -314,7 +331,11 @@ impl Matching {
         };
         self.end(key, result, now);
         if let Stage::Matched { connection, .. } | Stage::Running { connection } = stage {
-            self.send(connection, BrokerMessage::TaskCancel { task_id: key.to_string(), reason: reason.into() }, now);
+            self.send(
+                connection,
+                BrokerMessage::TaskCancel { task_id: key.to_string(), reason: reason.into() },
+                now,
+            );
         }
     }
 

@@ -20,7 +20,7 @@ const OUTBOX: usize = 4 * MAX_OFFERS;
 const MAX_MISSED: u32 = 3;
 
 /// What the state hands to a connection's writer.
-pub(super) enum Outgoing {
+pub(crate) enum Outgoing {
     /// A message; the permit of the call that it answers is given back when it is written.
     Message(BrokerMessage, Option<OwnedSemaphorePermit>),
     /// A heartbeat.
@@ -31,20 +31,20 @@ pub(super) enum Outgoing {
 
 /// The way to one connection's writer.
 #[derive(Clone)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     sender: mpsc::Sender<Outgoing>,
     full: Arc<Notify>,
 }
 
 impl Outbox {
     /// An empty one, and what its writer reads.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Outgoing>) {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Outgoing>) {
         let (sender, inbox) = mpsc::channel(OUTBOX);
         (Self { sender, full: Arc::new(Notify::new()) }, inbox)
     }
 
     /// Never waits. False where the runner does not read what we write, which ends the connection, or where it has ended.
-    pub(super) fn push(&self, outgoing: Outgoing) -> bool {
+    pub(crate) fn push(&self, outgoing: Outgoing) -> bool {
         let pushed = self.sender.try_send(outgoing);
         if let Err(mpsc::error::TrySendError::Full(_)) = pushed {
             self.full.notify_one();
@@ -53,18 +53,18 @@ impl Outbox {
     }
 
     /// Waits until something found no room.
-    pub(super) async fn overflowed(&self) {
+    pub(crate) async fn overflowed(&self) {
         self.full.notified().await;
     }
 
     /// Waits until the writer is gone.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         self.sender.closed().await;
     }
 }
 
 /// One connection.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     outbox: Outbox,
     /// The runner's id, once it is registered.
     runner: Option<String>,
@@ -72,7 +72,7 @@ pub(super) struct Connection {
     /// Whether it stands in line for the next task.
     in_line: bool,
     /// Tasks that are matched with it or run on it.
-    pub(super) tasks: HashSet<TaskKey>,
+    pub(crate) tasks: HashSet<TaskKey>,
     missed: u32,
 }
 
@@ -91,21 +91,21 @@ impl Offer {
 impl Connection {
     /// False where the runner does not read what we write, or the connection is gone.
     #[must_use]
-    pub(super) fn send(&self, message: BrokerMessage) -> bool {
+    pub(crate) fn send(&self, message: BrokerMessage) -> bool {
         self.outbox.push(Outgoing::Message(message, None))
     }
 
-    pub(super) fn is_registered(&self) -> bool {
+    pub(crate) fn is_registered(&self) -> bool {
         self.runner.is_some()
     }
 
     /// The runner answered an accept in time.
-    pub(super) fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         self.missed = 0;
     }
 
     /// The runner did not. Its offers are void; true if that was once too often.
-    pub(super) fn missed(&mut self) -> bool {
+    pub(crate) fn missed(&mut self) -> bool {
         self.offers.clear();
         self.missed += 1;
         self.missed >= MAX_MISSED
@@ -114,7 +114,7 @@ impl Connection {
 
 /// All connections. Runners with offers stand in line; each gets one task, then goes to the end of it.
 #[derive(Default)]
-pub(super) struct Runners {
+pub(crate) struct Runners {
     connections: HashMap<u64, Connection>,
     by_id: HashMap<String, u64>,
     line: VecDeque<u64>,
@@ -122,7 +122,7 @@ pub(super) struct Runners {
 }
 
 impl Runners {
-    pub(super) fn add(&mut self, outbox: Outbox) -> u64 {
+    pub(crate) fn add(&mut self, outbox: Outbox) -> u64 {
         self.next += 1;
         let connection = Connection {
             outbox,
@@ -136,26 +136,30 @@ impl Runners {
         self.next
     }
 
-    pub(super) fn get(&mut self, key: u64) -> Option<&mut Connection> {
+    pub(crate) fn get(&mut self, key: u64) -> Option<&mut Connection> {
         self.connections.get_mut(&key)
     }
 
     /// Registers the runner behind a connection. Gives back the connection that had this id until now.
-    pub(super) fn register(&mut self, key: u64, id: String) -> Option<u64> {
+    pub(crate) fn register(&mut self, key: u64, id: String) -> Option<u64> {
         self.connections.get_mut(&key)?.runner = Some(id.clone());
         self.by_id.insert(id, key)
     }
 
-    pub(super) fn registered(&self) -> usize {
+    pub(crate) fn registered(&self) -> usize {
         self.by_id.len()
     }
 
-    pub(super) fn keys(&self) -> Vec<u64> {
+    pub(crate) fn keys(&self) -> Vec<u64> {
         self.connections.keys().copied().collect()
     }
 
     /// Forgets a connection, after a good-bye if one is given.
-    pub(super) fn remove(&mut self, key: u64, good_bye: Option<(u16, &'static str)>) -> Option<Connection> {
+    pub(crate) fn remove(
+        &mut self,
+        key: u64,
+        good_bye: Option<(u16, &'static str)>,
+    ) -> Option<Connection> {
         let connection = self.connections.remove(&key)?;
         if let Some((code, reason)) = good_bye {
             connection.outbox.push(Outgoing::Close(code, reason));
@@ -173,7 +177,13 @@ impl Runners {
     }
 
     /// Notes an offer; `valid_for` is `None` where it stands for ever.
-    pub(super) fn offer(&mut self, key: u64, id: String, valid_for: Option<Duration>, now: Instant) {
+    pub(crate) fn offer(
+        &mut self,
+        key: u64,
+        id: String,
+        valid_for: Option<Duration>,
+        now: Instant,
+    ) {
         let Some(connection) = self.connections.get_mut(&key) else {
             return;
         };
@@ -196,7 +206,7 @@ impl Runners {
     }
 
     /// Takes the oldest offer that still stands of the runner that is next in line.
-    pub(super) fn take_offer(&mut self, now: Instant) -> Option<(u64, String)> {
+    pub(crate) fn take_offer(&mut self, now: Instant) -> Option<(u64, String)> {
         while let Some(key) = self.line.pop_front() {
             let Some(connection) = self.connections.get_mut(&key) else {
                 continue;
@@ -217,7 +227,7 @@ impl Runners {
     }
 
     /// Voids every offer.
-    pub(super) fn clear_offers(&mut self) {
+    pub(crate) fn clear_offers(&mut self) {
         for connection in self.connections.values_mut() {
             connection.offers.clear();
         }

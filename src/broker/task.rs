@@ -21,7 +21,7 @@ const MAX_PRINTS: usize = 10_000;
 const MAX_PRINT_BYTES: usize = 64 << 20;
 
 /// A task's name in the state; cheap to copy.
-pub(super) type TaskKey = Arc<str>;
+pub(crate) type TaskKey = Arc<str>;
 
 /// How a task ended.
 #[derive(Debug, Clone)]
@@ -82,12 +82,12 @@ pub struct TaskHandle {
 }
 
 /// A task from the broker's side.
-pub(super) struct Task {
+pub(crate) struct Task {
     /// Taken when they go out: a task that was started is never matched again.
-    pub(super) settings: Option<Box<RawValue>>,
-    pub(super) stage: Stage,
+    pub(crate) settings: Option<Box<RawValue>>,
+    pub(crate) stage: Stage,
     /// When the runner must have accepted it, or have finished it.
-    pub(super) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
     submitted: Instant,
     started: Option<Instant>,
     events: mpsc::UnboundedSender<TaskEvent>,
@@ -97,7 +97,7 @@ pub(super) struct Task {
 
 /// Where a task stands. The numbers name a place in the queue, and a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// In the queue.
     Waiting { place: u64 },
     /// Offered to a runner that has not accepted yet. It keeps its place for the case that the runner never does.
@@ -107,7 +107,7 @@ pub(super) enum Stage {
 }
 
 /// Both sides of a new task.
-pub(super) fn new(shared: Arc<Shared>, settings: Box<RawValue>) -> (TaskHandle, Task) {
+pub(crate) fn new(shared: Arc<Shared>, settings: Box<RawValue>) -> (TaskHandle, Task) {
     let (sender, events) = mpsc::unbounded_channel();
     let key = random_id();
     let settings = shared.config.hooks.submitted(&key, settings);
@@ -130,7 +130,7 @@ impl TaskHandle {
         &self.key
     }
 
-    pub(super) fn key(&self) -> &TaskKey {
+    pub(crate) fn key(&self) -> &TaskKey {
         &self.key
     }
 
@@ -176,7 +176,11 @@ impl TaskHandle {
 
 /// The broker's side is gone without a word: it was torn down with its runtime.
 fn closed() -> TaskEvent {
-    let report = TaskReport { result: TaskResult::BrokerClosed, waited: Duration::ZERO, ran: Duration::ZERO };
+    let report = TaskReport {
+        result: TaskResult::BrokerClosed,
+        waited: Duration::ZERO,
+        ran: Duration::ZERO,
+    };
     TaskEvent::Ended(Box::new(report))
 }
 
@@ -190,12 +194,12 @@ impl Drop for TaskHandle {
 }
 
 impl Task {
-    pub(super) fn started(&mut self, now: Instant) {
+    pub(crate) fn started(&mut self, now: Instant) {
         self.started = Some(now);
     }
 
     /// Passes on what the task printed, as long as it prints a reasonable amount.
-    pub(super) fn print(&mut self, params: Box<RawValue>) {
+    pub(crate) fn print(&mut self, params: Box<RawValue>) {
         self.prints += 1;
         self.print_bytes = self.print_bytes.saturating_add(params.get().len());
         if self.prints <= MAX_PRINTS && self.print_bytes <= MAX_PRINT_BYTES {
@@ -204,7 +208,7 @@ impl Task {
         }
     }
 
-    pub(super) fn end(self, result: TaskResult, now: Instant) {
+    pub(crate) fn end(self, result: TaskResult, now: Instant) {
         let started = self.started.unwrap_or(now);
         let report = TaskReport { result, waited: started - self.submitted, ran: now - started };
         let _ = self.events.send(TaskEvent::Ended(Box::new(report)));

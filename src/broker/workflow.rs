@@ -54,22 +54,30 @@ impl Workflow {
     }
 
     async fn answer(self, task_id: String, name: String, params: Box<RawValue>) -> Answered {
-        let params: Vec<&RawValue> = serde_json::from_str(params.get()).map_err(|error| json!(error.to_string()))?;
+        let params: Vec<&RawValue> =
+            serde_json::from_str(params.get()).map_err(|error| json!(error.to_string()))?;
         let task = self.task(&task_id);
         let binary = |item, property| task.surroundings.binary(item, property);
         match name.as_str() {
-            "helpers.httpRequest" | "helpers.request" => answer(self.http.request(&param(&params, 0)?).await?),
+            "helpers.httpRequest" | "helpers.request" => {
+                answer(self.http.request(&param(&params, 0)?).await?)
+            }
             "helpers.assertBinaryData" => answer(binary(param(&params, 0)?, param(&params, 1)?)?),
             "helpers.getBinaryDataBuffer" => {
                 let entry = binary(param(&params, 0)?, param(&params, 1)?)?;
                 answer(lock(&task.files).read(&entry)?)
             }
             "helpers.prepareBinaryData" => {
-                let (data, name, kind) = (param(&params, 0)?, param(&params, 1)?, param(&params, 2)?);
+                let (data, name, kind) =
+                    (param(&params, 0)?, param(&params, 1)?, param(&params, 2)?);
                 answer(lock(&task.files).prepare(data, name, kind)?)
             }
-            "helpers.setBinaryDataBuffer" => answer(lock(&task.files).replace(param(&params, 0)?, param(&params, 1)?)?),
-            "helpers.binaryToString" => answer(binary::text(param(&params, 0)?, param(&params, 1)?)?),
+            "helpers.setBinaryDataBuffer" => {
+                answer(lock(&task.files).replace(param(&params, 0)?, param(&params, 1)?)?)
+            }
+            "helpers.binaryToString" => {
+                answer(binary::text(param(&params, 0)?, param(&params, 1)?)?)
+            }
             _ => Err("Method not allowed".into()),
         }
     }
@@ -93,7 +101,8 @@ impl Hooks for Workflow {
 
     fn task_data(&self, task_id: &str, request: DataRequest) -> Reply<Box<RawValue>> {
         let data = self.task(task_id).surroundings.answer(&request);
-        let data = serde_json::value::to_raw_value(&data).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        let data =
+            serde_json::value::to_raw_value(&data).unwrap_or_else(|_| RawValue::NULL.to_owned());
         Box::pin(std::future::ready(data))
     }
 }

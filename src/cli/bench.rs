@@ -45,7 +45,7 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 /// 2 wrong usage, 3 a limit stopped a program, 4 the sandbox broke, or runs differed, 5 a benchmark burnt more than
 /// --budget, or more than --fail-above allows.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The Python files; - reads standard input. Several are compared with the first.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -79,7 +79,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let from_stdin = args.files.iter().filter(|file| *file == Path::new("-")).count();
     if from_stdin + usize::from(args.input.is_stdin()) > 1 {
         complain("only one file, or the items, can come from standard input");
@@ -101,17 +101,30 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     let items = args.input.items()?;
     let conditions = Conditions::new(args.seed, args.input.each, &items);
     // Before anything runs: what cannot be compared need not be measured.
-    let baseline = args.baseline.as_deref().map(|name| Baseline::load(&args.store, name, &conditions)).transpose()?;
+    let baseline = args
+        .baseline
+        .as_deref()
+        .map(|name| Baseline::load(&args.store, name, &conditions))
+        .transpose()?;
     let baseline = baseline.as_ref().map(|baseline| &baseline.benchmarks);
     let ruler = Ruler::new(args.limits.limits(), args.seed)?;
     let Measured { mut measurements, failed, start } = measure_all(&ruler, args, &items)?;
     name_apart(&mut measurements);
     let against = Against { baseline, fail_above: args.fail_above, budget: args.budget };
     let compared = compare(measurements, against);
-    if args.fail_above.is_some() && failed.is_empty() && compared.iter().all(|one| one.before.is_none()) {
+    if args.fail_above.is_some()
+        && failed.is_empty()
+        && compared.iter().all(|one| one.before.is_none())
+    {
         let name = args.baseline.as_deref().unwrap_or_default();
-        let has = baseline.into_iter().flat_map(|baseline| baseline.keys()).next().map_or("nothing", String::as_str);
-        anyhow::bail!("nothing to compare: the baseline {name} has {has}, and none of what was measured");
+        let has = baseline
+            .into_iter()
+            .flat_map(|baseline| baseline.keys())
+            .next()
+            .map_or("nothing", String::as_str);
+        anyhow::bail!(
+            "nothing to compare: the baseline {name} has {has}, and none of what was measured"
+        );
     }
     let mut gone = baseline.map(|baseline| gone(baseline, &compared)).unwrap_or_default();
     gone.retain(|name| !failed.iter().any(|one| one.covers(name)));
@@ -164,7 +177,8 @@ fn measure_all(ruler: &Ruler, args: &Args, items: &RawValue) -> anyhow::Result<M
             if benchmark.function.is_none() && all.start.is_none() {
                 let mut nothing = program.settings.clone();
                 nothing.code = String::new();
-                all.start = Some(ruler.run("an empty program", &nothing, None, Arc::new(NoHost))?.fuel);
+                all.start =
+                    Some(ruler.run("an empty program", &nothing, None, Arc::new(NoHost))?.fuel);
             }
             match measure(ruler, (index, &program), benchmark, args.runs.into()) {
                 Ok(measurement) => all.measurements.push(measurement),

@@ -25,7 +25,9 @@ use super::{
     pretty::Compact,
 };
 use crate::{
-    broker::{Broker, BrokerConfig, TaskEvent, TaskHandle, TaskReport, TaskResult, Workflow, print_text},
+    broker::{
+        Broker, BrokerConfig, TaskEvent, TaskHandle, TaskReport, TaskResult, Workflow, print_text,
+    },
     config,
     protocol::TaskFailure,
 };
@@ -47,7 +49,7 @@ const DRAIN_GRACE: Duration = Duration::from_secs(30);
 ///
 /// Exit codes: 0 every task is done, 1 one failed (or a file could not be read), 2 wrong usage, or a task is not JSON.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// A file with tasks, one JSON object after the other; - reads standard input. Without it the broker only serves.
     task: Option<PathBuf>,
     /// Where to listen. Port 0 takes a free one.
@@ -68,9 +70,12 @@ pub struct Args {
 ///
 /// # Errors
 /// The address cannot be listened on, or the file not be read.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_target(false).with_ansi(colour);
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_target(false)
+        .with_ansi(colour);
     let log = log.log_internal_errors(false);
     // Refused only where somebody logs already.
     let _ = log.with_writer(io::stderr).try_init();
@@ -89,7 +94,12 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         None => Some(sender),
     };
     let hooks = Arc::new(Workflow::new().map_err(anyhow::Error::msg)?);
-    let mut config = BrokerConfig { listen: args.listen, task_timeout: args.timeout, hooks, ..BrokerConfig::default() };
+    let mut config = BrokerConfig {
+        listen: args.listen,
+        task_timeout: args.timeout,
+        hooks,
+        ..BrokerConfig::default()
+    };
     let chosen = args.auth_token.is_some();
     if let Some(token) = args.auth_token {
         config.auth_token = token;
@@ -107,8 +117,9 @@ fn invite(console: &Console, broker: &Broker, chosen: bool, only_serves: bool) {
     let token = if chosen { "…" } else { broker.auth_token().expose_secret() };
     let uri = broker.uri();
     console.note(format_args!("Listening on {uri}. Start a runner with:\n"));
-    console
-        .note(format_args!("  N8N_RUNNERS_TASK_BROKER_URI={uri} N8N_RUNNERS_AUTH_TOKEN={token} serpentarium runner\n"));
+    console.note(format_args!(
+        "  N8N_RUNNERS_TASK_BROKER_URI={uri} N8N_RUNNERS_AUTH_TOKEN={token} serpentarium runner\n"
+    ));
     if only_serves {
         console.note(
             "No tasks were given (serpentarium broker TASK.json, or - for standard input): only serving. Ctrl-C ends.",
@@ -231,7 +242,16 @@ async fn follow(console: &Console, number: usize, mut task: TaskHandle, json: bo
         let custom_data = data.and_then(|data| data.custom_data.as_ref());
         let static_data = data.and_then(|data| data.static_data.as_deref());
         let error = failure.as_ref();
-        let line = Line { task: number, result, custom_data, static_data, error, prints, waited_seconds, ran_seconds };
+        let line = Line {
+            task: number,
+            result,
+            custom_data,
+            static_data,
+            error,
+            prints,
+            waited_seconds,
+            ran_seconds,
+        };
         match serde_json::to_string(&line) {
             Ok(line) => console.out(format_args!("{}\n", Compact(&line))),
             Err(error) => {
@@ -243,7 +263,8 @@ async fn follow(console: &Console, number: usize, mut task: TaskHandle, json: bo
         console.out(format_args!("{}\n", Compact(result.get())));
     } else if let Some(failure) = &failure {
         console.note(format_args!("Task {number} failed: {}", failure.message));
-        if let Some(description) = failure.details.get("description").and_then(|text| text.as_str()) {
+        if let Some(description) = failure.details.get("description").and_then(|text| text.as_str())
+        {
             console.note(description);
         }
     }

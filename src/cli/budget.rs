@@ -4,21 +4,24 @@ use super::console::Console;
 use crate::fuel::display_fuel;
 
 /// Exit code where a program burnt more than it should.
-pub(super) const OVER_BUDGET: u8 = 5;
+pub(crate) const OVER_BUDGET: u8 = 5;
 
 /// Says so where more was burnt than the budget.
-pub(super) fn over(console: &Console, fuel: u64, budget: u64) -> bool {
+pub(crate) fn over(console: &Console, fuel: u64, budget: u64) -> bool {
     if fuel <= budget {
         return false;
     }
     let (burnt, allowed) = (display_fuel(fuel), display_fuel(budget));
-    console.note(format_args!("Over the budget of {allowed}: {burnt} units burnt ({})", change(budget, fuel)));
+    console.note(format_args!(
+        "Over the budget of {allowed}: {burnt} units burnt ({})",
+        change(budget, fuel)
+    ));
     true
 }
 
 /// How much more or less the second number is than the first: `+12.3 %`, `−0.5 %`, `=` where they are the same.
 /// Of nothing there is no percentage.
-pub(super) fn change(from: u64, to: u64) -> String {
+pub(crate) fn change(from: u64, to: u64) -> String {
     if from == to {
         return "=".into();
     }

@@ -27,7 +27,7 @@ const WIDTH: u16 = 120;
 ///
 /// Exit codes: 0 if the runner would start with these settings, 1 if not, with the reason on standard error.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Print one JSON object: each setting's value and source by its variable's name
     #[arg(long)]
     json: bool,
@@ -44,14 +44,22 @@ struct Row {
     source: String,
 }
 
-pub(super) fn run(args: &Args, matches: &ArgMatches, files: &Files) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args, matches: &ArgMatches, files: &Files) -> anyhow::Result<ExitCode> {
     let console = Console::default();
     let command = RunnerArgs::augment_args(clap::Command::new("runner"));
-    let rows: Vec<Row> = command.get_arguments().filter_map(|arg| row(arg, &args.settings, matches, files)).collect();
+    let rows: Vec<Row> = command
+        .get_arguments()
+        .filter_map(|arg| row(arg, &args.settings, matches, files))
+        .collect();
     if args.json {
         let object: Map<String, Value> = rows
             .into_iter()
-            .map(|row| (row.variable, json!({ "flag": row.flag, "value": row.value, "source": row.source })))
+            .map(|row| {
+                (
+                    row.variable,
+                    json!({ "flag": row.flag, "value": row.value, "source": row.source }),
+                )
+            })
             .collect();
         console.out(format_args!("{:#}\n", Value::Object(object)));
     } else {
@@ -108,7 +116,9 @@ fn unset(id: &str, settings: &RunnerArgs) -> String {
 
 fn table(rows: Vec<Row>) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     if !io::stdout().is_terminal() {
         table.set_width(WIDTH);
     }

@@ -10,24 +10,24 @@ use std::{
 /// Standard output and standard error of a subcommand. A write that fails stops nothing: where its reader has gone it is
 /// nobody's loss, anything else is said once and makes the exit code 1.
 #[derive(Debug, Default)]
-pub(super) struct Console {
+pub(crate) struct Console {
     failed: AtomicBool,
 }
 
 impl Console {
     /// Writes to standard output, as it is.
-    pub(super) fn out(&self, text: impl Display) {
+    pub(crate) fn out(&self, text: impl Display) {
         let mut out = BufWriter::new(io::stdout().lock());
         self.check("standard output", write!(out, "{text}").and_then(|()| out.flush()));
     }
 
     /// Writes a line to standard error.
-    pub(super) fn note(&self, line: impl Display) {
+    pub(crate) fn note(&self, line: impl Display) {
         self.check("standard error", to_stderr(line));
     }
 
     /// The exit code: the task's own unless something could not be written.
-    pub(super) fn finish(&self, code: ExitCode) -> ExitCode {
+    pub(crate) fn finish(&self, code: ExitCode) -> ExitCode {
         if self.failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { code }
     }
 
@@ -42,12 +42,12 @@ impl Console {
 }
 
 /// Says on standard error what went wrong, if anybody can hear it.
-pub(super) fn complain(error: impl Display) {
+pub(crate) fn complain(error: impl Display) {
     let _ = to_stderr(format_args!("serpentarium: {error}"));
 }
 
 /// Text of others, fit for a terminal: nothing in it moves the cursor or changes colours.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

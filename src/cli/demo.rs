@@ -31,7 +31,7 @@ const START_UP: Duration = Duration::from_secs(30);
 /// Starts a broker and a runner in this process, which talk over a real WebSocket as they do with n8n, and runs small
 /// Code-node tasks. Exit codes: 0 every task behaved as its description says, 1 one did not.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Print one JSON object for each task instead of the table.
     #[arg(long)]
     json: bool,
@@ -52,9 +52,12 @@ struct Performance {
 ///
 /// # Errors
 /// The broker, the workers or the runner cannot start.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_target(false).with_ansi(colour);
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::ERROR)
+        .with_target(false)
+        .with_ansi(colour);
     let log = log.log_internal_errors(false);
     // Refused only where somebody logs already.
     let _ = log.with_writer(io::stderr).try_init();
@@ -116,7 +119,8 @@ fn surprise(task: &DemoTask, result: &TaskResult, prints: &[String]) -> Option<S
     match (&task.expect, result) {
         (Expect::Result(expected), TaskResult::Done(data)) => {
             let value = |text| serde_json::from_str::<Value>(text).ok();
-            (value(data.result.get()) != value(expected)).then(|| format!("expected the result {expected}"))
+            (value(data.result.get()) != value(expected))
+                .then(|| format!("expected the result {expected}"))
         }
         (Expect::Error { text, line }, TaskResult::Failed(failure)) => {
             let got = failure.details.get("lineNumber").and_then(Value::as_u64);
@@ -147,12 +151,19 @@ mod tests {
             let as_expected = match task.expect {
                 Expect::Result(json) => done(json),
                 Expect::Error { text, line } => {
-                    let details = line.map(|line| ("lineNumber".to_owned(), line.into())).into_iter().collect();
+                    let details = line
+                        .map(|line| ("lineNumber".to_owned(), line.into()))
+                        .into_iter()
+                        .collect();
                     TaskResult::Failed(TaskFailure { message: format!("Oh: {text}!"), details })
                 }
             };
             assert_eq!(surprise(task, &as_expected, &prints), None, "{}", task.name);
-            assert!(surprise(task, &done("\"something else\""), &prints).is_some(), "{}", task.name);
+            assert!(
+                surprise(task, &done("\"something else\""), &prints).is_some(),
+                "{}",
+                task.name
+            );
             assert!(surprise(task, &TaskResult::RunnerLost, &prints).is_some(), "{}", task.name);
             task.settings().unwrap();
         }

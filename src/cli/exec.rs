@@ -23,8 +23,8 @@ use crate::{
     config,
     fuel::{display_fuel, parse_fuel},
     sandbox::{
-        Answer, End, Exceeded, Extras, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer, Sandbox,
-        SandboxConfig,
+        Answer, End, Exceeded, Extras, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer,
+        Sandbox, SandboxConfig,
     },
 };
 
@@ -36,7 +36,7 @@ use crate::{
 /// Exit codes: 0 the code returned, 1 it raised an exception (or a file could not be read, or the output not be
 /// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox broke, 5 it burnt more than its --budget.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The Python file; - reads standard input.
     file: PathBuf,
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.file == Path::new("-") && args.input.is_stdin() {
         complain("code and items cannot both come from standard input");
         return Ok(USAGE.into());
@@ -66,7 +66,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let job = job(&args)?;
     let sandbox = Sandbox::new(SandboxConfig { slots: 1 })?;
     let prints = Arc::new(Prints { live: !args.json, ..Prints::default() });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
     let outcome = runtime.block_on(sandbox.run(job, prints.clone()));
     if args.json {
         let report = serde_json::to_string_pretty(&Report::new(&outcome, &prints.text())?)?;
@@ -74,7 +75,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print_text(&prints.console, &outcome);
     }
-    let over = args.budget.is_some_and(|budget| budget::over(&prints.console, outcome.usage.fuel, budget));
+    let over =
+        args.budget.is_some_and(|budget| budget::over(&prints.console, outcome.usage.fuel, budget));
     let code = match exit_code(&outcome.end) {
         0 if over => OVER_BUDGET,
         code => code,
@@ -84,7 +86,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn job(args: &Args) -> anyhow::Result<Job> {
     let input = args.input.settings(read(&args.file)?)?.to_input()?;
-    Ok(Job { input, limits: args.limits.limits(), deterministic: args.deterministic.then_some(args.seed) })
+    Ok(Job {
+        input,
+        limits: args.limits.limits(),
+        deterministic: args.deterministic.then_some(args.seed),
+    })
 }
 
 /// What the code prints: shown as it happens, or kept.
@@ -162,7 +168,9 @@ fn print_text(console: &Console, outcome: &Outcome) {
                 console.note(format_args!("Raise it with {flag}."));
             }
         }
-        End::Broken(reason) | End::WorkerLost(reason) => console.note(format_args!("{red}{reason}{off}")),
+        End::Broken(reason) | End::WorkerLost(reason) => {
+            console.note(format_args!("{red}{reason}{off}"))
+        }
     }
     let Extras { custom_data, static_data } = &outcome.extras;
     for (key, value) in custom_data.iter().flatten() {
@@ -174,7 +182,10 @@ fn print_text(console: &Console, outcome: &Outcome) {
     let usage = &outcome.usage;
     let memory = ByteSize::b(usage.memory).display().iec();
     let millis = usage.duration.as_secs_f64() * 1e3;
-    console.note(format_args!("{dim}fuel {} · memory {memory} · {millis:.1} ms{off}", display_fuel(usage.fuel)));
+    console.note(format_args!(
+        "{dim}fuel {} · memory {memory} · {millis:.1} ms{off}",
+        display_fuel(usage.fuel)
+    ));
 }
 
 /// The flag that raises a limit, where there is one.
@@ -211,10 +222,14 @@ impl<'a> Report<'a> {
         let (status, result, error) = match &outcome.end {
             End::Returned(value) => ("returned", Some(&**value), None),
             End::Raised(exception) => ("raised", None, Some(serde_json::to_value(exception)?)),
-            End::Exceeded(limit) => {
-                ("exceeded", None, Some(json!({"message": limit.to_string(), "limit": limit.name()})))
+            End::Exceeded(limit) => (
+                "exceeded",
+                None,
+                Some(json!({"message": limit.to_string(), "limit": limit.name()})),
+            ),
+            End::Broken(reason) | End::WorkerLost(reason) => {
+                ("broken", None, Some(json!({"message": reason})))
             }
-            End::Broken(reason) | End::WorkerLost(reason) => ("broken", None, Some(json!({"message": reason}))),
         };
         Ok(Self {
             status,

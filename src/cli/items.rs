@@ -23,7 +23,7 @@ enum Item<'a> {
 ///
 /// # Errors
 /// The text is not a JSON list of objects.
-pub(super) fn items(text: &str) -> anyhow::Result<Box<RawValue>> {
+pub(crate) fn items(text: &str) -> anyhow::Result<Box<RawValue>> {
     const EXPECTED: &str = "expected a JSON list of objects";
     let list: Vec<&RawValue> = serde_json::from_str(text).context(EXPECTED)?;
     let mut items = Vec::with_capacity(list.len());
@@ -95,9 +95,18 @@ mod tests {
     fn objects_are_wrapped_and_items_left_alone_and_neither_is_changed() {
         for (text, expected) in [
             ("[]", "[]"),
-            (r#"[{"z":18446744073709551616,"a":1.50}]"#, r#"[{"json":{"z":18446744073709551616,"a":1.50}}]"#),
-            (r#"[{"pairedItem":0,"json":{"b":1,"a":2}}]"#, r#"[{"pairedItem":0,"json":{"b":1,"a":2}}]"#),
-            (r#"[{"json":1},{"\ud800":"\ud800"}]"#, r#"[{"json":{"json":1}},{"json":{"\ud800":"\ud800"}}]"#),
+            (
+                r#"[{"z":18446744073709551616,"a":1.50}]"#,
+                r#"[{"json":{"z":18446744073709551616,"a":1.50}}]"#,
+            ),
+            (
+                r#"[{"pairedItem":0,"json":{"b":1,"a":2}}]"#,
+                r#"[{"pairedItem":0,"json":{"b":1,"a":2}}]"#,
+            ),
+            (
+                r#"[{"json":1},{"\ud800":"\ud800"}]"#,
+                r#"[{"json":{"json":1}},{"json":{"\ud800":"\ud800"}}]"#,
+            ),
             (r#"[{"json":{},"json":1}]"#, r#"[{"json":{"json":{},"json":1}}]"#),
             (r#"[{"\u006ason":{}}]"#, r#"[{"\u006ason":{}}]"#),
         ] {

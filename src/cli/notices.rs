@@ -9,9 +9,9 @@ const NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/NOTICES.txt"));
 
 /// Prints the licences of the works that this executable carries: CPython, wasi-libc, zlib, tzdata and others.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(crate) struct Args {}
 
-pub(super) fn run(Args {}: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(Args {}: Args) -> anyhow::Result<ExitCode> {
     let console = Console::default();
     console.out(NOTICES);
     Ok(console.finish(ExitCode::SUCCESS))

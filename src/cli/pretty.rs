@@ -7,10 +7,10 @@ use std::fmt::{self, Display, Formatter, Write};
 const DEEPEST: usize = 64;
 
 /// Valid JSON text, indented by two spaces.
-pub(super) struct Indented<'a>(pub(super) &'a str);
+pub(crate) struct Indented<'a>(pub(crate) &'a str);
 
 /// Valid JSON text on one line.
-pub(super) struct Compact<'a>(pub(super) &'a str);
+pub(crate) struct Compact<'a>(pub(crate) &'a str);
 
 impl Display for Indented<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -54,7 +54,10 @@ impl<'a> Iterator for Tokens<'a> {
         let length = match bytes.first()? {
             b'[' | b']' | b'{' | b'}' | b',' | b':' => 1,
             b'"' => string(bytes),
-            _ => bytes.iter().position(|byte| b" \t\n\r[]{},:\"".contains(byte)).unwrap_or(bytes.len()),
+            _ => bytes
+                .iter()
+                .position(|byte| b" \t\n\r[]{},:\"".contains(byte))
+                .unwrap_or(bytes.len()),
         };
         let (token, rest) = text.split_at(length);
         self.0 = rest;

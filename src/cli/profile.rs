@@ -35,7 +35,7 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 /// Exit codes: 0 the program returned, 1 it raised an exception (or a file could not be read or written), 2 wrong usage,
 /// 3 a limit stopped it, 4 the sandbox broke, 5 it burnt more than its --budget.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The Python file; - reads standard input.
     file: PathBuf,
     #[command(flatten)]
@@ -62,13 +62,17 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.file == Path::new("-") && args.input.is_stdin() {
         complain("code and items cannot both come from standard input");
         return Ok(USAGE.into());
     }
     let text = read(&args.file)?;
-    let name = if args.file == Path::new("-") { "<stdin>".into() } else { args.file.display().to_string() };
+    let name = if args.file == Path::new("-") {
+        "<stdin>".into()
+    } else {
+        args.file.display().to_string()
+    };
     let profile = match profile(&args, &name, &text) {
         Ok(profile) => profile,
         Err(error) => {
@@ -93,7 +97,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     ] {
         if let Some(path) = path {
             let bytes = bytes(&profile, &name)?;
-            std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(path, bytes)
+                .with_context(|| format!("cannot write {}", path.display()))?;
             console.note(format_args!("Wrote {}.", path.display()));
         }
     }

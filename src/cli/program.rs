@@ -20,26 +20,26 @@ use crate::{
 /// Bytes that the code may print: `exec --json` keeps them until it ends.
 const MAX_PRINTED: u64 = 1 << 30;
 /// Exit code where the code raised an exception.
-pub(super) const RAISED: u8 = 1;
+pub(crate) const RAISED: u8 = 1;
 /// Exit code where a limit stopped the task.
 const EXCEEDED: u8 = 3;
 /// Exit code where the guest broke.
-pub(super) const BROKEN: u8 = 4;
+pub(crate) const BROKEN: u8 = 4;
 
 /// What a program works on.
 #[derive(Debug, clap::Args)]
-pub(super) struct InputArgs {
+pub(crate) struct InputArgs {
     /// The input items: a JSON file with a list of objects, each with or without n8n's `json` key; - reads standard input.
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
     /// Run the code once for each item, with `_item`, instead of once with `_items`.
     #[arg(long)]
-    pub(super) each: bool,
+    pub(crate) each: bool,
 }
 
 impl InputArgs {
     /// Whether the items come from standard input.
-    pub(super) fn is_stdin(&self) -> bool {
+    pub(crate) fn is_stdin(&self) -> bool {
         self.items.as_deref() == Some(Path::new("-"))
     }
 
@@ -47,7 +47,7 @@ impl InputArgs {
     ///
     /// # Errors
     /// The file of items cannot be read, or holds something else.
-    pub(super) fn settings(&self, code: String) -> anyhow::Result<TaskSettings> {
+    pub(crate) fn settings(&self, code: String) -> anyhow::Result<TaskSettings> {
         Ok(self.settings_with(code, self.items()?))
     }
 
@@ -55,15 +55,17 @@ impl InputArgs {
     ///
     /// # Errors
     /// The file cannot be read, or holds something else.
-    pub(super) fn items(&self) -> anyhow::Result<Box<RawValue>> {
+    pub(crate) fn items(&self) -> anyhow::Result<Box<RawValue>> {
         match &self.items {
-            Some(path) => items(&read(path)?).with_context(|| format!("{} holds no items", path.display())),
+            Some(path) => {
+                items(&read(path)?).with_context(|| format!("{} holds no items", path.display()))
+            }
             None => items("[{}]"),
         }
     }
 
     /// The settings of a task that runs this code with these items.
-    pub(super) fn settings_with(&self, code: String, items: Box<RawValue>) -> TaskSettings {
+    pub(crate) fn settings_with(&self, code: String, items: Box<RawValue>) -> TaskSettings {
         let mode = if self.each { NodeMode::EachItem } else { NodeMode::AllItems };
         let mut settings = TaskSettings::new(code, mode, items);
         settings.print_mode = Some("text".into());
@@ -73,7 +75,7 @@ impl InputArgs {
 
 /// What a program may use.
 #[derive(Debug, clap::Args)]
-pub(super) struct LimitArgs {
+pub(crate) struct LimitArgs {
     /// The fuel that it may burn, such as 500M or 20G [default: about as much as the time-out allows].
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     fuel: Option<u64>,
@@ -86,7 +88,7 @@ pub(super) struct LimitArgs {
 }
 
 impl LimitArgs {
-    pub(super) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         let fuel = (FUEL_PER_SECOND as f64 * self.timeout.as_secs_f64()) as u64;
         Limits {
             time: self.timeout,
@@ -101,7 +103,8 @@ impl LimitArgs {
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write 500ms, 10s or 2m"))?;
+    let time = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write 500ms, 10s or 2m"))?;
     if time.is_zero() { Err("must be above 0".into()) } else { Ok(time) }
 }
 
@@ -109,7 +112,7 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// It cannot be read, or is not UTF-8.
-pub(super) fn read(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
@@ -119,7 +122,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// The exit code that tells how a program ended.
-pub(super) fn exit_code(end: &End) -> u8 {
+pub(crate) fn exit_code(end: &End) -> u8 {
     match end {
         End::Returned(_) => 0,
         End::Raised(_) => RAISED,

@@ -15,15 +15,15 @@ use super::program::exit_code;
 use crate::{
     protocol::TaskSettings,
     sandbox::{
-        Answer, End, HostCalls, IMAGE_VERSION, Job, Limits, METHOD_NOT_ALLOWED, Outcome, PendingAnswer, Sandbox,
-        SandboxConfig, SandboxError,
+        Answer, End, HostCalls, IMAGE_VERSION, Job, Limits, METHOD_NOT_ALLOWED, Outcome,
+        PendingAnswer, Sandbox, SandboxConfig, SandboxError,
     },
 };
 
 /// What the guest is to measure (wasm/guest/measure.py).
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-pub(super) enum Measure<'a> {
+pub(crate) enum Measure<'a> {
     /// Which benchmarks a file has.
     Plan,
     /// One benchmark with the parameter of this index; or nothing in its place.
@@ -42,14 +42,14 @@ const WATCHED_TIMES: u32 = 25;
 /// A program that did not come to its end as it should: the text says which and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     pub text: String,
     /// The process's exit code.
     pub code: u8,
 }
 
 /// Runs programs, one after the other.
-pub(super) struct Ruler {
+pub(crate) struct Ruler {
     sandbox: Sandbox,
     runtime: Runtime,
     limits: Limits,
@@ -58,7 +58,7 @@ pub(super) struct Ruler {
 
 /// Why there is no ruler.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RulerError {
+pub(crate) enum RulerError {
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("cannot start a runtime: {0}")]
@@ -66,9 +66,12 @@ pub(super) enum RulerError {
 }
 
 impl Ruler {
-    pub(super) fn new(limits: Limits, seed: u64) -> Result<Self, RulerError> {
+    pub(crate) fn new(limits: Limits, seed: u64) -> Result<Self, RulerError> {
         let sandbox = Sandbox::new(SandboxConfig { slots: 1 })?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .event_interval(1)
+            .build()?;
         Ok(Self { sandbox, runtime, limits, seed })
     }
 
@@ -76,7 +79,7 @@ impl Ruler {
     ///
     /// # Errors
     /// It raised, went over a limit, or broke.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         name: &str,
         settings: &TaskSettings,
@@ -96,7 +99,11 @@ impl Ruler {
             }
             Some(Measure::Calibrate | Measure::Span) => {
                 let standard = Limits::default();
-                Limits { time: standard.time.max(self.limits.time), fuel: Limits::MOST_FUEL, ..standard }
+                Limits {
+                    time: standard.time.max(self.limits.time),
+                    fuel: Limits::MOST_FUEL,
+                    ..standard
+                }
             }
             _ => self.limits.clone(),
         };
@@ -113,7 +120,7 @@ impl Ruler {
     }
 
     /// What makes amounts of fuel the same everywhere, in a line for people.
-    pub(super) fn mode(&self) -> String {
+    pub(crate) fn mode(&self) -> String {
         let seed = self.seed;
         format!(
             "deterministic: clock from 2023-11-14 22:13:20 UTC, which passes only when it is read or slept; randomness from \
@@ -124,7 +131,7 @@ impl Ruler {
 
 /// A program that returned.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// What it returned, JSON.
     pub value: Box<RawValue>,
     /// Units of fuel burnt, from the first instruction of the task to the last.
@@ -166,11 +173,11 @@ fn failure(name: &str, outcome: &Outcome) -> Failure {
 
 /// A host that keeps how much fuel was burnt between marks, and nothing else that it is told.
 #[derive(Debug, Default)]
-pub(super) struct Span(Mutex<(Option<u64>, u64)>);
+pub(crate) struct Span(Mutex<(Option<u64>, u64)>);
 
 impl Span {
     /// Units burnt between the marks, all spans together.
-    pub(super) fn fuel(&self) -> u64 {
+    pub(crate) fn fuel(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
@@ -193,7 +200,7 @@ impl HostCalls for Span {
 }
 
 /// The answer to a host call where there is nothing to call.
-pub(super) fn refuse() -> PendingAnswer {
+pub(crate) fn refuse() -> PendingAnswer {
     let answer: Answer = Err(METHOD_NOT_ALLOWED.into());
     Box::pin(std::future::ready(answer))
 }
@@ -210,7 +217,8 @@ mod tests {
         let measure = Measure::Bench { name: "bench_x", param: Some(1), empty: false };
         let text = input(&settings, Some(measure)).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        let expected = serde_json::json!({"kind": "bench", "name": "bench_x", "param": 1, "empty": false});
+        let expected =
+            serde_json::json!({"kind": "bench", "name": "bench_x", "param": 1, "empty": false});
         assert_eq!(value["serpentarium"]["measure"], expected);
         assert_eq!(value["code"], "x");
     }
@@ -218,7 +226,9 @@ mod tests {
     #[test]
     fn spans_add_up_and_an_end_without_a_beginning_is_nothing() {
         let (span, nothing) = (Span::default(), || RawValue::from_string("0".into()).unwrap());
-        for (name, fuel) in [("end", 5), ("begin", 10), ("line", 11), ("end", 15), ("begin", 20), ("end", 22)] {
+        for (name, fuel) in
+            [("end", 5), ("begin", 10), ("line", 11), ("end", 15), ("begin", 20), ("end", 22)]
+        {
             span.tell_at(name, nothing(), fuel);
         }
         assert_eq!(span.fuel(), 7);

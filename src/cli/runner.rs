@@ -14,7 +14,7 @@ use crate::{
 
 /// Run Python tasks for n8n's task broker
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     settings: RunnerArgs,
 }
@@ -23,7 +23,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The settings do not go together, the workers cannot be started, or there is no token for another connection.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = RunnerConfig::new(&args.settings)?;
     let sentry = args.settings.sentry.config();
     let _log = Logging {
@@ -36,7 +36,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Dropped, and with it the last reports sent, at the end.
     let _reports = sentry.and_then(|config| {
         let reports = error_reports::start(&config);
-        reports.inspect(|_| info!("Sentry ready")).inspect_err(|error| warn!("cannot report to Sentry: {error}")).ok()
+        reports
+            .inspect(|_| info!("Sentry ready"))
+            .inspect_err(|error| warn!("cannot report to Sentry: {error}"))
+            .ok()
     });
     let workers = workers(&args.settings);
     // One more than the tasks need: for the task that a health check may run beside them.
@@ -52,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The number of worker processes: one for each core unless it is set. More than there are tasks would only stand by.
-pub(super) fn workers(settings: &RunnerArgs) -> usize {
+pub(crate) fn workers(settings: &RunnerArgs) -> usize {
     let cores = available_parallelism().map_or(1, usize::from);
     settings.workers.map_or(cores.min(settings.max_concurrency.get()), Into::into)
 }

@@ -9,25 +9,36 @@ use crate::config::SECRET_VARS;
 
 /// One line for a value that was refused: where it stands, the value, what is allowed. None where the error is another
 /// one. `words` are the command line's: clap does not say whether a value came from there or from a variable.
-pub fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<String> {
+pub(super) fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<String> {
     if error.kind() != ErrorKind::ValueValidation {
         return None;
     }
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else { return None };
-    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else { return None };
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else {
+        return None;
+    };
     let allowed = std::error::Error::source(error)?;
     command.build();
     let mut arguments = Vec::new();
     collect(&command, shown, &mut arguments);
     let flag = format!("--{}", arguments.first()?.get_long()?);
-    let is_flag = |word: &String| word.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    let is_flag = |word: &String| {
+        word.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
     let name = match arguments.iter().find_map(|arg| arg.get_env()) {
         Some(variable) if !words.iter().any(is_flag) => variable.to_string_lossy().into_owned(),
         _ => flag,
     };
-    let is_secret = arguments.iter().filter_map(|arg| arg.get_env()?.to_str()).any(|name| SECRET_VARS.contains(&name));
+    let is_secret = arguments
+        .iter()
+        .filter_map(|arg| arg.get_env()?.to_str())
+        .any(|name| SECRET_VARS.contains(&name));
     // An address may hold a password.
-    let value = if is_secret || value.contains('@') { "…".into() } else { value.escape_debug().to_string() };
+    let value = if is_secret || value.contains('@') {
+        "…".into()
+    } else {
+        value.escape_debug().to_string()
+    };
     Some(format!("{name} is '{value}': {allowed}"))
 }
 
@@ -60,10 +71,14 @@ mod tests {
 
     #[test]
     fn a_bad_flag_is_named_with_its_value_and_what_is_allowed() {
-        let expected = Some("--max-concurrency is '0': must be a whole number above 0, at most 10000".to_owned());
+        let expected = Some(
+            "--max-concurrency is '0': must be a whole number above 0, at most 10000".to_owned(),
+        );
         assert_eq!(explained(&["runner", "--max-concurrency", "0"]), expected);
         assert_eq!(explained(&["runner", "--max-concurrency=0"]), expected);
-        assert!(explained(&["runner", "--fuel=many"]).unwrap().starts_with("--fuel is 'many': must be"));
+        assert!(
+            explained(&["runner", "--fuel=many"]).unwrap().starts_with("--fuel is 'many': must be")
+        );
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 /// Runs tasks for a parent process, over a pipe on standard input.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Tasks that run or wait at the same time.
     #[arg(long, default_value_t = 64)]
     slots: usize,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     crate::workers::run_worker(args.slots)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     LimitArgs, PolicyArgs, SentryArgs,
-    values::{boolean, broker_uri, count, log_format, log_level, payload, port, seconds, seconds_or_never, time_zone},
+    values::{
+        boolean, broker_uri, count, log_format, log_level, payload, port, seconds,
+        seconds_or_never, time_zone,
+    },
 };
 use crate::logging::LogFormat;
 
@@ -88,7 +91,12 @@ pub struct RunnerArgs {
     pub health_check_server_enabled: bool,
 
     /// Where health checks are answered: an address or a name
-    #[arg(long, env = "N8N_RUNNERS_HEALTH_CHECK_SERVER_HOST", default_value = "127.0.0.1", value_name = "HOST")]
+    #[arg(
+        long,
+        env = "N8N_RUNNERS_HEALTH_CHECK_SERVER_HOST",
+        default_value = "127.0.0.1",
+        value_name = "HOST"
+    )]
     pub health_check_server_host: String,
 
     /// The port of the health checks; 0 picks a free one

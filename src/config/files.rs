@@ -73,7 +73,11 @@ enum Found {
     File(PathBuf, String),
 }
 
-fn look(variable: &str, keeps_empty: bool, env: impl Fn(&OsStr) -> Option<OsString>) -> Result<Found, FileError> {
+fn look(
+    variable: &str,
+    keeps_empty: bool,
+    env: impl Fn(&OsStr) -> Option<OsString>,
+) -> Result<Found, FileError> {
     let own = env(variable.as_ref());
     if own.as_ref().is_some_and(|value| value.to_str().is_none()) {
         return Err(FileError::NotText(variable.to_owned()));
@@ -114,7 +118,9 @@ mod tests {
     use super::*;
 
     fn found(set: &[(&str, &str)], keeps_empty: bool) -> Result<Found, FileError> {
-        look("NAME", keeps_empty, |name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+        look("NAME", keeps_empty, |name| {
+            set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+        })
     }
 
     #[test]
@@ -131,7 +137,10 @@ mod tests {
         assert_eq!(found(&[], false).unwrap(), Found::Set);
         std::fs::write(&file, "\n").unwrap();
         assert_eq!(found(&[("NAME_FILE", path)], false).unwrap(), Found::Empty);
-        assert_eq!(found(&[("NAME_FILE", path)], true).unwrap(), Found::File(path.into(), String::new()));
+        assert_eq!(
+            found(&[("NAME_FILE", path)], true).unwrap(),
+            Found::File(path.into(), String::new())
+        );
     }
 
     #[test]
@@ -144,7 +153,10 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_used_is_named_with_the_reason() {
         let error = |path: &str| found(&[("NAME_FILE", path)], false).unwrap_err().to_string();
-        assert_eq!(error("/does/not/exist"), "NAME_FILE is '/does/not/exist': No such file or directory (os error 2)");
+        assert_eq!(
+            error("/does/not/exist"),
+            "NAME_FILE is '/does/not/exist': No such file or directory (os error 2)"
+        );
         assert!(error("/").starts_with("NAME_FILE is '/': "));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, b"\xff").unwrap();

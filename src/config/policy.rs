@@ -98,9 +98,13 @@ impl PolicyArgs {
 
     /// What user code finds in its environment: the runner's own where it may, without what is secret.
     pub fn env(&self) -> Option<BTreeMap<String, String>> {
-        let is_secret = |name: &str| SECRET_VARS.contains(&name.strip_suffix("_FILE").unwrap_or(name));
-        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        let given = || std::env::vars_os().filter_map(text).filter(|(name, _)| !is_secret(name)).collect();
+        let is_secret =
+            |name: &str| SECRET_VARS.contains(&name.strip_suffix("_FILE").unwrap_or(name));
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let given =
+            || std::env::vars_os().filter_map(text).filter(|(name, _)| !is_secret(name)).collect();
         (!self.block_runner_env_access).then(given)
     }
 }

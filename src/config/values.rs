@@ -21,12 +21,12 @@ pub(crate) struct Allowed(&'static str);
 
 impl Allowed {
     /// What follows "must be".
-    pub(super) const fn new(what: &'static str) -> Self {
+    pub(crate) const fn new(what: &'static str) -> Self {
         Self(what)
     }
 }
 
-pub(super) fn broker_uri(text: &str) -> Result<Url, Allowed> {
+pub(crate) fn broker_uri(text: &str) -> Result<Url, Allowed> {
     let allowed = Allowed("an http:// or https:// address such as http://127.0.0.1:5679");
     let uri = Url::parse(text.trim()).map_err(|_| allowed)?;
     let plain = uri.has_host() && uri.username().is_empty() && uri.password().is_none();
@@ -37,7 +37,7 @@ fn number<T: FromStr>(text: &str, allowed: Allowed) -> Result<T, Allowed> {
     text.trim().parse().map_err(|_| allowed)
 }
 
-pub(super) fn count(text: &str) -> Result<NonZeroUsize, Allowed> {
+pub(crate) fn count(text: &str) -> Result<NonZeroUsize, Allowed> {
     /// Each task that may run at once reserves 4 GiB of address space in a worker, which has 128 TiB.
     const MOST: usize = 10_000;
     let allowed = Allowed("a whole number above 0, at most 10000");
@@ -45,11 +45,11 @@ pub(super) fn count(text: &str) -> Result<NonZeroUsize, Allowed> {
     if count.get() <= MOST { Ok(count) } else { Err(allowed) }
 }
 
-pub(super) fn calls(text: &str) -> Result<u32, Allowed> {
+pub(crate) fn calls(text: &str) -> Result<u32, Allowed> {
     number(text, Allowed("a whole number from 0 to 4294967295"))
 }
 
-pub(super) fn seconds(text: &str) -> Result<Duration, Allowed> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, Allowed> {
     /// A month: far above any use, and far below where clocks overflow.
     const MOST: f64 = 2_592_000.0;
     let allowed = Allowed("a number of seconds above 0, at most 2592000 (30 days)");
@@ -57,14 +57,15 @@ pub(super) fn seconds(text: &str) -> Result<Duration, Allowed> {
     if (0.001..=MOST).contains(&value) { Ok(Duration::from_secs_f64(value)) } else { Err(allowed) }
 }
 
-pub(super) fn seconds_or_never(text: &str) -> Result<Duration, Allowed> {
+pub(crate) fn seconds_or_never(text: &str) -> Result<Duration, Allowed> {
     match text.trim().parse() {
         Ok(0.0) => Ok(Duration::ZERO),
-        _ => seconds(text).map_err(|_| Allowed("a number of seconds, at most 2592000 (30 days), or 0 for never")),
+        _ => seconds(text)
+            .map_err(|_| Allowed("a number of seconds, at most 2592000 (30 days), or 0 for never")),
     }
 }
 
-pub(super) fn boolean(text: &str) -> Result<bool, Allowed> {
+pub(crate) fn boolean(text: &str) -> Result<bool, Allowed> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
@@ -72,17 +73,17 @@ pub(super) fn boolean(text: &str) -> Result<bool, Allowed> {
     }
 }
 
-pub(super) fn port(text: &str) -> Result<u16, Allowed> {
+pub(crate) fn port(text: &str) -> Result<u16, Allowed> {
     number(text, Allowed("a port from 0 to 65535; 0 picks a free one"))
 }
 
-pub(super) fn size(text: &str) -> Result<u64, Allowed> {
+pub(crate) fn size(text: &str) -> Result<u64, Allowed> {
     let allowed = Allowed("a size above 0, in bytes or with a unit, such as 64MiB");
     let bytes = number::<ByteSize>(text, allowed)?.as_u64();
     if bytes > 0 { Ok(bytes) } else { Err(allowed) }
 }
 
-pub(super) fn payload(text: &str) -> Result<u64, Allowed> {
+pub(crate) fn payload(text: &str) -> Result<u64, Allowed> {
     /// Room for the small messages, without which there is no connection.
     const LEAST: u64 = 256;
     let allowed = Allowed("a size above 0, at least 256B, in bytes or with a unit, such as 64MiB");
@@ -90,7 +91,7 @@ pub(super) fn payload(text: &str) -> Result<u64, Allowed> {
     if bytes >= LEAST { Ok(bytes) } else { Err(allowed) }
 }
 
-pub(super) fn stderr(text: &str) -> Result<u64, Allowed> {
+pub(crate) fn stderr(text: &str) -> Result<u64, Allowed> {
     let allowed = Allowed("a size from 1B to 512KiB, such as 64KiB");
     let bytes = number::<ByteSize>(text, allowed)?.as_u64();
     if (1..=MAX_STDERR).contains(&bytes) { Ok(bytes) } else { Err(allowed) }
@@ -102,7 +103,7 @@ pub(crate) fn memory(text: &str) -> Result<u64, Allowed> {
     if (MIN_MEMORY..=MAX_MEMORY).contains(&bytes) { Ok(bytes) } else { Err(allowed) }
 }
 
-pub(super) fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
+pub(crate) fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
     Ok(match text.trim().to_ascii_lowercase().as_str() {
         "error" | "critical" => LevelFilter::ERROR,
         "warn" | "warning" => LevelFilter::WARN,
@@ -115,7 +116,7 @@ pub(super) fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
 }
 
 /// The name of a time zone, by its form: which there are, the guest knows.
-pub(super) fn time_zone(text: &str) -> Result<String, Allowed> {
+pub(crate) fn time_zone(text: &str) -> Result<String, Allowed> {
     let name = text.trim();
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
     if plain && (1..=64).contains(&name.len()) {
@@ -125,7 +126,7 @@ pub(super) fn time_zone(text: &str) -> Result<String, Allowed> {
     }
 }
 
-pub(super) fn log_format(text: &str) -> Result<LogFormat, Allowed> {
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, Allowed> {
     match text.trim().to_ascii_lowercase().as_str() {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
@@ -138,7 +139,7 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, Allowed> {
 pub struct Names(pub BTreeSet<String>);
 
 /// The names of a list: trimmed, empty ones dropped, `*` only alone.
-pub(super) fn allow_list(text: &str) -> Result<Names, Allowed> {
+pub(crate) fn allow_list(text: &str) -> Result<Names, Allowed> {
     let names = deny_list(text)?;
     if names.0.len() > 1 && names.0.contains("*") {
         return Err(Allowed("a comma-separated list of modules, or * alone for all of them"));
@@ -147,8 +148,10 @@ pub(super) fn allow_list(text: &str) -> Result<Names, Allowed> {
 }
 
 /// As an allow list, where `*` is a name like any other.
-pub(super) fn deny_list(text: &str) -> Result<Names, Allowed> {
-    Ok(Names(text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()))
+pub(crate) fn deny_list(text: &str) -> Result<Names, Allowed> {
+    Ok(Names(
+        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+    ))
 }
 
 #[cfg(test)]

@@ -105,9 +105,10 @@ impl<'a> BrokerMessage<ReceivedSettings<'a>> {
             "broker:inforequest" => Self::InfoRequest,
             "broker:runnerregistered" => Self::RunnerRegistered,
             "broker:drain" => Self::Drain,
-            "broker:taskofferaccept" => {
-                Self::TaskOfferAccept { task_id: e.task_id()?, offer_id: e.read("offerId", e.offer_id)? }
-            }
+            "broker:taskofferaccept" => Self::TaskOfferAccept {
+                task_id: e.task_id()?,
+                offer_id: e.read("offerId", e.offer_id)?,
+            },
             "broker:tasksettings" => {
                 let settings = e.settings.as_ref().ok_or_else(|| e.missing("settings"))?;
                 Self::TaskSettings { task_id: e.task_id()?, settings: settings.within(frame) }

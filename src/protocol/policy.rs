@@ -40,8 +40,9 @@ impl Policy {
 
     /// The policy where it limits anything at all.
     pub fn limiting(self) -> Option<Self> {
-        let allows_all =
-            |list: &Option<BTreeSet<String>>| list.as_ref().is_none_or(|names| names.len() == 1 && names.contains("*"));
+        let allows_all = |list: &Option<BTreeSet<String>>| {
+            list.as_ref().is_none_or(|names| names.len() == 1 && names.contains("*"))
+        };
         let denies = self.builtins_deny.as_ref().is_some_and(|names| !names.is_empty());
         let limits = denies || !allows_all(&self.stdlib_allow) || !allows_all(&self.external_allow);
         limits.then_some(self)
@@ -105,13 +106,17 @@ mod tests {
 
     fn added(settings: &str) -> Value {
         let policy = Policy { stdlib_allow: Some(["json".into()].into()), ..Policy::default() };
-        let addition = Addition::new(&HostSettings { policy: Some(policy), ..HostSettings::default() }).unwrap();
-        serde_json::from_slice(&addition.apply(Bytes::copy_from_slice(settings.as_bytes()))).unwrap()
+        let addition =
+            Addition::new(&HostSettings { policy: Some(policy), ..HostSettings::default() })
+                .unwrap();
+        serde_json::from_slice(&addition.apply(Bytes::copy_from_slice(settings.as_bytes())))
+            .unwrap()
     }
 
     #[test]
     fn the_hosts_settings_are_added_to_an_object_whatever_is_in_it() {
-        let policy = json!({ "policy": { "stdlibAllow": ["json"], "allowTransitiveImports": false } });
+        let policy =
+            json!({ "policy": { "stdlibAllow": ["json"], "allowTransitiveImports": false } });
         assert_eq!(added("{}"), json!({ "serpentarium": policy }));
         assert_eq!(added("{ }\n"), json!({ "serpentarium": policy }));
         assert_eq!(added(r#"{"code":"}"} "#), json!({ "code": "}", "serpentarium": policy }));
@@ -131,10 +136,15 @@ mod tests {
         let all = Some(BTreeSet::from(["*".to_owned()]));
         let open = Policy { stdlib_allow: all.clone(), external_allow: all, ..Policy::default() };
         assert_eq!(open.clone().limiting(), None);
-        let denies_nothing = Policy { external_allow: None, builtins_deny: Some(BTreeSet::new()), ..open.clone() };
+        let denies_nothing =
+            Policy { external_allow: None, builtins_deny: Some(BTreeSet::new()), ..open.clone() };
         assert_eq!(denies_nothing.limiting(), None);
-        assert!(Policy { external_allow: Some(BTreeSet::new()), ..open.clone() }.limiting().is_some());
-        assert!(Policy { builtins_deny: Some(["eval".into()].into()), ..open }.limiting().is_some());
+        assert!(
+            Policy { external_allow: Some(BTreeSet::new()), ..open.clone() }.limiting().is_some()
+        );
+        assert!(
+            Policy { builtins_deny: Some(["eval".into()].into()), ..open }.limiting().is_some()
+        );
     }
 
     #[test]

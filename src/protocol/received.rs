@@ -57,7 +57,7 @@ fn name(value: Option<&str>) -> String {
 
 /// The part of the settings that the host reads, and where they begin and end.
 #[derive(Debug, Default)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     is_object: bool,
     first_key: Option<&'a str>,
     last_value: Option<&'a str>,
@@ -73,13 +73,13 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Those of an object, of which none is known yet.
-    pub fn of_object() -> Self {
+    pub(super) fn of_object() -> Self {
         Self { is_object: true, ..Self::default() }
     }
 
     /// Takes note of a member, as its key and its value stand there. The last one of a name counts, as in Python, and null
     /// counts as absent.
-    pub fn put(&mut self, key: &'a str, value: &'a str) -> Result<(), serde_json::Error> {
+    pub(super) fn put(&mut self, key: &'a str, value: &'a str) -> Result<(), serde_json::Error> {
         self.first_key.get_or_insert(key);
         self.last_value = Some(value);
         let name: Cow<str> = serde_json::from_str(key)?;
@@ -90,12 +90,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The settings in the frame that these fields were read from.
-    pub fn within(&self, frame: &'a str) -> ReceivedSettings<'a> {
+    pub(super) fn within(&self, frame: &'a str) -> ReceivedSettings<'a> {
         self.received(self.text(frame))
     }
 
     /// The settings of this text.
-    pub fn received(&self, text: &'a str) -> ReceivedSettings<'a> {
+    pub(super) fn received(&self, text: &'a str) -> ReceivedSettings<'a> {
         ReceivedSettings { text, label: self.label(), checked: self.check() }
     }
 
@@ -107,7 +107,8 @@ impl<'a> Fields<'a> {
         let offset = |part: &str| (part.as_ptr() as usize).wrapping_sub(frame.as_ptr() as usize);
         let begin = frame.get(..offset(first)).and_then(|before| before.rfind('{'));
         let behind = offset(last).saturating_add(last.len());
-        let end = frame.get(behind..).and_then(|after| after.find('}')).map(|more| behind + more + 1);
+        let end =
+            frame.get(behind..).and_then(|after| after.find('}')).map(|more| behind + more + 1);
         begin.zip(end).and_then(|(begin, end)| frame.get(begin..end)).unwrap_or_default()
     }
 

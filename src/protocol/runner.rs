@@ -190,16 +190,25 @@ impl RunnerMessage {
         let mut e = Envelope::<TaskData>::parse(frame)?;
         let data = e.data.take();
         Ok(match e.kind.as_str() {
-            "runner:info" => Self::Info { name: e.read("name", e.name)?, types: e.read("types", e.types)? },
+            "runner:info" => {
+                Self::Info { name: e.read("name", e.name)?, types: e.read("types", e.types)? }
+            }
             "runner:taskoffer" => Self::TaskOffer {
                 offer_id: e.read("offerId", e.offer_id)?,
                 task_type: e.read("taskType", e.task_type)?,
                 valid_for: e.read("validFor", e.valid_for)?,
             },
             "runner:taskaccepted" => Self::TaskAccepted { task_id: e.task_id()? },
-            "runner:taskrejected" => Self::TaskRejected { task_id: e.task_id()?, reason: e.reason() },
-            "runner:taskdone" => Self::TaskDone { task_id: e.task_id()?, data: data.ok_or_else(|| e.missing("data"))? },
-            "runner:taskerror" => Self::TaskError { task_id: e.task_id()?, error: e.read("error", e.error)? },
+            "runner:taskrejected" => {
+                Self::TaskRejected { task_id: e.task_id()?, reason: e.reason() }
+            }
+            "runner:taskdone" => Self::TaskDone {
+                task_id: e.task_id()?,
+                data: data.ok_or_else(|| e.missing("data"))?,
+            },
+            "runner:taskerror" => {
+                Self::TaskError { task_id: e.task_id()?, error: e.read("error", e.error)? }
+            }
             "runner:rpc" => Self::Rpc {
                 call_id: e.read("callId", e.call_id)?,
                 task_id: e.task_id()?,
@@ -244,8 +253,10 @@ impl RunnerMessage {
         let payload = std::mem::replace(payload, RawValue::NULL.to_owned());
         let mut head = self.to_frame()?;
         // The field itself: within a text before it, the quotation marks would have a backslash before them.
-        let place =
-            head.find(field).ok_or_else(|| serde::ser::Error::custom("the payload has no place"))? + field.len();
+        let place = head
+            .find(field)
+            .ok_or_else(|| serde::ser::Error::custom("the payload has no place"))?
+            + field.len();
         let tail = head.split_off(place).split_off("null".len());
         Ok(vec![head, Box::<str>::from(payload).into(), tail])
     }

@@ -44,7 +44,7 @@ pub struct TaskSettings {
     pub serpentarium: Option<HostSettings>,
 }
 
-pub(super) fn unknown() -> String {
+pub(crate) fn unknown() -> String {
     "Unknown".into()
 }
 

@@ -13,7 +13,7 @@ const LARGE: usize = 64 << 10;
 
 /// The task and the settings in a large frame that is no more than that. Other frames, and what is not understood, are left to
 /// the reader of all frames, which finds out what is wrong.
-pub(super) fn task_settings(frame: &str) -> Option<(String, ReceivedSettings<'_>)> {
+pub(crate) fn task_settings(frame: &str) -> Option<(String, ReceivedSettings<'_>)> {
     if frame.len() < LARGE { None } else { find(frame) }
 }
 
@@ -67,7 +67,10 @@ impl<'a> Skim<'a> {
     }
 
     /// Passes an object, whose text it is. `member` is called with each key as it stands there, at its value, which it passes.
-    fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<&'a str> {
+    fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &'a str) -> Option<()>,
+    ) -> Option<&'a str> {
         self.space();
         let begin = self.at;
         self.pass(b'{')?;
@@ -91,7 +94,9 @@ impl<'a> Skim<'a> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let length = match rest.first()? {
             b'"' | b'{' | b'[' => end_of_nested(rest)?,
-            _ => rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))?,
+            _ => rest.iter().position(|byte| {
+                matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')
+            })?,
         };
         let text = self.text.get(self.at..self.at + length).filter(|text| !text.is_empty());
         self.at += length;
@@ -204,9 +209,11 @@ mod tests {
     }
 
     fn frame(task_id: &str, fields: Value, pretty: bool) -> String {
-        let mut settings = json!({ "code": "return 1", "nodeMode": "runOnceForAllItems", "workflowName": "w" });
+        let mut settings =
+            json!({ "code": "return 1", "nodeMode": "runOnceForAllItems", "workflowName": "w" });
         settings["items"] = fields;
-        let frame = json!({ "type": "broker:tasksettings", "taskId": task_id, "settings": settings });
+        let frame =
+            json!({ "type": "broker:tasksettings", "taskId": task_id, "settings": settings });
         if pretty { serde_json::to_string_pretty(&frame).unwrap() } else { frame.to_string() }
     }
 

@@ -18,7 +18,7 @@ use super::{ProtocolError, received::Fields};
 /// `settings`, and `data` as `D`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "D: Deserialize<'de>"))]
-pub(super) struct Envelope<'a, D> {
+pub(crate) struct Envelope<'a, D> {
     #[serde(rename = "type")]
     pub kind: String,
     #[serde(borrow)]
@@ -55,52 +55,61 @@ pub(super) struct Envelope<'a, D> {
 }
 
 impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
-    pub fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
+    pub(super) fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
         Ok(serde_json::from_str(frame)?)
     }
 
     /// The raw text of a field that this message type needs.
-    pub fn raw(&self, field: &'static str, value: Option<&RawValue>) -> Result<Box<RawValue>, ProtocolError> {
+    pub(super) fn raw(
+        &self,
+        field: &'static str,
+        value: Option<&RawValue>,
+    ) -> Result<Box<RawValue>, ProtocolError> {
         Ok(self.need(field, value)?.to_owned())
     }
 
     /// The value of a field that this message type needs.
-    pub fn read<T: DeserializeOwned>(&self, field: &'static str, value: Option<&RawValue>) -> Result<T, ProtocolError> {
-        serde_json::from_str(self.need(field, value)?.get()).map_err(|error| ProtocolError::WrongType {
-            message: self.kind.clone(),
-            field,
-            error,
-        })
+    pub(super) fn read<T: DeserializeOwned>(
+        &self,
+        field: &'static str,
+        value: Option<&RawValue>,
+    ) -> Result<T, ProtocolError> {
+        serde_json::from_str(self.need(field, value)?.get())
+            .map_err(|error| ProtocolError::WrongType { message: self.kind.clone(), field, error })
     }
 
-    pub fn task_id(&self) -> Result<String, ProtocolError> {
+    pub(super) fn task_id(&self) -> Result<String, ProtocolError> {
         self.read("taskId", self.task_id)
     }
 
     /// Why; a text for people, so never a reason to drop a message.
-    pub fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         self.reason.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 
-    fn need<'b>(&self, field: &'static str, value: Option<&'b RawValue>) -> Result<&'b RawValue, ProtocolError> {
+    fn need<'b>(
+        &self,
+        field: &'static str,
+        value: Option<&'b RawValue>,
+    ) -> Result<&'b RawValue, ProtocolError> {
         value.ok_or_else(|| self.missing(field))
     }
 
     /// A field that this message type needs is not there.
-    pub fn missing(&self, field: &'static str) -> ProtocolError {
+    pub(super) fn missing(&self, field: &'static str) -> ProtocolError {
         ProtocolError::MissingField { message: self.kind.clone(), field }
     }
 }
 
 /// The type and the task of a frame, as far as it can be read: what stands before the first fault counts.
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub(crate) struct Head {
     pub kind: Option<String>,
     pub task_id: Option<String>,
 }
 
 impl Head {
-    pub fn salvage(frame: &str) -> Self {
+    pub(super) fn salvage(frame: &str) -> Self {
         let mut head = Self::default();
         // The error is known: this is the second reading of a frame that the first one refused.
         let _ = serde_json::Deserializer::from_str(frame).deserialize_map(HeadVisitor(&mut head));

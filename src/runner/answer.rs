@@ -19,10 +19,10 @@ const MAX_TEXT: usize = 32 << 10;
 const MAX_CUSTOM_DATA: (usize, usize, usize) = (10, 50, 512);
 
 /// How a task ended, as the broker is told.
-pub type Reply = Result<TaskData, TaskFailure>;
+pub(super) type Reply = Result<TaskData, TaskFailure>;
 
 /// The message that ends a task. Where failures are to be results, a failure is one.
-pub fn message(task_id: String, reply: Reply, continue_on_fail: bool) -> RunnerMessage {
+pub(super) fn message(task_id: String, reply: Reply, continue_on_fail: bool) -> RunnerMessage {
     let failure = match reply {
         Ok(data) => return RunnerMessage::TaskDone { task_id, data },
         Err(failure) => failure,
@@ -38,7 +38,7 @@ pub fn message(task_id: String, reply: Reply, continue_on_fail: bool) -> RunnerM
 }
 
 /// What an outcome means for the broker.
-pub fn reply(outcome: Outcome) -> Reply {
+pub(super) fn reply(outcome: Outcome) -> Reply {
     let stderr = (!outcome.stderr.trim().is_empty()).then_some(outcome.stderr);
     Err(match outcome.end {
         End::Returned(result) => {
@@ -48,10 +48,13 @@ pub fn reply(outcome: Outcome) -> Reply {
         }
         End::Raised(exception) => raised(exception, stderr),
         End::Exceeded(limit) => failure(&limit.to_string(), Some(&advice(&limit))),
-        End::Broken(why) => failure(&format!("Python stopped unexpectedly: {why}"), stderr.as_deref()),
-        End::WorkerLost(why) => {
-            failure(&format!("The worker process that ran the task was lost: {why}"), stderr.as_deref())
+        End::Broken(why) => {
+            failure(&format!("Python stopped unexpectedly: {why}"), stderr.as_deref())
         }
+        End::WorkerLost(why) => failure(
+            &format!("The worker process that ran the task was lost: {why}"),
+            stderr.as_deref(),
+        ),
     })
 }
 
@@ -59,7 +62,9 @@ pub fn reply(outcome: Outcome) -> Reply {
 fn kept(custom_data: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let (entries, key_size, value_size) = MAX_CUSTOM_DATA;
     let is_key = |key: &str| {
-        !key.is_empty() && key.chars().count() <= key_size && key.chars().all(|c| c == '_' || is_part_of_word(c))
+        !key.is_empty()
+            && key.chars().count() <= key_size
+            && key.chars().all(|c| c == '_' || is_part_of_word(c))
     };
     let given = custom_data.len();
     let kept: BTreeMap<_, _> = custom_data
@@ -86,7 +91,7 @@ fn is_part_of_word(c: char) -> bool {
 }
 
 /// A failure with a message and perhaps a description.
-pub fn failure(message: &str, description: Option<&str>) -> TaskFailure {
+pub(super) fn failure(message: &str, description: Option<&str>) -> TaskFailure {
     let mut details = Map::new();
     if let Some(text) = description {
         details.insert("description".into(), cut(text).into());
@@ -95,7 +100,7 @@ pub fn failure(message: &str, description: Option<&str>) -> TaskFailure {
 }
 
 /// A result that is larger than a message to the broker may be.
-pub fn too_large(limit: usize) -> TaskFailure {
+pub(super) fn too_large(limit: usize) -> TaskFailure {
     let limit = bytesize::ByteSize::b(limit as u64).display().iec();
     failure(
         &format!("Task result is too large: a message to n8n may have {limit}"),
@@ -104,7 +109,8 @@ pub fn too_large(limit: usize) -> TaskFailure {
 }
 
 fn raised(exception: Exception, stderr: Option<String>) -> TaskFailure {
-    let message = if exception.message.trim().is_empty() { "Unknown error" } else { &exception.message };
+    let message =
+        if exception.message.trim().is_empty() { "Unknown error" } else { &exception.message };
     let mut failure = failure(message, exception.description.or(stderr).as_deref());
     if let Some(line) = exception.line_number {
         failure.details.insert("lineNumber".into(), line.into());
@@ -122,8 +128,12 @@ fn advice(limit: &Exceeded) -> String {
         Exceeded::Memory(_) => format!("Use less memory at once, or raise {variable}."),
         Exceeded::Input(_) => format!("Give the node less data at once, or raise {variable}."),
         Exceeded::Output(_) => format!("Return less, or raise {variable}."),
-        Exceeded::Time(_) | Exceeded::Fuel(_) => format!("Do less in one task, or raise {variable}."),
-        Exceeded::InFlight(_) => format!("Wait for some answers before more calls are begun, or raise {variable}."),
+        Exceeded::Time(_) | Exceeded::Fuel(_) => {
+            format!("Do less in one task, or raise {variable}.")
+        }
+        Exceeded::InFlight(_) => {
+            format!("Wait for some answers before more calls are begun, or raise {variable}.")
+        }
         Exceeded::Calls(_) | Exceeded::CallBytes(_) | Exceeded::Told(_) => {
             format!("Call or print less in one task, or raise {variable}.")
         }
@@ -145,7 +155,12 @@ mod tests {
     use crate::sandbox::{ItemContext, Usage};
 
     fn wire(end: End, stderr: &str, continue_on_fail: bool) -> Value {
-        let outcome = Outcome { end, extras: Extras::default(), usage: Usage::default(), stderr: stderr.into() };
+        let outcome = Outcome {
+            end,
+            extras: Extras::default(),
+            usage: Usage::default(),
+            stderr: stderr.into(),
+        };
         let frame = message("t1".into(), reply(outcome), continue_on_fail).to_frame().unwrap();
         serde_json::from_str(&frame).unwrap()
     }
@@ -166,7 +181,8 @@ mod tests {
         let static_data = RawValue::from_string(r#"{"global":{"n":1}}"#.into()).unwrap();
         let custom_data = [("a".to_owned(), "b".to_owned())].into();
         let extras = Extras { custom_data: Some(custom_data), static_data: Some(static_data) };
-        let outcome = Outcome { end: returned("[]"), extras, usage: Usage::default(), stderr: String::new() };
+        let outcome =
+            Outcome { end: returned("[]"), extras, usage: Usage::default(), stderr: String::new() };
         let frame = message("t1".into(), reply(outcome), false).to_frame().unwrap();
         let expected = json!({ "result": [], "customData": { "a": "b" }, "staticData": { "global": { "n": 1 } } });
         assert_eq!(serde_json::from_str::<Value>(&frame).unwrap()["data"], expected);
@@ -178,9 +194,17 @@ mod tests {
             kept(entries.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect())
         };
         let long = "k".repeat(51);
-        let bad = [("", "1"), ("a b", "1"), ("a-b", "1"), ("a\"}", "1"), (long.as_str(), "1"), ("💥", "1")];
+        let bad = [
+            ("", "1"),
+            ("a b", "1"),
+            ("a-b", "1"),
+            ("a\"}", "1"),
+            (long.as_str(), "1"),
+            ("💥", "1"),
+        ];
         assert!(of(&bad).is_empty());
-        let good = [("a_1", ""), ("ключ", "1"), ("किताब", "1"), ("e\u{301}", "1"), (&long[..50], "1")];
+        let good =
+            [("a_1", ""), ("ключ", "1"), ("किताब", "1"), ("e\u{301}", "1"), (&long[..50], "1")];
         assert_eq!(of(&good).len(), good.len());
         assert_eq!(of(&[("a", &"é".repeat(600))])["a"], "é".repeat(512));
         let many: Vec<_> = (0..20).map(|n| format!("k{n}")).collect();
@@ -212,7 +236,8 @@ mod tests {
 
     #[test]
     fn a_limit_names_the_setting_that_raises_it() {
-        let error = wire(End::Exceeded(Exceeded::Time(Duration::from_secs(1))), "", false)["error"].take();
+        let error =
+            wire(End::Exceeded(Exceeded::Time(Duration::from_secs(1))), "", false)["error"].take();
         assert_eq!(error["message"], "Task execution timed out after 1 second");
         assert!(error["description"].as_str().unwrap().contains("N8N_RUNNERS_TASK_TIMEOUT"));
         let error = wire(End::Exceeded(Exceeded::Memory(64 << 20)), "", false)["error"].take();
@@ -237,7 +262,8 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         let long = "é".repeat(MAX_TEXT);
-        let exception = Exception { message: long.clone(), description: Some(long), ..Exception::default() };
+        let exception =
+            Exception { message: long.clone(), description: Some(long), ..Exception::default() };
         let error = wire(End::Raised(exception), "", false)["error"].take();
         assert_eq!(error["message"].as_str().unwrap().len(), MAX_TEXT);
         assert_eq!(error["description"].as_str().unwrap().len(), MAX_TEXT);

@@ -15,7 +15,7 @@ const MAX_ANSWER: usize = 64 << 10;
 
 /// Hands out a grant token for each connection: the one that was given while it is good, then fetched ones.
 #[derive(Debug)]
-pub struct Auth {
+pub(super) struct Auth {
     url: Url,
     tls: ClientConfig,
     credentials: Credentials,
@@ -33,7 +33,7 @@ struct GrantData {
 
 impl Auth {
     /// For the broker at this address.
-    pub fn new(broker: &Url, tls: ClientConfig, credentials: Credentials) -> Self {
+    pub(super) fn new(broker: &Url, tls: ClientConfig, credentials: Credentials) -> Self {
         Self { url: super::connection::endpoint(broker, "runners/auth"), tls, credentials }
     }
 
@@ -41,7 +41,7 @@ impl Auth {
     ///
     /// # Errors
     /// The broker cannot be reached, refuses, or answers something else; or the only token is spent.
-    pub async fn grant(&self) -> Result<SecretString, ConnectError> {
+    pub(super) async fn grant(&self) -> Result<SecretString, ConnectError> {
         match (&self.credentials.grant, &self.credentials.auth) {
             (Some(grant), _) => Ok(grant.clone()),
             (None, Some(auth)) => self.fetch(auth).await,
@@ -50,12 +50,12 @@ impl Auth {
     }
 
     /// The broker has seen the token: it is good no more.
-    pub fn spend(&mut self) {
+    pub(super) fn spend(&mut self) {
         self.credentials.grant = None;
     }
 
     /// Whether another connection is possible.
-    pub fn can_reconnect(&self) -> bool {
+    pub(super) fn can_reconnect(&self) -> bool {
         self.credentials.auth.is_some() || self.credentials.grant.is_some()
     }
 
@@ -69,10 +69,13 @@ impl Auth {
             .timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(unreachable)?;
-        let request = client.post(self.url.clone()).json(&serde_json::json!({ "token": auth.expose_secret() }));
+        let request = client
+            .post(self.url.clone())
+            .json(&serde_json::json!({ "token": auth.expose_secret() }));
         let mut response = request.send().await.map_err(unreachable)?;
         if response.status() != StatusCode::OK {
-            let retry_after = retry_after(response.headers().get(RETRY_AFTER).map(|value| value.as_bytes()));
+            let retry_after =
+                retry_after(response.headers().get(RETRY_AFTER).map(|value| value.as_bytes()));
             return Err(ConnectError::Refused {
                 what: "a grant token",
                 status: response.status().as_u16(),
@@ -86,13 +89,14 @@ impl Auth {
                 return Err(ConnectError::NoGrant);
             }
         }
-        let answer: GrantAnswer = serde_json::from_slice(&body).map_err(|_| ConnectError::NoGrant)?;
+        let answer: GrantAnswer =
+            serde_json::from_slice(&body).map_err(|_| ConnectError::NoGrant)?;
         Ok(answer.data.token.into())
     }
 }
 
 /// The seconds of a `Retry-After` header, where it has seconds; a minute at most, whatever it says.
-pub fn retry_after(header: Option<&[u8]>) -> Option<Duration> {
+pub(super) fn retry_after(header: Option<&[u8]>) -> Option<Duration> {
     const MOST: Duration = Duration::from_secs(60);
     let seconds: u64 = std::str::from_utf8(header?).ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(MOST))

@@ -53,7 +53,7 @@ const DATA: char = 'd';
 
 /// The host calls of one task.
 #[derive(Debug)]
-pub struct TaskCalls {
+pub(super) struct TaskCalls {
     task_id: String,
     outbox: Outbox,
     /// The calls that wait for an answer; none once the task is over.
@@ -82,7 +82,7 @@ impl Drop for Place {
 
 impl TaskCalls {
     /// For a task that is about to run.
-    pub fn new(task_id: String, outbox: Outbox) -> Self {
+    pub(super) fn new(task_id: String, outbox: Outbox) -> Self {
         Self {
             task_id,
             outbox,
@@ -93,12 +93,16 @@ impl TaskCalls {
     }
 
     /// Hands the broker's answer to the call that waits for it. One that nobody waits for (any more) is dropped.
-    pub fn answer(&self, call_id: &str, status: RpcStatus, data: Option<Box<RawValue>>) {
+    pub(super) fn answer(&self, call_id: &str, status: RpcStatus, data: Option<Box<RawValue>>) {
         if is_told(call_id) {
             return;
         }
-        let Some(caller) = lock(&self.waiting).as_mut().and_then(|calls| calls.remove(call_id)) else {
-            warn!(task_id = self.task_id, call_id, "dropped an answer to a call that is not waiting");
+        let Some(caller) = lock(&self.waiting).as_mut().and_then(|calls| calls.remove(call_id))
+        else {
+            warn!(
+                task_id = self.task_id,
+                call_id, "dropped an answer to a call that is not waiting"
+            );
             return;
         };
         // The guest may have stopped waiting.
@@ -109,7 +113,7 @@ impl TaskCalls {
     }
 
     /// The task is over: nothing more is sent for it.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         *lock(&self.waiting) = None;
     }
 
@@ -118,12 +122,20 @@ impl TaskCalls {
     }
 
     /// The message that makes a call, and the id that its answer names.
-    fn message(&self, name: &str, params: Box<RawValue>) -> Result<(String, RunnerMessage), String> {
+    fn message(
+        &self,
+        name: &str,
+        params: Box<RawValue>,
+    ) -> Result<(String, RunnerMessage), String> {
         let task_id = self.task_id.clone();
         if name == TASK_DATA {
             let request_params = self.data_request(&params)?;
             let request_id = id(DATA);
-            let message = RunnerMessage::TaskDataRequest { request_id: request_id.clone(), task_id, request_params };
+            let message = RunnerMessage::TaskDataRequest {
+                request_id: request_id.clone(),
+                task_id,
+                request_params,
+            };
             return Ok((request_id, message));
         }
         if !METHODS.contains(&name) {
@@ -139,7 +151,10 @@ impl TaskCalls {
     /// A request for data, small and of the agreed form, and not one too many.
     fn data_request(&self, params: &RawValue) -> Result<DataRequest, String> {
         if params.get().len() > MAX_DATA_REQUEST {
-            return Err(format!("Invalid data request: it is larger than {} KiB", MAX_DATA_REQUEST >> 10));
+            return Err(format!(
+                "Invalid data request: it is larger than {} KiB",
+                MAX_DATA_REQUEST >> 10
+            ));
         }
         let [request] = serde_json::from_str::<[DataRequest; 1]>(params.get())
             .map_err(|error| format!("Invalid data request: {error}"))?;
@@ -182,7 +197,10 @@ impl HostCalls for TaskCalls {
         let message = RunnerMessage::Rpc { call_id, task_id, name: name.into(), params };
         let sent = !self.outbox.is_full() && self.outbox.send(message).is_ok();
         if !sent && !self.warned.swap(true, Ordering::Relaxed) {
-            warn!(task_id = self.task_id, "dropping prints: they are too large, or the broker reads too slowly");
+            warn!(
+                task_id = self.task_id,
+                "dropping prints: they are too large, or the broker reads too slowly"
+            );
         }
     }
 }
@@ -193,7 +211,7 @@ fn id(kind: char) -> String {
 }
 
 /// Whether a call id is that of something told, whose answer says nothing.
-pub fn is_told(call_id: &str) -> bool {
+pub(super) fn is_told(call_id: &str) -> bool {
     call_id.starts_with(TOLD)
 }
 
@@ -282,7 +300,8 @@ mod tests {
     #[tokio::test]
     async fn data_is_asked_for_in_a_message_of_its_own() {
         let (calls, mut sent) = calls();
-        let request = r#"[{"dataOfNodes":["A"],"prevNode":false,"env":false,"input":{"include":true}}]"#;
+        let request =
+            r#"[{"dataOfNodes":["A"],"prevNode":false,"env":false,"input":{"include":true}}]"#;
         let pending = tokio::spawn(calls.call(TASK_DATA, raw(request)));
         tokio::time::sleep(Duration::from_millis(10)).await;
         let asked = next(&mut sent).unwrap();
@@ -293,7 +312,11 @@ mod tests {
                 "dataOfNodes": ["A"], "prevNode": false, "env": false, "input": { "include": true }
             })
         );
-        calls.answer(asked["requestId"].as_str().unwrap(), RpcStatus::Success, Some(raw(r#"{"mode":"manual"}"#)));
+        calls.answer(
+            asked["requestId"].as_str().unwrap(),
+            RpcStatus::Success,
+            Some(raw(r#"{"mode":"manual"}"#)),
+        );
         assert_eq!(pending.await.unwrap().unwrap().get(), r#"{"mode":"manual"}"#);
         for bad in ["[]", "[{}]", "{}", request.replace("input", "output").as_str()] {
             let error = calls.call(TASK_DATA, raw(bad)).await.unwrap_err();
@@ -312,15 +335,25 @@ mod tests {
         };
         let chunk = r#"{"startIndex":0,"count":1}"#;
         let large = format!(r#"["{}"]"#, "x".repeat(MAX_DATA_REQUEST));
-        let bad = [("7", chunk), (r#""some""#, chunk), (r#"[["A"]]"#, chunk), ("{}", chunk), (&large, chunk)];
-        let bad_chunks =
-            ["7", "[]", r#"{"startIndex":-1,"count":1}"#, r#"{"startIndex":0}"#].map(|chunk| ("[]", chunk));
+        let bad = [
+            ("7", chunk),
+            (r#""some""#, chunk),
+            (r#"[["A"]]"#, chunk),
+            ("{}", chunk),
+            (&large, chunk),
+        ];
+        let bad_chunks = ["7", "[]", r#"{"startIndex":-1,"count":1}"#, r#"{"startIndex":0}"#]
+            .map(|chunk| ("[]", chunk));
         for (nodes, chunk) in bad.into_iter().chain(bad_chunks) {
             let error = calls.call(TASK_DATA, request(nodes, chunk)).await.unwrap_err();
-            assert!(error.starts_with("Invalid data request: ") && error.len() < 300, "{nodes} {chunk}: {error}");
+            assert!(
+                error.starts_with("Invalid data request: ") && error.len() < 300,
+                "{nodes} {chunk}: {error}"
+            );
         }
-        let asked: Vec<_> =
-            (0..=MAX_DATA_REQUESTS).map(|_| tokio::spawn(calls.call(TASK_DATA, request(r#""all""#, chunk)))).collect();
+        let asked: Vec<_> = (0..=MAX_DATA_REQUESTS)
+            .map(|_| tokio::spawn(calls.call(TASK_DATA, request(r#""all""#, chunk))))
+            .collect();
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert_eq!(std::iter::from_fn(|| next(&mut sent)).count(), 16);
         calls.close();
@@ -352,8 +385,12 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(10)).await;
         calls.close();
         calls.tell(LOG_NODE_OUTPUT, raw("[3]"));
-        assert!(pending.await.unwrap().is_err() && calls.call("helpers.request", raw("[]")).await.is_err());
-        let params: Vec<_> = std::iter::from_fn(|| next(&mut sent)).map(|call| call["params"].clone()).collect();
+        assert!(
+            pending.await.unwrap().is_err()
+                && calls.call("helpers.request", raw("[]")).await.is_err()
+        );
+        let params: Vec<_> =
+            std::iter::from_fn(|| next(&mut sent)).map(|call| call["params"].clone()).collect();
         assert_eq!(params, [json!([1]), json!([2]), json!([])]);
     }
 }

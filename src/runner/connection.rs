@@ -35,15 +35,15 @@ use super::{
 use crate::config::RunnerConfig;
 
 /// How long each step of getting connected may take.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last messages may take to go out, and the broker to answer the close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(super) type Socket = WebSocketStream<MaybeTlsStream<Heard<TcpStream>>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<Heard<TcpStream>>>;
 
 /// Why a connection is over.
 #[derive(Debug)]
-pub enum Lost {
+pub(super) enum Lost {
     /// The broker closed it.
     Closed(Option<CloseFrame>),
     /// It broke.
@@ -68,7 +68,7 @@ impl fmt::Display for Lost {
 
 /// A connection that the broker let in.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     frames: SplitStream<Socket>,
     outbox: Outbox,
     writer: JoinHandle<()>,
@@ -81,21 +81,31 @@ impl Connection {
     ///
     /// # Errors
     /// The broker cannot be reached, or refuses.
-    pub async fn open(config: &RunnerConfig, tls: &ClientConfig, grant: &SecretString) -> Result<Self, ConnectError> {
+    pub(super) async fn open(
+        config: &RunnerConfig,
+        tls: &ClientConfig,
+        grant: &SecretString,
+    ) -> Result<Self, ConnectError> {
         let RunnerConfig { broker, max_payload, heartbeat, .. } = config;
         let request = request(broker, &config.id, grant)?;
-        let limits = WebSocketConfig::default().max_message_size(Some(*max_payload)).max_frame_size(Some(*max_payload));
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(*max_payload))
+            .max_frame_size(Some(*max_payload));
         let connector = match broker.scheme() {
             "https" => Connector::Rustls(Arc::new(tls.clone())),
             _ => Connector::Plain,
         };
         let ear = Ear::default();
         let opening = async {
-            let stream = dial(broker).await.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+            let stream =
+                dial(broker).await.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
             let stream = Heard::new(stream, ear.clone());
-            client_async_tls_with_config(request, stream, Some(limits), Some(connector)).await.map_err(refused)
+            client_async_tls_with_config(request, stream, Some(limits), Some(connector))
+                .await
+                .map_err(refused)
         };
-        let (socket, _) = timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::TimedOut)??;
+        let (socket, _) =
+            timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::TimedOut)??;
         let (sink, frames) = socket.split();
         let (outbox, unsent) = Outbox::new(*max_payload);
         let writer = outbox.spawn_writer(sink, unsent);
@@ -105,7 +115,7 @@ impl Connection {
     }
 
     /// Where messages to the broker go.
-    pub fn outbox(&self) -> &Outbox {
+    pub(super) fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
@@ -113,7 +123,7 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is over.
-    pub async fn next(&mut self) -> Result<Utf8Bytes, Lost> {
+    pub(super) async fn next(&mut self) -> Result<Utf8Bytes, Lost> {
         loop {
             let frame = tokio::select! {
                 frame = self.frames.next() => frame,
@@ -163,9 +173,10 @@ impl Connection {
     }
 
     /// Sends what is queued and a close frame, and waits a little for the broker's.
-    pub async fn close(mut self) {
+    pub(super) async fn close(mut self) {
         let closing = async {
-            let frame = CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
+            let frame =
+                CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
             self.outbox.control(Outgoing::Close(frame));
             while self.next().await.is_ok() {}
         };
@@ -180,7 +191,7 @@ impl Drop for Connection {
 }
 
 /// An address under the broker's.
-pub fn endpoint(broker: &Url, path: &str) -> Url {
+pub(super) fn endpoint(broker: &Url, path: &str) -> Url {
     let mut url = broker.clone();
     url.set_path(&format!("{}/{path}", broker.path().trim_end_matches('/')));
     url.set_query(None);
@@ -192,7 +203,9 @@ fn request(broker: &Url, id: &str, grant: &SecretString) -> Result<Request, Conn
     let mut url = endpoint(broker, "runners/_ws");
     url.query_pairs_mut().append_pair("id", id);
     let address = url.as_str().replacen("http", "ws", 1);
-    let mut request = address.into_client_request().map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+    let mut request = address
+        .into_client_request()
+        .map_err(|error| ConnectError::Unreachable(error.to_string()))?;
     let bearer = format!("Bearer {}", grant.expose_secret());
     let mut bearer = HeaderValue::try_from(bearer).map_err(|_| ConnectError::NoGrant)?;
     bearer.set_sensitive(true);
@@ -229,7 +242,9 @@ fn refused(error: tungstenite::Error) -> ConnectError {
         tungstenite::Error::Http(response) => ConnectError::Refused {
             what: "the connection",
             status: response.status().as_u16(),
-            retry_after: retry_after(response.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes)),
+            retry_after: retry_after(
+                response.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes),
+            ),
         },
         other => ConnectError::Unreachable(other.to_string()),
     }

@@ -33,7 +33,7 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is known of the runner's health.
 #[derive(Debug)]
-pub struct Health {
+pub(super) struct Health {
     pool: Pool,
     /// Whether the broker may give us tasks.
     registered: AtomicBool,
@@ -45,17 +45,22 @@ pub struct Health {
 
 impl Health {
     /// Of a runner that has not registered yet.
-    pub fn new(pool: Pool) -> Self {
-        Self { pool, registered: AtomicBool::new(false), ran: std::sync::Mutex::default(), test: Mutex::default() }
+    pub(super) fn new(pool: Pool) -> Self {
+        Self {
+            pool,
+            registered: AtomicBool::new(false),
+            ran: std::sync::Mutex::default(),
+            test: Mutex::default(),
+        }
     }
 
     /// Notes whether the broker may give us tasks.
-    pub fn set_registered(&self, registered: bool) {
+    pub(super) fn set_registered(&self, registered: bool) {
         self.registered.store(registered, Ordering::Relaxed);
     }
 
     /// Notes that a task ran, whatever it came to.
-    pub fn task_ran(&self) {
+    pub(super) fn task_ran(&self) {
         *self.ran.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
     }
 
@@ -64,7 +69,11 @@ impl Health {
     /// # Errors
     /// Why it does not: no worker process is there.
     fn alive(&self) -> Result<(), String> {
-        if self.pool.process_ids().is_empty() { Err("no worker process runs".into()) } else { Ok(()) }
+        if self.pool.process_ids().is_empty() {
+            Err("no worker process runs".into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether a task can run now.
@@ -82,7 +91,8 @@ impl Health {
 
     async fn test(&self) -> Result<(), String> {
         let items = serde_json::value::to_raw_value::<[(); 0]>(&[]);
-        let input = items.and_then(|items| TaskSettings::new("return []", NodeMode::AllItems, items).to_input());
+        let input = items
+            .and_then(|items| TaskSettings::new("return []", NodeMode::AllItems, items).to_input());
         let input = input.map_err(|error| error.to_string())?;
         let limits = Limits { time: TEST_TIMEOUT, ..Limits::default() };
         let job = self.pool.run(Job { input, limits, deterministic: None }, Arc::new(NoHost));
@@ -93,7 +103,9 @@ impl Health {
                 Ok(())
             }
             Ok(end) => Err(format!("a task of the runner's own failed: {end:?}")),
-            Err(_elapsed) => Err(format!("a task of the runner's own took longer than {TEST_TIMEOUT:?}")),
+            Err(_elapsed) => {
+                Err(format!("a task of the runner's own took longer than {TEST_TIMEOUT:?}"))
+            }
         }
     }
 }
@@ -102,9 +114,11 @@ impl Health {
 ///
 /// # Errors
 /// The address cannot be used; the text names it.
-pub async fn bind(config: &HealthConfig) -> Result<TcpListener, String> {
+pub(super) async fn bind(config: &HealthConfig) -> Result<TcpListener, String> {
     let HealthConfig { host, port } = config;
-    let name = |error: io::Error| format!("health check server cannot listen on {host}, port {port}: {error}");
+    let name = |error: io::Error| {
+        format!("health check server cannot listen on {host}, port {port}: {error}")
+    };
     let listener = TcpListener::bind((host.trim_matches(['[', ']']), *port)).await.map_err(name)?;
     let port = listener.local_addr().map_err(name)?.port();
     info!("Health check server listening on {host}, port {port}");
@@ -115,11 +129,14 @@ pub async fn bind(config: &HealthConfig) -> Result<TcpListener, String> {
 ///
 /// # Errors
 /// None in practice: the server outlives failed connections.
-pub async fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<()> {
+pub(super) async fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<()> {
     let alive = async |State(health): State<Arc<Health>>| answer(health.alive());
     let ready = async |State(health): State<Arc<Health>>| answer(health.ready().await);
-    let router =
-        Router::new().route("/readyz", get(ready)).route("/readyz/", get(ready)).fallback(alive).with_state(health);
+    let router = Router::new()
+        .route("/readyz", get(ready))
+        .route("/readyz/", get(ready))
+        .fallback(alive)
+        .with_state(health);
     axum::serve(listener, router).await
 }
 

@@ -15,31 +15,35 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Whether anything was read since it was last asked.
 #[derive(Debug, Clone, Default)]
-pub struct Ear(Arc<AtomicBool>);
+pub(super) struct Ear(Arc<AtomicBool>);
 
 impl Ear {
     /// Whether anything was read since the last time.
-    pub fn heard(&self) -> bool {
+    pub(super) fn heard(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }
 }
 
 /// A stream that an [`Ear`] listens to.
 #[derive(Debug)]
-pub struct Heard<S> {
+pub(super) struct Heard<S> {
     stream: S,
     ear: Ear,
 }
 
 impl<S> Heard<S> {
     /// Listens from now on.
-    pub fn new(stream: S, ear: Ear) -> Self {
+    pub(super) fn new(stream: S, ear: Ear) -> Self {
         Self { stream, ear }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context, buffer: &mut ReadBuf) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context,
+        buffer: &mut ReadBuf,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
@@ -50,7 +54,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// An offer that was just made.
 #[derive(Debug)]
-pub struct Offer {
+pub(super) struct Offer {
     /// Its id, to be named in the accept.
     pub id: String,
     /// How long the broker may take it up.
@@ -27,14 +27,14 @@ pub struct Offer {
 
 /// The offers of one connection.
 #[derive(Debug, Default)]
-pub struct Offers {
+pub(super) struct Offers {
     /// When each ends, for the broker.
     ends: HashMap<String, Instant>,
 }
 
 impl Offers {
     /// Makes a new offer.
-    pub fn open(&mut self, now: Instant) -> Offer {
+    pub(super) fn open(&mut self, now: Instant) -> Offer {
         let valid_for = VALIDITY + Duration::from_millis(rand::rng().random_range(0..SPREAD_MS));
         let id = random_id();
         self.ends.insert(id.clone(), now + valid_for);
@@ -42,27 +42,27 @@ impl Offers {
     }
 
     /// Offers that the broker may still take up. One in its grace time no longer counts: it is replaced at once.
-    pub fn standing(&self, now: Instant) -> usize {
+    pub(super) fn standing(&self, now: Instant) -> usize {
         self.ends.values().filter(|&&end| now < end).count()
     }
 
     /// Uses an offer up. False if it is unknown, used, or over.
-    pub fn take(&mut self, id: &str, now: Instant) -> bool {
+    pub(super) fn take(&mut self, id: &str, now: Instant) -> bool {
         self.ends.remove(id).is_some_and(|end| now < end + GRACE)
     }
 
     /// Forgets the offers whose grace time is over.
-    pub fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant) {
         self.ends.retain(|_, end| now < *end + GRACE);
     }
 
     /// When the next standing offer ends.
-    pub fn next_end(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn next_end(&self, now: Instant) -> Option<Instant> {
         self.ends.values().copied().filter(|&end| now < end).min()
     }
 
     /// Withdraws all offers.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.ends.clear();
     }
 }

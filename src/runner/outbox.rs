@@ -31,7 +31,7 @@ const FRAGMENT: usize = 256 << 10;
 
 /// Where messages to the broker go: a queue that never blocks.
 #[derive(Debug, Clone)]
-pub struct Outbox {
+pub(super) struct Outbox {
     queue: UnboundedSender<Outgoing>,
     backlog: Arc<Backlog>,
     max_payload: usize,
@@ -39,7 +39,7 @@ pub struct Outbox {
 
 /// What the writer is handed.
 #[derive(Debug)]
-pub enum Outgoing {
+pub(super) enum Outgoing {
     /// A message's text, in parts.
     Frame(Vec<String>),
     /// A ping.
@@ -51,11 +51,11 @@ pub enum Outgoing {
 /// A message is larger than the broker accepts; the limit in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("larger than a message to the broker may be ({0} bytes)")]
-pub struct TooLarge(pub usize);
+pub(super) struct TooLarge(pub usize);
 
 impl Outbox {
     /// An empty one, and its other end.
-    pub fn new(max_payload: usize) -> (Self, UnboundedReceiver<Outgoing>) {
+    pub(super) fn new(max_payload: usize) -> (Self, UnboundedReceiver<Outgoing>) {
         let (queue, unsent) = mpsc::unbounded_channel();
         (Self { queue, backlog: Arc::default(), max_payload }, unsent)
     }
@@ -64,7 +64,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The frame would be larger than the payload limit, which costs the connection and all its tasks.
-    pub fn send(&self, message: RunnerMessage) -> Result<usize, TooLarge> {
+    pub(super) fn send(&self, message: RunnerMessage) -> Result<usize, TooLarge> {
         let frame = message.into_parts().map_err(|_| TooLarge(self.max_payload))?;
         let size = size(&frame);
         if size > self.max_payload {
@@ -76,12 +76,12 @@ impl Outbox {
     }
 
     /// Queues what is no message; nothing, once the connection is over: the reading side reports that.
-    pub fn control(&self, outgoing: Outgoing) {
+    pub(super) fn control(&self, outgoing: Outgoing) {
         let _ = self.queue.send(outgoing);
     }
 
     /// Starts the task that writes what is queued.
-    pub fn spawn_writer(
+    pub(super) fn spawn_writer(
         &self,
         sink: SplitSink<Socket, Message>,
         unsent: UnboundedReceiver<Outgoing>,
@@ -90,18 +90,22 @@ impl Outbox {
     }
 
     /// Whether the queue is as full as it should get: the broker reads slower than tasks write. Prints are dropped then.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.backlog.is_full()
     }
 
     /// Waits until the queue is not full, as tasks that call do.
-    pub async fn room(&self) {
+    pub(super) async fn room(&self) {
         self.backlog.room().await;
     }
 }
 
 /// The task that writes: everything queued, in order, flushed when the queue is empty.
-async fn write(mut sink: SplitSink<Socket, Message>, mut unsent: UnboundedReceiver<Outgoing>, backlog: Arc<Backlog>) {
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut unsent: UnboundedReceiver<Outgoing>,
+    backlog: Arc<Backlog>,
+) {
     while let Some(first) = unsent.recv().await {
         let mut next = Some(first);
         while let Some(outgoing) = next {
@@ -136,7 +140,10 @@ fn size(parts: &[String]) -> usize {
     parts.iter().map(String::len).sum()
 }
 
-async fn feed(sink: &mut SplitSink<Socket, Message>, parts: Vec<String>) -> Result<(), tungstenite::Error> {
+async fn feed(
+    sink: &mut SplitSink<Socket, Message>,
+    parts: Vec<String>,
+) -> Result<(), tungstenite::Error> {
     let mut left = size(&parts);
     if left <= FRAGMENT {
         return sink.feed(Message::text(parts.concat())).await;

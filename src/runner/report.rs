@@ -11,7 +11,7 @@ use crate::{
 
 /// How a task ended, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finished {
+pub(super) enum Finished {
     /// With a result.
     Well,
     /// By a fault of its own.
@@ -22,7 +22,7 @@ pub enum Finished {
 
 impl Finished {
     /// Reads it off the outcome, before that is taken apart.
-    pub fn of(end: &End) -> Self {
+    pub(super) fn of(end: &End) -> Self {
         match end {
             End::Returned(_) => Self::Well,
             End::Raised(_) => Self::Failed("exception"),
@@ -33,7 +33,7 @@ impl Finished {
     }
 
     /// Writes the line. User code's own texts stay out of the log: they may hold anything.
-    pub fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
+    pub(super) fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
         let line = Line { task_id, label, usage, size };
         let Usage { fuel, memory, duration } = usage;
         let took = duration.as_secs_f64() * 1000.0;
@@ -78,7 +78,7 @@ impl fmt::Display for Line<'_> {
 }
 
 /// Which node of which workflow a task belongs to, as n8n's own runner says it.
-pub struct Place<'a>(pub &'a TaskLabel);
+pub(super) struct Place<'a>(pub &'a TaskLabel);
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -98,7 +98,7 @@ impl fmt::Display for Took {
 }
 
 /// A text from outside, on one line of the log: control characters escaped, cut at 200 characters.
-pub struct Shown<'a>(pub &'a str);
+pub(super) struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -122,8 +122,11 @@ mod tests {
 
     #[test]
     fn the_line_reads_as_n8n_operators_know_it() {
-        let label =
-            TaskLabel { node_name: "Code".into(), workflow_name: "My \"flow\"\n".into(), ..TaskLabel::default() };
+        let label = TaskLabel {
+            node_name: "Code".into(),
+            workflow_name: "My \"flow\"\n".into(),
+            ..TaskLabel::default()
+        };
         let usage = Usage { duration: Duration::from_micros(12_345), ..Usage::default() };
         let line = Line { task_id: "abc", label: &label, usage, size: 2048 }.to_string();
         let expected = r#"abc in 12.3ms (2.0 KiB) for node "Code" (Unknown) in workflow "My "flow"\n" (Unknown)"#;

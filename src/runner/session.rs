@@ -51,7 +51,7 @@ const CANCELLED: &str = "Task was cancelled";
 
 /// Why a session is over.
 #[derive(Debug)]
-pub enum Ended {
+pub(super) enum Ended {
     /// All is finished, as it was asked for.
     ShutDown,
     /// There was nothing to do for so long that the runner may end.
@@ -81,7 +81,7 @@ enum Phase {
 }
 
 /// Serves one connection until it is gone or the shutdown is done. The tasks of a connection that is gone are stopped.
-pub async fn serve(
+pub(super) async fn serve(
     mut connection: Connection,
     config: &RunnerConfig,
     pool: &Pool,
@@ -130,7 +130,11 @@ pub async fn serve(
         return Ended::ShutDown;
     }
     let stopped = session.tasks.active();
-    let reason = if stopped == 0 { lost.to_string() } else { format!("{lost}; stopped its {stopped} tasks") };
+    let reason = if stopped == 0 {
+        lost.to_string()
+    } else {
+        format!("{lost}; stopped its {stopped} tasks")
+    };
     let is_normal = matches!(&lost, Lost::Closed(Some(frame)) if frame.code == CloseCode::Normal);
     Ended::Lost { reason, served: session.registered.map(|since| since.elapsed()), is_normal }
 }
@@ -163,7 +167,9 @@ impl Session<'_> {
     fn catch_up(&mut self, now: Instant) -> Result<(), Lost> {
         match self.phase {
             Phase::Registering(due) if due <= now => {
-                return Err(Lost::Broken(format!("not registered within {REGISTRATION_TIMEOUT:?}")));
+                return Err(Lost::Broken(format!(
+                    "not registered within {REGISTRATION_TIMEOUT:?}"
+                )));
             }
             Phase::Stopping(due) if due <= now => self.stop_tasks(),
             _ => {}
@@ -177,7 +183,11 @@ impl Session<'_> {
             for _ in taken..self.config.max_concurrency {
                 let offer = self.offers.open(now);
                 let valid_for = offer.valid_for.as_millis() as i64;
-                self.say(RunnerMessage::TaskOffer { offer_id: offer.id, task_type: TASK_TYPE.into(), valid_for });
+                self.say(RunnerMessage::TaskOffer {
+                    offer_id: offer.id,
+                    task_type: TASK_TYPE.into(),
+                    valid_for,
+                });
             }
         }
         Ok(())
@@ -219,20 +229,32 @@ impl Session<'_> {
                     self.phase = Phase::Serving;
                 }
             }
-            BrokerMessage::TaskOfferAccept { task_id, offer_id } => self.accept(task_id, &offer_id, Instant::now()),
-            BrokerMessage::TaskSettings { task_id, settings } => self.settings(task_id, settings, frame),
+            BrokerMessage::TaskOfferAccept { task_id, offer_id } => {
+                self.accept(task_id, &offer_id, Instant::now())
+            }
+            BrokerMessage::TaskSettings { task_id, settings } => {
+                self.settings(task_id, settings, frame)
+            }
             BrokerMessage::TaskCancel { task_id, reason } => self.cancel(task_id, &reason),
-            BrokerMessage::RpcResponse { call_id, task_id, status, data } => match self.tasks.calls(&task_id) {
+            BrokerMessage::RpcResponse { call_id, task_id, status, data } => match self
+                .tasks
+                .calls(&task_id)
+            {
                 Some(calls) => calls.answer(&call_id, status, data),
                 // The answers to a task's prints come after its end.
                 None if is_told(&call_id) => {}
                 None => warn!(task_id, call_id, "dropped an answer for a task that is not running"),
             },
-            BrokerMessage::TaskDataResponse { task_id, request_id, data } => match self.tasks.calls(&task_id) {
+            BrokerMessage::TaskDataResponse { task_id, request_id, data } => match self
+                .tasks
+                .calls(&task_id)
+            {
                 Some(calls) => calls.answer(&request_id, RpcStatus::Success, Some(data)),
                 None => warn!(task_id, request_id, "dropped data for a task that is not running"),
             },
-            BrokerMessage::NodeTypes { task_id, .. } => warn!(task_id, "dropped data that nobody asked for"),
+            BrokerMessage::NodeTypes { task_id, .. } => {
+                warn!(task_id, "dropped data that nobody asked for")
+            }
             BrokerMessage::Drain => {
                 info!(running = self.tasks.active(), "the broker is draining: no more offers");
                 self.health.set_registered(false);
@@ -355,13 +377,18 @@ impl Session<'_> {
         self.offers.clear();
         self.health.set_registered(false);
         self.phase = Phase::Stopping(Instant::now() + self.config.graceful_shutdown);
-        info!(running = self.tasks.active(), "finishing within {:?}", self.config.graceful_shutdown);
+        info!(
+            running = self.tasks.active(),
+            "finishing within {:?}", self.config.graceful_shutdown
+        );
     }
 
     /// The shutdown's time is over: what still runs is stopped, what waits is forgotten.
     fn stop_tasks(&mut self) {
-        let why =
-            format!("The runner was shut down, and the task took longer than {:?}", self.config.graceful_shutdown);
+        let why = format!(
+            "The runner was shut down, and the task took longer than {:?}",
+            self.config.graceful_shutdown
+        );
         for task_id in self.tasks.running() {
             if let Cancelled::Running(running) = self.tasks.cancel(&task_id) {
                 warn!(task_id, "task stopped by the shutdown");
@@ -374,7 +401,8 @@ impl Session<'_> {
 
     /// Sends a task's one answer; returns the size of its frame.
     fn reply(&self, task_id: &str, reply: Reply, continue_on_fail: bool) -> usize {
-        let send = |reply| self.outbox.send(answer::message(task_id.into(), reply, continue_on_fail));
+        let send =
+            |reply| self.outbox.send(answer::message(task_id.into(), reply, continue_on_fail));
         let sent = send(reply).or_else(|TooLarge(limit)| send(Err(answer::too_large(limit))));
         sent.unwrap_or_else(|error| {
             warn!(task_id, "a task goes unanswered: {error}");

@@ -11,7 +11,8 @@ use tracing::{info, warn};
 /// # Errors
 /// The handlers cannot be installed.
 pub fn requested() -> io::Result<impl Future<Output = ()>> {
-    let mut signals = Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
+    let mut signals =
+        Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
     Ok(async move {
         let (name, _) = signals.next().await;
         info!("{name}: shutting down");

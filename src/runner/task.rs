@@ -21,7 +21,7 @@ const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// The tasks of one connection. Dropping them stops those that run.
 #[derive(Debug, Default)]
-pub struct Tasks {
+pub(super) struct Tasks {
     states: HashMap<String, State>,
     jobs: JoinSet<Outcome>,
     /// The task that each job belongs to.
@@ -40,7 +40,7 @@ enum State {
 
 /// A task that runs.
 #[derive(Debug)]
-pub struct Running {
+pub(super) struct Running {
     /// What it is, for the log.
     pub label: TaskLabel,
     /// Its host calls.
@@ -52,7 +52,7 @@ pub struct Running {
 
 /// Where a task stands when its settings come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     /// It waits for them.
     Now,
     /// It waited too long.
@@ -65,7 +65,7 @@ pub enum Due {
 
 /// What a cancelled task was doing.
 #[derive(Debug)]
-pub enum Cancelled {
+pub(super) enum Cancelled {
     /// It ran, and was stopped; it needs an answer.
     Running(Running),
     /// It waited for its settings; nobody waits for an answer.
@@ -76,22 +76,22 @@ pub enum Cancelled {
 
 impl Tasks {
     /// Tasks that hold a place.
-    pub fn active(&self) -> usize {
+    pub(super) fn active(&self) -> usize {
         self.states.values().filter(|state| !matches!(state, State::GivenUp(_))).count()
     }
 
     /// Whether a task of this id holds a place.
-    pub fn is_active(&self, task_id: &str) -> bool {
+    pub(super) fn is_active(&self, task_id: &str) -> bool {
         matches!(self.states.get(task_id), Some(State::Waiting(_) | State::Running(_)))
     }
 
     /// A task was accepted, and waits for its settings.
-    pub fn accept(&mut self, task_id: &str, now: Instant) {
+    pub(super) fn accept(&mut self, task_id: &str, now: Instant) {
         self.states.insert(task_id.into(), State::Waiting(now + SETTINGS_TIMEOUT));
     }
 
     /// Settings came. Unless they are due now, the task does not wait for them (any more).
-    pub fn settings_due(&mut self, task_id: &str) -> Due {
+    pub(super) fn settings_due(&mut self, task_id: &str) -> Due {
         match self.states.get(task_id) {
             None => Due::Unknown,
             Some(State::Running(_)) => Due::Twice,
@@ -107,7 +107,7 @@ impl Tasks {
     }
 
     /// A task runs from here on.
-    pub fn start(
+    pub(super) fn start(
         &mut self,
         task_id: String,
         label: TaskLabel,
@@ -116,11 +116,12 @@ impl Tasks {
     ) {
         let job = self.jobs.spawn(job);
         self.owners.insert(job.id(), task_id.clone());
-        self.states.insert(task_id, State::Running(Running { label, calls, job, since: Instant::now() }));
+        self.states
+            .insert(task_id, State::Running(Running { label, calls, job, since: Instant::now() }));
     }
 
     /// The host calls of a running task.
-    pub fn calls(&self, task_id: &str) -> Option<&TaskCalls> {
+    pub(super) fn calls(&self, task_id: &str) -> Option<&TaskCalls> {
         match self.states.get(task_id) {
             Some(State::Running(running)) => Some(&running.calls),
             _ => None,
@@ -128,7 +129,7 @@ impl Tasks {
     }
 
     /// Stops and forgets a task.
-    pub fn cancel(&mut self, task_id: &str) -> Cancelled {
+    pub(super) fn cancel(&mut self, task_id: &str) -> Cancelled {
         match self.states.remove(task_id) {
             None => Cancelled::Unknown,
             Some(State::Waiting(_) | State::GivenUp(_)) => Cancelled::Waiting,
@@ -141,9 +142,11 @@ impl Tasks {
     }
 
     /// The next task that ends by itself. For ever pending while none runs; may be dropped and called again.
-    pub async fn finished(&mut self) -> (String, Running, Outcome) {
+    pub(super) async fn finished(&mut self) -> (String, Running, Outcome) {
         loop {
-            let Some(ended) = self.jobs.join_next_with_id().await else { return std::future::pending().await };
+            let Some(ended) = self.jobs.join_next_with_id().await else {
+                return std::future::pending().await;
+            };
             let (id, outcome) = match ended {
                 Ok(ended) => ended,
                 Err(error) => (error.id(), lost(&error)),
@@ -158,7 +161,7 @@ impl Tasks {
     }
 
     /// Gives up the tasks whose settings did not come, and returns them.
-    pub fn give_up(&mut self, now: Instant) -> Vec<String> {
+    pub(super) fn give_up(&mut self, now: Instant) -> Vec<String> {
         self.states.retain(|_, state| !matches!(state, State::GivenUp(until) if *until <= now));
         let mut given_up = Vec::new();
         for (task_id, state) in &mut self.states {
@@ -171,7 +174,7 @@ impl Tasks {
     }
 
     /// The ids of the tasks that run.
-    pub fn running(&self) -> Vec<String> {
+    pub(super) fn running(&self) -> Vec<String> {
         self.owners.values().cloned().collect()
     }
 }
@@ -206,7 +209,11 @@ mod tests {
     use super::*;
     use crate::runner::outbox::Outbox;
 
-    fn start(tasks: &mut Tasks, task_id: &str, job: impl Future<Output = Outcome> + Send + 'static) {
+    fn start(
+        tasks: &mut Tasks,
+        task_id: &str,
+        job: impl Future<Output = Outcome> + Send + 'static,
+    ) {
         tasks.accept(task_id, Instant::now());
         assert_eq!(tasks.settings_due(task_id), Due::Now);
         let calls = Arc::new(TaskCalls::new(task_id.into(), Outbox::new(1000).0));
@@ -248,7 +255,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_ended_while_it_was_cancelled_is_answered_once_also_if_its_id_comes_again() {
+    async fn a_task_that_ended_while_it_was_cancelled_is_answered_once_also_if_its_id_comes_again()
+    {
         let mut tasks = Tasks::default();
         start(&mut tasks, "t1", async { outcome() });
         tokio::task::yield_now().await;
@@ -275,7 +283,10 @@ mod tests {
         assert_eq!(tasks.give_up(now + SETTINGS_TIMEOUT), ["t1"]);
         assert_eq!(tasks.active(), 0);
         assert!(tasks.give_up(now + SETTINGS_TIMEOUT).is_empty());
-        assert_eq!((tasks.settings_due("t1"), tasks.settings_due("t1")), (Due::TooLate, Due::Unknown));
+        assert_eq!(
+            (tasks.settings_due("t1"), tasks.settings_due("t1")),
+            (Due::TooLate, Due::Unknown)
+        );
         tasks.accept("t2", now);
         tasks.give_up(now + SETTINGS_TIMEOUT);
         tasks.give_up(now + SETTINGS_TIMEOUT + REMEMBERED);

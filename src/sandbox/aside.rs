@@ -8,5 +8,9 @@ pub(crate) async fn parse<T: Send + 'static>(
     bytes: Vec<u8>,
     read: impl FnOnce(Vec<u8>) -> T + Send + 'static,
 ) -> Option<T> {
-    if bytes.len() <= LARGE { Some(read(bytes)) } else { tokio::task::spawn_blocking(move || read(bytes)).await.ok() }
+    if bytes.len() <= LARGE {
+        Some(read(bytes))
+    } else {
+        tokio::task::spawn_blocking(move || read(bytes)).await.ok()
+    }
 }

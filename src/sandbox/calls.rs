@@ -35,7 +35,7 @@ enum Misuse {
     Take { asked: u32, waiting: usize },
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap_async(MODULE, "call", |mut caller, args: (u32, u32, u32, u32)| {
         Box::new(async move { call(&mut caller, args).await })
     })?;
@@ -61,7 +61,10 @@ async fn call(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> was
 }
 
 /// Begins a call; returns its number. Whatever becomes of it comes through [`wait`].
-async fn start(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<u32> {
+async fn start(
+    caller: &mut Caller<'_, State>,
+    args: (u32, u32, u32, u32),
+) -> wasmtime::Result<u32> {
     let request = request(caller, args).await?;
     let size = request.as_ref().map_or(0, |(_, params)| params.get().len() as u64);
     let state = caller.data_mut();
@@ -170,7 +173,10 @@ async fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> was
 type Request = Result<(String, Box<RawValue>), String>;
 
 /// Counts, checks and copies a request out of the guest's memory.
-async fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u32, u32)) -> wasmtime::Result<Request> {
+async fn request(
+    caller: &mut Caller<'_, State>,
+    (np, nl, pp, pl): (u32, u32, u32, u32),
+) -> wasmtime::Result<Request> {
     let state = caller.data_mut();
     if state.calls >= state.limits.calls {
         return Err(Exceeded::Calls(state.limits.calls).into());
@@ -194,6 +200,11 @@ async fn request(caller: &mut Caller<'_, State>, (np, nl, pp, pl): (u32, u32, u3
         }
     };
     let params = memory(caller, pp, pl)?.0.to_vec();
-    let params = aside::parse(params, |params| RawValue::from_string(String::from_utf8(params).ok()?).ok()).await;
-    Ok(params.flatten().map(|params| (name, params)).ok_or("the parameters of a host call are one JSON value".into()))
+    let params =
+        aside::parse(params, |params| RawValue::from_string(String::from_utf8(params).ok()?).ok())
+            .await;
+    Ok(params
+        .flatten()
+        .map(|params| (name, params))
+        .ok_or("the parameters of a host call are one JSON value".into()))
 }

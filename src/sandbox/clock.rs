@@ -9,7 +9,7 @@ const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 const TICK: Duration = Duration::from_micros(1);
 
 /// Real time, or a time that passes only when it is read or slept.
-pub(super) enum Clock {
+pub(crate) enum Clock {
     /// The machine's clocks; the monotonic one starts with the task.
     Real(Instant),
     /// Time since the task's start, counted in ticks and sleeps.
@@ -17,12 +17,12 @@ pub(super) enum Clock {
 }
 
 impl Clock {
-    pub fn new(deterministic: bool) -> Self {
+    pub(crate) fn new(deterministic: bool) -> Self {
         if deterministic { Self::Virtual(Duration::ZERO) } else { Self::Real(Instant::now()) }
     }
 
     /// Time since the Unix epoch.
-    pub fn wall(&mut self) -> Duration {
+    pub(crate) fn wall(&mut self) -> Duration {
         match self {
             Self::Real(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             Self::Virtual(_) => EPOCH.saturating_add(self.monotonic()),
@@ -30,7 +30,7 @@ impl Clock {
     }
 
     /// Time since a point that does not change during the task. Never zero, which some code takes for "not set".
-    pub fn monotonic(&mut self) -> Duration {
+    pub(crate) fn monotonic(&mut self) -> Duration {
         match self {
             Self::Real(start) => start.elapsed() + TICK,
             Self::Virtual(now) => {
@@ -41,7 +41,7 @@ impl Clock {
     }
 
     /// Sleeps. Virtual time passes at once.
-    pub async fn sleep(&mut self, time: Duration) {
+    pub(crate) async fn sleep(&mut self, time: Duration) {
         if let Self::Real(_) = self {
             tokio::time::sleep(time).await;
         }
@@ -49,7 +49,7 @@ impl Clock {
     }
 
     /// Time went by: the virtual clock does not notice by itself.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         if let Self::Virtual(now) = self {
             *now = now.saturating_add(time);
         }

@@ -8,7 +8,7 @@ use wasmtime::Config;
 /// The CPU that x86-64 code is compiled for: the level "x86-64-v2", which every 64-bit server, desktop and small board
 /// since about 2011 has. Names as `/proc/cpuinfo` gives them.
 #[cfg(target_arch = "x86_64")]
-pub const BASELINE: &[&str] = &["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"];
+pub(super) const BASELINE: &[&str] = &["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"];
 
 /// The CPU that 64-bit Arm code is compiled for: plain Armv8.0.
 #[cfg(target_arch = "aarch64")]
@@ -19,7 +19,7 @@ pub const BASELINE: &[&str] = &[];
 const WASM_STACK: usize = 8 << 20;
 
 /// The engine configuration, but for what only the running side has (instance pool, code memory).
-pub fn config() -> Config {
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)

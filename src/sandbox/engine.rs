@@ -9,14 +9,15 @@ use std::{
 };
 
 use wasmtime::{
-    CustomCodeMemory, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module, PoolingAllocationConfig,
+    CustomCodeMemory, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module,
+    PoolingAllocationConfig,
 };
 
 use super::{MAX_MEMORY, SandboxConfig, SandboxError, calls, codegen, state::State, wasi};
 
 /// Bytes of a finished instance's memory that are rewritten in place rather than given back to the kernel, where the
 /// kernel can tell which pages were written (`PAGEMAP_SCAN`, Linux 6.7). A trivial task writes 0.4 MiB.
-pub(super) const KEEP_RESIDENT: usize = 4 << 20;
+pub(crate) const KEEP_RESIDENT: usize = 4 << 20;
 
 /// Function table entries that the image may have; CPython has about 11,000 functions whose address is taken.
 const TABLE_ELEMENTS: usize = 32_768;
@@ -45,7 +46,7 @@ const BASELINE_NAME: &str = "x86-64-v2";
 const BASELINE_NAME: &str = "armv8-a";
 
 /// Checks the CPU, builds the engine and links the image.
-pub(super) fn load(config: &SandboxConfig) -> Result<InstancePre<State>, SandboxError> {
+pub(crate) fn load(config: &SandboxConfig) -> Result<InstancePre<State>, SandboxError> {
     check_cpu()?;
     let engine = engine(config).map_err(SandboxError::Engine)?;
     let module = if IN_PLACE.swap(true, Ordering::Relaxed) {
@@ -60,7 +61,7 @@ pub(super) fn load(config: &SandboxConfig) -> Result<InstancePre<State>, Sandbox
 }
 
 /// As [`load`], with a copy of the image, and with instances that are mapped when they are made.
-pub(super) fn load_without_pool() -> Result<InstancePre<State>, SandboxError> {
+pub(crate) fn load_without_pool() -> Result<InstancePre<State>, SandboxError> {
     check_cpu()?;
     let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
     // SAFETY: as above.
@@ -110,7 +111,9 @@ impl CustomCodeMemory for InExecutable {
     fn publish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
         use rustix::mm::{MprotectFlags, mprotect};
         // SAFETY: the range is the code section of `IMAGE`: whole pages that hold nothing else and that nobody writes to.
-        Ok(unsafe { mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC) }?)
+        Ok(unsafe {
+            mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC)
+        }?)
     }
 
     fn unpublish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
@@ -122,7 +125,8 @@ impl CustomCodeMemory for InExecutable {
 
 /// Refuses a CPU that lacks a feature that the native code uses.
 fn check_cpu() -> Result<(), SandboxError> {
-    let missing: Vec<&str> = codegen::BASELINE.iter().copied().filter(|feature| !has(feature)).collect();
+    let missing: Vec<&str> =
+        codegen::BASELINE.iter().copied().filter(|feature| !has(feature)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -25,7 +25,7 @@ const WAITING: u64 = 4;
 pub(crate) type Text = (bool, String);
 
 /// A call that has its answer.
-pub(super) struct Landed {
+pub(crate) struct Landed {
     pub number: u32,
     pub answer: Text,
     /// The answer, counted among those that wait.
@@ -34,7 +34,7 @@ pub(super) struct Landed {
 
 /// The calls in flight of one guest.
 #[derive(Default)]
-pub(super) struct Flight {
+pub(crate) struct Flight {
     calls: JoinSet<Landed>,
     /// What came of calls while room was made for another one.
     ended: VecDeque<Result<Landed, JoinError>>,
@@ -57,7 +57,8 @@ struct Held {
 impl Held {
     /// Counts them, where they do not make too many together.
     fn within(limit: u64, bytes: u64, among: &Arc<AtomicU64>) -> Option<Self> {
-        (among.load(Ordering::Relaxed).saturating_add(bytes) <= limit).then(|| Self::new(bytes, among))
+        (among.load(Ordering::Relaxed).saturating_add(bytes) <= limit)
+            .then(|| Self::new(bytes, among))
     }
 
     fn new(bytes: u64, among: &Arc<AtomicU64>) -> Self {
@@ -74,7 +75,7 @@ impl Drop for Held {
 
 impl Flight {
     /// Whether there is nothing to wait for.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
@@ -83,7 +84,12 @@ impl Flight {
     ///
     /// # Errors
     /// As many calls are in flight as may be.
-    pub fn begin(&mut self, size: u64, limits: &Limits, make: impl FnOnce() -> PendingAnswer) -> Result<u32, Exceeded> {
+    pub(crate) fn begin(
+        &mut self,
+        size: u64,
+        limits: &Limits,
+        make: impl FnOnce() -> PendingAnswer,
+    ) -> Result<u32, Exceeded> {
         if self.places.len() >= limits.in_flight as usize {
             return Err(Exceeded::InFlight(limits.in_flight));
         }
@@ -96,7 +102,10 @@ impl Flight {
         let asking = Held::within(one.saturating_mul(WAITING), size, &self.asking);
         let answer = match asking {
             Some(_) => make(),
-            None => Box::pin(std::future::ready(Err(too_large("The parameters of calls without an answer", one)))),
+            None => Box::pin(std::future::ready(Err(too_large(
+                "The parameters of calls without an answer",
+                one,
+            )))),
         };
         let place = self.calls.spawn(async move {
             let answer = fitting(text(answer.await), one);
@@ -109,7 +118,7 @@ impl Flight {
     }
 
     /// Gives up a call: its answer is not waited for any longer, and it is not in flight any more.
-    pub fn forget(&mut self, number: u32) {
+    pub(crate) fn forget(&mut self, number: u32) {
         if let Some(place) = self.places.remove(&number) {
             place.abort();
         }
@@ -119,7 +128,7 @@ impl Flight {
     ///
     /// # Errors
     /// The host panicked.
-    pub async fn landed(&mut self) -> Result<Landed, JoinError> {
+    pub(crate) async fn landed(&mut self) -> Result<Landed, JoinError> {
         loop {
             while let Some(ended) = self.ended.pop_front() {
                 let landed = ended?;
@@ -163,7 +172,7 @@ pub(crate) fn fitting(answer: Text, limit: u64) -> Text {
 }
 
 /// Why something was refused that is larger than one call may carry.
-pub(super) fn refusal(what: &str, limit: u64) -> String {
+pub(crate) fn refusal(what: &str, limit: u64) -> String {
     let limit = ByteSize::b(limit).display().iec();
     format!("{what} too large: the limit is {limit} (SERPENTARIUM_MAX_CALL_BYTES)")
 }
@@ -188,7 +197,9 @@ fn counted(answer: Text, waiting: &Arc<AtomicU64>, one: u64) -> (Text, Held) {
 pub(crate) fn within(time: Duration, name: &str, answer: PendingAnswer) -> PendingAnswer {
     let name = name.to_owned();
     Box::pin(async move {
-        let late = |_| Err(format!("The call of {name} timed out after {}", super::limits::seconds(&time)));
+        let late = |_| {
+            Err(format!("The call of {name} timed out after {}", super::limits::seconds(&time)))
+        };
         tokio::time::timeout(time, answer).await.unwrap_or_else(late)
     })
 }
@@ -201,7 +212,8 @@ mod tests {
     async fn calls_that_are_given_up_leave_nothing() {
         let mut flight = Flight::default();
         for _ in 0..1000 {
-            let number = flight.begin(0, &Limits::default(), || Box::pin(std::future::pending())).unwrap();
+            let number =
+                flight.begin(0, &Limits::default(), || Box::pin(std::future::pending())).unwrap();
             flight.forget(number);
             tokio::task::yield_now().await;
         }
@@ -212,7 +224,8 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_there_also_where_room_was_made_for_another_call() {
         let mut flight = Flight::default();
-        let answered = || -> PendingAnswer { Box::pin(std::future::ready(Err("an answer".into()))) };
+        let answered =
+            || -> PendingAnswer { Box::pin(std::future::ready(Err("an answer".into()))) };
         let first = flight.begin(0, &Limits::default(), answered).unwrap();
         tokio::task::yield_now().await;
         flight.begin(0, &Limits::default(), || Box::pin(std::future::pending())).unwrap();

@@ -39,7 +39,7 @@ pub(crate) struct Remains {
 #[cfg(test)]
 impl Fresh {
     /// The memory that nothing has run in yet.
-    pub(super) fn memory(&mut self) -> &mut [u8] {
+    pub(crate) fn memory(&mut self) -> &mut [u8] {
         self.store.memory.expect("an instance has memory").data_mut(&mut self.store.store)
     }
 }
@@ -47,7 +47,7 @@ impl Fresh {
 #[cfg(test)]
 impl Remains {
     /// The memory as the task left it.
-    pub(super) fn memory(&mut self) -> &mut [u8] {
+    pub(crate) fn memory(&mut self) -> &mut [u8] {
         self._store.memory.expect("an instance has memory").data_mut(&mut self._store.store)
     }
 }
@@ -83,7 +83,7 @@ impl DerefMut for Instance {
 
 impl Fresh {
     /// Makes an instance in a place that is free.
-    pub(super) async fn new(
+    pub(crate) async fn new(
         image: &InstancePre<State>,
         kept: Option<Arc<Kept>>,
         slot: OwnedSemaphorePermit,
@@ -101,16 +101,17 @@ impl Fresh {
     }
 
     /// Runs a job, the only one. Dropping the future stops it.
-    pub async fn run(self, job: Job, host: Arc<dyn HostCalls>) -> (Stopped, Remains) {
+    pub(crate) async fn run(self, job: Job, host: Arc<dyn HostCalls>) -> (Stopped, Remains) {
         let started = Instant::now();
         let limits = job.limits.clone();
         // Dropped from the last to the first: the instance goes before its place is free.
         let Self { slot, mut store, entry } = self;
         store.data_mut().assign(job, host);
-        let result = match tokio::time::timeout(limits.time, execute(&mut store, &entry, &limits)).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
-        };
+        let result =
+            match tokio::time::timeout(limits.time, execute(&mut store, &entry, &limits)).await {
+                Ok(result) => result,
+                Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
+            };
         let left = store.get_fuel().unwrap_or(0).saturating_sub(store.data().owed);
         // What is burnt after the last look at the fuel stops nothing by itself, and counts all the same.
         let ran_out = left == 0;
@@ -127,12 +128,21 @@ impl Fresh {
         };
         // Calls that it began are stopped with it, and not when it is cleared away.
         state.end();
-        let stopped = Stopped { stop, stdout, usage: Usage { fuel, memory, duration: started.elapsed() }, stderr };
+        let stopped = Stopped {
+            stop,
+            stdout,
+            usage: Usage { fuel, memory, duration: started.elapsed() },
+            stderr,
+        };
         (stopped, Remains { _store: store, _slot: slot })
     }
 }
 
-async fn execute(store: &mut Store<State>, entry: &TypedFunc<(), i32>, limits: &Limits) -> wasmtime::Result<i32> {
+async fn execute(
+    store: &mut Store<State>,
+    entry: &TypedFunc<(), i32>,
+    limits: &Limits,
+) -> wasmtime::Result<i32> {
     store.set_fuel(limits.fuel)?;
     // The instance was made before its task, and so its limit, was known.
     if store.data().growth.peak > limits.memory {
@@ -158,7 +168,10 @@ impl InLargePages {
     fn new(memory: Memory, store: &Store<State>) -> Self {
         let begin = memory.data_size(store);
         let end = (begin + GROWTH * store.data().input.len()).min(MAX_MEMORY as usize);
-        let this = Self { address: memory.data_ptr(store).addr() + begin, length: end.saturating_sub(begin) };
+        let this = Self {
+            address: memory.data_ptr(store).addr() + begin,
+            length: end.saturating_sub(begin),
+        };
         this.advise(Advice::LinuxHugepage);
         this
     }
@@ -167,7 +180,8 @@ impl InLargePages {
     fn advise(&self, advice: Advice) {
         // SAFETY: the memory's own reservation reaches up to `MAX_MEMORY`, and outlives this within `execute`; the advice changes
         // nothing of what it holds.
-        let _refused = unsafe { madvise(std::ptr::without_provenance_mut(self.address), self.length, advice) };
+        let _refused =
+            unsafe { madvise(std::ptr::without_provenance_mut(self.address), self.length, advice) };
     }
 }
 
@@ -184,9 +198,9 @@ fn stopped(state: &State, error: &wasmtime::Error) -> Stop {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Stop::Exceeded(Exceeded::Fuel(state.limits.fuel)),
-        Some(Trap::StackOverflow) => {
-            Stop::Broken("the guest ran out of stack: its data or calls are nested too deeply".into())
-        }
+        Some(Trap::StackOverflow) => Stop::Broken(
+            "the guest ran out of stack: its data or calls are nested too deeply".into(),
+        ),
         Some(trap) => failed(state, format!("the guest trapped: {trap}")),
         None => match error.downcast_ref::<wasi::Exit>() {
             Some(exit) => Stop::Broken(exit.to_string()),
@@ -197,5 +211,9 @@ fn stopped(state: &State, error: &wasmtime::Error) -> Stop {
 
 /// The end of a guest that broke: for want of memory if it was ever denied some, for the given reason otherwise.
 fn failed(state: &State, reason: String) -> Stop {
-    if state.growth.denied { Stop::Exceeded(Exceeded::Memory(state.limits.memory)) } else { Stop::Broken(reason) }
+    if state.growth.denied {
+        Stop::Exceeded(Exceeded::Memory(state.limits.memory))
+    } else {
+        Stop::Broken(reason)
+    }
 }

@@ -122,7 +122,7 @@ impl Exceeded {
 }
 
 /// `1 second`, `60 seconds`, `0.25 seconds`: the form that n8n's own runner uses.
-pub(super) fn seconds(time: &Duration) -> String {
+pub(crate) fn seconds(time: &Duration) -> String {
     let value = time.as_secs_f64();
     if value == 1.0 { "1 second".into() } else { format!("{value} seconds") }
 }
@@ -145,6 +145,9 @@ mod tests {
 
     #[test]
     fn a_size_limit_is_named_with_its_value() {
-        assert_eq!(Exceeded::Memory(512 << 20).to_string(), "Task ran out of memory: its limit is 512.0 MiB");
+        assert_eq!(
+            Exceeded::Memory(512 << 20).to_string(),
+            "Task ran out of memory: its limit is 512.0 MiB"
+        );
     }
 }

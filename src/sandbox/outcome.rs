@@ -74,16 +74,18 @@ pub(crate) struct Stopped {
 
 impl Stopped {
     /// One that never ran.
-    pub fn at_once(stop: Stop) -> Self {
+    pub(crate) fn at_once(stop: Stop) -> Self {
         Self { stop, stdout: Vec::new(), usage: Usage::default(), stderr: String::new() }
     }
 
     /// Reads the output. A large one is read on another thread.
-    pub async fn outcome(self) -> Outcome {
+    pub(crate) async fn outcome(self) -> Outcome {
         let Self { stop, stdout, usage, stderr } = self;
         let (end, extras) = match stop {
             Stop::Output => {
-                let unread = || (End::Broken("the guest's output could not be read".into()), Extras::default());
+                let unread = || {
+                    (End::Broken("the guest's output could not be read".into()), Extras::default())
+                };
                 aside::parse(stdout, reply::read).await.unwrap_or_else(unread)
             }
             Stop::Exceeded(limit) => (End::Exceeded(limit), Extras::default()),

@@ -47,25 +47,29 @@ struct Registration {
 }
 
 /// The memory that is mapped page by page. Where the kernel cannot do it, or does not allow it, there is none.
-pub(super) struct SinglePages {
+pub(crate) struct SinglePages {
     faults: Option<OwnedFd>,
     registered: Mutex<HashSet<usize>>,
 }
 
 impl SinglePages {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { faults: listen().ok(), registered: Mutex::default() }
     }
 
     /// Has the pages of a slot's memory mapped one by one from here on; nothing, where they are already.
-    pub fn add(&self, memory: &[u8]) {
+    pub(super) fn add(&self, memory: &[u8]) {
         let Some(faults) = &self.faults else { return };
         let start = memory.as_ptr() as usize;
         if !self.registered.lock().unwrap_or_else(PoisonError::into_inner).insert(start) {
             return;
         }
-        let mut registration =
-            Registration { start: start as u64, length: memory.len() as u64, mode: MODE_WRITE_PROTECT, ioctls: 0 };
+        let mut registration = Registration {
+            start: start as u64,
+            length: memory.len() as u64,
+            mode: MODE_WRITE_PROTECT,
+            ioctls: 0,
+        };
         // What is refused stays as it was.
         // SAFETY: the structure is the one that this request takes; the memory keeps what it holds, and is accessible as before.
         let _refused = unsafe { ioctl(faults, Updater::<REGISTER, _>::new(&mut registration)) };
@@ -76,7 +80,8 @@ impl SinglePages {
 fn listen() -> rustix::io::Result<OwnedFd> {
     // SAFETY: it acts on nothing before memory is registered.
     let faults = unsafe { userfaultfd(UserfaultfdFlags::CLOEXEC | USER_MODE_ONLY) }?;
-    let mut agreement = Agreement { version: VERSION, features: WRITE_PROTECT_OF_SHARED_MEMORY, ioctls: 0 };
+    let mut agreement =
+        Agreement { version: VERSION, features: WRITE_PROTECT_OF_SHARED_MEMORY, ioctls: 0 };
     // SAFETY: the structure is the one that this request takes.
     unsafe { ioctl(&faults, Updater::<AGREE, _>::new(&mut agreement)) }?;
     Ok(faults)

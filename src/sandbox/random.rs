@@ -4,7 +4,7 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The machine's randomness, or a stream that is the same for the same seed everywhere.
-pub(super) enum Random {
+pub(crate) enum Random {
     /// The operating system's generator.
     System,
     /// ChaCha with 8 rounds.
@@ -12,7 +12,7 @@ pub(super) enum Random {
 }
 
 impl Random {
-    pub fn new(seed: Option<u64>) -> Self {
+    pub(crate) fn new(seed: Option<u64>) -> Self {
         seed.map_or(Self::System, |seed| Self::Seeded(Box::new(ChaCha8Rng::seed_from_u64(seed))))
     }
 
@@ -20,12 +20,15 @@ impl Random {
     ///
     /// # Errors
     /// The operating system has no randomness to give.
-    pub fn fill(&mut self, mut buffer: &mut [u8]) -> std::io::Result<()> {
+    pub(crate) fn fill(&mut self, mut buffer: &mut [u8]) -> std::io::Result<()> {
         match self {
             Self::Seeded(generator) => generator.fill_bytes(buffer),
             Self::System => {
                 while !buffer.is_empty() {
-                    let filled = rustix::rand::getrandom(&mut *buffer, rustix::rand::GetRandomFlags::empty())?;
+                    let filled = rustix::rand::getrandom(
+                        &mut *buffer,
+                        rustix::rand::GetRandomFlags::empty(),
+                    )?;
                     buffer = &mut buffer[filled..];
                 }
             }

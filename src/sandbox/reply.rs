@@ -35,7 +35,9 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 /// Reads no more texts than custom data may have.
-fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+fn few<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
     struct Few;
 
     impl<'de> Visitor<'de> for Few {
@@ -54,7 +56,9 @@ fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<Str
             }
             match entries.next_key::<String>()? {
                 None => Ok(texts),
-                Some(_) => Err(A::Error::custom(format!("custom data has more than {MAX_CUSTOM_DATA} entries"))),
+                Some(_) => Err(A::Error::custom(format!(
+                    "custom data has more than {MAX_CUSTOM_DATA} entries"
+                ))),
             }
         }
     }
@@ -63,11 +67,14 @@ fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<Str
 }
 
 /// Reads a reply. Whatever is not exactly one of the agreed forms makes the task [`End::Broken`].
-pub(super) fn read(stdout: Vec<u8>) -> (End, Extras) {
+pub(crate) fn read(stdout: Vec<u8>) -> (End, Extras) {
     let stdout = match String::from_utf8(stdout) {
         Ok(stdout) => stdout,
         Err(error) => {
-            return (End::Broken(format!("the guest's output is not the agreed JSON: {error}")), Extras::default());
+            return (
+                End::Broken(format!("the guest's output is not the agreed JSON: {error}")),
+                Extras::default(),
+            );
         }
     };
     let end = match serde_json::from_str(&stdout) {
@@ -75,13 +82,19 @@ pub(super) fn read(stdout: Vec<u8>) -> (End, Extras) {
             if static_data.as_ref().is_none_or(|data| data.get().starts_with('{')) {
                 let start = result.get().as_ptr().addr() - stdout.as_ptr().addr();
                 let result = start..start + result.get().len();
-                return (End::Returned(value_at(stdout, result)), Extras { custom_data, static_data });
+                return (
+                    End::Returned(value_at(stdout, result)),
+                    Extras { custom_data, static_data },
+                );
             }
             End::Broken("the static data in the guest's output is not an object".into())
         }
-        Ok(Reply { result: None, custom_data: None, static_data: None, error: Some(exception) }) => {
-            End::Raised(bounded(exception))
-        }
+        Ok(Reply {
+            result: None,
+            custom_data: None,
+            static_data: None,
+            error: Some(exception),
+        }) => End::Raised(bounded(exception)),
         Ok(_) => End::Broken("the guest's output holds neither a result nor an error".into()),
         Err(_) if stdout.is_empty() => End::Broken("the guest ended without output".into()),
         Err(error) => End::Broken(format!("the guest's output is not the agreed JSON: {error}")),
@@ -131,18 +144,24 @@ mod tests {
 
     #[test]
     fn a_result_is_passed_on_byte_for_byte() {
-        let End::Returned(value) = end(br#"{"result":[1, {"a": "\u00e9"}]}"#) else { panic!("not a result") };
+        let End::Returned(value) = end(br#"{"result":[1, {"a": "\u00e9"}]}"#) else {
+            panic!("not a result")
+        };
         assert_eq!(value.get(), r#"[1, {"a": "\u00e9"}]"#);
     }
 
     #[test]
     fn a_null_result_is_a_result() {
-        assert!(matches!(end(br#"{"result":null}"#), End::Returned(value) if value.get() == "null"));
+        assert!(
+            matches!(end(br#"{"result":null}"#), End::Returned(value) if value.get() == "null")
+        );
     }
 
     #[test]
     fn custom_and_static_data_come_beside_a_result() {
-        let (end, extras) = read(br#"{"result":1,"customData":{"a":"b"},"staticData":{"global": {"n": 1}}}"#.into());
+        let (end, extras) = read(
+            br#"{"result":1,"customData":{"a":"b"},"staticData":{"global": {"n": 1}}}"#.into(),
+        );
         assert!(matches!(end, End::Returned(_)));
         assert_eq!(extras.custom_data.unwrap()["a"], "b");
         assert_eq!(extras.static_data.unwrap().get(), r#"{"global": {"n": 1}}"#);
@@ -171,7 +190,9 @@ mod tests {
 
     #[test]
     fn an_error_without_text_still_has_a_message() {
-        assert!(matches!(end(br#"{"error":{"message":""}}"#), End::Raised(e) if e.message == "Unknown error"));
+        assert!(
+            matches!(end(br#"{"error":{"message":""}}"#), End::Raised(e) if e.message == "Unknown error")
+        );
     }
 
     #[test]

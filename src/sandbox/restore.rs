@@ -61,7 +61,7 @@ struct Piece {
 }
 
 /// The memory of an instance in which nothing ever runs.
-pub(super) struct Pristine {
+pub(crate) struct Pristine {
     memory: *const [u8],
     /// Of this process.
     pagemap: File,
@@ -77,15 +77,18 @@ unsafe impl Sync for Pristine {}
 
 impl Pristine {
     /// Takes a place of the pool for good.
-    pub fn new(image: &InstancePre<State>, pages: &SinglePages) -> wasmtime::Result<Self> {
+    pub(super) fn new(image: &InstancePre<State>, pages: &SinglePages) -> wasmtime::Result<Self> {
         let mut store = Store::new(image.module().engine(), State::idle());
         // No code runs, so there is nothing to wait for.
-        let instance = pin!(image.instantiate_async(&mut store)).poll(&mut Context::from_waker(Waker::noop()));
+        let instance =
+            pin!(image.instantiate_async(&mut store)).poll(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(instance) = instance else {
             return Err(wasmtime::format_err!("an instance waits for something"));
         };
         let instance = instance?;
-        let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| wasmtime::format_err!("no memory"))?;
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .ok_or_else(|| wasmtime::format_err!("no memory"))?;
         let memory: *const [u8] = memory.data(&store);
         // SAFETY: the store is there.
         pages.add(unsafe { &*memory });
@@ -94,7 +97,7 @@ impl Pristine {
     }
 
     /// Makes an instance's memory what it was before anything ran in it.
-    pub fn restore(&self, memory: &mut [u8]) {
+    pub(super) fn restore(&self, memory: &mut [u8]) {
         let start = memory.as_ptr().addr();
         let mut pieces = [Piece::default(); PIECES];
         // Where the kernel does not say, or would say it of the process that this one was forked from, all is given back.
@@ -106,14 +109,19 @@ impl Pristine {
         let Some(rest) = memory.get_mut(walked..).filter(|rest| !rest.is_empty()) else { return };
         // SAFETY: the memory is the instance's own, whole pages of it, and nobody holds a part of it; what the kernel puts there
         // next time is the image, or nothing.
-        let given_back = unsafe { madvise(rest.as_mut_ptr().cast(), rest.len(), Advice::LinuxDontNeed) };
+        let given_back =
+            unsafe { madvise(rest.as_mut_ptr().cast(), rest.len(), Advice::LinuxDontNeed) };
         if given_back.is_err() {
             self.copy_to(memory, walked, memory.len());
         }
     }
 
     /// Finds the written pieces of memory. Returns how far it was looked at: not to its end, where more was written than is kept.
-    fn find_written(&self, memory: &[u8], pieces: &mut [Piece; PIECES]) -> rustix::io::Result<usize> {
+    fn find_written(
+        &self,
+        memory: &[u8],
+        pieces: &mut [Piece; PIECES],
+    ) -> rustix::io::Result<usize> {
         let start = memory.as_ptr().addr() as u64;
         let mut scan = Scan {
             size: size_of::<Scan>() as u64,
@@ -139,7 +147,9 @@ impl Pristine {
         // SAFETY: the store is there, and nothing runs in it: its memory neither changes nor grows.
         let pristine = unsafe { &*self.memory };
         let known = to.min(pristine.len()).max(from);
-        if let (Some(written), Some(before)) = (memory.get_mut(from..known), pristine.get(from..known)) {
+        if let (Some(written), Some(before)) =
+            (memory.get_mut(from..known), pristine.get(from..known))
+        {
             written.copy_from_slice(before);
         }
         if let Some(written) = memory.get_mut(known..to) {
@@ -173,7 +183,11 @@ mod tests {
         let (known, beyond) = memory.split_at(kept.pristine.memory.len());
         // SAFETY: nothing runs in that instance.
         let pristine = unsafe { &*kept.pristine.memory };
-        let changed = known.chunks(4096).zip(pristine.chunks(4096)).filter(|(one, other)| one != other).count();
+        let changed = known
+            .chunks(4096)
+            .zip(pristine.chunks(4096))
+            .filter(|(one, other)| one != other)
+            .count();
         changed + beyond.chunks(4096).filter(|page| page.iter().any(|byte| *byte != 0)).count()
     }
 
@@ -197,7 +211,8 @@ mod tests {
         let mut remains = remains_of("return 1", &sandbox).await;
         let memory = remains.memory();
         // SAFETY: what memory holds stays the same, wherever it is.
-        let _refused = unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxPageOut) };
+        let _refused =
+            unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxPageOut) };
         drop(remains);
         let mut fresh = sandbox.prepare().await.unwrap();
         assert_eq!(changed(fresh.memory(), &kept), 0);
@@ -215,6 +230,9 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_left_of_a_task_whose_memory_grew() {
-        assert_eq!(left_by("x = [bytes([n % 256]) * 1_000_000 for n in range(60)]\nreturn len(x)").await, 0);
+        assert_eq!(
+            left_by("x = [bytes([n % 256]) * 1_000_000 for n in range(60)]\nreturn len(x)").await,
+            0
+        );
     }
 }

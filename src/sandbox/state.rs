@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::{Caller, Memory, ResourceLimiter};
 
-use super::{Exceeded, HostCalls, Job, Limits, NoHost, clock::Clock, flight::Flight, random::Random};
+use super::{
+    Exceeded, HostCalls, Job, Limits, NoHost, clock::Clock, flight::Flight, random::Random,
+};
 
 /// The store's data.
-pub(super) struct State {
+pub(crate) struct State {
     pub limits: Limits,
     pub host: Arc<dyn HostCalls>,
     pub clock: Clock,
@@ -34,12 +36,15 @@ pub(super) struct State {
 
 impl State {
     /// Of an instance that has no task yet.
-    pub fn idle() -> Self {
-        Self::new(Job { input: Bytes::new(), limits: Limits::default(), deterministic: None }, Arc::new(NoHost))
+    pub(crate) fn idle() -> Self {
+        Self::new(
+            Job { input: Bytes::new(), limits: Limits::default(), deterministic: None },
+            Arc::new(NoHost),
+        )
     }
 
     /// The beginning of a task in an instance that is there.
-    pub fn assign(&mut self, job: Job, host: Arc<dyn HostCalls>) {
+    pub(crate) fn assign(&mut self, job: Job, host: Arc<dyn HostCalls>) {
         let (memory, peak) = (self.memory, self.growth.peak);
         *self = Self::new(job, host);
         self.memory = memory;
@@ -47,7 +52,7 @@ impl State {
     }
 
     /// The end of the task: stops the calls that it began, and lets go of all that it held outside of its memory.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         *self = Self::idle();
     }
 
@@ -71,7 +76,7 @@ impl State {
     }
 
     /// Appends to standard output, within its limit. The bytes are the first of so many that are there to be written.
-    pub fn write_stdout(&mut self, bytes: &[u8], all: usize) -> Result<(), Exceeded> {
+    pub(crate) fn write_stdout(&mut self, bytes: &[u8], all: usize) -> Result<(), Exceeded> {
         let room = self.limits.output.saturating_sub(self.stdout.len() as u64);
         if bytes.len() as u64 > room {
             return Err(Exceeded::Output(self.limits.output));
@@ -82,7 +87,7 @@ impl State {
     }
 
     /// Appends to standard error what fits.
-    pub fn write_stderr(&mut self, bytes: &[u8]) {
+    pub(crate) fn write_stderr(&mut self, bytes: &[u8]) {
         let room = self.limits.stderr.saturating_sub(self.stderr.len() as u64);
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         self.stderr.extend_from_slice(&bytes[..fits]);
@@ -91,7 +96,7 @@ impl State {
 
 /// Grants and counts memory.
 #[derive(Default)]
-pub(super) struct Growth {
+pub(crate) struct Growth {
     limit: u64,
     /// The largest size granted so far, in bytes.
     pub peak: u64,
@@ -103,7 +108,12 @@ pub(super) struct Growth {
 }
 
 impl ResourceLimiter for Growth {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let desired = desired as u64;
         if desired > self.limit {
             self.denied |= self.refused;
@@ -115,7 +125,12 @@ impl ResourceLimiter for Growth {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        _desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(true)
     }
 }
@@ -123,10 +138,10 @@ impl ResourceLimiter for Growth {
 /// A pointer or length from the guest that does not lie within its memory.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest passed an address outside its memory")]
-pub(super) struct BadAddress;
+pub(crate) struct BadAddress;
 
 /// The part of the guest's memory at `ptr`, and the state beside it.
-pub(super) fn memory<'a>(
+pub(crate) fn memory<'a>(
     caller: &'a mut Caller<'_, State>,
     ptr: u32,
     len: u32,
@@ -139,19 +154,19 @@ pub(super) fn memory<'a>(
 }
 
 /// Fuel that the guest has burnt so far, with what it owes.
-pub(super) fn burnt(caller: &Caller<'_, State>) -> wasmtime::Result<u64> {
+pub(crate) fn burnt(caller: &Caller<'_, State>) -> wasmtime::Result<u64> {
     let left = caller.get_fuel()?.saturating_sub(caller.data().owed);
     Ok(caller.data().limits.fuel.saturating_sub(left))
 }
 
 /// Fuel after which a running guest lets others run: about a millisecond.
-pub(super) const YIELD_INTERVAL: u64 = 5_000_000;
+pub(crate) const YIELD_INTERVAL: u64 = 5_000_000;
 
 /// Makes the guest pay for work that the host does for it, and lets others run when that has become much.
 ///
 /// What is owed is not taken from the store's fuel at once: that would begin its yield interval anew, and a guest that
 /// calls the host all the time would never be interrupted.
-pub(super) async fn charge(caller: &mut Caller<'_, State>, units: u64) -> wasmtime::Result<()> {
+pub(crate) async fn charge(caller: &mut Caller<'_, State>, units: u64) -> wasmtime::Result<()> {
     let owed = caller.data().owed.saturating_add(units);
     caller.data_mut().owed = owed;
     let left = caller.get_fuel()?.checked_sub(owed).ok_or(wasmtime::Trap::OutOfFuel)?;

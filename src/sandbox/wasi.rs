@@ -15,10 +15,10 @@ const MODULE: &str = "wasi_snapshot_preview1";
 
 /// Error numbers that a guest can get.
 mod errno {
-    pub const SUCCESS: i32 = 0;
-    pub const BADF: i32 = 8;
-    pub const INVAL: i32 = 28;
-    pub const IO: i32 = 29;
+    pub(super) const SUCCESS: i32 = 0;
+    pub(super) const BADF: i32 = 8;
+    pub(super) const INVAL: i32 = 28;
+    pub(super) const IO: i32 = 29;
 }
 
 /// Buffers in one read or write, and events in one poll; more is `EINVAL`.
@@ -30,7 +30,7 @@ const BUFFER_FUEL: u64 = 48;
 /// The guest left through `proc_exit`; the number is its exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest exited with code {0}")]
-pub(super) struct Exit(pub i32);
+pub(crate) struct Exit(pub i32);
 
 type Errno = wasmtime::Result<i32>;
 
@@ -43,21 +43,39 @@ const RANDOM_PIECE: u32 = 256 << 10;
 /// Fuel for one byte of randomness: the kernel takes about as long for it as a guest for so many operations.
 const RANDOM_PRICE: u64 = 10;
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "clock_time_get", clock_time_get)?;
     linker.func_wrap_async(MODULE, "random_get", |mut caller, (ptr, len): (u32, u32)| {
         Box::new(async move { random_get(&mut caller, ptr, len).await })
     })?;
-    linker.func_wrap_async(MODULE, "fd_read", |mut caller, (fd, vectors, count, out): (u32, u32, u32, u32)| {
-        Box::new(async move { fd_read(&mut caller, fd, Vectors { ptr: vectors, count }, out).await })
+    linker.func_wrap_async(
+        MODULE,
+        "fd_read",
+        |mut caller, (fd, vectors, count, out): (u32, u32, u32, u32)| {
+            Box::new(
+                async move { fd_read(&mut caller, fd, Vectors { ptr: vectors, count }, out).await },
+            )
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "fd_write",
+        |mut caller, (fd, vectors, count, out): (u32, u32, u32, u32)| {
+            Box::new(async move {
+                fd_write(&mut caller, fd, Vectors { ptr: vectors, count }, out).await
+            })
+        },
+    )?;
+    linker.func_wrap_async(
+        MODULE,
+        "poll_oneoff",
+        |mut caller, (subs, events, count, out): (u32, u32, u32, u32)| {
+            Box::new(async move { poll_oneoff(&mut caller, subs, events, count, out).await })
+        },
+    )?;
+    linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(Exit(code).into())
     })?;
-    linker.func_wrap_async(MODULE, "fd_write", |mut caller, (fd, vectors, count, out): (u32, u32, u32, u32)| {
-        Box::new(async move { fd_write(&mut caller, fd, Vectors { ptr: vectors, count }, out).await })
-    })?;
-    linker.func_wrap_async(MODULE, "poll_oneoff", |mut caller, (subs, events, count, out): (u32, u32, u32, u32)| {
-        Box::new(async move { poll_oneoff(&mut caller, subs, events, count, out).await })
-    })?;
-    linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(Exit(code).into()) })?;
     Ok(())
 }
 
@@ -116,7 +134,8 @@ async fn fd_read(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out:
     for index in 0..vectors.count {
         let (ptr, len) = vectors.get(caller, index)?;
         let (buffer, state) = memory(caller, ptr, len)?;
-        let chunk = state.input.split_to(buffer.len().min(state.input.len()).min(MAX_TRANSFER - total));
+        let chunk =
+            state.input.split_to(buffer.len().min(state.input.len()).min(MAX_TRANSFER - total));
         buffer[..chunk.len()].copy_from_slice(&chunk);
         total += chunk.len();
         if state.input.is_empty() {
@@ -206,7 +225,13 @@ impl Subscription {
 }
 
 /// Sleeps until the first of the subscriptions, and reports those that are due.
-async fn poll_oneoff(caller: &mut Caller<'_, State>, subs: u32, events: u32, count: u32, out: u32) -> Errno {
+async fn poll_oneoff(
+    caller: &mut Caller<'_, State>,
+    subs: u32,
+    events: u32,
+    count: u32,
+    out: u32,
+) -> Errno {
     if count == 0 || count > MAX_VECTORS {
         return Ok(errno::INVAL);
     }
@@ -263,10 +288,12 @@ mod tests {
     fn only_standard_input_says_how_much_can_be_read() {
         let mut state = State::idle();
         state.input = Bytes::from_static(b"12345");
-        let readable =
-            |kind, source| Subscription { userdata: 0, kind, source, timeout: 0, absolute: false }.readable(&state);
+        let readable = |kind, source| {
+            Subscription { userdata: 0, kind, source, timeout: 0, absolute: false }.readable(&state)
+        };
         assert_eq!(
-            [(KIND_READ, 0), (KIND_READ, 1), (KIND_CLOCK, 0)].map(|(kind, source)| readable(kind, source)),
+            [(KIND_READ, 0), (KIND_READ, 1), (KIND_CLOCK, 0)]
+                .map(|(kind, source)| readable(kind, source)),
             [5, 0, 0]
         );
     }

@@ -19,7 +19,9 @@ use super::{
     WorkersError,
     pipe::{Event, Inbox, Order, Outbox, outbox, write},
 };
-use crate::sandbox::{Answer, Fresh, HostCalls, Job, PendingAnswer, Sandbox, SandboxConfig, Stop, Stopped};
+use crate::sandbox::{
+    Answer, Fresh, HostCalls, Job, PendingAnswer, Sandbox, SandboxConfig, Stop, Stopped,
+};
 
 /// How much sooner than its parent the machine's out-of-memory killer should take a worker (`oom_score_adj`).
 const OOM_SCORE: &str = "500";
@@ -88,7 +90,8 @@ impl Worker {
             }
             Order::Answer { call, ok } => {
                 let text = String::from_utf8(payload).map_err(io::Error::other)?;
-                self.calls.answer(call, if ok { Ok(RawValue::from_string(text)?) } else { Err(text) });
+                self.calls
+                    .answer(call, if ok { Ok(RawValue::from_string(text)?) } else { Err(text) });
             }
             Order::Ping => self.outbox.send(&Event::Pong, [])?,
         }
@@ -96,13 +99,16 @@ impl Worker {
     }
 
     fn start(&self, id: u64, job: Job) {
-        let host = Arc::new(PipeHost { job: id, outbox: self.outbox.clone(), calls: self.calls.clone() });
-        let (sandbox, outbox, running) = (self.sandbox.clone(), self.outbox.clone(), self.running.clone());
+        let host =
+            Arc::new(PipeHost { job: id, outbox: self.outbox.clone(), calls: self.calls.clone() });
+        let (sandbox, outbox, running) =
+            (self.sandbox.clone(), self.outbox.clone(), self.running.clone());
         let (spare, fresh) = (self.spare.clone(), self.spare.take());
         let task = tokio::spawn(async move {
             // Whatever happens in here, the parent hears of an end.
             let ran = AssertUnwindSafe(sandbox.run_in(fresh, job, host)).catch_unwind().await;
-            let panicked = || (Stopped::at_once(Stop::Broken("the host of the task panicked".into())), None);
+            let panicked =
+                || (Stopped::at_once(Stop::Broken("the host of the task panicked".into())), None);
             let (stopped, remains) = ran.unwrap_or_else(|_| panicked());
             if is_last(&running, id) {
                 report(&outbox, id, stopped);
@@ -210,7 +216,11 @@ struct Pending {
 }
 
 impl PendingCalls {
-    fn register(this: &Arc<Self>, job: u64, outbox: &Outbox) -> (Pending, oneshot::Receiver<Answer>) {
+    fn register(
+        this: &Arc<Self>,
+        job: u64,
+        outbox: &Outbox,
+    ) -> (Pending, oneshot::Receiver<Answer>) {
         let id = this.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         lock(&this.waiting).insert(id, sender);
@@ -235,6 +245,6 @@ impl Drop for Pending {
 }
 
 /// A lock that a panic elsewhere does not spoil: every critical section here is one map operation.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

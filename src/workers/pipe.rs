@@ -20,7 +20,7 @@ use crate::{
 
 /// From the parent to a worker.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Run a job; the payload is its input.
     Run { job: u64, limits: Limits, deterministic: Option<u64> },
     /// Stop a job, send nothing more about it.
@@ -33,7 +33,7 @@ pub(super) enum Order {
 
 /// From a worker to the parent.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A job asks; the payload is the parameters.
     Call { job: u64, call: u64, name: String },
     /// A job does not wait for the answer to a call any more.
@@ -56,7 +56,7 @@ const MAX_PAYLOAD: usize = 1 << 30;
 const SMALL: usize = 64 << 10;
 
 /// A frame that waits to be written.
-pub(super) struct Frame {
+pub(crate) struct Frame {
     head: Vec<u8>,
     payload: Payload,
 }
@@ -65,29 +65,37 @@ type Payload = Box<dyn AsRef<[u8]> + Send>;
 
 /// The way out: frames put here are written in order. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     queue: mpsc::UnboundedSender<Frame>,
     backlog: Arc<Backlog>,
 }
 
 /// The other end, for [`write`].
-pub(super) struct Unsent {
+pub(crate) struct Unsent {
     queue: mpsc::UnboundedReceiver<Frame>,
     backlog: Arc<Backlog>,
 }
 
 impl Outbox {
     /// Queues a frame. Where the other end is gone it is dropped: the reader of this end notices that and cleans up.
-    pub fn send<H: Serialize>(&self, header: &H, payload: impl AsRef<[u8]> + Send + 'static) -> io::Result<()> {
+    pub(super) fn send<H: Serialize>(
+        &self,
+        header: &H,
+        payload: impl AsRef<[u8]> + Send + 'static,
+    ) -> io::Result<()> {
         let size = payload.as_ref().len();
         if size > MAX_PAYLOAD {
-            return Err(io::Error::other(format!("a payload of {size} bytes is over the limit of {MAX_PAYLOAD}")));
+            return Err(io::Error::other(format!(
+                "a payload of {size} bytes is over the limit of {MAX_PAYLOAD}"
+            )));
         }
         let mut head = vec![0; 8];
         serde_json::to_writer(&mut head, header)?;
         let header_size = head.len() - 8;
         if header_size > MAX_HEADER {
-            return Err(io::Error::other(format!("a header of {header_size} bytes is over the limit of {MAX_HEADER}")));
+            return Err(io::Error::other(format!(
+                "a header of {header_size} bytes is over the limit of {MAX_HEADER}"
+            )));
         }
         let header_size = header_size as u32;
         head[..4].copy_from_slice(&header_size.to_le_bytes());
@@ -99,25 +107,25 @@ impl Outbox {
     }
 
     /// Whether so much waits to be written that a call should wait as well: what was sent is counted nowhere else.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.backlog.is_full()
     }
 
     /// Waits until there is room for a call.
-    pub async fn room(&self) {
+    pub(super) async fn room(&self) {
         self.backlog.room().await;
     }
 }
 
 /// A way out, and the queue that [`write`] empties.
-pub(super) fn outbox() -> (Outbox, Unsent) {
+pub(crate) fn outbox() -> (Outbox, Unsent) {
     let (sender, queue) = mpsc::unbounded_channel();
     let backlog = Arc::<Backlog>::default();
     (Outbox { queue: sender, backlog: backlog.clone() }, Unsent { queue, backlog })
 }
 
 /// Writes queued frames until the queue is closed; those that are waiting together go out together.
-pub(super) async fn write(unsent: Unsent, mut out: OwnedWriteHalf) -> io::Result<()> {
+pub(crate) async fn write(unsent: Unsent, mut out: OwnedWriteHalf) -> io::Result<()> {
     let Unsent { mut queue, backlog } = unsent;
     let mut frames = Vec::new();
     let mut buffer = Vec::new();
@@ -142,10 +150,10 @@ pub(super) async fn write(unsent: Unsent, mut out: OwnedWriteHalf) -> io::Result
 }
 
 /// The way in.
-pub(super) struct Inbox(BufReader<OwnedReadHalf>);
+pub(crate) struct Inbox(BufReader<OwnedReadHalf>);
 
 impl Inbox {
-    pub fn new(input: OwnedReadHalf) -> Self {
+    pub(super) fn new(input: OwnedReadHalf) -> Self {
         Self(BufReader::with_capacity(SMALL, input))
     }
 
@@ -153,7 +161,7 @@ impl Inbox {
     ///
     /// # Errors
     /// The other end broke off within a frame, or sent what is no frame.
-    pub async fn next<H: DeserializeOwned>(&mut self) -> io::Result<Option<(H, Vec<u8>)>> {
+    pub(super) async fn next<H: DeserializeOwned>(&mut self) -> io::Result<Option<(H, Vec<u8>)>> {
         let mut sizes = [0; 8];
         match self.0.read_exact(&mut sizes).await {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -169,7 +177,9 @@ impl Inbox {
     async fn part(&mut self, size: u32, limit: usize) -> io::Result<Vec<u8>> {
         let size = size as usize;
         if size > limit {
-            return Err(io::Error::other(format!("a frame announces {size} bytes where {limit} are allowed")));
+            return Err(io::Error::other(format!(
+                "a frame announces {size} bytes where {limit} are allowed"
+            )));
         }
         let mut bytes = Vec::with_capacity(size.min(8 << 20));
         (&mut self.0).take(size as u64).read_to_end(&mut bytes).await?;
@@ -196,7 +206,9 @@ mod tests {
         let (input, output) = ends();
         let (outbox, queue) = outbox();
         for call in 0..5_u64 {
-            outbox.send(&Order::Answer { call, ok: true }, vec![b'x'; (call as usize) * 50_000]).unwrap();
+            outbox
+                .send(&Order::Answer { call, ok: true }, vec![b'x'; (call as usize) * 50_000])
+                .unwrap();
         }
         drop(outbox);
         let writer = tokio::spawn(write(queue, output));
@@ -215,7 +227,11 @@ mod tests {
     fn a_trivial_task_takes_less_than_550_bytes_on_the_pipe() {
         let (outbox, Unsent { mut queue, .. }) = outbox();
         let limits = Limits::default();
-        let usage = Usage { fuel: 336_000, memory: 32 << 20, duration: std::time::Duration::from_micros(270) };
+        let usage = Usage {
+            fuel: 336_000,
+            memory: 32 << 20,
+            duration: std::time::Duration::from_micros(270),
+        };
         let input = br#"{"code":"return 1 + 2","nodeMode":"runOnceForAllItems","items":[]}"#;
         let done = Event::Done { job: 100_000, stop: Stop::Output, usage, stderr: String::new() };
         outbox.send(&Order::Run { job: 100_000, limits, deterministic: None }, input).unwrap();

@@ -27,7 +27,9 @@ use super::{
     child::lock,
     pipe::{Event, Inbox, Order, Outbox, Unsent, outbox, write},
 };
-use crate::sandbox::{Answer, End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, fitting, text, within};
+use crate::sandbox::{
+    Answer, End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, fitting, text, within,
+};
 
 /// How often a worker with jobs is asked whether it still moves.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -73,7 +75,12 @@ impl Pool {
             let (outbox, queue) = outbox();
             let worker = Arc::new(Worker::new(outbox));
             let incarnation = Incarnation::start(config, &worker, queue)?;
-            supervisors.push(tokio::spawn(supervise(index, config.clone(), worker.clone(), incarnation)));
+            supervisors.push(tokio::spawn(supervise(
+                index,
+                config.clone(),
+                worker.clone(),
+                incarnation,
+            )));
             workers.push(worker);
         }
         let inner = Inner { workers, supervisors, next_job: AtomicU64::new(0) };
@@ -83,7 +90,11 @@ impl Pool {
     /// Runs a job on the worker that has the fewest. Dropping the future stops the job.
     ///
     /// Host calls come to `host` on the runtime of the pool; a pending one is dropped when the job ends.
-    pub fn run(&self, job: Job, host: Arc<dyn HostCalls>) -> impl Future<Output = Outcome> + Send + 'static {
+    pub fn run(
+        &self,
+        job: Job,
+        host: Arc<dyn HostCalls>,
+    ) -> impl Future<Output = Outcome> + Send + 'static {
         let id = self.inner.next_job.fetch_add(1, Ordering::Relaxed);
         let pool = self.inner.clone();
         async move {
@@ -92,7 +103,8 @@ impl Pool {
             };
             let (sender, receiver) = oneshot::channel();
             let mut running = worker.begin(id, job, host, sender);
-            let outcome = receiver.await.unwrap_or_else(|_| lost("the worker process is gone".into()));
+            let outcome =
+                receiver.await.unwrap_or_else(|_| lost("the worker process is gone".into()));
             running.ended = true;
             outcome
         }
@@ -122,7 +134,10 @@ struct State {
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("process", &self.process).field("jobs", &self.jobs.len()).finish_non_exhaustive()
+        f.debug_struct("State")
+            .field("process", &self.process)
+            .field("jobs", &self.jobs.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -181,7 +196,13 @@ impl Worker {
         (lock(&self.state).process.is_none(), self.load.load(Ordering::Relaxed))
     }
 
-    fn begin(&self, id: u64, job: Job, host: Arc<dyn HostCalls>, outcome: oneshot::Sender<Outcome>) -> Place<'_> {
+    fn begin(
+        &self,
+        id: u64,
+        job: Job,
+        host: Arc<dyn HostCalls>,
+        outcome: oneshot::Sender<Outcome>,
+    ) -> Place<'_> {
         self.load.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
         if state.jobs.is_empty() {
@@ -234,11 +255,14 @@ impl Worker {
                     let _ = ended.map(|call| running.places.remove(&call));
                 }
                 if running.calls.len() >= running.most_calls {
-                    return outbox.send(&Order::Answer { call, ok: false }, "too many calls at once");
+                    return outbox
+                        .send(&Order::Answer { call, ok: false }, "too many calls at once");
                 }
-                let (host, time, most) = (running.host.clone(), running.call_time, running.call_bytes);
+                let (host, time, most) =
+                    (running.host.clone(), running.call_time, running.call_bytes);
                 let place = running.calls.spawn(async move {
-                    let (ok, text) = fitting(text(answer(&*host, time, &name, payload).await), most);
+                    let (ok, text) =
+                        fitting(text(answer(&*host, time, &name, payload).await), most);
                     if let Err(error) = outbox.send(&Order::Answer { call, ok }, text) {
                         // A short text fits in every frame.
                         let _ = outbox.send(&Order::Answer { call, ok: false }, error.to_string());
@@ -249,7 +273,9 @@ impl Worker {
             }
             Event::Forget { job, call } => {
                 let mut state = lock(&self.state);
-                if let Some(place) = state.jobs.get_mut(&job).and_then(|running| running.places.remove(&call)) {
+                if let Some(place) =
+                    state.jobs.get_mut(&job).and_then(|running| running.places.remove(&call))
+                {
                     place.abort();
                 }
             }
@@ -369,7 +395,12 @@ async fn watch(worker: &Worker) -> io::Error {
 }
 
 /// Keeps a process in a worker's place for as long as the pool lives.
-async fn supervise(index: usize, config: PoolConfig, worker: Arc<Worker>, mut incarnation: Incarnation) {
+async fn supervise(
+    index: usize,
+    config: PoolConfig,
+    worker: Arc<Worker>,
+    mut incarnation: Incarnation,
+) {
     loop {
         let started = Instant::now();
         let end = incarnation.serve(&worker).await;

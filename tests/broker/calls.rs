@@ -34,7 +34,10 @@ async fn other_methods_are_not_allowed_and_foreign_tasks_not_answered() {
     runner.silence().await;
     runner.send(rpc(&task_id, "helpers.httpRequest")).await;
     let answer = runner.receive().await;
-    assert_eq!((&answer["status"], &answer["data"]), (&json!("error"), &json!("Method not allowed")));
+    assert_eq!(
+        (&answer["status"], &answer["data"]),
+        (&json!("error"), &json!("Method not allowed"))
+    );
 }
 
 #[tokio::test]
@@ -43,17 +46,20 @@ async fn data_requests_are_answered_with_nothing_where_there_is_no_workflow() {
     let mut runner = Runner::register(&broker, "a").await;
     let _task = broker.submit(settings());
     let (task_id, _) = runner.take_task().await;
-    let params = json!({"dataOfNodes": "all", "prevNode": true, "input": {"include": true}, "env": false});
+    let params =
+        json!({"dataOfNodes": "all", "prevNode": true, "input": {"include": true}, "env": false});
     runner
         .send(json!({"type": "runner:taskdatarequest", "taskId": task_id, "requestId": "r", "requestParams": params}))
         .await;
-    let expected = json!({"type": "broker:taskdataresponse", "taskId": task_id, "requestId": "r", "data": {}});
+    let expected =
+        json!({"type": "broker:taskdataresponse", "taskId": task_id, "requestId": "r", "data": {}});
     assert_eq!(runner.receive().await, expected);
     let params = json!([{"name": "n8n-nodes-base.code", "version": 2}]);
     runner
         .send(json!({"type": "runner:nodetypesrequest", "taskId": task_id, "requestId": "s", "requestParams": params}))
         .await;
-    let expected = json!({"type": "broker:nodetypes", "taskId": task_id, "requestId": "s", "nodeTypes": []});
+    let expected =
+        json!({"type": "broker:nodetypes", "taskId": task_id, "requestId": "s", "nodeTypes": []});
     assert_eq!(runner.receive().await, expected);
 }
 
@@ -62,7 +68,12 @@ async fn data_requests_are_answered_with_nothing_where_there_is_no_workflow() {
 struct Workflow(Arc<Notify>);
 
 impl Hooks for Workflow {
-    fn rpc(&self, _: &str, name: &str, params: Box<RawValue>) -> Reply<Result<Option<Box<RawValue>>, Value>> {
+    fn rpc(
+        &self,
+        _: &str,
+        name: &str,
+        params: Box<RawValue>,
+    ) -> Reply<Result<Option<Box<RawValue>>, Value>> {
         let (known, asked) = (name == "helpers.httpRequest", self.0.clone());
         Box::pin(async move {
             asked.notified().await;
@@ -87,12 +98,14 @@ async fn hooks_answer_in_the_place_of_n8n_without_stopping_the_connection() {
     let _task = broker.submit(settings());
     let (task_id, _) = runner.take_task().await;
     runner.send(rpc(&task_id, "helpers.httpRequest")).await;
-    let params = json!({"dataOfNodes": [], "prevNode": false, "input": {"include": false}, "env": true});
+    let params =
+        json!({"dataOfNodes": [], "prevNode": false, "input": {"include": false}, "env": true});
     runner
         .send(json!({"type": "runner:taskdatarequest", "taskId": task_id, "requestId": "r", "requestParams": params}))
         .await;
     let answers = [runner.receive().await, runner.receive().await];
-    let answer = |kind: &str| answers.iter().find(|answer| answer["type"] == kind).expect("an answer");
+    let answer =
+        |kind: &str| answers.iter().find(|answer| answer["type"] == kind).expect("an answer");
     assert_eq!(answer("broker:taskdataresponse")["data"], json!({"env": true}));
     let rpc = answer("broker:rpcresponse");
     assert_eq!((&rpc["status"], &rpc["data"]), (&json!("success"), &json!(["'hello'", "2"])));

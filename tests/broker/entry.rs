@@ -35,9 +35,18 @@ async fn an_upgrade_is_refused_with_the_status_that_says_why() {
     assert_eq!(refusal("/runners/_ws?id=a", None).await, 401);
     assert_eq!(refusal("/runners/_ws?id=a", Some("Basic abc".into())).await, 401);
     assert_eq!(refusal("/runners/_ws?id=a", Some("Bearer wrong".into())).await, 403);
-    assert_eq!(refusal("/elsewhere?id=a", Some(format!("Bearer {}", grant(&broker).await))).await, 404);
-    assert_eq!(refusal("/runners/_ws", Some(format!("Bearer {}", grant(&broker).await))).await, 400);
-    assert_eq!(refusal("/runners/_ws?id=", Some(format!("Bearer {}", grant(&broker).await))).await, 400);
+    assert_eq!(
+        refusal("/elsewhere?id=a", Some(format!("Bearer {}", grant(&broker).await))).await,
+        404
+    );
+    assert_eq!(
+        refusal("/runners/_ws", Some(format!("Bearer {}", grant(&broker).await))).await,
+        400
+    );
+    assert_eq!(
+        refusal("/runners/_ws?id=", Some(format!("Bearer {}", grant(&broker).await))).await,
+        400
+    );
 }
 
 #[tokio::test]
@@ -50,7 +59,8 @@ async fn a_grant_token_works_once() {
 
 #[tokio::test]
 async fn a_grant_token_expires() {
-    let broker = start(BrokerConfig { grant_lifetime: Duration::from_millis(10), ..config() }).await;
+    let broker =
+        start(BrokerConfig { grant_lifetime: Duration::from_millis(10), ..config() }).await;
     let authorization = format!("Bearer {}", grant(&broker).await);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(open(&broker, "/runners/_ws?id=a", Some(&authorization)).await.err(), Some(403));
@@ -58,5 +68,7 @@ async fn a_grant_token_expires() {
 
 #[tokio::test]
 async fn an_empty_auth_token_is_no_protection_and_refused() {
-    assert!(Broker::start(BrokerConfig { auth_token: String::new().into(), ..config() }).await.is_err());
+    assert!(
+        Broker::start(BrokerConfig { auth_token: String::new().into(), ..config() }).await.is_err()
+    );
 }

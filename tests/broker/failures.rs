@@ -9,7 +9,10 @@ async fn a_task_that_runs_too_long_times_out_and_the_runner_is_told() {
     let task = broker.submit(settings());
     let (task_id, _) = runner.take_task().await;
     let cancel = runner.receive().await;
-    assert_eq!((&cancel["type"], &cancel["reason"]), (&json!("broker:taskcancel"), &json!("Task execution timed out")));
+    assert_eq!(
+        (&cancel["type"], &cancel["reason"]),
+        (&json!("broker:taskcancel"), &json!("Task execution timed out"))
+    );
     runner.done(&task_id, json!("too late")).await;
     assert!(matches!(result_of(task).await, TaskResult::TimedOut));
 }
@@ -23,7 +26,10 @@ async fn a_cancelled_task_ends_at_once_and_the_runner_is_told() {
     task.cancel();
     assert!(matches!(result_of(task).await, TaskResult::Cancelled));
     let cancel = runner.receive().await;
-    assert_eq!((&cancel["type"], &cancel["taskId"]), (&json!("broker:taskcancel"), &json!(task_id)));
+    assert_eq!(
+        (&cancel["type"], &cancel["taskId"]),
+        (&json!("broker:taskcancel"), &json!(task_id))
+    );
 }
 
 #[tokio::test]

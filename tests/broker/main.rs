@@ -49,7 +49,9 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 /// The status and the body's text of a request for a grant token.
 async fn auth(broker: &Broker, body: &str) -> (u16, Value) {
     let client = client();
-    let request = client.post(format!("{}/runners/auth", broker.uri())).header("content-type", "application/json");
+    let request = client
+        .post(format!("{}/runners/auth", broker.uri()))
+        .header("content-type", "application/json");
     let response = soon(request.body(body.to_owned()).send()).await.unwrap();
     let status = response.status().as_u16();
     (status, response.json().await.unwrap_or(Value::Null))
@@ -69,7 +71,8 @@ async fn grant(broker: &Broker) -> String {
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn open(broker: &Broker, path: &str, authorization: Option<&str>) -> Result<Socket, u16> {
-    let mut request = format!("{}{path}", broker.uri().replace("http", "ws")).into_client_request().unwrap();
+    let mut request =
+        format!("{}{path}", broker.uri().replace("http", "ws")).into_client_request().unwrap();
     if let Some(authorization) = authorization {
         request.headers_mut().insert("authorization", authorization.parse().unwrap());
     }
@@ -87,7 +90,8 @@ impl Runner {
     /// Connected, not registered.
     async fn connect(broker: &Broker, id: &str) -> Self {
         let token = grant(broker).await;
-        let socket = open(broker, &format!("/runners/_ws?id={id}"), Some(&format!("Bearer {token}"))).await;
+        let socket =
+            open(broker, &format!("/runners/_ws?id={id}"), Some(&format!("Bearer {token}"))).await;
         Self(socket.expect("a connection"))
     }
 
@@ -164,7 +168,10 @@ impl Runner {
     }
 
     async fn done(&mut self, task_id: &str, result: Value) {
-        self.send(json!({"type": "runner:taskdone", "taskId": task_id, "data": {"result": result}})).await;
+        self.send(
+            json!({"type": "runner:taskdone", "taskId": task_id, "data": {"result": result}}),
+        )
+        .await;
     }
 }
 

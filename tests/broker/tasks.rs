@@ -57,7 +57,9 @@ async fn what_comes_before_the_info_is_ignored() {
 async fn frames_that_make_no_sense_are_dropped_and_the_connection_lives_on() {
     let broker = start(config()).await;
     let mut runner = Runner::register(&broker, "a").await;
-    for text in ["", "{", "[]", "{}", r#"{"type": "runner:dance"}"#, r#"{"type": "runner:taskoffer"}"#] {
+    for text in
+        ["", "{", "[]", "{}", r#"{"type": "runner:dance"}"#, r#"{"type": "runner:taskoffer"}"#]
+    {
         runner.text(text).await;
     }
     runner.0.send(Message::Binary(vec![0xff, 0xfe].into())).await.unwrap();
@@ -71,7 +73,8 @@ async fn frames_that_make_no_sense_are_dropped_and_the_connection_lives_on() {
 #[tokio::test]
 async fn tasks_are_spread_over_runners_and_kept_in_order() {
     let broker = start(config()).await;
-    let (mut one, mut two) = (Runner::register(&broker, "1").await, Runner::register(&broker, "2").await);
+    let (mut one, mut two) =
+        (Runner::register(&broker, "1").await, Runner::register(&broker, "2").await);
     one.offer("1a", 5000).await;
     one.offer("1b", 5000).await;
     two.offer("2a", 5000).await;

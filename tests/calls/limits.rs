@@ -17,8 +17,14 @@ async fn in_flight_obeyed() {
 
 #[tokio::test]
 async fn in_flight_violated() {
-    assert_eq!(exceeded(&at_desk(limited(THREE, |limits| limits.in_flight = 2)).await), Exceeded::InFlight(2));
-    assert_eq!(exceeded(&at_desk(limited(THREE, |limits| limits.in_flight = 0)).await), Exceeded::InFlight(0));
+    assert_eq!(
+        exceeded(&at_desk(limited(THREE, |limits| limits.in_flight = 2)).await),
+        Exceeded::InFlight(2)
+    );
+    assert_eq!(
+        exceeded(&at_desk(limited(THREE, |limits| limits.in_flight = 0)).await),
+        Exceeded::InFlight(0)
+    );
 }
 
 #[tokio::test]
@@ -28,7 +34,10 @@ async fn calls_in_flight_count_as_calls_obeyed() {
 
 #[tokio::test]
 async fn calls_in_flight_count_as_calls_violated() {
-    assert_eq!(exceeded(&at_desk(limited(THREE, |limits| limits.calls = 5)).await), Exceeded::Calls(5));
+    assert_eq!(
+        exceeded(&at_desk(limited(THREE, |limits| limits.calls = 5)).await),
+        Exceeded::Calls(5)
+    );
 }
 
 const LARGE: &str = "
@@ -40,7 +49,9 @@ return [ok or text for _, ok, text in (_host.wait(-1) for n in range(4))]
 
 #[tokio::test]
 async fn the_size_of_calls_in_flight_obeyed() {
-    let outcome = sandbox().run(limited(LARGE, |limits| limits.call_bytes = 1000), Arc::new(Echo::default())).await;
+    let outcome = sandbox()
+        .run(limited(LARGE, |limits| limits.call_bytes = 1000), Arc::new(Echo::default()))
+        .await;
     assert_eq!(returned(&outcome), json!([true, true, true, true]));
 }
 
@@ -85,7 +96,10 @@ answer = _host.wait(-1)
 try: _host.wait(-1)
 except ValueError: return [answer == (number, True, '2'), _host.wait(0.01)]
 ";
-    assert_eq!(returned(&at_desk(limited(code, |limits| limits.in_flight = 1)).await), json!([true, null]));
+    assert_eq!(
+        returned(&at_desk(limited(code, |limits| limits.in_flight = 1)).await),
+        json!([true, null])
+    );
 }
 
 /// A host whose answers are larger than what it was asked.
@@ -109,11 +123,14 @@ try: blocking = len(_host.call('x', '1'))
 except _host.CallError as error: blocking = str(error)
 _, ok, text = _host.wait(-1)
 return [blocking, len(text) if ok else text]";
-    let run = |size| sandbox().run(limited(code, |limits| limits.call_bytes = size), Arc::new(Large));
+    let run =
+        |size| sandbox().run(limited(code, |limits| limits.call_bytes = size), Arc::new(Large));
     assert_eq!(returned(&run(100).await), json!([100, 100]));
-    let refused = "The answer of a host call is too large: the limit is 99 B (SERPENTARIUM_MAX_CALL_BYTES)";
+    let refused =
+        "The answer of a host call is too large: the limit is 99 B (SERPENTARIUM_MAX_CALL_BYTES)";
     assert_eq!(returned(&run(99).await), json!([refused, refused]));
-    let over_the_pipe = pool().run(limited(code, |limits| limits.call_bytes = 99), Arc::new(Large)).await;
+    let over_the_pipe =
+        pool().run(limited(code, |limits| limits.call_bytes = 99), Arc::new(Large)).await;
     assert_eq!(returned(&over_the_pipe), json!([refused, refused]));
 }
 
@@ -132,14 +149,18 @@ return [answer for answer in answers if not answer[1]]
 #[tokio::test]
 async fn answers_that_wait_to_be_fetched_obeyed() {
     let code = UNFETCHED.replace("COUNT", "4");
-    let outcome = sandbox().run(limited(&code, |limits| limits.call_bytes = 1000), Arc::new(Echo::default())).await;
+    let outcome = sandbox()
+        .run(limited(&code, |limits| limits.call_bytes = 1000), Arc::new(Echo::default()))
+        .await;
     assert_eq!(returned(&outcome), json!([]));
 }
 
 #[tokio::test]
 async fn answers_that_wait_to_be_fetched_violated() {
     let code = UNFETCHED.replace("COUNT", "6");
-    let outcome = sandbox().run(limited(&code, |limits| limits.call_bytes = 1000), Arc::new(Echo::default())).await;
+    let outcome = sandbox()
+        .run(limited(&code, |limits| limits.call_bytes = 1000), Arc::new(Echo::default()))
+        .await;
     let failed = returned(&outcome);
     let text = failed[0][2].as_str().unwrap();
     assert!(text.starts_with("The answers that wait to be fetched are larger than"), "{failed}");
@@ -160,7 +181,8 @@ _host.start('never', '[]')
 try: _host.call('after', '[5000, 2]')
 except _host.CallError as e: return [str(e), _host.wait(-1)]
 ";
-    let outcome = at_desk(limited(code, |limits| limits.call_time = Duration::from_millis(100))).await;
+    let outcome =
+        at_desk(limited(code, |limits| limits.call_time = Duration::from_millis(100))).await;
     let expected = json!([
         "The call of after timed out after 0.1 seconds",
         [1, false, "The call of never timed out after 0.1 seconds"]
@@ -172,5 +194,8 @@ except _host.CallError as e: return [str(e), _host.wait(-1)]
 async fn the_time_of_the_task_also_ends_its_waiting() {
     let code = "import _host\n_host.start('never', '[]')\n_host.wait(-1)";
     let time = Duration::from_millis(100);
-    assert_eq!(exceeded(&at_desk(limited(code, |limits| limits.time = time)).await), Exceeded::Time(time));
+    assert_eq!(
+        exceeded(&at_desk(limited(code, |limits| limits.time = time)).await),
+        Exceeded::Time(time)
+    );
 }

@@ -45,7 +45,8 @@ impl HostCalls for Desk {
             let _waits = waits;
             match name.as_str() {
                 "after" => {
-                    let (ms, value) = serde_json::from_str::<(u64, Box<RawValue>)>(params.get()).expect("a pair");
+                    let (ms, value) =
+                        serde_json::from_str::<(u64, Box<RawValue>)>(params.get()).expect("a pair");
                     tokio::time::sleep(Duration::from_millis(ms)).await;
                     Ok(value)
                 }
@@ -93,7 +94,10 @@ import _host
 for ms in (300, 100, 200): _host.start('after', f'[{ms}, \"{ms}\"]')
 return [_host.wait(-1) for _ in range(3)]
 ";
-    assert_eq!(value(code).await, json!([[2, true, "\"100\""], [3, true, "\"200\""], [1, true, "\"300\""]]));
+    assert_eq!(
+        value(code).await,
+        json!([[2, true, "\"100\""], [3, true, "\"200\""], [1, true, "\"300\""]])
+    );
 }
 
 #[tokio::test]
@@ -159,7 +163,10 @@ async fn waiting_for_ever_for_nothing_is_an_error_in_python() {
     for limit in ["-1", "float('inf')", "float('nan')", "-0.5"] {
         let outcome = run(job(&format!("import _host\n_host.wait({limit})"))).await;
         let exception = raised(&outcome);
-        assert!(exception.description.as_ref().unwrap().contains("ValueError"), "{limit}: {exception:?}");
+        assert!(
+            exception.description.as_ref().unwrap().contains("ValueError"),
+            "{limit}: {exception:?}"
+        );
     }
     let outcome = run(job("import _host\n_host.wait('soon')")).await;
     assert!(raised(&outcome).description.as_ref().unwrap().contains("TypeError"));
@@ -180,7 +187,8 @@ return answer, looks > 1
 #[tokio::test]
 async fn calls_in_flight_end_with_their_task() {
     let host = Arc::new(Desk::default());
-    let code = "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(0.05)\nreturn 1";
+    let code =
+        "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(0.05)\nreturn 1";
     assert_eq!(returned(&sandbox().run(job(code), host.clone()).await), 1);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(host.waiting.load(Ordering::Relaxed), 0);

@@ -14,7 +14,8 @@ return all(ok and json.loads(text) == [{task}, number] for number, ok, text in a
         )
     };
     let host = Arc::new(Desk::default());
-    let tasks: Vec<_> = (0..8).map(|task| tokio::spawn(pool.run(job(&code(task)), host.clone()))).collect();
+    let tasks: Vec<_> =
+        (0..8).map(|task| tokio::spawn(pool.run(job(&code(task)), host.clone()))).collect();
     for task in tasks {
         assert_eq!(returned(&task.await.unwrap()), true);
     }
@@ -29,12 +30,17 @@ async fn calls_in_flight_end_with_their_task_over_the_pipe() {
         async move {
             let by = Instant::now() + Duration::from_secs(10);
             while host.waiting.load(Ordering::Relaxed) != count {
-                assert!(Instant::now() < by, "{} calls wait, not {count}", host.waiting.load(Ordering::Relaxed));
+                assert!(
+                    Instant::now() < by,
+                    "{} calls wait, not {count}",
+                    host.waiting.load(Ordering::Relaxed)
+                );
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
     };
-    let code = "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(WAIT)\nreturn 1";
+    let code =
+        "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(WAIT)\nreturn 1";
     let task = tokio::spawn(pool.run(job(&code.replace("WAIT", "-1")), host.clone()));
     waiting(10).await;
     task.abort();
@@ -56,10 +62,12 @@ return 1";
     assert!(!task.is_finished());
     assert_eq!(returned(&task.await.unwrap()), 1);
     // A call that took too long is not waited for on either side.
-    let late =
-        limited("import _host\n_host.start('never', '[]')\n_host.wait(-1)\n_host.wait(0.3)\nreturn 1", |limits| {
+    let late = limited(
+        "import _host\n_host.start('never', '[]')\n_host.wait(-1)\n_host.wait(0.3)\nreturn 1",
+        |limits| {
             limits.call_time = Duration::from_millis(50);
-        });
+        },
+    );
     let task = tokio::spawn(pool.run(late, host.clone()));
     waiting(1).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -96,13 +104,21 @@ return 1";
 
 /// The processes that were started here.
 fn workers() -> Vec<String> {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
-    let lists = threads.map(|thread| std::fs::read_to_string(thread.join("children")).unwrap_or_default());
+    let threads =
+        std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    let lists =
+        threads.map(|thread| std::fs::read_to_string(thread.join("children")).unwrap_or_default());
     lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 /// The most KiB that a process had in memory. None where it is gone.
 fn peak_of(process: String) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").parse().ok()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .ok()
 }

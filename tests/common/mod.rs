@@ -7,43 +7,43 @@ use serde_json::value::RawValue;
 use serpentarium::{
     protocol::{NodeMode, TaskSettings},
     sandbox::{
-        Answer, End, Exceeded, Exception, HostCalls, Job, Limits, NoHost, Outcome, PendingAnswer, Sandbox,
-        SandboxConfig,
+        Answer, End, Exceeded, Exception, HostCalls, Job, Limits, NoHost, Outcome, PendingAnswer,
+        Sandbox, SandboxConfig,
     },
 };
 
 /// The sandbox of this test binary.
-pub fn sandbox() -> &'static Sandbox {
+pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| Sandbox::new(SandboxConfig { slots: 8 }).expect("the sandbox starts"))
 }
 
 /// A job that runs the code once, with no items, under default limits.
-pub fn job(code: &str) -> Job {
+pub(crate) fn job(code: &str) -> Job {
     job_with(code, NodeMode::AllItems, "[]")
 }
 
 /// A job with a mode and items.
-pub fn job_with(code: &str, mode: NodeMode, items: &str) -> Job {
+pub(crate) fn job_with(code: &str, mode: NodeMode, items: &str) -> Job {
     let items = RawValue::from_string(items.into()).expect("items are JSON");
     let input = TaskSettings::new(code, mode, items).to_input().expect("settings serialise");
     Job { input, limits: Limits::default(), deterministic: None }
 }
 
 /// A job under limits that differ from the default ones.
-pub fn limited(code: &str, change: impl FnOnce(&mut Limits)) -> Job {
+pub(crate) fn limited(code: &str, change: impl FnOnce(&mut Limits)) -> Job {
     let mut job = job(code);
     change(&mut job.limits);
     job
 }
 
 /// Runs a job in the sandbox of this test binary.
-pub async fn run(job: Job) -> Outcome {
+pub(crate) async fn run(job: Job) -> Outcome {
     sandbox().run(job, Arc::new(NoHost)).await
 }
 
 /// The value that a job returned.
-pub fn returned(outcome: &Outcome) -> serde_json::Value {
+pub(crate) fn returned(outcome: &Outcome) -> serde_json::Value {
     match &outcome.end {
         End::Returned(value) => serde_json::from_str(value.get()).expect("a result is JSON"),
         other => panic!("expected a result, not {other:?} (stderr: {})", outcome.stderr),
@@ -51,7 +51,7 @@ pub fn returned(outcome: &Outcome) -> serde_json::Value {
 }
 
 /// The exception that a job raised.
-pub fn raised(outcome: &Outcome) -> &Exception {
+pub(crate) fn raised(outcome: &Outcome) -> &Exception {
     match &outcome.end {
         End::Raised(exception) => exception,
         other => panic!("expected an exception, not {other:?} (stderr: {})", outcome.stderr),
@@ -59,7 +59,7 @@ pub fn raised(outcome: &Outcome) -> &Exception {
 }
 
 /// The limit that a job went over.
-pub fn exceeded(outcome: &Outcome) -> Exceeded {
+pub(crate) fn exceeded(outcome: &Outcome) -> Exceeded {
     match &outcome.end {
         End::Exceeded(limit) => *limit,
         other => panic!("expected an exceeded limit, not {other:?} (stderr: {})", outcome.stderr),
@@ -68,7 +68,7 @@ pub fn exceeded(outcome: &Outcome) -> Exceeded {
 
 /// A host that keeps what it is told, and answers every call with its own parameters.
 #[derive(Default)]
-pub struct Echo {
+pub(crate) struct Echo {
     pub told: Mutex<Vec<(String, String)>>,
 }
 
@@ -84,7 +84,7 @@ impl HostCalls for Echo {
 }
 
 /// A host whose answers never come.
-pub struct Silent;
+pub(crate) struct Silent;
 
 impl HostCalls for Silent {
     fn call(&self, _name: &str, _params: Box<RawValue>) -> PendingAnswer {

@@ -7,9 +7,10 @@ async fn n8ns_own_defaults_leave_plain_python() {
     let code = "total = 0\nfor n in range(5):\n  total += n\nreturn {'sum': sum([1, 2]), 'total': total, 'up': 'a'.upper(), 'e': [*enumerate('a')]}";
     let expected = json!({ "sum": 3, "total": 10, "up": "A", "e": [[0, "a"]] });
     assert_eq!(result_under(Policy::n8n(), code).await, expected);
-    for name in
-        ["eval", "exec", "compile", "open", "input", "getattr", "object", "type", "vars", "dir", "globals", "locals"]
-    {
+    for name in [
+        "eval", "exec", "compile", "open", "input", "getattr", "object", "type", "vars", "dir",
+        "globals", "locals",
+    ] {
         let error = refused(Policy::n8n(), &format!("return {name}")).await;
         assert_eq!(error.message, format!("name '{name}' is not defined"));
     }
@@ -33,8 +34,13 @@ async fn both_lists_open_expressly_leave_code_unread_as_in_n8n() {
 #[tokio::test]
 async fn the_policy_holds_for_each_item_and_for_code_that_is_indented() {
     let items = RawValue::from_string(r#"[{"json":{}},{"json":{}}]"#.into()).unwrap();
-    let mut settings = TaskSettings::new("  import json\n  return json.loads('{\"a\": 1}')", NodeMode::EachItem, items);
-    settings.serpentarium = Some(HostSettings { policy: Some(allow("json")), ..HostSettings::default() });
+    let mut settings = TaskSettings::new(
+        "  import json\n  return json.loads('{\"a\": 1}')",
+        NodeMode::EachItem,
+        items,
+    );
+    settings.serpentarium =
+        Some(HostSettings { policy: Some(allow("json")), ..HostSettings::default() });
     let job = |settings: &TaskSettings| Job {
         input: settings.to_input().unwrap(),
         limits: Limits::default(),
@@ -42,17 +48,20 @@ async fn the_policy_holds_for_each_item_and_for_code_that_is_indented() {
     };
     assert_eq!(returned(&run(job(&settings)).await)[1]["json"], json!({ "a": 1 }));
     settings.code = "\u{feff}  import json\n  import os".into();
-    settings.serpentarium = Some(HostSettings { policy: Some(allow("json")), ..HostSettings::default() });
+    settings.serpentarium =
+        Some(HostSettings { policy: Some(allow("json")), ..HostSettings::default() });
     assert_eq!(raised(&run(job(&settings)).await).line_number, Some(2));
 }
 
 #[tokio::test]
 async fn the_environment_holds_what_the_host_gives_and_nothing_else() {
     let code = "import os\nreturn [dict(os.environ), os.getenv('A'), os.environ.get('B', 'none')]";
-    let mut settings = TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
+    let mut settings =
+        TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
     let env = [("A".to_owned(), "é".to_owned())].into();
     settings.serpentarium = Some(HostSettings { env: Some(env), ..HostSettings::default() });
-    let job = Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None };
+    let job =
+        Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None };
     assert_eq!(returned(&run(job).await), json!([{ "A": "é" }, "é", "none"]));
     assert_eq!(returned(&run(common::job("import os\nreturn dict(os.environ)")).await), json!({}));
 }

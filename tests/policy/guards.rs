@@ -24,8 +24,16 @@ async fn text_codecs_are_there_under_every_policy() {
         ("xml", xml, json!("<a><b /></a>")),
         ("zipfile io", zip, json!(["a"])),
         ("email", header, json!("pöstal")),
-        ("urllib", "import urllib.parse as p\nreturn p.parse_qs('a=%E9', encoding='cp1252')", json!({ "a": ["é"] })),
-        ("io", "import io\nreturn io.TextIOWrapper(io.BytesIO(b'\\xe9'), 'cp1252').read()", json!("é")),
+        (
+            "urllib",
+            "import urllib.parse as p\nreturn p.parse_qs('a=%E9', encoding='cp1252')",
+            json!({ "a": ["é"] }),
+        ),
+        (
+            "io",
+            "import io\nreturn io.TextIOWrapper(io.BytesIO(b'\\xe9'), 'cp1252').read()",
+            json!("é"),
+        ),
     ] {
         assert_eq!(result_under(allow(stdlib), code).await, expected, "{stdlib}: {code}");
     }
@@ -39,7 +47,11 @@ async fn what_is_guarded_works_as_ever() {
             "return [eval('1 + a', {'a': 2}), eval(compile('3', 'f', 'eval')), eval(b'4'), eval(memoryview(b'5'))]",
             json!([3, 3, 4, 5]),
         ),
-        ("", "x = {}\nexec(compile('def f(): return 6', 'f', 'exec'), x)\nreturn x['f']()", json!(6)),
+        (
+            "",
+            "x = {}\nexec(compile('def f(): return 6', 'f', 'exec'), x)\nreturn x['f']()",
+            json!(6),
+        ),
         (
             "ast",
             "import ast\nreturn [ast.literal_eval('[1]'), eval(compile(ast.parse('1 + 1', mode='eval'), 'f', 'eval'))]",
@@ -55,7 +67,11 @@ async fn what_is_guarded_works_as_ever() {
             "import concurrent.futures\nreturn str(concurrent.futures.ThreadPoolExecutor)",
             json!("<class 'concurrent.futures.thread.ThreadPoolExecutor'>"),
         ),
-        ("typing", "import typing\nreturn [hasattr(typing, 'nope'), hasattr(typing, 'sys')]", json!([false, false])),
+        (
+            "typing",
+            "import typing\nreturn [hasattr(typing, 'nope'), hasattr(typing, 'sys')]",
+            json!([false, false]),
+        ),
         (
             "typing",
             "import typing\nclass A:\n  x: 'int'\ndef f(a: 'int | None') -> 'list[str]': pass\nreturn str([typing.get_type_hints(A), typing.get_type_hints(f)])",
@@ -139,11 +155,23 @@ async fn a_dataclass_has_no_field_whose_name_is_code() {
 async fn builtins_that_are_denied_are_not_there() {
     let deny = |names| Policy { builtins_deny: list(names), ..Policy::default() };
     let error = refused(deny("eval open"), "x = 1\nreturn eval('1')").await;
-    assert_eq!((error.message.as_str(), error.line_number), ("name 'eval' is not defined", Some(2)));
-    assert_eq!(refused(deny("eval"), "import builtins\nreturn builtins.eval").await.line_number, Some(2));
-    assert_eq!(refused(deny("eval"), "import codecs\nreturn codecs.builtins.eval").await.line_number, Some(2));
+    assert_eq!(
+        (error.message.as_str(), error.line_number),
+        ("name 'eval' is not defined", Some(2))
+    );
+    assert_eq!(
+        refused(deny("eval"), "import builtins\nreturn builtins.eval").await.line_number,
+        Some(2)
+    );
+    assert_eq!(
+        refused(deny("eval"), "import codecs\nreturn codecs.builtins.eval").await.line_number,
+        Some(2)
+    );
     let error = refused(deny("__build_class__"), "class A: pass").await;
     assert_eq!(error.message, "__build_class__ not found");
     let everything_else = "import dataclasses, json, collections\nP = collections.namedtuple('P', 'x')\nreturn [P(1).x, len('ab'), json.dumps(1)]";
-    assert_eq!(result_under(deny("eval exec compile getattr open"), everything_else).await, json!([1, 2, "1"]));
+    assert_eq!(
+        result_under(deny("eval exec compile getattr open"), everything_else).await,
+        json!([1, 2, "1"])
+    );
 }

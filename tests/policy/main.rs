@@ -27,9 +27,11 @@ fn allow(stdlib: &str) -> Policy {
 }
 
 async fn run_under(policy: Policy, code: &str) -> Outcome {
-    let mut settings = TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
+    let mut settings =
+        TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
     settings.serpentarium = Some(HostSettings { policy: Some(policy), ..HostSettings::default() });
-    run(Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None }).await
+    run(Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None })
+        .await
 }
 
 async fn result_under(policy: Policy, code: &str) -> Value {

@@ -65,7 +65,10 @@ async fn no_way_round_the_policy_is_found() {
         ("json", "import json.decoder\nreturn json.decoder.re.enum.sys.modules['os'].name"),
         ("json", "import json\nfrom json import codecs\nreturn codecs.open"),
         ("json", "import json\nreturn getattr(json.loads, dunder('globals'))['codecs']"),
-        ("json", "import json\nreturn getattr(getattr(json, 'loads'), ''.join(['__glo', 'bals__']))"),
+        (
+            "json",
+            "import json\nreturn getattr(getattr(json, 'loads'), ''.join(['__glo', 'bals__']))",
+        ),
         ("json", "import json\nreturn vars(json)[dunder('builtins')]"),
         ("", "return vars(type(lambda: 0))[dunder('globals')].__get__(print)"),
         ("", "return vars(type)[dunder('subclasses')](object)"),
@@ -73,7 +76,10 @@ async fn no_way_round_the_policy_is_found() {
         ("", "f = getattr\nreturn f(f, dunder('call') ) and f(f, dunder('self'))"),
         ("", "return hasattr((), dunder('class'))"),
         ("", "b = globals()[dunder('builtins')]\nreturn b[dunder('import')]('os').name"),
-        ("", "b = globals()[dunder('builtins')]\nb[dunder('import')] = None\nb.clear()\nimport os\nreturn os.name"),
+        (
+            "",
+            "b = globals()[dunder('builtins')]\nb[dunder('import')] = None\nb.clear()\nimport os\nreturn os.name",
+        ),
         ("sys", "import sys\nreturn sys.modules['os'].name"),
         ("sys", "import sys\nreturn sys._getframe().f_back"),
         ("sys", "import sys\nsys.modules['os'] = sys\nimport os\nreturn os"),
@@ -86,14 +92,23 @@ async fn no_way_round_the_policy_is_found() {
         ("importlib", "import importlib.util\nreturn 1"),
         ("importlib", "from importlib import machinery\nreturn 1"),
         ("importlib", "import importlib\nreturn importlib.import_module('.path', 'os').sep"),
-        ("importlib", "import importlib\nreturn importlib.import_module('importlib.util').find_spec"),
+        (
+            "importlib",
+            "import importlib\nreturn importlib.import_module('importlib.util').find_spec",
+        ),
         ("importlib", "import importlib\nreturn importlib.import_module('importlib').sys"),
         (
             "importlib",
             "import importlib\nclass N(str):\n  def split(self, *a): return ['json']\n  def partition(self, *a): return ('importlib', '', '')\n  def startswith(self, *a): return False\n  def __eq__(self, o): return True\n  def __hash__(self): return hash('importlib')\nreturn importlib.import_module(N('os')).name",
         ),
-        ("operator json", "import operator, json\nreturn operator.attrgetter(dunder('globals'))(json.loads)"),
-        ("operator json", "import operator, json\nreturn operator.attrgetter('dumps.' + dunder('globals'))(json)"),
+        (
+            "operator json",
+            "import operator, json\nreturn operator.attrgetter(dunder('globals'))(json.loads)",
+        ),
+        (
+            "operator json",
+            "import operator, json\nreturn operator.attrgetter('dumps.' + dunder('globals'))(json)",
+        ),
         ("operator", "import operator\nreturn operator.methodcaller(dunder('subclasses'))(object)"),
         (
             "string json",
@@ -107,7 +122,10 @@ async fn no_way_round_the_policy_is_found() {
         ("*", "import _serpentarium\nreturn 1"),
         ("*", "import _host\nreturn 1"),
         ("*", "import sys\nreturn str(sys.modules['_serpentarium'])"),
-        ("", "try:\n  1 / 0\nexcept ZeroDivisionError as e:\n  return getattr(e, dunder('traceback'))"),
+        (
+            "",
+            "try:\n  1 / 0\nexcept ZeroDivisionError as e:\n  return getattr(e, dunder('traceback'))",
+        ),
         ("", "g = (i for i in ())\nreturn getattr(g, 'gi_' + 'frame')"),
         ("", "try:\n  import os\nexcept BaseException:\n  pass\nreturn os.name"),
         ("collections", "import collections\nreturn collections._sys.modules"),
@@ -131,7 +149,10 @@ async fn no_way_round_the_policy_is_found() {
             "",
             "t = compile('x.y', 'f', 'eval', 0x400)\nt.body.attr = dunder('globals')\nt._fields = ()\nreturn str(eval(t, {'x': print}))",
         ),
-        ("", "class I(int):\n  def __and__(self, other): return 0\nreturn str(compile('x', 'f', 'eval', I(0x400)))"),
+        (
+            "",
+            "class I(int):\n  def __and__(self, other): return 0\nreturn str(compile('x', 'f', 'eval', I(0x400)))",
+        ),
         (
             "ast",
             "import ast\nt = ast.parse('x.y', mode='eval')\nt.body.attr = dunder('class')\nt._fields = ()\nreturn str(eval(compile(t, 'f', 'eval'), {'x': 1}))",
@@ -165,8 +186,14 @@ async fn no_way_round_the_policy_is_found() {
             "contextlib",
             "import contextlib\nw = lambda: 0\ncontextlib.wraps(contextlib.contextmanager, assigned=(), updated=(dunder('globals'),))(w)\nreturn 1",
         ),
-        ("operator", "import operator\nreturn str(type(operator.attrgetter('a'))(dunder('class'))(1))"),
-        ("operator", "import operator\nreturn str(type(operator.methodcaller('a'))(dunder('subclasses'))(object))"),
+        (
+            "operator",
+            "import operator\nreturn str(type(operator.attrgetter('a'))(dunder('class'))(1))",
+        ),
+        (
+            "operator",
+            "import operator\nreturn str(type(operator.methodcaller('a'))(dunder('subclasses'))(object))",
+        ),
         (
             "string",
             "import string\nreturn str(string.Formatter.mro()[1]().get_field('0.' + dunder('globals'), (string.capwords,), {}))",
@@ -205,7 +232,10 @@ async fn no_way_round_the_policy_is_found() {
             "calendar",
             "import calendar\nC = calendar.IntEnum('C', {'_covers': 1}, module='_serpentarium.policy')\ncalendar.global_enum(C)\nreturn 1",
         ),
-        ("enum", "import enum\nreturn str(list(enum.IntEnum._convert_('C', '_serpentarium.wire', lambda n: False)))"),
+        (
+            "enum",
+            "import enum\nreturn str(list(enum.IntEnum._convert_('C', '_serpentarium.wire', lambda n: False)))",
+        ),
         (
             "timeit",
             "import timeit\nr = []\ntimeit.timeit('r.append(print.__glo' + 'bals__)', number=1, globals={'r': r})\nreturn str(r)",
@@ -216,15 +246,27 @@ async fn no_way_round_the_policy_is_found() {
             "import pickle\nreturn str(pickle.loads(b'\\x80\\x04\\x8c\\x06codecs\\x8c\\x0fsys.modules.get\\x93.')('os'))",
         ),
         ("pickle", "import pickle\nreturn str(pickle.loads(b'cio\\nopen\\n.'))"),
-        ("pickle io", "import pickle, io\nreturn str(pickle.load(io.BytesIO(b'cos\\ngetpid\\n.')))"),
-        ("pickle io", "import pickle, io\nreturn str(pickle.Unpickler(io.BytesIO(b'cos\\ngetpid\\n.')).load())"),
+        (
+            "pickle io",
+            "import pickle, io\nreturn str(pickle.load(io.BytesIO(b'cos\\ngetpid\\n.')))",
+        ),
+        (
+            "pickle io",
+            "import pickle, io\nreturn str(pickle.Unpickler(io.BytesIO(b'cos\\ngetpid\\n.')).load())",
+        ),
         (
             "pickle io",
             "import pickle, io\nreturn str(pickle.Unpickler.mro()[1](io.BytesIO(b'cos\\ngetpid\\n.')).load())",
         ),
         ("pickle", "import pickle\nreturn str(pickle._loads(b'cos\\ngetpid\\n.'))"),
-        ("pickle", "import pickle\nreturn str(pickle.loads(b'cbuiltins\\ngetattr\\n.')((), dunder('class')))"),
-        ("pickle", "import pickle\nreturn str(pickle.loads(b'cbuiltins\\neval\\n.')('().__cl' + 'ass__'))"),
+        (
+            "pickle",
+            "import pickle\nreturn str(pickle.loads(b'cbuiltins\\ngetattr\\n.')((), dunder('class')))",
+        ),
+        (
+            "pickle",
+            "import pickle\nreturn str(pickle.loads(b'cbuiltins\\neval\\n.')('().__cl' + 'ass__'))",
+        ),
         ("importlib", "import importlib.metadata\nreturn 1"),
         ("importlib", "import importlib.abc\nreturn 1"),
         ("importlib", "import importlib.resources\nreturn 1"),

@@ -7,7 +7,10 @@ use super::{LARGE, run};
 #[tokio::test]
 async fn binary_data_goes_both_ways() {
     let ran = run("return [_helpers.get_binary_data().decode(), _helpers.prepare_binary_data(b'abc', 'a.txt')]").await;
-    assert_eq!(ran.value(), json!(["hello", { "fileName": "a.txt", "mimeType": null, "fileSize": 3 }]));
+    assert_eq!(
+        ran.value(),
+        json!(["hello", { "fileName": "a.txt", "mimeType": null, "fileSize": 3 }])
+    );
     let sent = json!([{ "type": "Buffer", "data": [97, 98, 99] }, "a.txt", null]);
     assert_eq!(ran.n8n.asked("helpers.prepareBinaryData"), [sent]);
 }

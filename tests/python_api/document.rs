@@ -10,11 +10,19 @@ const DOCUMENT: &str = include_str!("../../docs/python-api.md");
 
 /// Each example with what it says that it returns.
 fn examples() -> Vec<(&'static str, Value)> {
-    let blocks = DOCUMENT.split("```python\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let blocks = DOCUMENT
+        .split("```python\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default());
     blocks
         .map(|block| {
-            let (code, returns) = block.rsplit_once("# returns ").unwrap_or_else(|| panic!("no `# returns`:\n{block}"));
-            (code, serde_json::from_str(returns).unwrap_or_else(|error| panic!("{error}: {returns}")))
+            let (code, returns) = block
+                .rsplit_once("# returns ")
+                .unwrap_or_else(|| panic!("no `# returns`:\n{block}"));
+            (
+                code,
+                serde_json::from_str(returns).unwrap_or_else(|error| panic!("{error}: {returns}")),
+            )
         })
         .collect()
 }
@@ -34,7 +42,12 @@ fn names() -> BTreeSet<String> {
     let mut owner = "";
     for row in DOCUMENT.lines().filter(|line| line.starts_with("| `")) {
         let column = row.split(" | ").next().unwrap_or_default();
-        for name in column.split('`').skip(1).step_by(2).map(|text| text.split('(').next().unwrap_or_default()) {
+        for name in column
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(|text| text.split('(').next().unwrap_or_default())
+        {
             if name.starts_with('_') {
                 owner = name.rsplit_once('.').map_or(owner, |(owner, _)| owner);
                 names.insert(name.to_owned());
@@ -49,7 +62,12 @@ fn names() -> BTreeSet<String> {
 #[tokio::test]
 async fn every_name_of_the_tables_is_there() {
     let names = names();
-    for name in ["_node[\"Name\"].item_matching", "_execution.custom_data.set_all", "_workflow.active", "_json"] {
+    for name in [
+        "_node[\"Name\"].item_matching",
+        "_execution.custom_data.set_all",
+        "_workflow.active",
+        "_json",
+    ] {
         assert!(names.contains(name), "{name} is not in {names:?}");
     }
     for name in names {

@@ -9,7 +9,10 @@ use crate::common::raised;
 
 #[tokio::test]
 async fn a_request_has_n8ns_options() {
-    let ran = run("return _helpers.http_request('http://x/', params={'a': 1}, json={'b': [2]}, timeout=1.5)").await;
+    let ran = run(
+        "return _helpers.http_request('http://x/', params={'a': 1}, json={'b': [2]}, timeout=1.5)",
+    )
+    .await;
     assert_eq!(ran.value(), json!({ "method": "POST", "qs": { "a": 1 }, "body": { "b": [2] } }));
     let options = json!({
         "url": "http://x/", "method": "POST", "headers": {}, "qs": { "a": 1 }, "body": { "b": [2] }, "json": true, "timeout": 1500,
@@ -32,7 +35,8 @@ async fn an_error_that_nobody_catches_names_the_users_line_and_shows_the_answer(
     assert_eq!(exception.line_number, Some(2));
     let description = exception.description.as_deref().unwrap();
     assert!(
-        description.contains("\nHttpError: Request failed with status code 404\nThe answer: {'why': "),
+        description
+            .contains("\nHttpError: Request failed with status code 404\nThe answer: {'why': "),
         "{description}"
     );
     let ran = run("_helpers.assert_binary_data(0)").await;

@@ -8,7 +8,11 @@ use crate::common::raised;
 #[tokio::test]
 async fn one_request_asks_only_for_what_the_code_mentions() {
     for (code, nodes, env) in [
-        ("return [_node['Customers'].all(), _workflow.active, _run_index, str(_now)]", json!(["Customers"]), false),
+        (
+            "return [_node['Customers'].all(), _workflow.active, _run_index, str(_now)]",
+            json!(["Customers"]),
+            false,
+        ),
         ("return [_node['Webhook'].item, _vars.region]", json!("all"), false),
         ("return [_env['COMPANY'], _prev_node.name]", json!([]), true),
         ("return eval('_node[\"Webhook\"]').first()", json!("all"), false),
@@ -36,7 +40,9 @@ async fn nothing_is_asked_for_what_the_task_has_itself() {
 
 #[tokio::test]
 async fn each_item_has_its_own_values() {
-    let ran = run_each("return [_item_index, _json['name'], _node['Webhook'].item['json']['order']]").await;
+    let ran =
+        run_each("return [_item_index, _json['name'], _node['Webhook'].item['json']['order']]")
+            .await;
     let expected = json!([
         { "json": [0, "Ada", 2], "pairedItem": { "item": 0 } },
         { "json": [1, "Grace", 1], "pairedItem": { "item": 1 } },
@@ -50,7 +56,9 @@ async fn the_top_level_may_await() {
     let code = "import asyncio\nawait asyncio.sleep(0.001)\nreturn [i async for i in agen()]";
     let code = format!("async def agen():\n    for i in range(3): yield i\n{code}");
     assert_eq!(run(&code).await.value(), json!([0, 1, 2]));
-    let ran = run_each("import asyncio\nawait asyncio.sleep(0)\nreturn {'name': _item['json']['name']}").await;
+    let ran =
+        run_each("import asyncio\nawait asyncio.sleep(0)\nreturn {'name': _item['json']['name']}")
+            .await;
     assert_eq!(ran.value()[1]["json"], json!({ "name": "Grace" }));
     let ran = run("import asyncio\nawait asyncio.sleep(0)\n1 / 0").await;
     let exception = raised(&ran.outcome);
@@ -69,8 +77,13 @@ return text.getvalue()";
     let ran = run(code).await;
     let text = ran.value();
     let text = text.as_str().unwrap();
-    for part in ["_helpers: HTTP requests", ".http_request(url", "    Makes an HTTP request", ".item\n", "len(obj, /)"]
-    {
+    for part in [
+        "_helpers: HTTP requests",
+        ".http_request(url",
+        "    Makes an HTTP request",
+        ".item\n",
+        "len(obj, /)",
+    ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     assert!(!text.contains("httpRequest"));
@@ -94,7 +107,8 @@ return 1";
     let extras = &ran.outcome.extras;
     let static_data = json!({ "global": { "runs": 4 }, "node:Code": { "seen": ["a"] } });
     assert_eq!(
-        serde_json::from_str::<serde_json::Value>(extras.static_data.as_ref().unwrap().get()).unwrap(),
+        serde_json::from_str::<serde_json::Value>(extras.static_data.as_ref().unwrap().get())
+            .unwrap(),
         static_data
     );
     assert_eq!(extras.custom_data.as_ref().unwrap()["customer"], "Ada ?");

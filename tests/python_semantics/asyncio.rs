@@ -6,7 +6,8 @@ use super::{all_fail, all_return, run};
 
 #[tokio::test]
 async fn tasks_timers_queues_and_timeouts_work() {
-    let prelude = "import asyncio\nasync def w(i):\n    await asyncio.sleep(0.002 * (3 - i))\n    return i\n";
+    let prelude =
+        "import asyncio\nasync def w(i):\n    await asyncio.sleep(0.002 * (3 - i))\n    return i\n";
     let cases = [
         ("return asyncio.run(w(1))", json!(1)),
         (
@@ -29,7 +30,10 @@ async fn tasks_timers_queues_and_timeouts_work() {
             "async def m():\n    q = asyncio.Queue()\n    async def p():\n        for i in range(3): await q.put(i)\n    t = asyncio.create_task(p())\n    r = [await q.get() for _ in range(3)]\n    await t\n    return r\nreturn asyncio.run(m())",
             json!([0, 1, 2]),
         ),
-        ("async def m(): return await asyncio.to_thread(sum, [1, 2])\nreturn asyncio.run(m())", json!(3)),
+        (
+            "async def m(): return await asyncio.to_thread(sum, [1, 2])\nreturn asyncio.run(m())",
+            json!(3),
+        ),
         (
             "async def m(): return await asyncio.get_running_loop().run_in_executor(None, len, 'abc')\nreturn asyncio.run(m())",
             json!(3),
@@ -42,7 +46,10 @@ async fn tasks_timers_queues_and_timeouts_work() {
             "async def m():\n    e = asyncio.Event()\n    asyncio.get_running_loop().call_later(0.01, e.set)\n    await e.wait()\n    return e.is_set()\nreturn asyncio.run(m())",
             json!(true),
         ),
-        ("loop = asyncio.new_event_loop()\ntry: return loop.run_until_complete(w(2))\nfinally: loop.close()", json!(2)),
+        (
+            "loop = asyncio.new_event_loop()\ntry: return loop.run_until_complete(w(2))\nfinally: loop.close()",
+            json!(2),
+        ),
         ("return asyncio.get_event_loop().run_until_complete(w(2))", json!(2)),
         ("with asyncio.Runner() as r: return [r.run(w(1)), r.run(w(2))]", json!([1, 2])),
         ("return asyncio.run(w(1), loop_factory=asyncio.EventLoop)", json!(1)),
@@ -78,13 +85,20 @@ async fn waiting_for_ever_is_an_error() {
 
 #[tokio::test]
 async fn failures_come_out() {
-    let ran = run("import asyncio\nasync def f():\n    raise ValueError('inside')\nasyncio.run(f())").await;
-    assert_eq!((ran.exception().message.as_str(), ran.exception().line_number), ("inside", Some(3)));
+    let ran =
+        run("import asyncio\nasync def f():\n    raise ValueError('inside')\nasyncio.run(f())")
+            .await;
+    assert_eq!(
+        (ran.exception().message.as_str(), ran.exception().line_number),
+        ("inside", Some(3))
+    );
     let group = "import asyncio\nasync def w(): raise ValueError('w')\nasync def m():\n    async with asyncio.TaskGroup() as g: g.create_task(w())\nasyncio.run(m())";
     let ran = run(group).await;
     assert!(ran.description().contains("ValueError: w"), "{}", ran.description());
-    let to_thread = "import asyncio\nasync def m(): await asyncio.to_thread(lambda: 1 / 0)\nasyncio.run(m())";
+    let to_thread =
+        "import asyncio\nasync def m(): await asyncio.to_thread(lambda: 1 / 0)\nasyncio.run(m())";
     all_fail(&[(to_thread, "division by zero")]).await;
-    let connect = run("import asyncio\nasyncio.run(asyncio.open_connection('example.com', 80))").await;
+    let connect =
+        run("import asyncio\nasyncio.run(asyncio.open_connection('example.com', 80))").await;
     assert!(!connect.exception().message.is_empty());
 }

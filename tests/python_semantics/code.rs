@@ -17,10 +17,16 @@ async fn code_is_the_body_of_a_function() {
         ("x = 1\ndef f():\n    nonlocal x\n    x += 1\nf()\nreturn x", json!(2)),
         ("global q\nq = 3\nreturn globals()['q']", json!(3)),
         ("a = 1\nreturn locals()", json!({"a": 1})),
-        ("return [__name__, sorted(globals())]", json!(["__main__", ["__builtins__", "__name__", "_items", "_query"]])),
+        (
+            "return [__name__, sorted(globals())]",
+            json!(["__main__", ["__builtins__", "__name__", "_items", "_query"]]),
+        ),
         ("def g():\n    yield 1\nreturn [*g()]", json!([1])),
         ("class A:\n    x: int = 3\nreturn A.x", json!(3)),
-        ("import functools\nreturn [y := 3, functools.reduce(lambda a, b: a + b, [1, 2])]", json!([3, 3])),
+        (
+            "import functools\nreturn [y := 3, functools.reduce(lambda a, b: a + b, [1, 2])]",
+            json!([3, 3]),
+        ),
         ("match [1, 2]:\n    case [a, b]:\n        return a + b", json!(3)),
         ("type X = int\nreturn X.__name__", json!("X")),
         ("exec('z = 1')\nreturn eval('1 + 1')", json!(2)),
@@ -68,7 +74,10 @@ async fn text_is_taken_as_it_is() {
 #[tokio::test]
 async fn future_imports_stay_at_the_top() {
     all_return(&[
-        ("from __future__ import annotations\ndef f(x: nope): pass\nreturn f.__annotations__", json!({"x": "nope"})),
+        (
+            "from __future__ import annotations\ndef f(x: nope): pass\nreturn f.__annotations__",
+            json!({"x": "nope"}),
+        ),
         ("'''text'''\nfrom __future__ import annotations, division\nreturn 1", json!(1)),
         ("from __future__ import annotations", json!(null)),
         ("def f(x: int): pass\nreturn '__future__' in repr(f.__annotations__)", json!(false)),
@@ -90,7 +99,11 @@ async fn a_syntax_error_names_its_line() {
         ("x = 1\nreturn (", "'(' was never closed (line 2)", 2),
         ("x = 1\n\ny = = 2", "invalid syntax (line 3)", 3),
         ("  x = 1\ny = 2", "unexpected indent (line 1)", 1),
-        ("if True:\nx = 1", "expected an indented block after 'if' statement on line 1 (line 2)", 2),
+        (
+            "if True:\nx = 1",
+            "expected an indented block after 'if' statement on line 1 (line 2)",
+            2,
+        ),
         ("x = 'abc", "unterminated string literal (detected at line 1) (line 1)", 1),
         ("from os import *", "import * only allowed at module level (line 1)", 1),
         ("nonlocal x", "no binding for nonlocal 'x' found (line 1)", 1),
@@ -106,7 +119,11 @@ async fn a_syntax_error_names_its_line() {
     ] {
         let ran = run(code).await;
         let exception = ran.exception();
-        assert_eq!((exception.message.as_str(), exception.line_number), (message, Some(line)), "{code}");
+        assert_eq!(
+            (exception.message.as_str(), exception.line_number),
+            (message, Some(line)),
+            "{code}"
+        );
         assert!(
             ran.description().contains(&format!("File \"<code>\", line {line}\n")),
             "{code}: {}",
@@ -122,7 +139,10 @@ async fn a_syntax_error_names_its_line() {
 
 #[tokio::test]
 async fn a_lone_surrogate_in_the_code_is_an_error_with_its_line() {
-    let ran = run_settings(r#"{"code":"x = 1\ny = '\ud800'","nodeMode":"runOnceForAllItems","items":[]}"#).await;
+    let ran = run_settings(
+        r#"{"code":"x = 1\ny = '\ud800'","nodeMode":"runOnceForAllItems","items":[]}"#,
+    )
+    .await;
     assert_eq!(ran.exception().message, "source code cannot contain lone surrogates (line 2)");
 }
 
@@ -135,8 +155,12 @@ async fn code_that_is_too_deep_ends_in_an_error() {
         format!("x{}", ".a".repeat(20_000)),
         format!("return {}1{}", "[".repeat(190), "]".repeat(190)),
         format!("return {}{}", "f(".repeat(150), ")".repeat(150)),
-        (0..90).map(|depth| format!("{}if 1:\n", " ".repeat(depth))).collect::<String>() + &" ".repeat(90) + "f()",
-        (0..120).map(|depth| format!("{}if 1:\n", " ".repeat(depth))).collect::<String>() + &" ".repeat(120) + "f()",
+        (0..90).map(|depth| format!("{}if 1:\n", " ".repeat(depth))).collect::<String>()
+            + &" ".repeat(90)
+            + "f()",
+        (0..120).map(|depth| format!("{}if 1:\n", " ".repeat(depth))).collect::<String>()
+            + &" ".repeat(120)
+            + "f()",
         format!("if x: pass\n{}", "elif x: pass\n".repeat(6000)),
         format!("return {}0", "lambda: ".repeat(5000)),
         format!("return {}0", "not ".repeat(5000)),
@@ -216,7 +240,11 @@ async fn a_warning_of_the_compiler_is_given_once() {
         "#c\n  x = '\\d'\n  return x",
     ] {
         let stderr = run(text).await.outcome.stderr;
-        assert_eq!(stderr.matches("SyntaxWarning: invalid escape sequence").count(), 1, "{text}: {stderr}");
+        assert_eq!(
+            stderr.matches("SyntaxWarning: invalid escape sequence").count(),
+            1,
+            "{text}: {stderr}"
+        );
     }
     for text in [
         "x = 1 is 2\nimport asyncio\nawait asyncio.sleep(0)",
@@ -224,6 +252,10 @@ async fn a_warning_of_the_compiler_is_given_once() {
         "from __future__ import annotations\nx = 1 is 2\nimport asyncio\nawait asyncio.sleep(0)",
     ] {
         let stderr = run(text).await.outcome.stderr;
-        assert_eq!(stderr.matches("SyntaxWarning: \"is\" with 'int' literal").count(), 1, "{text}: {stderr}");
+        assert_eq!(
+            stderr.matches("SyntaxWarning: \"is\" with 'int' literal").count(),
+            1,
+            "{text}: {stderr}"
+        );
     }
 }

@@ -35,14 +35,18 @@ async fn an_exception_without_a_text_has_its_type() {
 #[tokio::test]
 async fn only_the_users_own_frames_are_shown() {
     let ran = run("import json\ntry:\n    json.loads('{')\nexcept ValueError as error:\n    raise RuntimeError('bad input') from error").await;
-    assert_eq!((ran.exception().message.as_str(), ran.exception().line_number), ("bad input", Some(5)));
+    assert_eq!(
+        (ran.exception().message.as_str(), ran.exception().line_number),
+        ("bad input", Some(5))
+    );
     let description = ran.description();
     assert!(description.contains("    json.loads('{')\n"), "{description}");
     assert!(description.contains("The above exception was the direct cause"), "{description}");
     assert!(description.ends_with("RuntimeError: bad input"), "{description}");
     assert!(!description.contains("frozen"), "{description}");
 
-    let ran = run("import functools\ndef f(a, b): return a / b\nfunctools.reduce(f, [1, 0])\n").await;
+    let ran =
+        run("import functools\ndef f(a, b): return a / b\nfunctools.reduce(f, [1, 0])\n").await;
     assert_eq!(ran.exception().line_number, Some(2));
 }
 
@@ -51,7 +55,10 @@ async fn groups_notes_and_contexts_are_shown() {
     let group = "raise ExceptionGroup('several', [ValueError('one'), ExceptionGroup('more', [TypeError('two')])])";
     for (code, texts) in [
         (group, &["several (2 sub-exceptions)", "ValueError: one", "TypeError: two"][..]),
-        ("error = ValueError('x')\nerror.add_note('a note')\nraise error", &["ValueError: x\na note"]),
+        (
+            "error = ValueError('x')\nerror.add_note('a note')\nraise error",
+            &["ValueError: x\na note"],
+        ),
         (
             "try:\n    1 / 0\nfinally:\n    raise ValueError('x')",
             &["During handling of the above exception", "ZeroDivisionError"],
@@ -115,8 +122,7 @@ async fn endless_recursion_is_an_error() {
     let ran = run("def f():\n    return f()\nf()").await;
     assert!(ran.exception().message.starts_with("maximum recursion depth exceeded"));
     assert_eq!(ran.exception().line_number, Some(2));
-    let deep =
-        "import sys\nsys.setrecursionlimit(100_000)\ndef f(n): return 0 if n == 0 else 1 + f(n - 1)\nreturn f(50_000)";
+    let deep = "import sys\nsys.setrecursionlimit(100_000)\ndef f(n): return 0 if n == 0 else 1 + f(n - 1)\nreturn f(50_000)";
     assert_eq!(run(deep).await.value(), 50_000);
 }
 
@@ -142,10 +148,11 @@ async fn running_out_of_memory_is_an_error() {
 #[tokio::test]
 async fn texts_are_bounded() {
     let ran = run("raise ValueError('x' * 10_000_000)").await;
-    assert!(ran.exception().message.ends_with("… truncated") && ran.exception().message.len() < 70_000);
+    assert!(
+        ran.exception().message.ends_with("… truncated") && ran.exception().message.len() < 70_000
+    );
     assert!(ran.description().len() < 70_000, "{}", ran.description().len());
-    let chain =
-        "e = None\nfor i in range(5000):\n    n = ValueError('y' * 5000)\n    n.__context__ = e\n    e = n\nraise e";
+    let chain = "e = None\nfor i in range(5000):\n    n = ValueError('y' * 5000)\n    n.__context__ = e\n    e = n\nraise e";
     assert!(run(chain).await.description().ends_with("yyy"));
     let group = "raise ExceptionGroup('g', [ValueError(i) for i in range(100_000)])";
     assert_eq!(run(group).await.exception().message, "g (100000 sub-exceptions)");
@@ -154,7 +161,14 @@ async fn texts_are_bounded() {
 #[tokio::test]
 async fn an_import_that_is_not_there_is_a_plain_error() {
     let ran = run("x = 1\nimport numpy").await;
-    assert!(ran.exception().message.starts_with("No module named 'numpy'"), "{}", ran.exception().message);
+    assert!(
+        ran.exception().message.starts_with("No module named 'numpy'"),
+        "{}",
+        ran.exception().message
+    );
     assert_eq!(ran.exception().line_number, Some(2));
-    assert_eq!(run("try:\n    import numpy\nexcept ImportError:\n    return 'no'").await.value(), json!("no"));
+    assert_eq!(
+        run("try:\n    import numpy\nexcept ImportError:\n    return 'no'").await.value(),
+        json!("no")
+    );
 }

@@ -17,8 +17,14 @@ async fn replaced_modules_and_builtins_do_not_break_the_reply() {
     ])
     .await;
     all_fail(&[
-        ("import traceback\ntraceback.TracebackException = traceback.format_exc = None\n1 / 0", "division by zero"),
-        ("import linecache\nlinecache.cache.clear()\nlinecache.getlines = None\n1 / 0", "division by zero"),
+        (
+            "import traceback\ntraceback.TracebackException = traceback.format_exc = None\n1 / 0",
+            "division by zero",
+        ),
+        (
+            "import linecache\nlinecache.cache.clear()\nlinecache.getlines = None\n1 / 0",
+            "division by zero",
+        ),
         ("import sys\nsys.setrecursionlimit(30)\n1 / 0", "division by zero"),
         ("import sys\nsys.modules.clear()\n1 / 0", "division by zero"),
         ("import sys\nsys.stdout = sys.stderr = None\n1 / 0", "division by zero"),
@@ -48,8 +54,15 @@ async fn exceptions_that_lie_are_reported() {
 async fn a_reply_survives_tracing() {
     for hook in ["settrace", "setprofile"] {
         for ending in ["return 1", "1 / 0"] {
-            let ran = run(&format!("import sys\ndef t(*a): raise ValueError('t')\nsys.{hook}(t)\n{ending}")).await;
-            assert!(matches!(ran.outcome.end, End::Raised(_)), "{hook}, {ending}: {:?}", ran.outcome.end);
+            let ran = run(&format!(
+                "import sys\ndef t(*a): raise ValueError('t')\nsys.{hook}(t)\n{ending}"
+            ))
+            .await;
+            assert!(
+                matches!(ran.outcome.end, End::Raised(_)),
+                "{hook}, {ending}: {:?}",
+                ran.outcome.end
+            );
         }
     }
 }
@@ -86,7 +99,11 @@ async fn what_is_left_behind_is_ignored() {
         ("import weakref, gc\ngc.disable()\nreturn 1", json!(1)),
     ])
     .await;
-    all_fail(&[("import threading\nthreading.Thread(target=print).start()", "can't start new thread")]).await;
+    all_fail(&[(
+        "import threading\nthreading.Thread(target=print).start()",
+        "can't start new thread",
+    )])
+    .await;
 }
 
 #[tokio::test]

@@ -14,25 +14,41 @@ async fn all_items_are_given_at_once() {
         json!({"json": {"a": 1, "b": 5}})
     );
     assert_eq!(
-        run_all("def f():\n    return [i['json']['a'] for i in _items]\nreturn f()", &items).await.value(),
+        run_all("def f():\n    return [i['json']['a'] for i in _items]\nreturn f()", &items)
+            .await
+            .value(),
         json!([1, 2])
     );
-    assert_eq!(run_all("return _item", &items).await.exception().message, "name '_item' is not defined");
+    assert_eq!(
+        run_all("return _item", &items).await.exception().message,
+        "name '_item' is not defined"
+    );
 }
 
 #[tokio::test]
 async fn the_query_is_what_an_ai_tool_was_asked() {
     assert_eq!(run_with("return _query", json!({})).await.value(), json!(null));
     assert_eq!(run_with("return _query", json!({"query": "weather"})).await.value(), "weather");
-    assert_eq!(run_with("return _query['city']", json!({"query": {"city": "Oslo"}})).await.value(), "Oslo");
+    assert_eq!(
+        run_with("return _query['city']", json!({"query": {"city": "Oslo"}})).await.value(),
+        "Oslo"
+    );
 }
 
 #[tokio::test]
 async fn each_item_gives_one_output_item_or_none() {
     let items = json!([{"json": {"a": 1}}, {"json": {"a": 2}}, {"json": {"a": 3}}]);
-    let paired = |json: serde_json::Value, item: usize| json!({"json": json, "pairedItem": {"item": item}});
+    let paired =
+        |json: serde_json::Value, item: usize| json!({"json": json, "pairedItem": {"item": item}});
     for (code, expected) in [
-        ("return _item", json!([paired(json!({"a": 1}), 0), paired(json!({"a": 2}), 1), paired(json!({"a": 3}), 2)])),
+        (
+            "return _item",
+            json!([
+                paired(json!({"a": 1}), 0),
+                paired(json!({"a": 2}), 1),
+                paired(json!({"a": 3}), 2)
+            ]),
+        ),
         ("return _item if _item['json']['a'] == 2 else None", json!([paired(json!({"a": 2}), 1)])),
         ("return None", json!([])),
         ("", json!([])),
@@ -44,7 +60,10 @@ async fn each_item_gives_one_output_item_or_none() {
             "if _item['json']['a'] == 3: return {'json': {'x': 1}, 'binary': {'f': 1}, 'other': 2}",
             json!([{"json": {"x": 1}, "pairedItem": {"item": 2}, "binary": {"f": 1}}]),
         ),
-        ("if _item['json']['a'] == 3: return {'x': 1, 'binary': None}", json!([paired(json!({"x": 1}), 2)])),
+        (
+            "if _item['json']['a'] == 3: return {'x': 1, 'binary': None}",
+            json!([paired(json!({"x": 1}), 2)]),
+        ),
         ("if _item['json']['a'] == 3: return [1, 2]", json!([paired(json!([1, 2]), 2)])),
         ("if _item['json']['a'] == 3: return 0", json!([paired(json!(0), 2)])),
         ("if _item['json']['a'] == 3: return {}", json!([paired(json!({}), 2)])),
@@ -55,8 +74,7 @@ async fn each_item_gives_one_output_item_or_none() {
 
 #[tokio::test]
 async fn globals_live_on_from_item_to_item_and_the_item_is_set_again() {
-    let code =
-        "global n, _item\nn = globals().get('n', 0) + 1\na = _item['json']\n_item = None\nreturn {'n': n, 'a': a}";
+    let code = "global n, _item\nn = globals().get('n', 0) + 1\na = _item['json']\n_item = None\nreturn {'n': n, 'a': a}";
     let value = run_each(code, &json!([{"json": 5}, {"json": 6}])).await.value();
     assert_eq!(value[1]["json"], json!({"n": 2, "a": 6}));
 }
@@ -69,7 +87,8 @@ async fn a_failure_names_its_item() {
         "a = []\na.append(a)\nif _item['json'] == 0: return a",
         "class A:\n    def __str__(self): raise KeyError('k')\nif _item['json'] == 0: return {'x': A()}",
     ] {
-        let ran = run_each(code, &json!([{"json": 1}, {"json": 2}, {"json": 0}, {"json": 0}])).await;
+        let ran =
+            run_each(code, &json!([{"json": 1}, {"json": 2}, {"json": 0}, {"json": 0}])).await;
         assert_eq!(ran.exception().context.map(|context| context.item_index), Some(2), "{code}");
     }
     let ran = run_each("return (", &json!([{"json": 1}])).await;
@@ -79,12 +98,24 @@ async fn a_failure_names_its_item() {
 #[tokio::test]
 async fn bad_settings_are_named() {
     for (settings, message) in [
-        (r#"{"nodeMode":"runOnceForAllItems","items":[]}"#, "Missing field in task settings message: 'code'"),
+        (
+            r#"{"nodeMode":"runOnceForAllItems","items":[]}"#,
+            "Missing field in task settings message: 'code'",
+        ),
         (r#"{"code":"","items":[]}"#, "Missing field in task settings message: 'nodeMode'"),
-        (r#"{"code":"","nodeMode":"runOnceForAllItems"}"#, "Missing field in task settings message: 'items'"),
+        (
+            r#"{"code":"","nodeMode":"runOnceForAllItems"}"#,
+            "Missing field in task settings message: 'items'",
+        ),
         (r#"{"code":"","nodeMode":"sometimes","items":[]}"#, "Unknown nodeMode: sometimes"),
-        (r#"{"code":1,"nodeMode":"runOnceForAllItems","items":[]}"#, "Invalid task settings: 'code' must be a string"),
-        (r#"{"code":"","nodeMode":"runOnceForAllItems","items":{}}"#, "Invalid task settings: 'items' must be a list"),
+        (
+            r#"{"code":1,"nodeMode":"runOnceForAllItems","items":[]}"#,
+            "Invalid task settings: 'code' must be a string",
+        ),
+        (
+            r#"{"code":"","nodeMode":"runOnceForAllItems","items":{}}"#,
+            "Invalid task settings: 'items' must be a list",
+        ),
         ("[]", "Invalid task settings: not an object"),
     ] {
         assert_eq!(run_settings(settings).await.exception().message, message, "{settings}");
@@ -98,7 +129,10 @@ async fn bad_settings_are_named() {
 async fn deep_input_arrives_or_is_refused() {
     let nested = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     let settings = |depth| {
-        format!(r#"{{"code":"return len(_items)","nodeMode":"runOnceForAllItems","items":[{}]}}"#, nested(depth))
+        format!(
+            r#"{{"code":"return len(_items)","nodeMode":"runOnceForAllItems","items":[{}]}}"#,
+            nested(depth)
+        )
     };
     assert_eq!(run_settings(&settings(1000)).await.value(), 1);
     let ran = run_settings(&settings(100_000)).await;
@@ -110,7 +144,8 @@ async fn items_that_are_returned_need_no_memory_but_that_of_their_text() {
     let items: serde_json::Value = (0..40_000)
         .map(|id| json!({"json": {"id": id, "name": format!("customer {id}"), "tags": ["a", "b"]}}))
         .collect();
-    let (returned, counted) = (run_all("return _items", &items).await, run_all("return len(_items)", &items).await);
+    let (returned, counted) =
+        (run_all("return _items", &items).await, run_all("return len(_items)", &items).await);
     assert_eq!((returned.value(), counted.value()), (items, json!(40_000)));
     assert_eq!(returned.outcome.usage.memory, counted.outcome.usage.memory);
 }

@@ -65,7 +65,10 @@ async fn every_task_draws_its_own_random_numbers() {
 
 #[tokio::test]
 async fn the_clock_is_the_worlds() {
-    let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    let before = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs_f64();
     let time = value("import time\nreturn time.time()").await.as_f64().expect("a number");
     assert!((time - before).abs() < 30.0, "{time} {before}");
     let year = value("import datetime\nreturn datetime.datetime.now().year").await;

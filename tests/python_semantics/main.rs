@@ -44,7 +44,11 @@ impl Ran {
 
     /// What went by this name, in order.
     fn told(&self, name: &str) -> Vec<Value> {
-        self.told.iter().filter(|(told, _)| told == name).map(|(_, params)| params.clone()).collect()
+        self.told
+            .iter()
+            .filter(|(told, _)| told == name)
+            .map(|(_, params)| params.clone())
+            .collect()
     }
 
     /// The statements of the node's log.
@@ -57,7 +61,10 @@ async fn run_job(job: Job) -> Ran {
     let host = Arc::new(Echo::default());
     let outcome = sandbox().run(job, host.clone()).await;
     let told = host.told.lock().expect("no test panics here");
-    let told = told.iter().map(|(name, params)| (name.clone(), serde_json::from_str(params).expect("JSON"))).collect();
+    let told = told
+        .iter()
+        .map(|(name, params)| (name.clone(), serde_json::from_str(params).expect("JSON")))
+        .collect();
     Ran { outcome, told }
 }
 

@@ -10,8 +10,14 @@ async fn printed_values_have_the_form_of_n8n() {
         ("print('a')", json!([["'a'"]])),
         ("print('a', 1, None, True, 2.5)", json!([["'a'", "1", "None", "True", "2.5"]])),
         ("print()", json!([[]])),
-        ("print([1, 'é', {'a': (2,)}], {'k': None})", json!([["[1, \"é\", {\"a\": [2]}]", "{\"k\": null}"]])),
-        ("import datetime\nprint({'d': datetime.date(2024, 1, 2)})", json!([["{\"d\": \"2024-01-02\"}"]])),
+        (
+            "print([1, 'é', {'a': (2,)}], {'k': None})",
+            json!([["[1, \"é\", {\"a\": [2]}]", "{\"k\": null}"]]),
+        ),
+        (
+            "import datetime\nprint({'d': datetime.date(2024, 1, 2)})",
+            json!([["{\"d\": \"2024-01-02\"}"]]),
+        ),
         (
             "a = []\na.append(a)\nprint(a)\nd = {}\nd['d'] = [d]\nprint(d)",
             json!([["[Circular list]"], ["[Circular dict]"]]),
@@ -19,7 +25,10 @@ async fn printed_values_have_the_form_of_n8n() {
         ("print({(1, 2): 3})", json!([["{\"(1, 2)\": 3}"]])),
         ("print('a', 'b', sep='-', end='', flush=True)", json!([["'a'", "'b'"]])),
         ("print('it\\'s')", json!([["'it's'"]])),
-        ("import sys\nprint('x', file=None)\nprint('y', file=sys.stdout)", json!([["'x'"], ["'y'"]])),
+        (
+            "import sys\nprint('x', file=None)\nprint('y', file=sys.stdout)",
+            json!([["'x'"], ["'y'"]]),
+        ),
     ] {
         assert_eq!(Value::from(run(code).await.printed()), statements, "{code}");
     }
@@ -28,8 +37,13 @@ async fn printed_values_have_the_form_of_n8n() {
 #[tokio::test]
 async fn a_hundred_statements_are_sent_and_the_rest_is_counted() {
     let code = "for i in range(150): print(i)";
-    for ending in ["", "\n1 / 0", "\nimport sys; sys.exit(1)", "\ndef f(): f()\nf()", "\na = []; a.append(a)\nreturn a"]
-    {
+    for ending in [
+        "",
+        "\n1 / 0",
+        "\nimport sys; sys.exit(1)",
+        "\ndef f(): f()\nf()",
+        "\na = []; a.append(a)\nreturn a",
+    ] {
         let printed = run(&format!("{code}{ending}")).await.printed();
         assert_eq!(printed.len(), 101, "{ending}");
         assert_eq!(printed[99], json!(["99"]));
@@ -60,7 +74,11 @@ async fn standard_output_goes_the_same_way_line_by_line() {
         ("import pprint; pprint.pprint({'a': 1})", json!([["{'a': 1}"]])),
         ("sys.stdout.reconfigure(encoding='utf-8'); sys.stdout.close(); print(1)", json!([["1"]])),
     ] {
-        assert_eq!(Value::from(run(&format!("import sys\n{code}")).await.printed()), statements, "{code}");
+        assert_eq!(
+            Value::from(run(&format!("import sys\n{code}")).await.printed()),
+            statements,
+            "{code}"
+        );
     }
 }
 
@@ -96,7 +114,10 @@ async fn as_text_everything_is_sent_as_it_is_written() {
         let ran = run_with(code, json!({"printMode": "text"})).await;
         ran.told("stdout").iter().map(|part| part.as_str().expect("text")).collect::<String>()
     };
-    assert_eq!(text("print('a', 1, [2, 'b'], sep='-')\nprint('x', end='')\nprint()").await, "a-1-[2, 'b']\nx\n");
+    assert_eq!(
+        text("print('a', 1, [2, 'b'], sep='-')\nprint('x', end='')\nprint()").await,
+        "a-1-[2, 'b']\nx\n"
+    );
     assert_eq!(text("import sys\nsys.stdout.write('no newline')").await, "no newline");
     assert_eq!(text("for i in range(150): print(i)").await.lines().count(), 150);
     assert_eq!(text("print('before')\n1 / 0").await, "before\n");

@@ -40,7 +40,13 @@ async fn what_json_has_no_form_for_becomes_its_text() {
         ("class A:\n    def __str__(self): return 'me'\nreturn [A()]", json!(["me"])),
     ])
     .await;
-    assert!(value("return (x for x in [])").await.as_str().unwrap_or_default().starts_with("<generator object"));
+    assert!(
+        value("return (x for x in [])")
+            .await
+            .as_str()
+            .unwrap_or_default()
+            .starts_with("<generator object")
+    );
     let dataclass = "import dataclasses\n@dataclasses.dataclass\nclass D:\n    x: int\nreturn D(1)";
     assert!(value(dataclass).await.as_str().unwrap_or_default().ends_with("D(x=1)"));
 }
@@ -58,7 +64,10 @@ async fn what_is_not_finite_becomes_null() {
 #[tokio::test]
 async fn keys_become_texts() {
     all_return(&[
-        ("return {1: 'a', 2.5: 'b', True: 'c', None: 'd'}", json!({"1": "c", "2.5": "b", "null": "d"})),
+        (
+            "return {1: 'a', 2.5: 'b', True: 'c', None: 'd'}",
+            json!({"1": "c", "2.5": "b", "null": "d"}),
+        ),
         ("return {(1, 2): 'a', b'k': 'b'}", json!({"(1, 2)": "a", "b'k'": "b"})),
         ("import datetime\nreturn {datetime.date(2024, 1, 2): 1}", json!({"2024-01-02": 1})),
     ])
@@ -68,14 +77,18 @@ async fn keys_become_texts() {
 #[tokio::test]
 async fn a_lone_surrogate_is_escaped() {
     let ran = run("return ['\\ud800', {'\\udfff': 'é'}]").await;
-    let serpentarium::sandbox::End::Returned(raw) = &ran.outcome.end else { panic!("{:?}", ran.outcome) };
+    let serpentarium::sandbox::End::Returned(raw) = &ran.outcome.end else {
+        panic!("{:?}", ran.outcome)
+    };
     assert_eq!(raw.get(), r#"["\ud800",{"\udfff":"é"}]"#);
 }
 
 #[tokio::test]
 async fn huge_integers_are_carried() {
     let ran = run("return 10 ** 5000").await;
-    let serpentarium::sandbox::End::Returned(raw) = &ran.outcome.end else { panic!("{:?}", ran.outcome) };
+    let serpentarium::sandbox::End::Returned(raw) = &ran.outcome.end else {
+        panic!("{:?}", ran.outcome)
+    };
     assert_eq!(raw.get().len(), 5001);
 }
 
@@ -83,8 +96,14 @@ async fn huge_integers_are_carried() {
 async fn what_cannot_be_carried_is_an_error_without_a_line() {
     for (code, message) in [
         ("a = []\na.append(a)\nreturn a", "Result contains a circular reference"),
-        ("d = {'big': 'x' * 100_000}\nd['d'] = d\nreturn [d]", "Result contains a circular reference"),
-        ("d = {(1, 2): float('nan')}\nd['d'] = d\nreturn d", "Result contains a circular reference"),
+        (
+            "d = {'big': 'x' * 100_000}\nd['d'] = d\nreturn [d]",
+            "Result contains a circular reference",
+        ),
+        (
+            "d = {(1, 2): float('nan')}\nd['d'] = d\nreturn d",
+            "Result contains a circular reference",
+        ),
         ("a = []\nfor i in range(300_000): a = [a]\nreturn a", "Result is nested too deeply"),
         ("a = 1\nfor i in range(300_000): a = {'a': a}\nreturn a", "Result is nested too deeply"),
     ] {
@@ -93,16 +112,23 @@ async fn what_cannot_be_carried_is_an_error_without_a_line() {
         assert_eq!(ran.exception().line_number, None, "{code}");
     }
     all_return(&[("a = [1]\nreturn [a, a]", json!([[1], [1]]))]).await;
-    all_fail(&[("class A:\n    def __str__(self): raise KeyError('k')\nreturn [A()]", "'k'")]).await;
+    all_fail(&[("class A:\n    def __str__(self): raise KeyError('k')\nreturn [A()]", "'k'")])
+        .await;
 }
 
 #[tokio::test]
 async fn deep_results_are_carried() {
     let ran = run("a = []\nfor i in range(2000): a = [a]\nreturn a").await;
-    let serpentarium::sandbox::End::Returned(raw) = &ran.outcome.end else { panic!("{:?}", ran.outcome) };
+    let serpentarium::sandbox::End::Returned(raw) = &ran.outcome.end else {
+        panic!("{:?}", ran.outcome)
+    };
     assert_eq!(raw.get().len(), 4002);
     let ran = run("a = float('nan')\nfor i in range(2000): a = {i: a}\nreturn a").await;
-    assert!(matches!(ran.outcome.end, serpentarium::sandbox::End::Returned(_)), "{:?}", ran.outcome.end);
+    assert!(
+        matches!(ran.outcome.end, serpentarium::sandbox::End::Returned(_)),
+        "{:?}",
+        ran.outcome.end
+    );
 }
 
 #[tokio::test]

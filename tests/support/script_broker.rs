@@ -17,14 +17,14 @@ use std::{
 use serde_json::{Value, json};
 
 /// How long anything that must happen may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The reports of a script: objects of one field each, a line of standard output for each.
-pub struct Reports(Receiver<Value>);
+pub(crate) struct Reports(Receiver<Value>);
 
 impl Reports {
     /// Reads them from now on.
-    pub fn of(output: ChildStdout) -> Self {
+    pub(crate) fn of(output: ChildStdout) -> Self {
         let (sender, reports) = channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -35,11 +35,12 @@ impl Reports {
     }
 
     /// The next report of a kind; others before it are passed over.
-    pub fn next(&self, kind: &str) -> Value {
+    pub(crate) fn next(&self, kind: &str) -> Value {
         let by = Instant::now() + PATIENCE;
         loop {
             let left = by.saturating_duration_since(Instant::now());
-            let mut report = self.0.recv_timeout(left).unwrap_or_else(|_| panic!("no '{kind}' was reported"));
+            let mut report =
+                self.0.recv_timeout(left).unwrap_or_else(|_| panic!("no '{kind}' was reported"));
             if let Some(value) = report.get_mut(kind) {
                 return value.take();
             }
@@ -48,7 +49,7 @@ impl Reports {
 }
 
 /// A broker that does what it is told. Dropping it kills it.
-pub struct Broker {
+pub(crate) struct Broker {
     child: Child,
     reports: Reports,
     /// Where it listens.
@@ -57,12 +58,12 @@ pub struct Broker {
 
 impl Broker {
     /// Starts one on a free port.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_at(0)
     }
 
     /// Starts one on this port.
-    pub fn start_at(port: u16) -> Self {
+    pub(crate) fn start_at(port: u16) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/broker.py");
         let mut child = Command::new(python())
             .arg(script)
@@ -78,12 +79,12 @@ impl Broker {
     }
 
     /// The next report of a kind; others before it are passed over.
-    pub fn report(&self, kind: &str) -> Value {
+    pub(crate) fn report(&self, kind: &str) -> Value {
         self.reports.next(kind)
     }
 
     /// The next message of a type; others before it are passed over.
-    pub fn message(&self, kind: &str) -> Value {
+    pub(crate) fn message(&self, kind: &str) -> Value {
         loop {
             let frame = self.report("frame");
             if frame["type"] == kind {
@@ -93,7 +94,7 @@ impl Broker {
     }
 
     /// The next message but offers.
-    pub fn answer(&self) -> Value {
+    pub(crate) fn answer(&self) -> Value {
         loop {
             let frame = self.report("frame");
             if frame["type"] != "runner:taskoffer" {
@@ -103,32 +104,34 @@ impl Broker {
     }
 
     /// The types of the messages that come within this time.
-    pub fn types_within(&self, time: Duration) -> Vec<String> {
+    pub(crate) fn types_within(&self, time: Duration) -> Vec<String> {
         let by = Instant::now() + time;
         let mut types = Vec::new();
-        while let Ok(report) = self.reports.0.recv_timeout(by.saturating_duration_since(Instant::now())) {
+        while let Ok(report) =
+            self.reports.0.recv_timeout(by.saturating_duration_since(Instant::now()))
+        {
             types.extend(report["frame"]["type"].as_str().map(str::to_owned));
         }
         types
     }
 
     /// Has the broker do something; see `broker.py`.
-    pub fn order(&mut self, order: &Value) {
+    pub(crate) fn order(&mut self, order: &Value) {
         writeln!(self.child.stdin.as_ref().unwrap(), "{order}").expect("the broker listens");
     }
 
     /// Sends the broker's process a signal.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
 
     /// Sends a message to the runner.
-    pub fn send(&mut self, message: Value) {
+    pub(crate) fn send(&mut self, message: Value) {
         self.order(&json!({ "send": message }));
     }
 
     /// Lets a runner register.
-    pub fn register(&mut self) {
+    pub(crate) fn register(&mut self) {
         self.report("connected");
         self.send(json!({ "type": "broker:inforequest" }));
         let info = self.message("runner:info");
@@ -138,16 +141,18 @@ impl Broker {
     }
 
     /// Matches a task with the runner's next offer, and waits until it is accepted.
-    pub fn place(&mut self, task_id: &str) {
+    pub(crate) fn place(&mut self, task_id: &str) {
         let offer = self.message("runner:taskoffer");
         self.send(json!({ "type": "broker:taskofferaccept", "taskId": task_id, "offerId": offer["offerId"] }));
         assert_eq!(self.message("runner:taskaccepted")["taskId"], task_id);
     }
 
     /// Places a task and sends its settings.
-    pub fn submit(&mut self, task_id: &str, settings: Value) {
+    pub(crate) fn submit(&mut self, task_id: &str, settings: Value) {
         self.place(task_id);
-        self.send(json!({ "type": "broker:tasksettings", "taskId": task_id, "settings": settings }));
+        self.send(
+            json!({ "type": "broker:tasksettings", "taskId": task_id, "settings": settings }),
+        );
     }
 }
 
@@ -159,43 +164,44 @@ impl Drop for Broker {
 }
 
 /// The runner under test. Dropping it kills it.
-pub struct Runner {
+pub(crate) struct Runner {
     child: Child,
 }
 
 impl Runner {
     /// Starts one with the auth token and two places, and lets it register.
-    pub fn start(broker: &mut Broker) -> Self {
+    pub(crate) fn start(broker: &mut Broker) -> Self {
         let runner = Self::start_with(broker.port, &[("N8N_RUNNERS_AUTH_TOKEN", "secret")]);
         broker.register();
         runner
     }
 
     /// Starts one with these variables.
-    pub fn start_with(port: u16, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(port: u16, variables: &[(&str, &str)]) -> Self {
         Self::run(command(port, variables))
     }
 
     /// Starts one by this command.
-    pub fn run(mut command: Command) -> Self {
+    pub(crate) fn run(mut command: Command) -> Self {
         Self { child: command.stdout(Stdio::null()).spawn().expect("the runner starts") }
     }
 
     /// Sends a signal.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
 
     /// Kills its worker processes.
-    pub fn kill_workers(&self) {
+    pub(crate) fn kill_workers(&self) {
         let id = self.child.id();
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("the runner lives");
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))
+            .expect("the runner lives");
         let killed = Command::new("kill").arg("-KILL").args(children.split_whitespace()).status();
         assert!(killed.expect("kill is there").success());
     }
 
     /// Waits for its end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let by = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -207,8 +213,9 @@ impl Runner {
     }
 
     /// Waits for its end; its exit code and what it wrote to standard error.
-    pub fn failure(port: u16, variables: &[(&str, &str)]) -> (Option<i32>, String) {
-        let child = command(port, variables).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn failure(port: u16, variables: &[(&str, &str)]) -> (Option<i32>, String) {
+        let child =
+            command(port, variables).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut runner = Self { child };
         let code = runner.wait().code();
         let mut text = String::new();
@@ -225,13 +232,13 @@ impl Drop for Runner {
 }
 
 /// Sends a process a signal.
-pub fn signal(process: &Child, name: &str) {
+pub(crate) fn signal(process: &Child, name: &str) {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(process.id().to_string()).status();
     assert!(sent.expect("kill is there").success());
 }
 
 /// The runner's command line, for a broker at this port, with these variables and two places.
-pub fn command(port: u16, variables: &[(&str, &str)]) -> Command {
+pub(crate) fn command(port: u16, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serpentarium"));
     command
         .arg("runner")
@@ -243,7 +250,7 @@ pub fn command(port: u16, variables: &[(&str, &str)]) -> Command {
 }
 
 /// Settings of a task that runs this code once, on one item.
-pub fn settings(code: &str) -> Value {
+pub(crate) fn settings(code: &str) -> Value {
     json!({
         "code": code,
         "nodeMode": "runOnceForAllItems",
@@ -255,7 +262,7 @@ pub fn settings(code: &str) -> Value {
 
 /// A Python with the `websockets` package: `SERPENTARIUM_TEST_PYTHON` (`scripts/test` sets it), or one that is made once,
 /// with pip.
-pub fn python() -> &'static Path {
+pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         if let Some(path) = std::env::var_os("SERPENTARIUM_TEST_PYTHON") {

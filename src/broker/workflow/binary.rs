@@ -33,7 +33,7 @@ const TYPES: [(&str, &str); 12] = [
 
 /// Bytes as they stand in JSON: `{"type": "Buffer", "data": [1, 2]}`.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Buffer {
+pub(super) struct Buffer {
     #[serde(rename = "type")]
     kind: Kind,
     data: Vec<u8>,
@@ -46,14 +46,14 @@ enum Kind {
 
 impl Buffer {
     /// These bytes.
-    pub fn new(data: Vec<u8>) -> Self {
+    pub(super) fn new(data: Vec<u8>) -> Self {
         Self { kind: Kind::Buffer, data }
     }
 }
 
 /// The bytes of one task that lie here, by their ids.
 #[derive(Default)]
-pub struct Files {
+pub(super) struct Files {
     kept: HashMap<String, Vec<u8>>,
     bytes: usize,
 }
@@ -63,21 +63,33 @@ impl Files {
     ///
     /// # Errors
     /// There is no room.
-    pub fn prepare(&mut self, data: Buffer, name: Option<String>, kind: Option<String>) -> Result<Value, Value> {
+    pub(super) fn prepare(
+        &mut self,
+        data: Buffer,
+        name: Option<String>,
+        kind: Option<String>,
+    ) -> Result<Value, Value> {
         let name = name.as_deref().map(Path::new);
         let ending = name.and_then(|name| name.extension()?.to_str()).map(str::to_lowercase);
-        let by_ending =
-            || TYPES.iter().find(|(end, _)| ending.as_deref() == Some(*end)).map(|(_, kind)| kind.to_string());
+        let by_ending = || {
+            TYPES
+                .iter()
+                .find(|(end, _)| ending.as_deref() == Some(*end))
+                .map(|(_, kind)| kind.to_string())
+        };
         let kind = kind.or_else(by_ending).unwrap_or_else(|| "text/plain".into());
         let mut entry = Map::new();
         if let Some(file) = name.and_then(|name| name.file_name()?.to_str()) {
             entry.insert("fileName".into(), file.into());
         }
-        let by_kind = || TYPES.iter().find(|(_, known)| *known == kind).map(|(end, _)| end.to_string());
+        let by_kind =
+            || TYPES.iter().find(|(_, known)| *known == kind).map(|(end, _)| end.to_string());
         if let Some(ending) = ending.or_else(by_kind) {
             entry.insert("fileExtension".into(), ending.into());
         }
-        if let Some(group) = ["text", "image", "video", "audio"].iter().find(|group| kind.starts_with(**group)) {
+        if let Some(group) =
+            ["text", "image", "video", "audio"].iter().find(|group| kind.starts_with(**group))
+        {
             entry.insert("fileType".into(), (*group).into());
         }
         entry.insert("mimeType".into(), kind.into());
@@ -88,7 +100,11 @@ impl Files {
     ///
     /// # Errors
     /// There is no room.
-    pub fn replace(&mut self, entry: Map<String, Value>, data: Buffer) -> Result<Value, Value> {
+    pub(super) fn replace(
+        &mut self,
+        entry: Map<String, Value>,
+        data: Buffer,
+    ) -> Result<Value, Value> {
         self.keep(entry, data.data)
     }
 
@@ -101,7 +117,10 @@ impl Files {
         let id = format!("{HERE}:{}", random_id());
         entry.insert("data".into(), HERE.into());
         entry.insert("id".into(), id.clone().into());
-        entry.insert("fileSize".into(), ByteSize::b(data.len() as u64).display().si().to_string().into());
+        entry.insert(
+            "fileSize".into(),
+            ByteSize::b(data.len() as u64).display().si().to_string().into(),
+        );
         entry.insert("bytes".into(), data.len().into());
         self.bytes += data.len();
         self.kept.insert(id, data);
@@ -112,7 +131,7 @@ impl Files {
     ///
     /// # Errors
     /// They are in neither place. n8n's own error has no text either.
-    pub fn read(&self, entry: &Value) -> Result<Buffer, Value> {
+    pub(super) fn read(&self, entry: &Value) -> Result<Buffer, Value> {
         let data = match entry["id"].as_str() {
             Some(id) => self.kept.get(id).cloned(),
             None => entry["data"].as_str().and_then(|data| BASE64_STANDARD.decode(data).ok()),
@@ -125,14 +144,15 @@ impl Files {
 ///
 /// # Errors
 /// The encoding is unknown.
-pub fn text(data: Buffer, encoding: Option<String>) -> Result<String, Value> {
+pub(super) fn text(data: Buffer, encoding: Option<String>) -> Result<String, Value> {
     let bytes = data.data;
     let encoding = encoding.unwrap_or_else(|| "utf8".into()).to_lowercase().replace(['-', '_'], "");
     Ok(match encoding.as_str() {
         "utf8" | "ascii" => String::from_utf8_lossy(&bytes).into_owned(),
         "latin1" | "binary" | "iso88591" => bytes.iter().copied().map(char::from).collect(),
         "utf16le" | "utf16" | "ucs2" => {
-            let units: Vec<_> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+            let units: Vec<_> =
+                bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
             String::from_utf16_lossy(&units)
         }
         "base64" => BASE64_STANDARD.encode(bytes),
@@ -172,7 +192,9 @@ mod tests {
     fn a_type_is_what_was_said_or_follows_from_the_name() {
         let mut files = Files::default();
         let mut kind = |name: Option<&str>, kind: Option<&str>| {
-            files.prepare(Buffer::new(vec![]), name.map(Into::into), kind.map(Into::into)).unwrap()["mimeType"].take()
+            files.prepare(Buffer::new(vec![]), name.map(Into::into), kind.map(Into::into)).unwrap()
+                ["mimeType"]
+                .take()
         };
         assert_eq!(kind(Some("a.csv"), Some("x/y")), "x/y");
         assert_eq!(kind(Some("a.csv"), None), "text/csv");
@@ -181,7 +203,9 @@ mod tests {
 
     #[test]
     fn text_has_the_encoding_that_was_said() {
-        let text = |bytes: &[u8], encoding: Option<&str>| text(Buffer::new(bytes.to_vec()), encoding.map(Into::into));
+        let text = |bytes: &[u8], encoding: Option<&str>| {
+            text(Buffer::new(bytes.to_vec()), encoding.map(Into::into))
+        };
         assert_eq!(text("é".as_bytes(), None).unwrap(), "é");
         assert_eq!(text(&[0xe9], Some("latin1")).unwrap(), "é");
         assert_eq!(text(&[0xe9, 0], Some("utf-16le")).unwrap(), "é");

@@ -22,7 +22,7 @@ const MAX_REDIRECTS: usize = 21;
 
 /// Makes requests.
 #[derive(Clone)]
-pub struct Http {
+pub(super) struct Http {
     follows: Client,
     stays: Client,
 }
@@ -30,7 +30,7 @@ pub struct Http {
 /// The options of one request, as far as they have a meaning here.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Options {
+pub(super) struct Options {
     #[serde(alias = "uri")]
     url: String,
     #[serde(rename = "baseURL")]
@@ -69,29 +69,38 @@ struct Auth {
 impl Http {
     /// # Errors
     /// There is no way to make requests; the text says why.
-    pub fn new() -> Result<Self, String> {
+    pub(super) fn new() -> Result<Self, String> {
         // Without roots there is no https, which a request will be told.
         let tls = tls::native().unwrap_or_else(|_| tls::plain());
         let client = |policy: Policy| {
-            let client = Client::builder().tls_backend_preconfigured(tls.clone()).redirect(policy).no_proxy();
+            let client = Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(policy)
+                .no_proxy();
             client.build().map_err(|error| error.to_string())
         };
-        Ok(Self { follows: client(Policy::limited(MAX_REDIRECTS))?, stays: client(Policy::none())? })
+        Ok(Self {
+            follows: client(Policy::limited(MAX_REDIRECTS))?,
+            stays: client(Policy::none())?,
+        })
     }
 
     /// The body of the answer, or all of the answer where that is asked for.
     ///
     /// # Errors
     /// The request cannot be made, is not answered, or with a status that is no success: the object that n8n answers then.
-    pub async fn request(&self, options: &Options) -> Result<Value, Value> {
-        let response = self.build(options)?.send().await.map_err(|error| failure(&error, options))?;
+    pub(super) async fn request(&self, options: &Options) -> Result<Value, Value> {
+        let response =
+            self.build(options)?.send().await.map_err(|error| failure(&error, options))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if !status.is_success() && !options.ignores(status) {
             return Err(refused(status, options));
         }
         let body = body(response).await.map_err(|error| failure(&error, options))?;
-        let body =
-            decode(body.ok_or_else(|| error("maxContentLength exceeded", "ERR_BAD_RESPONSE", options))?, options)?;
+        let body = decode(
+            body.ok_or_else(|| error("maxContentLength exceeded", "ERR_BAD_RESPONSE", options))?,
+            options,
+        )?;
         if !options.return_full_response {
             return Ok(body);
         }
@@ -110,10 +119,12 @@ impl Http {
         let mut url = url.map_err(|error| wrong(format!("Invalid URL: {error}")))?;
         append(&mut url, &options.qs, options.array_format.as_deref() == Some("repeat"));
         let method = options.method.as_deref().unwrap_or("GET").to_uppercase();
-        let method = Method::from_bytes(method.as_bytes()).map_err(|error| wrong(error.to_string()))?;
+        let method =
+            Method::from_bytes(method.as_bytes()).map_err(|error| wrong(error.to_string()))?;
         let client = if options.disable_follow_redirect { &self.stays } else { &self.follows };
         let mut request = client.request(method.clone(), url);
-        request = request.timeout(options.timeout.filter(|&ms| ms > 0).map_or(TIMEOUT, Duration::from_millis));
+        request = request
+            .timeout(options.timeout.filter(|&ms| ms > 0).map_or(TIMEOUT, Duration::from_millis));
         if options.json {
             request = request.header("accept", "application/json");
         }
@@ -129,8 +140,10 @@ impl Http {
 
 impl Options {
     fn with_body(&self, request: RequestBuilder) -> RequestBuilder {
-        let content_type = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));
-        let is_form = content_type.is_some_and(|(_, value)| scalar(value).contains("x-www-form-urlencoded"));
+        let content_type =
+            self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));
+        let is_form =
+            content_type.is_some_and(|(_, value)| scalar(value).contains("x-www-form-urlencoded"));
         match &self.body {
             Value::Null => request,
             Value::String(text) => request.body(text.clone()),
@@ -146,7 +159,8 @@ impl Options {
             Value::Object(rule) => {
                 let except = rule.get("except").and_then(Value::as_array);
                 rule.get("ignore") == Some(&Value::Bool(true))
-                    && !except.is_some_and(|codes| codes.iter().any(|code| *code == status.as_u16()))
+                    && !except
+                        .is_some_and(|codes| codes.iter().any(|code| *code == status.as_u16()))
             }
             other => *other == Value::Bool(true),
         }
@@ -169,7 +183,9 @@ async fn body(mut response: Response) -> reqwest::Result<Option<Vec<u8>>> {
 fn decode(body: Vec<u8>, options: &Options) -> Result<Value, Value> {
     let text = |body: Vec<u8>| Value::String(String::from_utf8_lossy(&body).into_owned());
     match options.encoding.as_deref() {
-        Some("arraybuffer") => serde_json::to_value(Buffer::new(body)).map_err(|error| json!(error.to_string())),
+        Some("arraybuffer") => {
+            serde_json::to_value(Buffer::new(body)).map_err(|error| json!(error.to_string()))
+        }
         Some("text") => Ok(text(body)),
         _ => Ok(serde_json::from_slice(&body).unwrap_or_else(|_| text(body))),
     }
@@ -178,7 +194,8 @@ fn decode(body: Vec<u8>, options: &Options) -> Result<Value, Value> {
 /// Headers by name; one that comes more than once is a list.
 fn shown(headers: &HeaderMap) -> BTreeMap<&str, Value> {
     let values = |name: &HeaderName| {
-        let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
         if values.len() == 1 { json!(values[0]) } else { json!(values) }
     };
     headers.keys().map(|name| (name.as_str(), values(name))).collect()
@@ -201,10 +218,15 @@ fn append(url: &mut Url, fields: &Map<String, Value>, repeats: bool) {
                 parts.iter().for_each(|part| pairs(name.clone(), part, repeats, into));
             }
             Value::Array(parts) => {
-                parts.iter().enumerate().for_each(|(at, part)| pairs(format!("{name}[{at}]"), part, repeats, into));
+                parts
+                    .iter()
+                    .enumerate()
+                    .for_each(|(at, part)| pairs(format!("{name}[{at}]"), part, repeats, into));
             }
             Value::Object(parts) => {
-                parts.iter().for_each(|(key, part)| pairs(format!("{name}[{key}]"), part, repeats, into));
+                parts
+                    .iter()
+                    .for_each(|(key, part)| pairs(format!("{name}[{key}]"), part, repeats, into));
             }
             value => into.push((name, scalar(value))),
         }
@@ -233,7 +255,8 @@ fn error(message: &str, code: &str, options: &Options) -> Value {
 
 fn refused(status: StatusCode, options: &Options) -> Value {
     let code = if status.is_server_error() { "ERR_BAD_RESPONSE" } else { "ERR_BAD_REQUEST" };
-    let mut error = error(&format!("Request failed with status code {}", status.as_u16()), code, options);
+    let mut error =
+        error(&format!("Request failed with status code {}", status.as_u16()), code, options);
     error["status"] = status.as_u16().into();
     error
 }

@@ -8,7 +8,7 @@ use super::{measure::Measurement, store::Stored};
 ///
 /// # Errors
 /// The text is anything but a number from 0, with or without a percent sign.
-pub(super) fn parse_percent(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_percent(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').unwrap_or(text).trim().parse().ok();
     let fits = |percent: &f64| percent.is_finite() && *percent >= 0.0;
     number.filter(fits).ok_or_else(|| "must be a percentage from 0, such as 1% or 0.5%".into())
@@ -16,7 +16,7 @@ pub(super) fn parse_percent(text: &str) -> Result<f64, String> {
 
 /// A measurement with what it is compared to.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Compared {
+pub(crate) struct Compared {
     pub measurement: Measurement,
     /// How often the fuel of the first of its kind it burnt; none for the first itself.
     pub ratio: Option<f64>,
@@ -30,18 +30,20 @@ pub(super) struct Compared {
 
 /// What the measurements are held against.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Against<'a> {
+pub(crate) struct Against<'a> {
     pub baseline: Option<&'a BTreeMap<String, Stored>>,
     pub fail_above: Option<f64>,
     pub budget: Option<u64>,
 }
 
 /// Puts every measurement beside the others.
-pub(super) fn compare(measurements: Vec<Measurement>, against: Against) -> Vec<Compared> {
+pub(crate) fn compare(measurements: Vec<Measurement>, against: Against) -> Vec<Compared> {
     let ratios: Vec<_> = measurements.iter().map(|one| ratio(one, &measurements)).collect();
     let put = |(measurement, ratio): (Measurement, Option<f64>)| {
-        let before =
-            against.baseline.and_then(|benchmarks| benchmarks.get(&measurement.name)).map(|stored| stored.fuel);
+        let before = against
+            .baseline
+            .and_then(|benchmarks| benchmarks.get(&measurement.name))
+            .map(|stored| stored.fuel);
         let worse = matches!((before, against.fail_above), (Some(before), Some(percent))
             if measurement.fuel as f64 > before as f64 * (1.0 + percent / 100.0));
         let over = against.budget.is_some_and(|budget| measurement.fuel > budget);
@@ -51,7 +53,10 @@ pub(super) fn compare(measurements: Vec<Measurement>, against: Against) -> Vec<C
 }
 
 /// The benchmarks of a baseline that were not measured.
-pub(super) fn gone<'a>(baseline: &'a BTreeMap<String, Stored>, compared: &[Compared]) -> Vec<&'a str> {
+pub(crate) fn gone<'a>(
+    baseline: &'a BTreeMap<String, Stored>,
+    compared: &[Compared],
+) -> Vec<&'a str> {
     let measured = |name: &str| compared.iter().any(|one| one.measurement.name == name);
     baseline.keys().map(String::as_str).filter(|name| !measured(name)).collect()
 }
@@ -93,18 +98,25 @@ mod tests {
     }
 
     #[test]
-    fn benchmarks_of_one_file_are_compared_with_its_first_and_those_of_several_with_their_namesakes() {
+    fn benchmarks_of_one_file_are_compared_with_its_first_and_those_of_several_with_their_namesakes()
+     {
         let one = vec![measured("a::x", 0, "x", 10), measured("a::y", 0, "y", 15)];
-        let ratios = |all| compare(all, Against::default()).iter().map(|one| one.ratio).collect::<Vec<_>>();
+        let ratios =
+            |all| compare(all, Against::default()).iter().map(|one| one.ratio).collect::<Vec<_>>();
         assert_eq!(ratios(one), [None, Some(1.5)]);
-        let two = vec![measured("a::x", 0, "x", 10), measured("a::y", 0, "y", 20), measured("b::y", 1, "y", 30)];
+        let two = vec![
+            measured("a::x", 0, "x", 10),
+            measured("a::y", 0, "y", 20),
+            measured("b::y", 1, "y", 30),
+        ];
         assert_eq!(ratios(two), [None, None, Some(1.5)]);
     }
 
     #[test]
     fn worse_is_more_than_the_baseline_and_the_margin() {
         let baseline = [("a::x".to_owned(), Stored { fuel: 1000, memory: 0 })].into();
-        let against = Against { baseline: Some(&baseline), fail_above: Some(1.0), budget: Some(1010) };
+        let against =
+            Against { baseline: Some(&baseline), fail_above: Some(1.0), budget: Some(1010) };
         for (fuel, worse) in [(900, false), (1010, false), (1011, true)] {
             let compared = compare(vec![measured("a::x", 0, "x", fuel)], against);
             assert_eq!((compared[0].worse, compared[0].over), (worse, worse), "{fuel}");

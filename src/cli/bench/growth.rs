@@ -3,7 +3,7 @@
 
 /// The laws, simplest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Law {
+pub(crate) enum Law {
     Constant,
     Logarithmic,
     Linear,
@@ -12,7 +12,8 @@ pub(super) enum Law {
     Cubic,
 }
 
-const LAWS: [Law; 6] = [Law::Constant, Law::Logarithmic, Law::Linear, Law::Linearithmic, Law::Quadratic, Law::Cubic];
+const LAWS: [Law; 6] =
+    [Law::Constant, Law::Logarithmic, Law::Linear, Law::Linearithmic, Law::Quadratic, Law::Cubic];
 /// Parameters that a fit needs: with two, every law passes through both.
 const FEWEST: usize = 3;
 /// Residual up to which a law explains the measurements in any case.
@@ -26,7 +27,7 @@ const POOR: f64 = 0.12;
 const SMALL: f64 = 500.0;
 
 impl Law {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Constant => "O(1)",
             Self::Logarithmic => "O(log n)",
@@ -38,7 +39,7 @@ impl Law {
     }
 
     /// The part that grows, as in `a + b·n`.
-    pub(super) fn term(self) -> &'static str {
+    pub(crate) fn term(self) -> &'static str {
         match self {
             Self::Constant => "",
             Self::Logarithmic => "log₂ n",
@@ -64,7 +65,7 @@ impl Law {
 
 /// One law with the numbers that fit best.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Fit {
+pub(crate) struct Fit {
     pub law: Law,
     /// Units that do not grow. Never below zero: nothing burns less than nothing.
     pub constant: f64,
@@ -78,14 +79,14 @@ pub(super) struct Fit {
 
 /// All laws fitted to the measurements, and the one that was chosen.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Growth {
+pub(crate) struct Growth {
     pub fits: Vec<Fit>,
     pub chosen: Fit,
 }
 
 impl Growth {
     /// Fits `(parameter, fuel)` pairs. None where there are too few different parameters, or one is below zero.
-    pub(super) fn of(points: &[(f64, f64)]) -> Option<Self> {
+    pub(crate) fn of(points: &[(f64, f64)]) -> Option<Self> {
         let mut parameters: Vec<f64> = points.iter().map(|point| point.0).collect();
         parameters.sort_by(f64::total_cmp);
         parameters.dedup();
@@ -101,7 +102,7 @@ impl Growth {
     }
 
     /// Whether the chosen law explains so little that it should not be believed.
-    pub(super) fn is_poor(&self) -> bool {
+    pub(crate) fn is_poor(&self) -> bool {
         self.chosen.residual > POOR
     }
 }
@@ -110,7 +111,8 @@ impl Growth {
 fn fit(law: Law, points: &[(f64, f64)]) -> Fit {
     let (mut uu, mut uv, mut vv, mut u, mut v) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for &(n, fuel) in points {
-        let (one, term, share) = (1.0 / (fuel + SMALL), law.at(n) / (fuel + SMALL), fuel / (fuel + SMALL));
+        let (one, term, share) =
+            (1.0 / (fuel + SMALL), law.at(n) / (fuel + SMALL), fuel / (fuel + SMALL));
         uu += one * one;
         uv += one * term;
         vv += term * term;
@@ -144,7 +146,8 @@ mod tests {
     use super::*;
 
     fn chosen(fuel: impl Fn(f64) -> f64) -> Law {
-        let points: Vec<_> = [10.0, 100.0, 1000.0, 10_000.0].iter().map(|&n| (n, fuel(n).round())).collect();
+        let points: Vec<_> =
+            [10.0, 100.0, 1000.0, 10_000.0].iter().map(|&n| (n, fuel(n).round())).collect();
         Growth::of(&points).unwrap().chosen.law
     }
 
@@ -179,9 +182,14 @@ mod tests {
 
     #[test]
     fn what_grows_between_two_laws_is_none_of_them() {
-        for sweep in [&[100.0, 200.0, 400.0, 800.0][..], &[10.0, 100.0, 1000.0, 10_000.0], &[100.0, 1000.0, 10_000.0]] {
+        for sweep in [
+            &[100.0, 200.0, 400.0, 800.0][..],
+            &[10.0, 100.0, 1000.0, 10_000.0],
+            &[100.0, 1000.0, 10_000.0],
+        ] {
             for power in [1.5, 2.5] {
-                let points: Vec<_> = sweep.iter().map(|&n| (n, 900.0 + 40.0 * f64::powf(n, power))).collect();
+                let points: Vec<_> =
+                    sweep.iter().map(|&n| (n, 900.0 + 40.0 * f64::powf(n, power))).collect();
                 assert!(Growth::of(&points).unwrap().is_poor(), "{power} {sweep:?}");
             }
         }

@@ -10,7 +10,7 @@ use crate::cli::{
 
 /// What a benchmark burnt.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Measurement {
+pub(crate) struct Measurement {
     /// `sort.py::bench_x[10]`
     pub name: String,
     /// Which file it is from, by its place on the command line.
@@ -26,7 +26,7 @@ pub(super) struct Measurement {
 
 /// A benchmark, or a whole file, that could not be measured.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     pub name: String,
     pub failure: Failure,
 }
@@ -34,12 +34,12 @@ pub(super) struct Failed {
 impl Failed {
     /// # Errors
     /// It failed for a reason that none of the others would escape.
-    pub(super) fn of(name: String, error: anyhow::Error) -> anyhow::Result<Self> {
+    pub(crate) fn of(name: String, error: anyhow::Error) -> anyhow::Result<Self> {
         Ok(Self { name, failure: error.downcast()? })
     }
 
     /// Whether a benchmark of this name is among what failed: it, or all of its file.
-    pub(super) fn covers(&self, name: &str) -> bool {
+    pub(crate) fn covers(&self, name: &str) -> bool {
         name.strip_prefix(&self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     }
 }
@@ -48,7 +48,7 @@ impl Failed {
 ///
 /// # Errors
 /// It fails, or its runs differ.
-pub(super) fn measure(
+pub(crate) fn measure(
     ruler: &Ruler,
     (file, program): (usize, &Program),
     benchmark: &Benchmark,
@@ -60,7 +60,9 @@ pub(super) fn measure(
         Some(_) => run(ruler, &name, program, benchmark, true)?.fuel,
         None => 0,
     };
-    let runs: Vec<One> = (0..runs).map(|_| run(ruler, &name, program, benchmark, false)).collect::<Result<_, _>>()?;
+    let runs: Vec<One> = (0..runs)
+        .map(|_| run(ruler, &name, program, benchmark, false))
+        .collect::<Result<_, _>>()?;
     let fuel = agreed(&name, runs.iter().map(|run| run.fuel))?;
     Ok(Measurement {
         name,
@@ -79,9 +81,18 @@ struct One {
     took: Duration,
 }
 
-fn run(ruler: &Ruler, name: &str, program: &Program, benchmark: &Benchmark, empty: bool) -> anyhow::Result<One> {
-    let measure =
-        benchmark.function.as_deref().map(|function| Measure::Bench { name: function, param: benchmark.index, empty });
+fn run(
+    ruler: &Ruler,
+    name: &str,
+    program: &Program,
+    benchmark: &Benchmark,
+    empty: bool,
+) -> anyhow::Result<One> {
+    let measure = benchmark.function.as_deref().map(|function| Measure::Bench {
+        name: function,
+        param: benchmark.index,
+        empty,
+    });
     let span = Arc::new(Span::default());
     let run = ruler.run(name, &program.settings, measure, span.clone())?;
     let fuel = if measure.is_some() { span.fuel() } else { run.fuel };
@@ -114,7 +125,10 @@ mod tests {
     fn runs_that_differ_are_an_error_that_says_so() {
         assert_eq!(agreed("a.py", [7, 7, 7].into_iter()).unwrap(), 7);
         let error = agreed("a.py", [7, 7, 8].into_iter()).unwrap_err();
-        assert!(error.text.starts_with("a.py: two runs burnt different amounts of fuel, 7 and 8 units"), "{error}");
+        assert!(
+            error.text.starts_with("a.py: two runs burnt different amounts of fuel, 7 and 8 units"),
+            "{error}"
+        );
         assert_eq!(error.code, BROKEN);
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// One file to measure.
-pub(super) struct Program {
+pub(crate) struct Program {
     /// As the command line names it.
     pub name: String,
     pub settings: TaskSettings,
@@ -29,7 +29,7 @@ pub(super) struct Program {
 
 /// One thing to measure.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Benchmark {
+pub(crate) struct Benchmark {
     /// The function; none where it is the whole program.
     pub function: Option<String>,
     /// What the function is called with.
@@ -40,7 +40,7 @@ pub(super) struct Benchmark {
 
 /// A parameter of a benchmark.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Param {
+pub(crate) struct Param {
     /// As Python shows it.
     pub label: String,
     /// Its value where it is a number.
@@ -56,7 +56,7 @@ struct Found {
 
 impl Benchmark {
     /// `bench_x[10]`; empty for a whole program.
-    pub(super) fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         let function = self.function.as_deref().unwrap_or_default();
         match &self.param {
             Some(param) => format!("{function}[{}]", param.label),
@@ -65,14 +65,14 @@ impl Benchmark {
     }
 
     /// `sort.py::bench_x[10]`; `sort.py` for a whole program.
-    pub(super) fn name(&self, program: &str) -> String {
+    pub(crate) fn name(&self, program: &str) -> String {
         let label = self.label();
         if label.is_empty() { program.to_owned() } else { format!("{program}::{label}") }
     }
 }
 
 /// What a file is called in reports: `./sort.py` is `sort.py`, also in a baseline.
-pub(super) fn name(file: &Path) -> String {
+pub(crate) fn name(file: &Path) -> String {
     let plain: PathBuf = file.components().filter(|part| *part != Component::CurDir).collect();
     if file == Path::new("-") { "<stdin>".into() } else { printable(&plain.display().to_string()) }
 }
@@ -81,7 +81,12 @@ pub(super) fn name(file: &Path) -> String {
 ///
 /// # Errors
 /// It cannot be read, or fails before it can say.
-pub(super) fn plan(ruler: &Ruler, file: &Path, input: &InputArgs, items: &RawValue) -> anyhow::Result<Program> {
+pub(crate) fn plan(
+    ruler: &Ruler,
+    file: &Path,
+    input: &InputArgs,
+    items: &RawValue,
+) -> anyhow::Result<Program> {
     let name = name(file);
     let settings = input.settings_with(read(file)?, items.to_owned());
     let whole = || vec![Benchmark { function: None, param: None, index: None }];
@@ -92,10 +97,12 @@ pub(super) fn plan(ruler: &Ruler, file: &Path, input: &InputArgs, items: &RawVal
     let run = ruler.run(&name, &settings, Some(Measure::Plan), Arc::new(NoHost))?;
     let found: Option<Vec<Found>> = serde_json::from_str(run.value.get())?;
     if input.each && found.is_some() {
-        let text = format!("{name}: --each is for whole programs, and this file has functions bench_…");
+        let text =
+            format!("{name}: --each is for whole programs, and this file has functions bench_…");
         return Err(Failure { text, code: USAGE }.into());
     }
-    let benchmarks = found.map_or_else(whole, |found| found.into_iter().flat_map(each_param).collect());
+    let benchmarks =
+        found.map_or_else(whole, |found| found.into_iter().flat_map(each_param).collect());
     Ok(Program { name, settings, benchmarks })
 }
 
@@ -110,7 +117,11 @@ fn each_param(found: Found) -> Vec<Benchmark> {
         None => vec![Benchmark { function, param: None, index: None }],
         Some(params) => params
             .enumerate()
-            .map(|(index, param)| Benchmark { function: function.clone(), param: Some(param), index: Some(index) })
+            .map(|(index, param)| Benchmark {
+                function: function.clone(),
+                param: Some(param),
+                index: Some(index),
+            })
             .collect(),
     }
 }

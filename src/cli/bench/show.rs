@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Everything that was measured.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     /// What makes it the same everywhere.
     pub mode: String,
     pub runs: u16,
@@ -40,7 +40,13 @@ struct Sweep {
 }
 
 impl Report<'_> {
-    pub(super) fn print(&self, console: &Console, json: bool, against: Against, baseline: Option<&str>) {
+    pub(crate) fn print(
+        &self,
+        console: &Console,
+        json: bool,
+        against: Against,
+        baseline: Option<&str>,
+    ) {
         if json {
             console.out(format_args!("{:#}\n", self.json(baseline)));
         } else if !self.compared.is_empty() {
@@ -76,8 +82,10 @@ impl Report<'_> {
     fn verdict(&self, console: &Console, against: Against) {
         for one in self.compared {
             let (name, fuel) = (&one.measurement.name, one.measurement.fuel);
-            if let (true, Some(before), Some(percent)) = (one.worse, one.before, against.fail_above) {
-                let (change, before, fuel) = (change(before, fuel), display_fuel(before), display_fuel(fuel));
+            if let (true, Some(before), Some(percent)) = (one.worse, one.before, against.fail_above)
+            {
+                let (change, before, fuel) =
+                    (change(before, fuel), display_fuel(before), display_fuel(fuel));
                 console.note(format_args!(
                     "{name} burns {fuel} after {before} in the baseline ({change}): more than the {percent} % allowed"
                 ));
@@ -100,19 +108,29 @@ impl Report<'_> {
         header.extend(baseline.map(|name| format!("Against {name}")));
         header.extend(["Memory".into(), "Time".into()]);
         let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
-        let bold = |text: String| if colour { Cell::new(text).add_attribute(Attribute::Bold) } else { Cell::new(text) };
+        table
+            .load_style(presets::UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Disabled);
+        let bold = |text: String| {
+            if colour { Cell::new(text).add_attribute(Attribute::Bold) } else { Cell::new(text) }
+        };
         table.set_header(header.into_iter().map(bold));
         for one in self.compared {
             let measurement = &one.measurement;
             let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-            let red = |cell: Cell, yes: bool| if colour && yes { cell.fg(Color::Red) } else { cell };
-            let mut row = vec![Cell::new(&measurement.name), red(right(display_fuel(measurement.fuel)), one.over)];
+            let red =
+                |cell: Cell, yes: bool| if colour && yes { cell.fg(Color::Red) } else { cell };
+            let mut row = vec![
+                Cell::new(&measurement.name),
+                red(right(display_fuel(measurement.fuel)), one.over),
+            ];
             if ratios {
                 row.push(right(one.ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}×"))));
             }
             if baseline.is_some() {
-                let shown = one.before.map_or_else(|| "new".into(), |before| change(before, measurement.fuel));
+                let shown = one
+                    .before
+                    .map_or_else(|| "new".into(), |before| change(before, measurement.fuel));
                 row.push(red(right(shown), one.worse));
             }
             row.push(right(ByteSize::b(measurement.memory).display().iec().to_string()));
@@ -133,10 +151,15 @@ impl Report<'_> {
             let point = (number, *fuel as f64);
             match sweeps.iter_mut().find(|sweep| sweep.file == *file && sweep.name == name) {
                 Some(sweep) => sweep.points.push(point),
-                None => sweeps.push(Sweep { file: *file, name: name.to_owned(), points: vec![point] }),
+                None => {
+                    sweeps.push(Sweep { file: *file, name: name.to_owned(), points: vec![point] })
+                }
             }
         }
-        sweeps.into_iter().filter_map(|sweep| Some((sweep.name, Growth::of(&sweep.points)?))).collect()
+        sweeps
+            .into_iter()
+            .filter_map(|sweep| Some((sweep.name, Growth::of(&sweep.points)?)))
+            .collect()
     }
 
     fn json(&self, baseline: Option<&str>) -> Value {
@@ -190,14 +213,20 @@ fn shown_growth(name: &str, growth: &Growth) -> String {
     for fit in &growth.fits {
         let mark = if fit.law == chosen.law { "▸" } else { " " };
         let (law, residual) = (fit.law.name(), fit.residual * 100.0);
-        text += &format!("  {mark} {law:<10}  off by {residual:>8.2} %   R² {:>7.4}   {}\n", fit.r2, formula(fit));
+        text += &format!(
+            "  {mark} {law:<10}  off by {residual:>8.2} %   R² {:>7.4}   {}\n",
+            fit.r2,
+            formula(fit)
+        );
     }
     text
 }
 
 /// `1.2k + 35·n`
 fn formula(fit: &Fit) -> String {
-    let amount = |units: f64| if units < 1000.0 { format!("{units:.3}") } else { display_fuel(units as u64) };
+    let amount = |units: f64| {
+        if units < 1000.0 { format!("{units:.3}") } else { display_fuel(units as u64) }
+    };
     match fit.law.term() {
         "" => amount(fit.constant),
         term => format!("{} + {}·{term}", amount(fit.constant), amount(fit.coefficient)),

@@ -12,14 +12,14 @@ use serde_json::value::RawValue;
 use crate::{cli::console::printable, sandbox::IMAGE_VERSION};
 
 /// Where baselines lie: in the directory in which the command runs, so that they can be committed with the code.
-pub(super) const DIRECTORY: &str = ".serpentarium/bench";
+pub(crate) const DIRECTORY: &str = ".serpentarium/bench";
 /// The form of the file.
 const FORMAT: u32 = 2;
 
 /// What was measured once, and under which conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Baseline {
+pub(crate) struct Baseline {
     format: u32,
     /// The Python image: fuel can be compared only within one.
     image: String,
@@ -32,7 +32,7 @@ pub(super) struct Baseline {
 /// What has to be the same for a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Conditions {
+pub(crate) struct Conditions {
     pub seed: u64,
     pub each: bool,
     /// A hash of the input items.
@@ -40,14 +40,16 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    pub(super) fn new(seed: u64, each: bool, items: &RawValue) -> Self {
+    pub(crate) fn new(seed: u64, each: bool, items: &RawValue) -> Self {
         Self { seed, each, items: format!("{:016x}", hash(items.get().as_bytes())) }
     }
 }
 
 /// FNV-1a: the same in every release. It guards against mistakes only, and so need not be hard to forge.
 fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// What every format has.
@@ -58,14 +60,14 @@ struct Format {
 
 /// One benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     pub fuel: u64,
     pub memory: u64,
 }
 
 /// Why a baseline cannot be read, compared with, or written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub(crate) enum StoreError {
     #[error("there is no baseline {name} ({}); make it with --save {name}", path.display())]
     None { name: String, path: PathBuf },
     #[error("cannot read {}: {error}", path.display())]
@@ -86,7 +88,9 @@ pub(super) enum StoreError {
         conditions.seed, if conditions.each { " --each" } else { " and without --each" }
     )]
     Conditions { name: String, conditions: Conditions },
-    #[error("baseline {0} was measured with other items: measure with the same --items, or --save it again")]
+    #[error(
+        "baseline {0} was measured with other items: measure with the same --items, or --save it again"
+    )]
     Items(String),
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
@@ -96,7 +100,7 @@ pub(super) enum StoreError {
 ///
 /// # Errors
 /// It is anything but 1 to 64 letters, digits, dots, dashes and underscores, or begins with a dot.
-pub(super) fn name(text: &str) -> Result<String, String> {
+pub(crate) fn name(text: &str) -> Result<String, String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.bytes().all(fits) {
         return Err("must be 1 to 64 letters, digits, dots, dashes and underscores, and not begin with a dot".into());
@@ -105,12 +109,16 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 }
 
 impl Baseline {
-    pub(super) fn new(conditions: Conditions, benchmarks: BTreeMap<String, Stored>) -> Self {
+    pub(crate) fn new(conditions: Conditions, benchmarks: BTreeMap<String, Stored>) -> Self {
         Self { format: FORMAT, image: IMAGE_VERSION.into(), conditions, benchmarks }
     }
 
     /// Reads a baseline that can be compared with what is measured under these conditions.
-    pub(super) fn load(directory: &Path, name: &str, conditions: &Conditions) -> Result<Self, StoreError> {
+    pub(crate) fn load(
+        directory: &Path,
+        name: &str,
+        conditions: &Conditions,
+    ) -> Result<Self, StoreError> {
         let path = path(directory, name);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -144,12 +152,13 @@ impl Baseline {
         if *items != conditions.items {
             return Err(StoreError::Items(name));
         }
-        self.benchmarks = self.benchmarks.into_iter().map(|(name, stored)| (printable(&name), stored)).collect();
+        self.benchmarks =
+            self.benchmarks.into_iter().map(|(name, stored)| (printable(&name), stored)).collect();
         Ok(self)
     }
 
     /// Writes it, whole or not at all. Returns the file.
-    pub(super) fn save(&self, directory: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    pub(crate) fn save(&self, directory: &Path, name: &str) -> Result<PathBuf, StoreError> {
         let path = path(directory, name);
         let write = || {
             fs::create_dir_all(directory)?;
@@ -174,7 +183,9 @@ mod tests {
 
     #[test]
     fn a_baseline_reads_back_as_it_was_saved_and_only_under_its_conditions() {
-        let with = |seed, items: &str| Conditions::new(seed, false, &RawValue::from_string(items.into()).unwrap());
+        let with = |seed, items: &str| {
+            Conditions::new(seed, false, &RawValue::from_string(items.into()).unwrap())
+        };
         let directory = tempfile::tempdir().unwrap();
         let inner = directory.path().join("a/b");
         let stored = [("x.py".to_owned(), Stored { fuel: 7, memory: 8 })].into();

@@ -23,15 +23,15 @@ const MEMORY: ByteSize = ByteSize::mib(128);
 const TIME: Duration = Duration::from_secs(20);
 
 /// A broker and a runner that is connected to it.
-pub(super) struct Machine {
-    pub(super) broker: Broker,
+pub(crate) struct Machine {
+    pub(crate) broker: Broker,
     /// Says why it ended; before [`stop`](Self::stop) it should not.
-    pub(super) runner: JoinHandle<String>,
+    pub(crate) runner: JoinHandle<String>,
     shutdown: oneshot::Sender<()>,
 }
 
 impl Machine {
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let broker = Broker::start(BrokerConfig::default()).await?;
         // One task at a time, one worker: what is shown does not need more.
         let pool = Pool::start(&PoolConfig { workers: 1, ..PoolConfig::default() })?;
@@ -61,7 +61,7 @@ impl Machine {
     }
 
     /// The runner first, so that it says good-bye.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let _ = self.shutdown.send(());
         let _ = tokio::time::timeout(Duration::from_secs(10), self.runner).await;
         self.broker.shutdown().await;

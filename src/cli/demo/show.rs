@@ -23,7 +23,7 @@ const WIDTH: u16 = 120;
 const SHOWN: usize = 300;
 
 /// Where things are shown.
-pub(super) struct Screen {
+pub(crate) struct Screen {
     console: Console,
     json: bool,
     /// Colours on standard error, on standard output.
@@ -40,35 +40,39 @@ enum Ink {
 }
 
 impl Screen {
-    pub(super) fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         let wanted = config::colour();
         let colours = (wanted && io::stderr().is_terminal(), wanted && io::stdout().is_terminal());
         Self { console: Console::default(), json, colours }
     }
 
-    pub(super) fn registered(&self, uri: &str, after: Duration) {
+    pub(crate) fn registered(&self, uri: &str, after: Duration) {
         let text = format_args!("Runner registered at {uri} after {}.", time(after));
         self.console.note(self.paint(Ink::Dim, text));
     }
 
-    pub(super) fn begin(&self, task: &DemoTask) {
+    pub(crate) fn begin(&self, task: &DemoTask) {
         self.console.note(format_args!("\n{}  {}", self.paint(Ink::Bold, task.name), task.shows));
     }
 
-    pub(super) fn print(&self, text: &str) {
+    pub(crate) fn print(&self, text: &str) {
         self.console.note(format_args!("  {} {}", self.paint(Ink::Dim, "│"), printable(text)));
     }
 
     /// One task's end: a line of progress, and with `--json` its object.
-    pub(super) fn end(&self, performance: &Performance) {
+    pub(crate) fn end(&self, performance: &Performance) {
         let took = time(performance.took);
         self.console.note(match &performance.surprise {
             None => format!("  {} {}", self.paint(Ink::Green, "✓"), self.paint(Ink::Dim, took)),
-            Some(surprise) => format!("  {} {took} {}", self.paint(Ink::Red, "✗"), printable(surprise)),
+            Some(surprise) => {
+                format!("  {} {took} {}", self.paint(Ink::Red, "✗"), printable(surprise))
+            }
         });
         if self.json {
             let (result, error) = match &performance.result {
-                TaskResult::Done(data) => (serde_json::from_str(data.result.get()).unwrap_or(Value::Null), Value::Null),
+                TaskResult::Done(data) => {
+                    (serde_json::from_str(data.result.get()).unwrap_or(Value::Null), Value::Null)
+                }
                 TaskResult::Failed(failure) => (Value::Null, json!(failure)),
                 other => (Value::Null, json!({"message": other.to_string()})),
             };
@@ -86,35 +90,46 @@ impl Screen {
     }
 
     /// The table, and how many tasks behaved.
-    pub(super) fn summary(&self, performances: &[Performance], took: Duration) {
+    pub(crate) fn summary(&self, performances: &[Performance], took: Duration) {
         if !self.json {
             let table = self.table(performances);
             self.console.out(format_args!("\n{table}\n"));
         }
-        let surprises = performances.iter().filter(|performance| performance.surprise.is_some()).count();
+        let surprises =
+            performances.iter().filter(|performance| performance.surprise.is_some()).count();
         let (ink, verdict) = match surprises {
             0 => (Ink::Green, format!("All {} tasks behaved as they should", performances.len())),
-            n => (Ink::Red, format!("{n} of {} tasks did not behave as they should", performances.len())),
+            n => (
+                Ink::Red,
+                format!("{n} of {} tasks did not behave as they should", performances.len()),
+            ),
         };
         self.console.note(format_args!("{} ({}).", self.paint(ink, verdict), time(took)));
     }
 
     /// The exit code: the demo's own unless something could not be written.
-    pub(super) fn finish(&self, code: ExitCode) -> ExitCode {
+    pub(crate) fn finish(&self, code: ExitCode) -> ExitCode {
         self.console.finish(code)
     }
 
     fn table(&self, performances: &[Performance]) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        table
+            .load_style(presets::UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Dynamic);
         if !io::stdout().is_terminal() {
             table.set_width(WIDTH);
         }
-        table.set_header(["", "Task", "What it shows", "What the user sees", "Time"].map(|text| self.bold(text)));
+        table.set_header(
+            ["", "Task", "What it shows", "What the user sees", "Time"].map(|text| self.bold(text)),
+        );
         for performance in performances {
             let DemoTask { name, shows, .. } = performance.task;
-            let (mark, colour) =
-                if performance.surprise.is_none() { ("✓", Color::Green) } else { ("✗", Color::Red) };
+            let (mark, colour) = if performance.surprise.is_none() {
+                ("✓", Color::Green)
+            } else {
+                ("✗", Color::Red)
+            };
             let mut seen = Cell::new(seen(performance));
             if !matches!(performance.result, TaskResult::Done(_)) {
                 seen = self.colour(seen, Color::Yellow);
@@ -167,9 +182,12 @@ fn seen(performance: &Performance) -> String {
 /// JSON in one line with spaces, as Python writes it: so a table can break it between words.
 fn spaced(value: &Value) -> String {
     match value {
-        Value::Array(values) => format!("[{}]", values.iter().map(spaced).collect::<Vec<_>>().join(", ")),
+        Value::Array(values) => {
+            format!("[{}]", values.iter().map(spaced).collect::<Vec<_>>().join(", "))
+        }
         Value::Object(fields) => {
-            let field = |(key, value): (&String, &Value)| format!("{}: {}", json!(key), spaced(value));
+            let field =
+                |(key, value): (&String, &Value)| format!("{}: {}", json!(key), spaced(value));
             format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
@@ -194,7 +212,10 @@ mod tests {
 
     #[test]
     fn json_has_room_to_breathe() {
-        assert_eq!(spaced(&json!({"a\"b": [1, "ü", null], "c": {}})), r#"{"a\"b": [1, "ü", null], "c": {}}"#);
+        assert_eq!(
+            spaced(&json!({"a\"b": [1, "ü", null], "c": {}})),
+            r#"{"a\"b": [1, "ü", null], "c": {}}"#
+        );
     }
 
     #[test]

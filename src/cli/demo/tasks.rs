@@ -5,21 +5,21 @@ use serde_json::value::RawValue;
 use crate::protocol::{NodeMode, TaskSettings};
 
 /// One act of the demo.
-pub(super) struct DemoTask {
-    pub(super) name: &'static str,
+pub(crate) struct DemoTask {
+    pub(crate) name: &'static str,
     /// What it shows, in a few words.
-    pub(super) shows: &'static str,
+    pub(crate) shows: &'static str,
     code: &'static str,
     mode: NodeMode,
     /// A JSON list.
     items: &'static str,
     /// What it prints, in order.
-    pub(super) prints: &'static [&'static str],
-    pub(super) expect: Expect,
+    pub(crate) prints: &'static [&'static str],
+    pub(crate) expect: Expect,
 }
 
 /// How a task must end.
-pub(super) enum Expect {
+pub(crate) enum Expect {
     /// With this result, as JSON.
     Result(&'static str),
     /// With an error whose message contains this text, at this line of the code (none where the code is not to blame).
@@ -28,7 +28,7 @@ pub(super) enum Expect {
 
 impl DemoTask {
     /// What n8n would send.
-    pub(super) fn settings(&self) -> Result<Box<RawValue>, serde_json::Error> {
+    pub(crate) fn settings(&self) -> Result<Box<RawValue>, serde_json::Error> {
         let settings = TaskSettings {
             workflow_name: "Demo".into(),
             node_name: self.name.into(),
@@ -39,7 +39,7 @@ impl DemoTask {
 }
 
 /// The acts, in order.
-pub(super) const TASKS: &[DemoTask] = &[
+pub(crate) const TASKS: &[DemoTask] = &[
     DemoTask {
         name: "sales",
         shows: "All items at once: totals by region, in exact decimals",

@@ -11,10 +11,10 @@ use crate::{
 /// Why the costs are not known.
 #[derive(Debug, thiserror::Error)]
 #[error("the cost of measuring could not be found out: the guest did not run its program '{0}'")]
-pub(super) struct CalibrateError(&'static str);
+pub(crate) struct CalibrateError(&'static str);
 
 /// Finds out what measuring costs in this image: the same every time.
-pub(super) fn calibrate(ruler: &Ruler) -> anyhow::Result<Costs> {
+pub(crate) fn calibrate(ruler: &Ruler) -> anyhow::Result<Costs> {
     let items = serde_json::value::to_raw_value(&[(); 0])?;
     let settings = TaskSettings::new("pass", NodeMode::AllItems, items);
     let span = Arc::new(Span::default());
@@ -28,7 +28,12 @@ pub(super) fn calibrate(ruler: &Ruler) -> anyhow::Result<Costs> {
     Ok(Costs { watching, ..known })
 }
 
-fn record(ruler: &Ruler, settings: &TaskSettings, measure: Measure, costs: Costs) -> anyhow::Result<Recording> {
+fn record(
+    ruler: &Ruler,
+    settings: &TaskSettings,
+    measure: Measure,
+    costs: Costs,
+) -> anyhow::Result<Recording> {
     let recorder = Arc::new(Recorder::new(costs));
     ruler.run("calibration", settings, Some(measure), recorder.clone())?;
     Ok(recorder.take())
@@ -46,7 +51,8 @@ struct Program {
 impl Program {
     fn find(stretches: &[Stretch], name: &'static str) -> Result<Self, CalibrateError> {
         let find = |kind: &str| {
-            let mut found = stretches.iter().filter(|stretch| stretch.name.0 == kind && stretch.name.1 == name);
+            let mut found =
+                stretches.iter().filter(|stretch| stretch.name.0 == kind && stretch.name.1 == name);
             found.next().zip(found.next())
         };
         let (Some(plain), Some(watched)) = (find("plain"), find("watched")) else {
@@ -54,7 +60,9 @@ impl Program {
         };
         // What happens once for all rounds is in both, and not in the difference.
         let more = |one: u64, two: u64| two as i64 - one as i64;
-        let each = |one: &PerEvent<u64>, two: &PerEvent<u64>| std::array::from_fn(|at| more(one[at], two[at]));
+        let each = |one: &PerEvent<u64>, two: &PerEvent<u64>| {
+            std::array::from_fn(|at| more(one[at], two[at]))
+        };
         Ok(Self {
             added: more(watched.0.fuel, watched.1.fuel) - more(plain.0.fuel, plain.1.fuel),
             events: each(&watched.0.events, &watched.1.events),
@@ -85,7 +93,8 @@ fn costs(stretches: &[Stretch]) -> Result<Costs, CalibrateError> {
     let mut costs = PerEvent::default();
     costs[Event::Line as usize] = lines.added / lines.count(Event::Line);
     // Nothing lies between a function's start and its first line. All events but lines end in the same way.
-    let tail = calls.after[Event::Start as usize] / calls.count(Event::Start) - costs[Event::Line as usize];
+    let tail = calls.after[Event::Start as usize] / calls.count(Event::Start)
+        - costs[Event::Line as usize];
     // What comes in pairs is shared out by what lies before the second.
     costs[Event::Return as usize] = calls.lap(Event::Return) + tail;
     costs[Event::Start as usize] = calls.rest(&costs) / calls.count(Event::Start);

@@ -9,10 +9,10 @@ use super::tally::Profile;
 use crate::fuel::display_fuel;
 
 /// The frame of what a task burns outside of its own code: with it, all samples add up to the total.
-pub(super) const OUTSIDE: &str = "(start, input, compiling, result)";
+pub(crate) const OUTSIDE: &str = "(start, input, compiling, result)";
 
 /// A flame graph as SVG: functions by their calls, and on top the lines that burnt the fuel.
-pub(super) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut stacks = BTreeMap::<String, u64>::new();
     for (nodes, own) in profile.stacks() {
         let mut stack = String::new();
@@ -39,9 +39,12 @@ pub(super) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8
 }
 
 /// One profile of weighted stacks, as <https://www.speedscope.app/file-format-schema.json> has it.
-pub(super) fn speedscope(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
-    let mut frames: Vec<_> =
-        profile.codes.iter().map(|code| json!({"name": code.name, "file": name, "line": code.line})).collect();
+pub(crate) fn speedscope(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
+    let mut frames: Vec<_> = profile
+        .codes
+        .iter()
+        .map(|code| json!({"name": code.name, "file": name, "line": code.line}))
+        .collect();
     let outside = frames.len();
     frames.push(json!({"name": OUTSIDE}));
     let (mut samples, mut weights) = (vec![vec![outside]], vec![profile.outside()]);

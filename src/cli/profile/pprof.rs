@@ -65,7 +65,7 @@ fn sample(path: impl IntoIterator<Item = u64>, own: u64) -> Vec<u8> {
 }
 
 /// One sample for each place with the calls that led there, its value the fuel that was burnt there.
-pub(super) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut texts = Texts(vec![String::new()]);
     let mut message = Message::default();
     let (fuel, units, file) = (texts.place("fuel"), texts.place("units"), texts.place(name));
@@ -81,7 +81,8 @@ pub(super) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
             let id = locations.len() as u64 + 1;
             *locations.entry((code, line)).or_insert(id)
         };
-        let path: Vec<u64> = stack.iter().rev().map(|node| next((node.code, node.line), &mut locations)).collect();
+        let path: Vec<u64> =
+            stack.iter().rev().map(|node| next((node.code, node.line), &mut locations)).collect();
         message.bytes(2, &sample(path, own));
     }
     // The last function is none of the program's.

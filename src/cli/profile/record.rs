@@ -26,11 +26,11 @@ const MAX_CODES: usize = 1 << 16;
 /// What the guest adds to every number, so that all are told with the same effort.
 const FIRST: u32 = 1_000_000;
 /// The node of everything outside of the watched code.
-pub(super) const ROOT: usize = 0;
+pub(crate) const ROOT: usize = 0;
 
 /// What the guest can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     Line,
     Start,
     Resume,
@@ -42,11 +42,11 @@ pub(super) enum Event {
 }
 
 /// Something for each event.
-pub(super) type PerEvent<T> = [T; 7];
+pub(crate) type PerEvent<T> = [T; 7];
 
 /// What measuring costs, in units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Costs {
+pub(crate) struct Costs {
     /// Each event.
     pub events: PerEvent<i64>,
     /// Of that, what comes after the message, and so upon the code that goes on. A line's mark has no such part.
@@ -59,7 +59,7 @@ pub(super) struct Costs {
 
 /// A function, or the program's own body.
 #[derive(Debug, Deserialize)]
-pub(super) struct Code {
+pub(crate) struct Code {
     /// As Python qualifies it.
     pub name: String,
     /// Its first line.
@@ -74,7 +74,7 @@ pub(super) struct Code {
 
 /// A line, in a function, called by the line of the parent node.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub parent: usize,
     /// The function's index.
     pub code: usize,
@@ -91,7 +91,7 @@ pub(super) struct Node {
 
 /// A stretch between two marks.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stretch {
+pub(crate) struct Stretch {
     /// The mark that began it: a word and a parameter.
     pub name: (String, String),
     pub fuel: u64,
@@ -104,7 +104,7 @@ pub(super) struct Stretch {
 
 /// All that was heard.
 #[derive(Debug, Default)]
-pub(super) struct Recording {
+pub(crate) struct Recording {
     pub costs: Costs,
     pub codes: Vec<Code>,
     pub nodes: Vec<Node>,
@@ -127,7 +127,8 @@ pub(super) struct Recording {
 
 impl Recording {
     fn new(costs: Costs) -> Self {
-        let root = Node { parent: ROOT, code: usize::MAX, line: 0, own: 0, events: 0, hits: 0, calls: 0 };
+        let root =
+            Node { parent: ROOT, code: usize::MAX, line: 0, own: 0, events: 0, hits: 0, calls: 0 };
         Self { costs, nodes: vec![root], ..Self::default() }
     }
 
@@ -162,7 +163,8 @@ impl Recording {
         self.stack = vec![ROOT];
         self.deeper = 0;
         (self.begun, self.last, self.before) = (fuel, fuel, None);
-        self.stretch = Stretch { name: (name.into(), params.trim_matches('"').into()), ..Stretch::default() };
+        self.stretch =
+            Stretch { name: (name.into(), params.trim_matches('"').into()), ..Stretch::default() };
     }
 
     fn end(&mut self, fuel: u64) {
@@ -170,7 +172,8 @@ impl Recording {
         self.stack.clear();
         // To free what its variables held is the program's, too. All around it is the same every time.
         let before = std::mem::take(&mut self.nodes[ROOT].own) - self.tail();
-        self.nodes[top].own += i64::try_from(fuel - self.last).unwrap_or(i64::MAX) + before - self.costs.span;
+        self.nodes[top].own +=
+            i64::try_from(fuel - self.last).unwrap_or(i64::MAX) + before - self.costs.span;
         self.stretches += 1;
         let mut stretch = std::mem::take(&mut self.stretch);
         stretch.fuel = fuel - self.begun;
@@ -220,7 +223,9 @@ impl Recording {
     fn push(&mut self, code: u32, event: Event, fuel: u64) {
         let Some(top) = self.lap(event, fuel) else { return };
         let code = code as usize;
-        let Some(about) = self.codes.get(code).filter(|_| self.stack.len() < MAX_DEPTH && self.deeper == 0) else {
+        let Some(about) =
+            self.codes.get(code).filter(|_| self.stack.len() < MAX_DEPTH && self.deeper == 0)
+        else {
             self.deeper += 1;
             return;
         };
@@ -259,11 +264,11 @@ impl Recording {
 
 /// A host that records what the guest does.
 #[derive(Debug)]
-pub(super) struct Recorder(Mutex<Recording>);
+pub(crate) struct Recorder(Mutex<Recording>);
 
 impl Recorder {
     /// Takes these costs off, one for each event.
-    pub(super) fn new(costs: Costs) -> Self {
+    pub(crate) fn new(costs: Costs) -> Self {
         Self(Mutex::new(Recording::new(costs)))
     }
 
@@ -272,7 +277,7 @@ impl Recorder {
     }
 
     /// What was recorded so far; nothing is kept.
-    pub(super) fn take(&self) -> Recording {
+    pub(crate) fn take(&self) -> Recording {
         std::mem::replace(&mut *self.recording(), Recording::new(Costs::default()))
     }
 }
@@ -315,7 +320,8 @@ mod tests {
             ("return", "0", 126),
             ("end", "0", 130),
         ];
-        let own: Vec<_> = heard(costs, &events).nodes.iter().map(|node| (node.line, node.own)).collect();
+        let own: Vec<_> =
+            heard(costs, &events).nodes.iter().map(|node| (node.line, node.own)).collect();
         assert_eq!(own, [(0, 0), (1, 0), (2, 0)]);
     }
 
@@ -339,7 +345,8 @@ mod tests {
                 ("end", "0", 230),
             ],
         );
-        let own: Vec<_> = recording.nodes.iter().map(|node| (node.code, node.line, node.own)).collect();
+        let own: Vec<_> =
+            recording.nodes.iter().map(|node| (node.code, node.line, node.own)).collect();
         // The last line has all that is around the program, too: nothing before, 7 units after, less 4.
         assert_eq!(own[1..], [(0, 1, 0), (0, 2, 22), (1, 5, 5), (1, 6, 25), (0, 3, 4)]);
         assert_eq!(recording.nodes[4].parent, 2, "line 6 was called by line 2");

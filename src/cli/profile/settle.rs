@@ -10,11 +10,15 @@ const OFF: i64 = 10;
 
 /// Makes the nodes' own fuel add up to `inside`, and none of it less than nothing. Returns what was unexplained: how much
 /// more than `inside` it was.
-pub(super) fn settle(nodes: &mut [Node], inside: i64) -> i64 {
+pub(crate) fn settle(nodes: &mut [Node], inside: i64) -> i64 {
     nodes[ROOT].own = 0;
     let nodes = &mut nodes[ROOT + 1..];
     let unexplained = sum(nodes) - inside;
-    let most = nodes.iter().map(|node| i64::try_from(node.events).unwrap_or(i64::MAX)).sum::<i64>().saturating_mul(OFF);
+    let most = nodes
+        .iter()
+        .map(|node| i64::try_from(node.events).unwrap_or(i64::MAX))
+        .sum::<i64>()
+        .saturating_mul(OFF);
     take(nodes, unexplained.clamp(-most, most), |node| node.events);
     nodes.iter_mut().for_each(|node| node.own = node.own.max(0));
     let raised = sum(nodes) - inside;
@@ -47,8 +51,15 @@ mod tests {
     use super::*;
 
     fn nodes(of: &[(i64, u64)]) -> Vec<Node> {
-        let node =
-            |&(own, events): &(i64, u64)| Node { parent: ROOT, code: 0, line: 1, own, events, hits: 0, calls: 0 };
+        let node = |&(own, events): &(i64, u64)| Node {
+            parent: ROOT,
+            code: 0,
+            line: 1,
+            own,
+            events,
+            hits: 0,
+            calls: 0,
+        };
         [(7, 7)].iter().chain(of).map(node).collect()
     }
 

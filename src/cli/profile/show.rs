@@ -20,7 +20,7 @@ const MOST_FUNCTIONS: usize = 30;
 const HOT: f64 = 10.0;
 
 /// Prints everything that people want to see.
-pub(super) fn print(console: &Console, profile: &Profile, text: &str) {
+pub(crate) fn print(console: &Console, profile: &Profile, text: &str) {
     console.out(format_args!("{}\n\n{}", functions(profile), listing(profile, text)));
     let events: u64 = profile.events.iter().sum();
     console.note(format_args!(
@@ -39,7 +39,9 @@ pub(super) fn print(console: &Console, profile: &Profile, text: &str) {
 
 /// Units that watching cost.
 fn watching(profile: &Profile) -> i64 {
-    let cost = |(count, cost): (&u64, &i64)| i64::try_from(*count).unwrap_or(i64::MAX).saturating_mul(*cost);
+    let cost = |(count, cost): (&u64, &i64)| {
+        i64::try_from(*count).unwrap_or(i64::MAX).saturating_mul(*cost)
+    };
     profile.costs.watching + profile.events.iter().zip(&profile.costs.events).map(cost).sum::<i64>()
 }
 
@@ -55,13 +57,13 @@ fn percent(part: i64, whole: i64) -> f64 {
 fn functions(profile: &Profile) -> Table {
     let colour = config::colour() && io::stdout().is_terminal();
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Disabled);
     let header = ["Function", "Line", "Calls", "Own fuel", "", "With callees", ""];
-    table.set_header(header.map(
-        |text| {
-            if colour { Cell::new(text).add_attribute(Attribute::Bold) } else { Cell::new(text) }
-        },
-    ));
+    table.set_header(header.map(|text| {
+        if colour { Cell::new(text).add_attribute(Attribute::Bold) } else { Cell::new(text) }
+    }));
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     for function in profile.functions.iter().take(MOST_FUNCTIONS) {
         let (code, share) = (&profile.codes[function.code], function.share);
@@ -75,7 +77,8 @@ fn functions(profile: &Profile) -> Table {
             right(format!("{:.1} %", percent(share.total, profile.inside))),
         ]);
     }
-    if let Some(more) = profile.functions.len().checked_sub(MOST_FUNCTIONS).filter(|more| *more > 0) {
+    if let Some(more) = profile.functions.len().checked_sub(MOST_FUNCTIONS).filter(|more| *more > 0)
+    {
         table.add_row([format!("… and {more} more")]);
     }
     table
@@ -85,7 +88,8 @@ fn functions(profile: &Profile) -> Table {
 fn listing(profile: &Profile, text: &str) -> String {
     let colour = config::colour() && io::stdout().is_terminal();
     let (dim, hot, off) = if colour { ("\x1b[2m", "\x1b[1;33m", "\x1b[0m") } else { ("", "", "") };
-    let mut out = format!("{dim}{:>9} {:>7} {:>12} {:>9}   line{off}\n", "own", "", "with callees", "times");
+    let mut out =
+        format!("{dim}{:>9} {:>7} {:>12} {:>9}   line{off}\n", "own", "", "with callees", "times");
     for (index, source) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let number = index as u32 + 1;
         let source = source.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}");
@@ -93,10 +97,18 @@ fn listing(profile: &Profile, text: &str) -> String {
         let _ = match profile.lines.get(&number) {
             Some(Share { own, total, hits }) => {
                 let share = percent(*own, profile.inside);
-                let (ink, own, total) = (if share >= HOT { hot } else { "" }, amount(*own), amount(*total));
-                writeln!(out, "{ink}{own:>9} {share:>5.1} % {total:>12} {hits:>9} │ {number:>4}{off} {source}")
+                let (ink, own, total) =
+                    (if share >= HOT { hot } else { "" }, amount(*own), amount(*total));
+                writeln!(
+                    out,
+                    "{ink}{own:>9} {share:>5.1} % {total:>12} {hits:>9} │ {number:>4}{off} {source}"
+                )
             }
-            None => writeln!(out, "{:>9} {:>7} {:>12} {:>9} │ {dim}{number:>4}{off} {source}", "", "", "", ""),
+            None => writeln!(
+                out,
+                "{:>9} {:>7} {:>12} {:>9} │ {dim}{number:>4}{off} {source}",
+                "", "", "", ""
+            ),
         };
     }
     out
@@ -106,7 +118,7 @@ fn listing(profile: &Profile, text: &str) -> String {
 const EVENTS: PerEvent<&str> = ["line", "start", "resume", "return", "yield", "unwind", "aside"];
 
 /// What `--json` prints.
-pub(super) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
+pub(crate) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
     let functions = profile.functions.iter().map(|function| {
         let (code, share) = (&profile.codes[function.code], function.share);
         json!({"name": code.name, "line": code.line, "calls": function.calls, "own": share.own, "total": share.total})

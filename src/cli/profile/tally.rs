@@ -12,7 +12,7 @@ const DEEPEST: usize = 500;
 
 /// Where a program's fuel went.
 #[derive(Debug)]
-pub(super) struct Profile {
+pub(crate) struct Profile {
     /// All that the program burnt when nobody watched, as `bench` counts it.
     pub fuel: u64,
     /// Of that, what its own code burnt: its lines together.
@@ -32,7 +32,7 @@ pub(super) struct Profile {
 
 /// What a function burnt.
 #[derive(Debug)]
-pub(super) struct Function {
+pub(crate) struct Function {
     /// Its index among the codes.
     pub code: usize,
     pub calls: u64,
@@ -41,7 +41,7 @@ pub(super) struct Function {
 
 /// Units of fuel.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Share {
+pub(crate) struct Share {
     /// Burnt there.
     pub own: i64,
     /// With what the calls burnt that were made from there. Recursion counts once.
@@ -51,14 +51,15 @@ pub(super) struct Share {
 }
 
 impl Profile {
-    pub(super) fn new(recording: Recording, fuel: u64, inside: i64) -> Self {
+    pub(crate) fn new(recording: Recording, fuel: u64, inside: i64) -> Self {
         let Recording { costs, codes, mut nodes, events, .. } = recording;
         // A program may have told the host what it likes, or have nothing to run.
         let most = if nodes.len() > 1 { i64::try_from(fuel).unwrap_or(i64::MAX) } else { 0 };
         let inside = inside.clamp(0, most);
         let unexplained = settle(&mut nodes, inside) - costs.watching;
-        let mut functions: Vec<Function> =
-            (0..codes.len()).map(|code| Function { code, calls: 0, share: Share::default() }).collect();
+        let mut functions: Vec<Function> = (0..codes.len())
+            .map(|code| Function { code, calls: 0, share: Share::default() })
+            .collect();
         let mut lines = BTreeMap::<u32, Share>::new();
         let totals = totals(&nodes);
         for (index, is_outermost) in outermost(&nodes, codes.len()) {
@@ -82,19 +83,20 @@ impl Profile {
     }
 
     /// What measuring left unexplained, in hundredths of what the program's own code burnt.
-    pub(super) fn unexplained_percent(&self) -> f64 {
+    pub(crate) fn unexplained_percent(&self) -> f64 {
         100.0 * self.unexplained as f64 / self.inside.max(1) as f64
     }
 
     /// What the task burnt outside of the program's own code: its start, input, compiling, result.
-    pub(super) fn outside(&self) -> u64 {
+    pub(crate) fn outside(&self) -> u64 {
         self.fuel - self.inside.unsigned_abs()
     }
 
     /// The nodes that burnt something, each with the nodes that led there, itself last. What is deeper than anybody looks
     /// is counted where it becomes so.
-    pub(super) fn stacks(&self) -> impl Iterator<Item = (Vec<&Node>, u64)> {
-        let (mut depths, mut shown) = (vec![0_usize; self.nodes.len()], vec![ROOT; self.nodes.len()]);
+    pub(crate) fn stacks(&self) -> impl Iterator<Item = (Vec<&Node>, u64)> {
+        let (mut depths, mut shown) =
+            (vec![0_usize; self.nodes.len()], vec![ROOT; self.nodes.len()]);
         let mut own = vec![0_u64; self.nodes.len()];
         // A parent always comes before its children.
         for (index, node) in self.nodes.iter().enumerate().skip(1) {
@@ -164,9 +166,17 @@ mod tests {
 
     #[test]
     fn recursion_counts_once_in_the_totals() {
-        let node =
-            |parent, line, own| Node { parent, code: 0, line, own, events: 1, hits: 1, calls: u64::from(line == 1) };
-        let nodes = vec![node(0, 0, 0), node(0, 1, 10), node(0, 2, 20), node(2, 1, 30), node(2, 2, 40)];
+        let node = |parent, line, own| Node {
+            parent,
+            code: 0,
+            line,
+            own,
+            events: 1,
+            hits: 1,
+            calls: u64::from(line == 1),
+        };
+        let nodes =
+            vec![node(0, 0, 0), node(0, 1, 10), node(0, 2, 20), node(2, 1, 30), node(2, 2, 40)];
         let code = serde_json::from_str::<Code>(r#"{"name":"f","line":1}"#).unwrap();
         let mut recording = Recorder::new(Costs::default()).take();
         (recording.nodes, recording.codes) = (nodes, vec![code]);
