@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// What the guest is to measure (wasm/guest/measure.py).
+/// What the guest is to measure (wasm/guest/_serpentarium/measure).
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub(crate) enum Measure<'a> {

@@ -226,15 +226,15 @@ async fn no_way_round_the_policy_is_found() {
         ),
         (
             "enum",
-            "import enum\nclass C(enum.Enum):\n  _covers = enum.member(1)\nC = enum.Enum('C', {'_covers': 1}, module='_serpentarium.policy')\nenum.global_enum(C)\nreturn 1",
+            "import enum\nclass C(enum.Enum):\n  _covers = enum.member(1)\nC = enum.Enum('C', {'_covers': 1}, module='_serpentarium.policy.policy')\nenum.global_enum(C)\nreturn 1",
         ),
         (
             "calendar",
-            "import calendar\nC = calendar.IntEnum('C', {'_covers': 1}, module='_serpentarium.policy')\ncalendar.global_enum(C)\nreturn 1",
+            "import calendar\nC = calendar.IntEnum('C', {'_covers': 1}, module='_serpentarium.policy.policy')\ncalendar.global_enum(C)\nreturn 1",
         ),
         (
             "enum",
-            "import enum\nreturn str(list(enum.IntEnum._convert_('C', '_serpentarium.wire', lambda n: False)))",
+            "import enum\nreturn str(list(enum.IntEnum._convert_('C', '_serpentarium.core.wire', lambda n: False)))",
         ),
         (
             "timeit",

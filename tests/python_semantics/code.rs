@@ -197,7 +197,7 @@ async fn long_but_ordinary_code_runs() {
 async fn the_short_way_to_code_makes_what_the_long_one_does() {
     let code = r##"
 import _host
-from _serpentarium.code import compile_body
+from _serpentarium.core.code import compile_body
 
 TEXTS = [
     "return 1", "'docs'\nreturn 2", "x = '''a\n b'''\nreturn x", "def f(a, *, b=1) -> int:\n    return a\nreturn f",

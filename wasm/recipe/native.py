@@ -16,9 +16,10 @@ IMAGE = "python.cwasm"
 def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
     """The directory with the native image of a linked module, built if need be."""
     joining = [wheel for wheel in load(wasm / "recipe" / "inputs.toml").wheels if wheel.joins]
-    guest = sorted((wasm / "guest").glob("*.py"))
+    package = wasm / "guest" / "_serpentarium"
+    guest = sorted(package.rglob("*.py"))
     training = sorted(path for path in (wasm / "train").rglob("*") if path.suffix in (".py", ".json"))
-    places = [path.relative_to(wasm).as_posix() for path in training]
+    places = [path.relative_to(wasm).as_posix() for path in (*guest, *training)]
     sources = [Path(__file__), *tool.inputs(wasm), *guest, *training]
     key = hash_of(module.parent.name, os.uname().machine, joining, places, *sources)
     if (store.product("native", key) / ".complete").exists():
@@ -34,7 +35,7 @@ def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
         with step("Snapshot of the started interpreter, training, and native code"):
             log = store.log("native")
             advice = "where the log shows a Python traceback, mend wasm/guest, or the task in wasm/train that it names"
-            command = [directory / tool.NAME, module, wasm / "guest", packages, wasm / "train", directory / "python.tmp"]
+            command = [directory / tool.NAME, module, package, packages, wasm / "train", directory / "python.tmp"]
             run(command, log=log, advice=advice)
             place(directory / "python.tmp", directory / IMAGE)
             (directory / "python.tmp").unlink()

@@ -22,11 +22,14 @@ pub fn bundle(guest: &Path, packages: &Path) -> Result<Vec<u8>> {
     Ok(bundle)
 }
 
-/// Adds every module directly in `dir` as part of the package `name`.
+/// Adds every module in `dir`, and its subpackages, as part of the package `name`.
 fn add_package(bundle: &mut Vec<u8>, name: &str, dir: &Path) -> Result<()> {
     ensure!(dir.join("__init__.py").is_file(), "{} holds no __init__.py", dir.display());
     for path in entries(dir)? {
-        if path.extension().is_some_and(|extension| extension == "py") {
+        if path.join("__init__.py").is_file() {
+            let part = path.file_name().and_then(|name| name.to_str()).context("a package name is not UTF-8")?;
+            add_package(bundle, &format!("{name}.{part}"), &path)?;
+        } else if path.extension().is_some_and(|extension| extension == "py") {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).context("a file name is not UTF-8")?;
             let source = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let is_package = stem == "__init__";

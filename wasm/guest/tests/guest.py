@@ -1,6 +1,5 @@
 """Loads the guest package into an ordinary Python, with a host that records what it is told."""
 
-import importlib.util
 import io
 import json
 import sys
@@ -8,7 +7,8 @@ import types
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+# The directory that holds the package.
+_PARENT = Path(__file__).resolve().parent.parent
 
 
 class FakeHost(types.ModuleType):
@@ -111,18 +111,16 @@ HOST = FakeHost()
 
 
 def _load() -> types.ModuleType:
+    """Imports the package with `HOST` in place of the host."""
     sys.modules["_host"] = HOST
-    spec = importlib.util.spec_from_file_location(
-        "_serpentarium", _PACKAGE / "__init__.py", submodule_search_locations=[str(_PACKAGE)]
-    )
-    package = importlib.util.module_from_spec(spec)
-    sys.modules["_serpentarium"] = package
-    spec.loader.exec_module(package)
-    from _serpentarium import loop, manual
+    sys.path.insert(0, str(_PARENT))
+    import _serpentarium
+    from _serpentarium.core import loop
+    from _serpentarium.n8n import manual
 
     loop.install()
     manual.install()
-    return package
+    return _serpentarium
 
 
 GUEST = _load()
@@ -166,9 +164,10 @@ def run_settings(settings: Any) -> Reply:
     import builtins
     import os
 
-    from _serpentarium import guards, loop, streams
-    from _serpentarium.log import log
-    from _serpentarium.running import running
+    from _serpentarium.core import loop, streams
+    from _serpentarium.policy import guards
+    from _serpentarium.core.log import log
+    from _serpentarium.n8n.running import running
 
     HOST.called, HOST.flight, HOST.most_in_flight = [], {}, 0
     loop.install()

@@ -3,7 +3,7 @@
 import ast
 import unittest
 
-from _serpentarium import marks
+from _serpentarium.measure import marks
 
 _TOLD = "\0serpentarium.tell"
 

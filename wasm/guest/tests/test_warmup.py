@@ -11,8 +11,8 @@ import os
 out = os.fdopen(1, "w")
 GUEST.warm()
 import builtins, sys
-from _serpentarium import printing
-from _serpentarium.log import log
+from _serpentarium.core import printing
+from _serpentarium.core.log import log
 assert (HOST.output, HOST.told) == ([], []), "the rehearsal stays inside"
 assert (log.statements, log.partial, log.as_text) == (0, [], False)
 assert builtins.print is printing.print and sys.getrecursionlimit() == 1000

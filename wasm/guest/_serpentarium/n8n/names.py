@@ -7,12 +7,12 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from _serpentarium import workflow
-from _serpentarium.helpers import Helpers
-from _serpentarium.manual import camel_case
-from _serpentarium.mentions import DYNAMIC, quick, reads, words
-from _serpentarium.nodes import Input, Nodes, PrevNode
-from _serpentarium.running import running
+from _serpentarium.n8n import workflow
+from _serpentarium.n8n.helpers import Helpers
+from _serpentarium.n8n.manual import camel_case
+from _serpentarium.n8n.mentions import DYNAMIC, quick, reads, words
+from _serpentarium.n8n.nodes import Input, Nodes, PrevNode
+from _serpentarium.n8n.running import running
 
 _objects: dict[str, object] = {
     "_helpers": Helpers(),

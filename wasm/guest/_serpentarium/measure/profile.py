@@ -11,11 +11,12 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
-from _serpentarium import code as programs
-from _serpentarium import marks, wire
-from _serpentarium.code import FILENAME
-from _serpentarium.result import TaskError
-from _serpentarium.wire import encode
+from _serpentarium.core import code as programs
+from _serpentarium.core import wire
+from _serpentarium.measure import marks
+from _serpentarium.core.code import FILENAME
+from _serpentarium.core.result import TaskError
+from _serpentarium.core.wire import encode
 
 # One of the numbers that `sys.monitoring` gives to nobody: programs under watch may use `cProfile`, which has another.
 _TOOL = 4

@@ -7,7 +7,7 @@ other keys become `str(key)`.
 from math import isfinite
 from sys import setrecursionlimit as _set_recursion_limit
 
-from _serpentarium.wire import Reply, encode, encode_plain
+from _serpentarium.core.wire import Reply, encode, encode_plain
 
 # Python frames that the walk over a deep value may use. The encoder in C has a limit of its own, far below this one.
 _DEPTH = 3_000

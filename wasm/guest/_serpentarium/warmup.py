@@ -13,10 +13,12 @@ import operator
 import sys
 from typing import Any
 
-from _serpentarium import guards, loop, manual, seeding, source, streams, wire
-from _serpentarium.log import log
-from _serpentarium.running import running
-from _serpentarium.task import run
+from _serpentarium.core import loop, seeding, source, streams, wire
+from _serpentarium.n8n import manual
+from _serpentarium.policy import guards
+from _serpentarium.core.log import log
+from _serpentarium.n8n.running import running
+from _serpentarium.core.task import run
 
 # What Code nodes import: loaded here, an import in a task is a look-up.
 _MODULES = """

@@ -5,7 +5,7 @@ first hundred are sent. As plain text, everything goes as it is written, without
 has its later text gathered into larger pieces, because the host limits the number of calls.
 """
 
-from _serpentarium.wire import tell
+from _serpentarium.core.wire import tell
 
 _CAP = 100
 

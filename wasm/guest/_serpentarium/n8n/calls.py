@@ -5,9 +5,9 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from _serpentarium import loop, wire
-from _serpentarium.result import plain
-from _serpentarium.wire import encode
+from _serpentarium.core import loop, wire
+from _serpentarium.core.result import plain
+from _serpentarium.core.wire import encode
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")

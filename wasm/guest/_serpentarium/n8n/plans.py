@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from _serpentarium.calls import HttpError, Request, to_json
-from _serpentarium.manual import documented
-from _serpentarium.running import running
+from _serpentarium.n8n.calls import HttpError, Request, to_json
+from _serpentarium.n8n.manual import documented
+from _serpentarium.n8n.running import running
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Fields: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]

@@ -9,7 +9,7 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
-from _serpentarium.code import FILENAME, lines
+from _serpentarium.core.code import FILENAME, lines
 
 _cache = linecache.cache
 _frame = sys._getframe

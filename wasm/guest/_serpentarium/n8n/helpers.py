@@ -1,8 +1,8 @@
 """`_helpers`: HTTP requests and binary data."""
 
-from _serpentarium import plans
-from _serpentarium.calls import CallError, HttpError, awaitable, blocking
-from _serpentarium.manual import ApiObject
+from _serpentarium.n8n import plans
+from _serpentarium.n8n.calls import CallError, HttpError, awaitable, blocking
+from _serpentarium.n8n.manual import ApiObject
 
 
 class Helpers(ApiObject):

@@ -6,13 +6,16 @@ from ast import Module
 from collections.abc import Callable
 from typing import Any
 
-from _serpentarium import code, guards, loop, measure, names, source, wire
-from _serpentarium.errors import report
-from _serpentarium.log import log
-from _serpentarium.names import Given
-from _serpentarium.policy import Policy
-from _serpentarium.result import TaskError, encode_result
-from _serpentarium.wire import Reply
+from _serpentarium.core import code, loop, source, wire
+from _serpentarium.measure import measure
+from _serpentarium.n8n import names
+from _serpentarium.policy import guards
+from _serpentarium.core.errors import report
+from _serpentarium.core.log import log
+from _serpentarium.n8n.names import Given
+from _serpentarium.policy.policy import Policy
+from _serpentarium.core.result import TaskError, encode_result
+from _serpentarium.core.wire import Reply
 
 _LAST_WORDS = '{"error":{"message":"MemoryError"}}'
 

@@ -25,9 +25,9 @@ from collections.abc import Callable, Iterable
 from types import CodeType, ModuleType
 from typing import Any
 
-from _serpentarium.inspection import BLOCKED, attribute_text
-from _serpentarium.printing import print
-from _serpentarium.policy import GUARDED, HIDDEN, REPLACED, Policy, Violation, hide
+from _serpentarium.policy.inspection import BLOCKED, attribute_text
+from _serpentarium.core.printing import print
+from _serpentarium.policy.policy import GUARDED, HIDDEN, REPLACED, Policy, Violation, hide
 
 _modules = sys.modules
 _frame = sys._getframe

@@ -6,8 +6,8 @@ import io
 import sys
 from typing import Any
 
-from _serpentarium import printing
-from _serpentarium.log import log
+from _serpentarium.core import printing
+from _serpentarium.core.log import log
 
 
 class LogStream(io.TextIOBase):

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from _serpentarium import pairing
-from _serpentarium.manual import ApiObject, documented
-from _serpentarium.pairing import NodeDataError
-from _serpentarium.running import as_dict, running
+from _serpentarium.n8n import pairing
+from _serpentarium.n8n.manual import ApiObject, documented
+from _serpentarium.n8n.pairing import NodeDataError
+from _serpentarium.n8n.running import as_dict, running
 
 
 class Input(ApiObject):

@@ -5,9 +5,9 @@ import io
 import sys
 from typing import Any
 
-from _serpentarium.log import log
-from _serpentarium.result import Circular, plain
-from _serpentarium.wire import encoder_with
+from _serpentarium.core.log import log
+from _serpentarium.core.result import Circular, plain
+from _serpentarium.core.wire import encoder_with
 
 _print = builtins.print
 _encode = encoder_with(", ", ": ", allow_nan=True)

@@ -11,11 +11,11 @@ from traceback import FrameSummary, StackSummary, TracebackException
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from _serpentarium import source
-from _serpentarium.code import FILENAME
-from _serpentarium.policy import Violation
-from _serpentarium.result import TaskError
-from _serpentarium.wire import encode
+from _serpentarium.core import source
+from _serpentarium.core.code import FILENAME
+from _serpentarium.policy.policy import Violation
+from _serpentarium.core.result import TaskError
+from _serpentarium.core.wire import encode
 
 # Bounds of a report: characters of a text (the host cuts at 64 KiB), frames of a traceback at either end, exceptions
 # that belong together.

@@ -7,8 +7,8 @@ from unicodedata import category
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from _serpentarium.manual import ApiObject, documented
-from _serpentarium.running import as_dict, running
+from _serpentarium.n8n.manual import ApiObject, documented
+from _serpentarium.n8n.running import as_dict, running
 
 # What n8n's own nodes keep to: the number of values that an execution holds, and the characters of a key and a value.
 _CUSTOM, _KEY, _VALUE = 10, 50, 512

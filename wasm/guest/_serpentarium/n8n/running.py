@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from _serpentarium.calls import CallError, Request, call
-from _serpentarium.mentions import Mentions
-from _serpentarium.result import Circular, TaskError, plain
-from _serpentarium.wire import decode, encode
+from _serpentarium.n8n.calls import CallError, Request, call
+from _serpentarium.n8n.mentions import Mentions
+from _serpentarium.core.result import Circular, TaskError, plain
+from _serpentarium.core.wire import decode, encode
 
 _DEFAULT_ZONE = "America/New_York"
 # What n8n has for the zone of a workflow that takes the installation's.

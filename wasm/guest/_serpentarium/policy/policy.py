@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from _serpentarium.inspection import RELATIVE, violations
-from _serpentarium.result import TaskError
+from _serpentarium.policy.inspection import RELATIVE, violations
+from _serpentarium.core.result import TaskError
 
 _modules = sys.modules
 _stdlib = sys.stdlib_module_names

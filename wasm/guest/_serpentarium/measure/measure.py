@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, TypeAlias
 
-from _serpentarium import code, profile, wire
-from _serpentarium.code import FILENAME
-from _serpentarium.result import TaskError, encode_result
-from _serpentarium.wire import Reply
+from _serpentarium.core import code, wire
+from _serpentarium.measure import profile
+from _serpentarium.core.code import FILENAME
+from _serpentarium.core.result import TaskError, encode_result
+from _serpentarium.core.wire import Reply
 
 # Runs the body of a program, as the mode of the task has it.
 Program: TypeAlias = Callable[[Any, Any], Reply]

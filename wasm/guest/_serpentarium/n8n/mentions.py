@@ -5,7 +5,7 @@ import dis
 import re
 from types import CodeType
 
-from _serpentarium import code
+from _serpentarium.core import code
 
 # Names by which code may come to others that are not written in it as names.
 DYNAMIC = frozenset({"eval", "exec", "globals", "vars"})

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import sleep as _sleep
 from typing import Any, TypeAlias
 
-from _serpentarium import wire
+from _serpentarium.core import wire
 
 # The number of a call, whether it went well, and the answer or the error's text.
 Answer: TypeAlias = tuple[int, bool, str]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from _serpentarium.running import as_dict, running
+from _serpentarium.n8n.running import as_dict, running
 
 # Where items came from: `previousNode`, with `previousNodeOutput` and `previousNodeRun`.
 Source: TypeAlias = dict[str, Any]
