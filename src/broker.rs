@@ -12,7 +12,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -225,11 +225,11 @@ impl Drop for Broker {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Matching> {
-        self.matching.lock().unwrap_or_else(PoisonError::into_inner)
+        crate::sync::lock(&self.matching)
     }
 
     fn grants(&self) -> MutexGuard<'_, Grants> {
-        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+        crate::sync::lock(&self.grants)
     }
 
     /// Changes the state, then wakes whom the change concerns.

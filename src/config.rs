@@ -17,8 +17,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    ids::random_id,
-    protocol::{Addition, HostSettings},
+    protocol::{Addition, HostSettings, random_id},
     sandbox::Limits,
 };
 

@@ -8,7 +8,7 @@ use sentry::{
     transports::ReqwestHttpTransportOptions, types::Scheme,
 };
 
-use crate::{config::SentryConfig, tls};
+use crate::{config::SentryConfig, net::tls};
 
 /// How long the last reports may take at the end of the process; as long as n8n's own runner gives them.
 const FLUSH: Duration = Duration::from_secs(2);

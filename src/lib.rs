@@ -46,16 +46,15 @@
 #![deny(missing_docs)]
 
 pub mod allocator;
-mod backlog;
 pub mod broker;
 pub mod cli;
 pub mod config;
 mod error_reports;
 pub mod fuel;
-mod ids;
 pub mod logging;
+mod net;
 pub mod protocol;
 pub mod runner;
 pub mod sandbox;
-mod tls;
+mod sync;
 pub mod workers;

@@ -4,6 +4,7 @@
 //! parameters and answers) stay raw JSON text. Nothing here does I/O.
 
 mod broker;
+mod id;
 mod policy;
 mod received;
 mod runner;
@@ -12,6 +13,7 @@ mod skim;
 mod wire;
 
 pub use broker::{BrokerMessage, RpcStatus};
+pub(crate) use id::random_id;
 pub use policy::{Addition, HostSettings, Policy};
 pub use received::{ReceivedSettings, TaskLabel};
 pub use runner::{

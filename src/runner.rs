@@ -27,7 +27,7 @@ use rand::Rng;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::{config::RunnerConfig, tls, workers::Pool};
+use crate::{config::RunnerConfig, net::tls, workers::Pool};
 use auth::Auth;
 use connection::Connection;
 use health::Health;

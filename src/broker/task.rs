@@ -10,10 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::Shared;
-use crate::{
-    ids::random_id,
-    protocol::{TaskData, TaskFailure},
-};
+use crate::protocol::{TaskData, TaskFailure, random_id};
 
 /// What a task may print: so many calls and so many bytes are kept for the handle, the rest is dropped. n8n's own cap is
 /// 100 calls; this one only keeps a hostile runner from filling our memory.

@@ -7,14 +7,14 @@ mod http;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{Hooks, Reply};
-use crate::protocol::DataRequest;
+use crate::{protocol::DataRequest, sync::lock};
 use binary::Files;
 use data::Surroundings;
 use http::Http;
@@ -115,9 +115,4 @@ fn param<'a, T: Deserialize<'a>>(params: &[&'a RawValue], at: usize) -> Result<T
 
 fn answer(value: impl Serialize) -> Answered {
     serde_json::value::to_raw_value(&value).map(Some).map_err(|error| json!(error.to_string()))
-}
-
-/// Nothing that could panic half-way runs under these locks, so a poisoned one is as good.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Write,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use crate::{
         Answer, End, HostCalls, IMAGE_VERSION, Job, Limits, METHOD_NOT_ALLOWED, Outcome,
         PendingAnswer, Sandbox, SandboxConfig, SandboxError,
     },
+    sync::lock,
 };
 
 /// What the guest is to measure (wasm/guest/_serpentarium/measure).
@@ -178,7 +179,7 @@ pub(crate) struct Span(Mutex<(Option<u64>, u64)>);
 impl Span {
     /// Units burnt between the marks, all spans together.
     pub(crate) fn fuel(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+        lock(&self.0).1
     }
 }
 
@@ -190,7 +191,7 @@ impl HostCalls for Span {
     fn tell(&self, _name: &str, _params: Box<RawValue>) {}
 
     fn tell_at(&self, name: &str, _params: Box<RawValue>, fuel: u64) {
-        let mut span = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut span = lock(&self.0);
         match name {
             "begin" => span.0 = Some(fuel),
             "end" => span.1 += span.0.take().map_or(0, |begun| fuel - begun),

@@ -124,7 +124,7 @@ mod tests {
     fn a_given_grant_is_used_until_it_is_spent() {
         let credentials = Credentials { grant: Some("g".into()), auth: None };
         let broker = Url::parse("http://127.0.0.1:1").unwrap();
-        let mut auth = Auth::new(&broker, crate::tls::plain(), credentials);
+        let mut auth = Auth::new(&broker, crate::net::tls::plain(), credentials);
         assert!(auth.can_reconnect());
         auth.spend();
         assert!(!auth.can_reconnect());

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -15,9 +15,9 @@ use tracing::{debug, warn};
 
 use super::outbox::Outbox;
 use crate::{
-    ids::random_id,
-    protocol::{DataRequest, RpcStatus, RunnerMessage},
+    protocol::{DataRequest, RpcStatus, RunnerMessage, random_id},
     sandbox::{Answer, HostCalls, METHOD_NOT_ALLOWED, PendingAnswer},
+    sync::lock,
 };
 
 /// What a task prints.
@@ -174,7 +174,7 @@ impl HostCalls for TaskCalls {
         let (outbox, waiting) = (self.outbox.clone(), self.waiting.clone());
         Box::pin(async move {
             let over = || Err("the task is over".to_owned());
-            outbox.room().await;
+            outbox.wait_for_capacity().await;
             let (caller, answer) = oneshot::channel();
             match lock(&waiting).as_mut() {
                 Some(calls) => calls.insert(call_id.clone(), caller),
@@ -223,11 +223,6 @@ fn is_list(params: &RawValue) -> bool {
 fn error_text(data: Option<&RawValue>) -> String {
     let Some(data) = data else { return "the call failed without a reason".into() };
     serde_json::from_str(data.get()).unwrap_or_else(|_| data.get().into())
-}
-
-/// Nothing that could panic runs under the lock, so a poisoned one is as good.
-fn lock(waiting: &Mutex<Option<Waiting>>) -> MutexGuard<'_, Option<Waiting>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

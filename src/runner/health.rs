@@ -23,6 +23,7 @@ use crate::{
     config::HealthConfig,
     protocol::{NodeMode, TaskSettings},
     sandbox::{End, Job, Limits, NoHost},
+    sync::lock,
     workers::Pool,
 };
 
@@ -61,7 +62,7 @@ impl Health {
 
     /// Notes that a task ran, whatever it came to.
     pub(super) fn task_ran(&self) {
-        *self.ran.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+        *lock(&self.ran) = Some(Instant::now());
     }
 
     /// Whether the runner lives.
@@ -85,7 +86,7 @@ impl Health {
             return Err("not registered with a broker".into());
         }
         let _one = self.test.lock().await;
-        let ran = *self.ran.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let ran = *lock(&self.ran);
         if ran.is_some_and(|at| at.elapsed() < FRESH) { Ok(()) } else { self.test().await }
     }
 

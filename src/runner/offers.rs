@@ -7,7 +7,7 @@ use std::{
 
 use rand::Rng;
 
-use crate::ids::random_id;
+use crate::protocol::random_id;
 
 /// How long an offer stands at least: n8n's own value.
 const VALIDITY: Duration = Duration::from_millis(5000);

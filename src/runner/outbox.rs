@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::connection::Socket;
-use crate::{backlog::Backlog, protocol::RunnerMessage};
+use crate::{net::Backlog, protocol::RunnerMessage};
 
 /// The size of the pieces that a larger frame is sent in.
 const FRAGMENT: usize = 256 << 10;
@@ -95,8 +95,8 @@ impl Outbox {
     }
 
     /// Waits until the queue is not full, as tasks that call do.
-    pub(super) async fn room(&self) {
-        self.backlog.room().await;
+    pub(super) async fn wait_for_capacity(&self) {
+        self.backlog.wait_for_capacity().await;
     }
 }
 

@@ -5,16 +5,14 @@
 //! after each task (`PAGEMAP_SCAN`; 30 µs for 900, 10 µs for 150). It maps one by one where someone might wait for a fault
 //! (`userfaultfd(2)`): so memory is registered for that. No page is ever protected, so no fault is ever reported.
 
-use std::{
-    collections::HashSet,
-    os::fd::OwnedFd,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashSet, os::fd::OwnedFd, sync::Mutex};
 
 use rustix::{
     ioctl::{Opcode, Updater, ioctl, opcode},
     mm::{UserfaultfdFlags, userfaultfd},
 };
+
+use crate::sync::lock;
 
 /// `UFFD_USER_MODE_ONLY`: what needs no privilege.
 const USER_MODE_ONLY: UserfaultfdFlags = UserfaultfdFlags::from_bits_retain(1);
@@ -61,7 +59,7 @@ impl SinglePages {
     pub(super) fn add(&self, memory: &[u8]) {
         let Some(faults) = &self.faults else { return };
         let start = memory.as_ptr() as usize;
-        if !self.registered.lock().unwrap_or_else(PoisonError::into_inner).insert(start) {
+        if !lock(&self.registered).insert(start) {
             return;
         }
         let mut registration = Registration {

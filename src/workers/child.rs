@@ -6,7 +6,7 @@ use std::{
     os::{fd::AsFd, unix::net::UnixStream as StdUnixStream},
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -19,8 +19,11 @@ use super::{
     WorkersError,
     pipe::{Event, Inbox, Order, Outbox, outbox, write},
 };
-use crate::sandbox::{
-    Answer, Fresh, HostCalls, Job, PendingAnswer, Sandbox, SandboxConfig, Stop, Stopped,
+use crate::{
+    sandbox::{
+        Answer, Fresh, HostCalls, Job, PendingAnswer, Sandbox, SandboxConfig, Stop, Stopped,
+    },
+    sync::lock,
 };
 
 /// How much sooner than its parent the machine's out-of-memory killer should take a worker (`oom_score_adj`).
@@ -184,7 +187,7 @@ impl HostCalls for PipeHost {
             let sent = match unsent {
                 Ok(sent) => sent,
                 Err(params) => {
-                    outbox.room().await;
+                    outbox.wait_for_capacity().await;
                     outbox.send(&event, params)
                 }
             };
@@ -242,9 +245,4 @@ impl Drop for Pending {
             let _ = self.outbox.send(&Event::Forget { job: self.job, call: self.id }, []);
         }
     }
-}
-
-/// A lock that a panic elsewhere does not spoil: every critical section here is one map operation.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    backlog::Backlog,
+    net::Backlog,
     sandbox::{Limits, Stop, Usage},
 };
 
@@ -112,8 +112,8 @@ impl Outbox {
     }
 
     /// Waits until there is room for a call.
-    pub(super) async fn room(&self) {
-        self.backlog.room().await;
+    pub(super) async fn wait_for_capacity(&self) {
+        self.backlog.wait_for_capacity().await;
     }
 }
 

@@ -24,11 +24,13 @@ use tokio::{
 
 use super::{
     PoolConfig, WorkersError,
-    child::lock,
     pipe::{Event, Inbox, Order, Outbox, Unsent, outbox, write},
 };
-use crate::sandbox::{
-    Answer, End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, fitting, text, within,
+use crate::{
+    sandbox::{
+        Answer, End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, fitting, text, within,
+    },
+    sync::lock,
 };
 
 /// How often a worker with jobs is asked whether it still moves.

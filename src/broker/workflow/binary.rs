@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::ids::random_id;
+use crate::protocol::random_id;
 
 /// Bytes that are kept for one task.
 const MAX_KEPT: usize = 1 << 30;

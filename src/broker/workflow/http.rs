@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::binary::Buffer;
-use crate::tls;
+use crate::net::tls;
 
 /// How long a request takes at most where nothing else is said: n8n's own limit.
 const TIMEOUT: Duration = Duration::from_secs(300);

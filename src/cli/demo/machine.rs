@@ -8,8 +8,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use crate::{
     broker::{Broker, BrokerConfig},
     config::{Credentials, RunnerConfig},
-    ids::random_id,
-    protocol::Addition,
+    protocol::{Addition, random_id},
     runner,
     sandbox::Limits,
     workers::{Pool, PoolConfig},

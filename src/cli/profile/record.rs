@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::{
     cli::ruler::refuse,
     sandbox::{HostCalls, PendingAnswer},
+    sync::lock,
 };
 
 /// Places, each with the calls that led there, that are told apart; what comes beyond counts for its caller.
@@ -273,7 +274,7 @@ impl Recorder {
     }
 
     fn recording(&self) -> MutexGuard<'_, Recording> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// What was recorded so far; nothing is kept.

@@ -1,15 +1,15 @@
-//! TLS for what is reached over `https`: a runner's broker (its grant token and its WebSocket),
-//! Sentry, and what tasks ask a local broker to fetch.
+//! TLS client settings for `https` addresses: the runner's broker, Sentry, and the URLs that tasks
+//! fetch through the local broker.
 
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// TLS with the operating system's trusted roots (or those that `SSL_CERT_FILE` names). Reading them takes
-/// milliseconds, so this is for `https` only.
+/// Builds settings that trust the operating system's root certificates, or those that
+/// `SSL_CERT_FILE` names. Reading them takes milliseconds: call it only for `https`.
 ///
 /// # Errors
-/// There are no roots; the text says why.
+/// The system has no usable root certificate; the text lists the causes.
 pub(crate) fn native() -> Result<ClientConfig, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -18,15 +18,15 @@ pub(crate) fn native() -> Result<ClientConfig, String> {
         let why: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
         return Err(format!("no trusted root certificates on this system ({})", why.join("; ")));
     }
-    Ok(trusting(roots))
+    Ok(with_roots(roots))
 }
 
-/// TLS that trusts nobody, for plain `http`.
+/// Builds settings without any root certificate, for clients that use plain `http` only.
 pub(crate) fn plain() -> ClientConfig {
-    trusting(RootCertStore::empty())
+    with_roots(RootCertStore::empty())
 }
 
-fn trusting(roots: RootCertStore) -> ClientConfig {
+fn with_roots(roots: RootCertStore) -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring supports the default versions: an invariant of rustls")
