@@ -3,11 +3,11 @@
 The image calls `warm()` once, before the snapshot that every task starts from, and `run()` once in each fresh
 instance. A task reads its settings from the host, runs its code as the body of a function, and writes one JSON reply.
 
-    core      one task: settings, code, result, errors, output, the event loop, the host
-    n8n       the names that n8n offers to a Code node
-    policy    which modules and built-ins user code may use, if the host limits them
-    measure   benchmarks, spans and profiles
-    warmup    loads modules and rehearses tasks before the snapshot
+- `core`: one task: settings, code, result, errors, output, the event loop, the host
+- `n8n`: the names that n8n offers to a Code node
+- `policy`: which modules and built-ins user code may use, if the host limits them
+- `measure`: benchmarks, spans and profiles
+- `warmup`: loads modules and rehearses tasks before the snapshot
 """
 
 from _serpentarium.core.task import run

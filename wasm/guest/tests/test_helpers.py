@@ -65,13 +65,13 @@ class HelpersTest(unittest.TestCase):
             ("_helpers.http_request('x', jsn=1)", "http_request() got an unexpected keyword argument 'jsn'"),
             ("_helpers.http_request('x', json=1, data='')", "http_request() takes json or data, not both"),
             ("_helpers.http_request('x', data=b'\\xff')",
-             "n8n sends the body of an HTTP request as text: these bytes are not UTF-8"),
-            ("_helpers.http_request({'url': 'x'}, binary=True)", "http_request() takes nothing beside a dict of n8n's own options"),
-            ("_helpers.http_request({'url': 'x'}, json=None)", "http_request() takes nothing beside a dict of n8n's own options"),
-            ("_helpers.http_request('x', timeout=0)", "a timeout is in seconds, 0.001 at least, not 0"),
-            ("_helpers.http_request('x', timeout=0.0004)", "a timeout is in seconds, 0.001 at least, not 0.0004"),
-            ("_helpers.http_request('x', timeout=float('nan'))", "a timeout is in seconds, 0.001 at least, not nan"),
-            ("_helpers.prepare_binary_data('text')", "binary data is bytes, not str"),
+             "data must be UTF-8: n8n sends the body of an HTTP request as text"),
+            ("_helpers.http_request({'url': 'x'}, binary=True)", "http_request() takes no further argument after a dict of options"),
+            ("_helpers.http_request({'url': 'x'}, json=None)", "http_request() takes no further argument after a dict of options"),
+            ("_helpers.http_request('x', timeout=0)", "timeout must be a number of seconds, at least 0.001, not 0"),
+            ("_helpers.http_request('x', timeout=0.0004)", "timeout must be a number of seconds, at least 0.001, not 0.0004"),
+            ("_helpers.http_request('x', timeout=float('nan'))", "timeout must be a number of seconds, at least 0.001, not nan"),
+            ("_helpers.prepare_binary_data('text')", "binary data must be bytes, not str"),
         ):  # fmt: skip
             with self.subTest(code):
                 self.assertEqual(run_all(code).error["message"], message)
@@ -150,7 +150,7 @@ except _helpers.HttpError as e: return [e.status_code, e.statusCode, e.body, e.h
         for failure, message, details in (
             ("Method not allowed", "Method not allowed", None),
             (json.dumps(axios), "timeout of 100ms exceeded", axios),
-            ("{}", "n8n failed at helpers.httpRequest, and did not say why", {}),
+            ("{}", "helpers.httpRequest failed, no message", {}),
             ("{not json", "{not json", None),
         ):
             HOST.answers = {"helpers.httpRequest": HOST.CallError(failure)}

@@ -157,8 +157,8 @@ class NamesTest(unittest.TestCase):
             ("_node['Set'].item_matching(5)", "This node has 2 input item(s), but item 5 was asked for"),
             ("_node['Never'].item", "No path leads from node 'Never' to this one"),
             ("for node in _node: pass", "'Nodes' object is not iterable"),
-            ("_node[1]", "a node's name is text, not int"),
-            ("_env['HOME']", "access to env vars denied: n8n allows it where N8N_BLOCK_ENV_ACCESS_IN_NODE is set to false"),
+            ("_node[1]", "a node's name must be a str, not int"),
+            ("_env['HOME']", "access to env vars denied: n8n needs N8N_BLOCK_ENV_ACCESS_IN_NODE=false"),
             ("_vars['nope']", "'nope'"),
         ):  # fmt: skip
             with self.subTest(code):
@@ -279,8 +279,8 @@ return answers"""
         self.assertEqual(len(reply.value["customData"]), 10)
         for call, message in (
             ("set('a-b', 1)", "Custom data key can only contain letters, numbers, and underscores (key 'a-b')"),
-            ("set(1, 1)", "a key of custom data is text, not int"),
-            ("set('a', True)", "a value of custom data is text or a number, not bool (key 'a')"),
+            ("set(1, 1)", "a custom data key must be a str, not int"),
+            ("set('a', True)", "a custom data value must be a str, int or float, not bool (key 'a')"),
         ):
             with self.subTest(call):
                 self.assertEqual(run_all(f"_execution.custom_data.{call}").error["message"], message)
@@ -299,7 +299,7 @@ return answers"""
             ".http_request(url: str | Mapping[str, Any], *, method: str | None = None",
             "Makes an HTTP request",
             ".http_request_async(",
-            "To be awaited. Makes an HTTP request",
+            "Awaitable. Makes an HTTP request",
             ".item\n    The node's item that the current",
             ".all(branch_index: int | None = None",
             "(kind: str)",

@@ -1,14 +1,14 @@
 """One task, from its settings to its reply.
 
-    task      runs the task: settings, code, reply
-    code      compiles the text of a program to a function
-    source    gives the lines of that text to tracebacks
-    result    encodes the returned value as JSON
-    errors    encodes an exception as JSON
-    log       sends printed output to the host
-    printing  `print`
-    streams   `sys.stdin`, `sys.stdout`, `sys.stderr`
-    loop      asyncio without file descriptors
-    seeding   seeds `random` at its first use
-    wire      JSON, and the functions of the host
+- `task`: runs the task: settings, code, reply
+- `code`: compiles the text of a program to a function
+- `source`: gives the lines of that text to tracebacks
+- `result`: encodes the returned value as JSON
+- `errors`: encodes an exception as JSON
+- `log`: sends printed output to the host
+- `printing`: `print`
+- `streams`: `sys.stdin`, `sys.stdout`, `sys.stderr`
+- `loop`: asyncio without file descriptors
+- `seeding`: seeds `random` at its first use
+- `wire`: JSON, and the functions of the host
 """

@@ -1,4 +1,4 @@
-"""What n8n does for a task: a request by name, its answer, and what is raised where it fails."""
+"""Calls to n8n: requests by name, their answers, and the exceptions for failures."""
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -13,20 +13,20 @@ _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-# How the texts of binary data begin, and those of an HTTP answer with a binary body.
+# Prefixes of the JSON of binary data, and of an HTTP answer with a binary body.
 _BUFFER = '{"type":"Buffer"'
 _BODY = '{"body":'
 
-# Where errors of n8n and its libraries have the status of an HTTP answer.
+# Keys under which errors of n8n and its libraries hold an HTTP status.
 _STATUS = ("httpCode", "statusCode", "status")
 
-# Characters of an answer's body that are shown with an error.
+# Characters of a body that an HttpError shows in its note.
 _EXCERPT = 500
 
 
 class CallError(Exception):
-    __doc__ = """n8n could not do what was asked. `details` is what it said, a dict, or None if it was a text."""
-    # Tracebacks name it as a class of the user's own.
+    __doc__ = """A call to n8n failed. `details`: n8n's error, a dict, or None if it sent a text."""
+    # Tracebacks show the class as one of the user's module.
     __module__ = "__main__"
 
     def __init__(self, message: str, details: dict[str, Any] | None = None) -> None:
@@ -38,10 +38,12 @@ class CallError(Exception):
 
 
 class HttpError(CallError):
-    __doc__ = """The answer to an HTTP request has a status that is an error: `status_code`, `body`, `headers`."""
+    __doc__ = """An HTTP answer with an error status: `status_code`, `body`, `headers`."""
     __module__ = "__main__"
 
-    def __init__(self, status_code: int, body: Any = None, headers: Any = None, message: str = "") -> None:
+    def __init__(
+        self, status_code: int, body: Any = None, headers: Any = None, message: str = ""
+    ) -> None:
         super().__init__(message or f"Request failed with status code {status_code}")
         self.status_code = self.statusCode = status_code
         self.body = body
@@ -54,7 +56,7 @@ class HttpError(CallError):
         return _http_error, (self.status_code, self.body, self.headers, str(self)), self.__dict__
 
 
-# The classes are not found under the module that tracebacks name, so copies and pickles go by these.
+# pickle and copy cannot find the classes in `__main__`, so `__reduce__` refers to these functions.
 def _call_error(*arguments: Any) -> CallError:
     return CallError(*arguments)
 
@@ -64,14 +66,16 @@ def _http_error(*arguments: Any) -> HttpError:
 
 
 class Request(Generic[_T]):
-    """A call of the host before it is made: its name, its parameters, and what becomes of the answer.
+    """A call to be made: its name, its parameters, and the conversion of the answer.
 
-    `binary` says that the answer is binary data, or that of HTTP has it for a body.
+    `binary`: the answer is binary data, or an HTTP answer with a binary body.
     """
 
     __slots__ = ("binary", "finish", "name", "params")
 
-    def __init__(self, name: str, params: list[Any], finish: Callable[[Any], _T], *, binary: bool = False) -> None:
+    def __init__(
+        self, name: str, params: list[Any], finish: Callable[[Any], _T], *, binary: bool = False
+    ) -> None:
         self.name = name
         self.binary = binary
         self.params = "[" + ",".join([_param(value) for value in params]) + "]"
@@ -82,21 +86,21 @@ def _param(value: Any) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return wire.buffer_to_json(value)
     text = to_json(value)
-    # Lone surrogates have no place in UTF-8.
+    # UTF-8 cannot encode lone surrogates.
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def to_json(value: Any) -> str:
-    """The JSON of a value, as a result would be written."""
+    """Encodes a value as JSON, by the rules for results."""
     try:
         return "".join(encode(value, 0))
     except (ValueError, TypeError):
-        # NaN, or odd keys.
+        # NaN, or keys that are neither str nor numbers.
         return "".join(encode(plain(value), 0))
 
 
 def call(request: Request[_T]) -> _T:
-    """Makes a request, and waits for its answer."""
+    """Makes a request and waits for the answer."""
     try:
         text = wire.call_host(request.name, request.params)
     except wire.CallFailed as failure:
@@ -105,15 +109,15 @@ def call(request: Request[_T]) -> _T:
 
 
 async def call_async(request: Request[_T]) -> _T:
-    """Makes a request; other tasks of the event loop go on until there is an answer."""
-    went_well, text = await loop.call(request.name, request.params)
-    if not went_well:
+    """Makes a request. Other asyncio tasks run while it is pending."""
+    succeeded, text = await loop.call(request.name, request.params)
+    if not succeeded:
         raise _error(request.name, text)
     return request.finish(_answer(request, text))
 
 
 def blocking(plan: Callable[_P, Request[_T]]) -> Callable[Concatenate[Any, _P], _T]:
-    """The method that makes the planned request and waits."""
+    """Makes a method of a plan: it makes the request and waits for the answer."""
 
     @wraps(plan)
     def method(_self: Any, /, *args: _P.args, **options: _P.kwargs) -> _T:
@@ -122,29 +126,32 @@ def blocking(plan: Callable[_P, Request[_T]]) -> Callable[Concatenate[Any, _P], 
     return _as_method(method)
 
 
-def awaitable(plan: Callable[_P, Request[_T]]) -> Callable[Concatenate[Any, _P], Coroutine[Any, Any, _T]]:
-    """The method to be awaited that makes the planned request."""
+def awaitable(
+    plan: Callable[_P, Request[_T]],
+) -> Callable[Concatenate[Any, _P], Coroutine[Any, Any, _T]]:
+    """Makes a coroutine method of a plan."""
 
     @wraps(plan)
     async def method(_self: Any, /, *args: _P.args, **options: _P.kwargs) -> _T:
         return await call_async(plan(*args, **options))
 
-    method.__doc__ = f"To be awaited. {plan.__doc__}"
+    method.__doc__ = f"Awaitable. {plan.__doc__}"
     return _as_method(method)
 
 
 def _as_method(method: _Method) -> _Method:
-    """Gives a method the signature of its plan."""
+    """Gives a method the signature of its plan, which `inspect.signature` and `help` show."""
     parameters = signature(method).parameters.values()
-    # The plan itself is nothing to look into.
-    del method.__wrapped__  # type: ignore[attr-defined]
+    members = vars(method)
+    # User code cannot reach the plan.
+    del members["__wrapped__"]
     itself = Parameter("self", Parameter.POSITIONAL_ONLY)
-    method.__signature__ = Signature([itself, *parameters])  # type: ignore[attr-defined]
+    members["__signature__"] = Signature([itself, *parameters])
     return method
 
 
 def _answer(request: Request[Any], text: str) -> Any:
-    """The value of an answer, with bytes for the binary data that was asked for."""
+    """Decodes an answer. In a binary request, buffers become bytes."""
     if not request.binary:
         return wire.decode(text)
     try:
@@ -154,7 +161,7 @@ def _answer(request: Request[Any], text: str) -> Any:
             body, end = wire.buffer_from_json(text, len(_BODY))
             return {**wire.decode(f"{_BODY}null{text[end:]}"), "body": body}
     except ValueError:
-        # Written in an unusual way.
+        # Other spacing or order of keys: decoded below.
         pass
     answer = _bytes_of(wire.decode(text))
     if type(answer) is dict and "body" in answer:
@@ -163,27 +170,29 @@ def _answer(request: Request[Any], text: str) -> Any:
 
 
 def _bytes_of(value: Any) -> Any:
-    """The bytes where a value stands for binary data, or else the value."""
+    """Converts a buffer to bytes, and returns any other value unchanged."""
     if type(value) is dict and value.get("type") == "Buffer" and type(value.get("data")) is list:
         try:
             return bytes(value["data"])
         except (ValueError, TypeError, OverflowError):
-            # Something else in the same form.
+            # Not a buffer: other data with the same keys.
             pass
     return value
 
 
 def _error(name: str, text: str) -> CallError:
-    """The exception for the text of a failure: that is JSON where n8n said more than a sentence."""
+    """Makes the exception for a failure, whose text is a message or a JSON object."""
     details = _object(text)
     if details is None:
         return CallError(text)
     response = details.get("response")
     response = response if type(response) is dict else {}
-    message = details.get("message") or details.get("description") or f"n8n failed at {name}, and did not say why"
+    message = details.get("message") or details.get("description") or f"{name} failed, no message"
     for status in (*[details.get(key) for key in _STATUS], response.get("status")):
         if type(status) is int or (type(status) is str and status.isdecimal()):
-            error: CallError = HttpError(int(status), response.get("data"), response.get("headers"), str(message))
+            error: CallError = HttpError(
+                int(status), response.get("data"), response.get("headers"), str(message)
+            )
             error.details = details
             return error
     return CallError(str(message), details)

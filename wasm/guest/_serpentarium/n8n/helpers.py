@@ -6,10 +6,11 @@ from _serpentarium.n8n.manual import ApiObject
 
 
 class Helpers(ApiObject):
-    __doc__ = """_helpers: HTTP requests and binary data, by n8n. Failures raise _helpers.CallError, or HttpError.
+    __doc__ = """_helpers: HTTP requests and binary data. n8n executes each call.
 
-    Each function waits for its answer; the one with _async at its end is to be awaited, so that many can be on their
-    way at once: await asyncio.gather(*[_helpers.http_request_async(url) for url in urls])."""
+    A call that fails raises _helpers.CallError or its subclass HttpError. Each function waits for
+    the answer. Its _async form returns an awaitable, so that several calls run at once:
+    await asyncio.gather(*[_helpers.http_request_async(url) for url in urls])."""
     __slots__ = ()
 
     CallError = CallError

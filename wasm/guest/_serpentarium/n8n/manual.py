@@ -1,6 +1,7 @@
-"""What the objects that user code is given have in common: their names, and what `help` says of them.
+"""Base class of the objects that user code is given, and the built-in `help` for them.
 
-The image keeps no docstrings, so a text that users are to see is given to `documented`, or is a class's `__doc__`.
+The image strips docstrings (`optimize=2`). A text that `help` shows is therefore passed to
+`documented`, or assigned to a class's `__doc__`.
 """
 
 import builtins
@@ -10,13 +11,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-_MODULES_OF_TYPES = re.compile(r"\b(?:collections\.abc|typing)\.")
+_TYPE_MODULES = re.compile(r"\b(?:collections\.abc|typing)\.")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def documented(text: str) -> Callable[[_Function], _Function]:
-    """Gives a function the text that `help` shows of it."""
+    """Sets the docstring of a function, which `help` shows."""
 
     def attach(function: _Function) -> _Function:
         function.__doc__ = text
@@ -26,14 +27,14 @@ def documented(text: str) -> Callable[[_Function], _Function]:
 
 
 def camel_case(name: str) -> str:
-    """The spelling of n8n's JavaScript: `_run_index` is `_runIndex`."""
+    """Converts a name to the spelling of n8n's JavaScript: `_run_index` becomes `_runIndex`."""
     bare = name.lstrip("_")
     first, *others = bare.split("_")
     return name[: len(name) - len(bare)] + first + "".join([word.capitalize() for word in others])
 
 
 class ApiObject:
-    """An object that user code is given. Every public member of a subclass also has the name that JavaScript knows."""
+    """An object of n8n's API. Each public member is also available in JavaScript's spelling."""
 
     __slots__ = ()
 
@@ -43,7 +44,7 @@ class ApiObject:
                 setattr(cls, camel_case(name), member)
 
     def __dir__(self) -> list[str]:
-        """The public members, each once."""
+        """Lists the public members in Python's spelling only."""
         names = {name for kind in type(self).__mro__[:-1] for name in vars(kind) if name[0] != "_"}
         return sorted(names - {camel_case(name) for name in names if "_" in name})
 
@@ -54,10 +55,10 @@ class Help:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "help(object) says what an object is for, for example help(_helpers)"
+        return "help(object) describes an object, for example help(_helpers)"
 
     def __call__(self, *things: object) -> None:
-        # Large, and rarely needed.
+        # Imported late: pydoc is large, and few tasks call `help`.
         import pydoc
 
         if not things:
@@ -66,13 +67,13 @@ class Help:
             if isinstance(thing, ApiObject):
                 text = _describe(thing)
             else:
-                # A text would be taken for the name of a module to import.
+                # pydoc would import the module that a str names.
                 text = pydoc.plain(pydoc.render_doc(str if isinstance(thing, str) else thing))
             sys.stdout.write(text.rstrip("\n") + "\n")
 
 
 def _describe(thing: ApiObject) -> str:
-    """An object and its members, with their texts."""
+    """Formats the texts of an object and its members."""
     kind = type(thing)
     parts = [inspect.cleandoc(kind.__doc__ or "")]
     if callable(thing):
@@ -82,15 +83,15 @@ def _describe(thing: ApiObject) -> str:
 
 
 def _entry(name: str, member: Any) -> str:
-    """A member as it is written, and what it is for."""
+    """Formats the signature and the text of one member."""
     heading = f".{name}" if name else ""
     if callable(member) and not isinstance(member, type):
         _self, *parameters = inspect.signature(member).parameters.values()
-        heading += _MODULES_OF_TYPES.sub("", str(inspect.Signature(parameters)))
+        heading += _TYPE_MODULES.sub("", str(inspect.Signature(parameters)))
     lines = inspect.cleandoc(member.__doc__ or "").splitlines()
     return "\n".join([heading, *[f"    {line}".rstrip() for line in lines]])
 
 
 def install() -> None:
-    """Gives the interpreter this `help`."""
-    builtins.help = Help()  # type: ignore[assignment]
+    """Replaces the built-in `help`."""
+    vars(builtins)["help"] = Help()

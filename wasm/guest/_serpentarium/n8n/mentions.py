@@ -1,4 +1,4 @@
-"""Which of the names that n8n offers a piece of code mentions, and what data it needs for them."""
+"""Finds which of n8n's names a program mentions, and which data they need."""
 
 import ast
 import dis
@@ -7,23 +7,23 @@ from types import CodeType
 
 from _serpentarium.core import code
 
-# Names by which code may come to others that are not written in it as names.
+# Functions that access names which the code does not contain as identifiers.
 DYNAMIC = frozenset({"eval", "exec", "globals", "vars"})
 
 _NODES = frozenset({"_node", "_"})
-# Their members of the same names are something else.
-_NO_NODES = frozenset({"_input"})
-# What follows the connections back from item to item, and so needs the nodes in between.
+# Their members have the same names but belong to no node.
+_NOT_NODES = frozenset({"_input"})
+# Members that follow `pairedItem` backwards: they need the data of all nodes in between.
 _PAIRED = frozenset({"item", "item_matching", "itemMatching", "paired_item", "pairedItem"})
 
-# What reads a global name, or in the body of a class one that may be.
+# Instructions that read a global name, or a name that can be global (in a class body).
 _READS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 
 _words = re.compile(r"\w+").findall
 
 
 def quick(body: CodeType, names: frozenset[str]) -> frozenset[str]:
-    """Those of the names that compiled code mentions, perhaps as an attribute only."""
+    """Returns the names that compiled code contains, as a name or as an attribute."""
     found = names.intersection(body.co_names)
     for constant in body.co_consts:
         if type(constant) is CodeType:
@@ -32,7 +32,7 @@ def quick(body: CodeType, names: frozenset[str]) -> frozenset[str]:
 
 
 def reads(body: CodeType) -> set[str]:
-    """The names that compiled code reads as global ones: no attributes, parameters or variables of a function."""
+    """Returns the global names that compiled code reads: no attributes, no local variables."""
     found = {step.argval for step in dis.get_instructions(body) if step.opname in _READS}
     for constant in body.co_consts:
         if type(constant) is CodeType:
@@ -41,19 +41,19 @@ def reads(body: CodeType) -> set[str]:
 
 
 def words(text: str) -> list[str]:
-    """Everything in a text that may be a name."""
+    """Returns all words of a text, each of which can be a name."""
     return _words(text)
 
 
 class Mentions:
-    """A thorough look at a text: which of the candidates it reads as names, and the nodes whose data it needs."""
+    """The candidates that a program reads as names, and the nodes whose data it needs."""
 
     __slots__ = ("every_node", "names", "nodes")
 
     def __init__(self, text: str, candidates: frozenset[str]) -> None:
         self.names: set[str] = set()
         self.nodes: set[str] = set()
-        # Whether not all nodes are known by name, or the way between nodes matters.
+        # Whether some node names are unknown, or `pairedItem` has to be followed.
         self.every_node = False
         self._look(code.parse(text), candidates, _NODES & candidates)
         if candidates & DYNAMIC:
@@ -64,14 +64,14 @@ class Mentions:
         named: set[int] = set()
         followed: set[int] = set()
         kept, follows = False, False
-        # What is outside comes before what is in it.
+        # Breadth-first: an outer expression precedes its parts.
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute):
                 is_paired = node.attr in _PAIRED
                 if _named(node.value, nodes) is not None:
                     followed.add(id(node.value))
                     self.every_node |= is_paired
-                elif is_paired and not (isinstance(node.value, ast.Name) and node.value.id in _NO_NODES):
+                elif is_paired and not _is_input(node.value):
                     follows = True
             elif isinstance(node, ast.Name):
                 if isinstance(node.ctx, ast.Load) and node.id in candidates:
@@ -84,18 +84,22 @@ class Mentions:
                     self.nodes.add(name)
                     named.add(id(base))
                     kept |= id(node) not in followed
-        # A node that is kept under a name of its own may be asked for anything later.
+        # A node in a variable: its members cannot be seen here.
         self.every_node |= kept and follows
 
 
 def _named(node: ast.AST, nodes: frozenset[str]) -> tuple[ast.Name, str] | None:
-    """The two parts of `_node["name"]` and `_node("name")`; None for anything else."""
+    """Splits `_node["name"]` and `_node("name")`; None for any other expression."""
     if isinstance(node, ast.Subscript):
         base, key = node.value, node.slice
     elif isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
         base, key = node.func, node.args[0]
     else:
         return None
-    if isinstance(base, ast.Name) and base.id in nodes and isinstance(key, ast.Constant) and type(key.value) is str:
-        return base, key.value
-    return None
+    if not (isinstance(base, ast.Name) and base.id in nodes and isinstance(key, ast.Constant)):
+        return None
+    return (base, key.value) if type(key.value) is str else None
+
+
+def _is_input(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in _NOT_NODES

@@ -1,6 +1,6 @@
-"""The names of n8n that user code may mention, and what it is given for those that it does.
+"""n8n's names, which user code finds among its globals if it mentions them.
 
-Code that mentions none of them costs one look at the names in it.
+A program that mentions none of them pays for one search of its names.
 """
 
 from collections.abc import Callable
@@ -29,23 +29,26 @@ _objects: dict[str, object] = {
 _objects |= {camel_case(name): value for name, value in _objects.items()}
 _objects |= {"_": _objects["_node"], "_jmesPath": _objects["_jmespath"]}
 
-# Values are another for each item. Those of the second kind have to be asked for, so the code must truly read them.
-_plain: dict[str, Callable[[], object]] = {"_json": workflow.json, "_item_index": workflow.item_index}
-_asked: dict[str, Callable[[], object]] = {
+# Values that change with each item. `_requested` ones cost a call, so the code must read the name.
+_plain: dict[str, Callable[[], object]] = {
+    "_json": workflow.json,
+    "_item_index": workflow.item_index,
+}
+_requested: dict[str, Callable[[], object]] = {
     "_now": workflow.now,
     "_today": workflow.today,
     "_run_index": workflow.run_index,
 }
 _plain |= {camel_case(name): value for name, value in _plain.items()}
-_asked |= {camel_case(name): value for name, value in _asked.items()}
+_requested |= {camel_case(name): value for name, value in _requested.items()}
 
-_NAMES = frozenset({*_objects, *_plain, *_asked})
-_LOOKED_FOR = _NAMES | DYNAMIC
-_has_none = _LOOKED_FOR.isdisjoint
+_NAMES = frozenset({*_objects, *_plain, *_requested})
+_SEARCHED = _NAMES | DYNAMIC
+_has_none = _SEARCHED.isdisjoint
 
 
 class Given:
-    """What one task's code was given."""
+    """The names that one task's code received."""
 
     __slots__ = ("_namespace", "_values")
 
@@ -53,12 +56,12 @@ class Given:
         self._namespace = namespace
         namespace |= {name: _objects[name] for name in names if name in _objects}
         self._values = {name: _plain[name] for name in names if name in _plain}
-        if not names.isdisjoint(_asked):
+        if not names.isdisjoint(_requested):
             read = names if running.candidates & DYNAMIC else names & reads(body)
-            self._values |= {name: _asked[name] for name in read if name in _asked}
+            self._values |= {name: _requested[name] for name in read if name in _requested}
 
     def renew(self) -> None:
-        """Sets what is another for each item."""
+        """Sets the values that change with each item."""
         for name, value in self._values.items():
             self._namespace[name] = value()
 
@@ -68,7 +71,7 @@ class Given:
 
 
 def _has_some(code: CodeType) -> bool:
-    """Whether a function or what is in it mentions a name."""
+    """Returns whether a function, or one inside of it, mentions one of the names."""
     if not _has_none(code.co_names):
         return True
     for constant in code.co_consts:
@@ -78,15 +81,15 @@ def _has_some(code: CodeType) -> bool:
 
 
 def give(task: Any, body: CodeType) -> Given | None:
-    """Puts into the task's namespace what its code mentions; None where that is nothing."""
+    """Adds the names that the code mentions to the task's namespace; None if there are none."""
     if _has_none(body.co_names):
-        # Nearly all tasks end here: no name, and no function that has one.
+        # Fast path: most programs mention none.
         for constant in body.co_consts:
             if type(constant) is CodeType and _has_some(constant):
                 break
         else:
             return None
-    found = quick(body, _LOOKED_FOR)
+    found = quick(body, _SEARCHED)
     if not found.isdisjoint(DYNAMIC):
         found |= _NAMES.intersection(words(task.code))
     names = found & _NAMES

@@ -1,25 +1,25 @@
-"""From node to node: what each put out, and which item was made from which."""
+"""The outputs of other nodes, and the links between items (n8n's `pairedItem`)."""
 
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from _serpentarium.n8n.running import as_dict, running
 
-# Where items came from: `previousNode`, with `previousNodeOutput` and `previousNodeRun`.
+# Origin of items as n8n describes it: `previousNode`, `previousNodeOutput`, `previousNodeRun`.
 Source: TypeAlias = dict[str, Any]
 
-# Where an item lies: the node's name, the run, the output, the position.
-Place: TypeAlias = tuple[str, int, int, int]
+# Position of an item: node name, run, output, index.
+ItemPosition: TypeAlias = tuple[str, int, int, int]
 
 
 class NodeDataError(LookupError):
-    __doc__ = """There is no such data of a node."""
-    # Tracebacks name it as a class of the user's own.
+    __doc__ = """The workflow has no such data of a node."""
+    # Tracebacks show the class as one of the user's module.
     __module__ = "__main__"
 
 
 def node(name: str) -> dict[str, Any]:
-    """A node as the workflow describes it."""
+    """Returns the workflow's description of a node."""
     for node in _list(running.workflow.get("nodes")):
         if node.get("name") == name:
             return as_dict(node)
@@ -27,13 +27,16 @@ def node(name: str) -> dict[str, Any]:
 
 
 def source(index: int) -> Source | None:
-    """Where the items of this node's input come from; None where that is no node."""
+    """Returns the origin of the items of one input of this node, or None if it is not a node."""
     sources = _list(as_dict(running.data.get("connectionInputSource")).get("main"))
     return sources[index] if index < len(sources) and sources[index] else None
 
 
 def runs(name: str) -> list[Any]:
-    """What came of each run of a node in this execution; in a test, what is pinned to it stands for a run."""
+    """Returns the runs of a node in this execution.
+
+    In a manual execution, pinned data of a node without runs counts as one run.
+    """
     node(name)
     result = as_dict(as_dict(running.data.get("runExecutionData")).get("resultData"))
     runs = _list(as_dict(result.get("runData")).get(name))
@@ -44,7 +47,7 @@ def runs(name: str) -> list[Any]:
 
 
 def output(name: str, branch: int | None, run: int | None) -> list[Any]:
-    """The items that a node put out."""
+    """Returns the items that a node put out."""
     all_runs = runs(name)
     if not all_runs:
         raise NodeDataError(f"Node '{name}' hasn't been executed")
@@ -67,7 +70,10 @@ def _list(value: Any) -> list[Any]:
 
 
 def _branch_to_here(name: str) -> int:
-    """The output of a node from which the connections lead to this one by the shortest way; else the first."""
+    """Returns the output of a node on the shortest path to this node, or 0 without a path.
+
+    Breadth-first search, backwards from this node.
+    """
     before = _connections()
     todo, seen = [running.node_name], {running.node_name}
     for current in todo:
@@ -81,32 +87,38 @@ def _branch_to_here(name: str) -> int:
 
 
 def _connections() -> dict[str, list[tuple[int, str, int]]]:
-    """For each node, what leads into it: the number of its input, the node before, and that one's output."""
+    """Returns the incoming connections of each node: own input, other node, its output."""
     if running.connections is None:
         before: dict[str, list[tuple[int, str, int]]] = {}
         for name, outputs in as_dict(running.workflow.get("connections")).items():
             for branch, connections in enumerate(_list(as_dict(outputs).get("main"))):
                 for connection in _list(connections):
-                    before.setdefault(connection["node"], []).append((connection.get("index", 0), name, branch))
-        running.connections = {name: sorted(connections) for name, connections in before.items()}
+                    incoming = (connection.get("index", 0), name, branch)
+                    before.setdefault(connection["node"], []).append(incoming)
+        running.connections = {name: sorted(incoming) for name, incoming in before.items()}
     return running.connections
 
 
 def paired_item(name: str, item_index: int) -> Any:
-    """The item of a node that an input item was made from: the way goes back along `pairedItem`, node by node."""
+    """Returns the item of a node that an input item originates from.
+
+    Follows `pairedItem` backwards, node by node, until it reaches the node.
+    """
     items = running.items
     if not 0 <= item_index < len(items):
-        raise NodeDataError(f"This node has {len(items)} input item(s), but item {item_index} was asked for")
+        raise NodeDataError(
+            f"This node has {len(items)} input item(s), but item {item_index} was asked for"
+        )
     found: dict[int, Any] = {}
     todo = [(_origin(pair), pair) for pair in _pairs(items[item_index])]
     seen = set()
     for origin, pair in todo:
-        place = _place(origin, pair)
-        if place is None or place in seen:
+        position = _position(origin, pair)
+        if position is None or position in seen:
             continue
-        seen.add(place)
-        run, item = _look_up(*place)
-        if item is not None and place[0] == name:
+        seen.add(position)
+        run, item = _look_up(*position)
+        if item is not None and position[0] == name:
             found[id(item)] = item
         elif item is not None:
             todo += [(_origin(pair, _list(run.get("source"))), pair) for pair in _pairs(item)]
@@ -116,7 +128,7 @@ def paired_item(name: str, item_index: int) -> Any:
 
 
 def _origin(pair: dict[str, Any], sources: list[Any] | None = None) -> Source | None:
-    """Where an item's pair comes from: one of the sources of its node's run, or else of this node's input."""
+    """Returns the origin that a pair refers to: one of `sources`, or else an input of this node."""
     index = pair.get("input") or 0
     if pair.get("sourceOverwrite"):
         return as_dict(pair["sourceOverwrite"])
@@ -129,11 +141,11 @@ def _no_pair(name: str, item_index: int, found: int) -> NodeDataError:
         return NodeDataError(f"Item {item_index} was made from {found} items of node '{name}'")
     if name not in _before_here():
         return NodeDataError(f"No path leads from node '{name}' to this one")
-    return NodeDataError(f"Nothing says which item of node '{name}' item {item_index} was made from")
+    return NodeDataError(f"No pairedItem links item {item_index} to an item of node '{name}'")
 
 
 def _before_here() -> set[str]:
-    """All nodes from which connections lead here."""
+    """Returns the names of all nodes with a path to this node."""
     todo = [running.node_name]
     seen: set[str] = set()
     for current in todo:
@@ -144,7 +156,7 @@ def _before_here() -> set[str]:
 
 
 def _pairs(item: Any) -> Iterator[dict[str, Any]]:
-    """What an item says it was made from, in one form."""
+    """Normalises `pairedItem`, which is a number, a dict or a list of both."""
     paired = as_dict(item).get("pairedItem")
     for pair in paired if type(paired) is list else [paired]:
         if type(pair) is dict:
@@ -153,18 +165,19 @@ def _pairs(item: Any) -> Iterator[dict[str, Any]]:
             yield {"item": pair}
 
 
-def _place(origin: Source | None, pair: dict[str, Any]) -> Place | None:
-    """Where an item lies that another was made from."""
+def _position(origin: Source | None, pair: dict[str, Any]) -> ItemPosition | None:
+    """Returns the position of the item that a pair refers to."""
     if not origin:
         return None
-    name, run, branch = (origin.get(key) or 0 for key in ("previousNode", "previousNodeRun", "previousNodeOutput"))
+    keys = ("previousNode", "previousNodeRun", "previousNodeOutput")
+    name, run, branch = (origin.get(key) or 0 for key in keys)
     return str(name), run, branch, pair.get("item") or 0
 
 
-def _look_up(name: str, run: int, branch: int, position: int) -> tuple[dict[str, Any], Any]:
-    """A run of a node, and one of the items that it put out; None where there is no such item."""
+def _look_up(name: str, run: int, branch: int, index: int) -> tuple[dict[str, Any], Any]:
+    """Returns a run of a node and one of its output items, or None if there is no such item."""
     of_node = as_dict(_at(runs(name), run))
-    return of_node, _at(_list(_at(_branches(of_node), branch)), position)
+    return of_node, _at(_list(_at(_branches(of_node), branch)), index)
 
 
 def _at(values: list[Any], index: int) -> Any:

@@ -1,4 +1,4 @@
-"""The requests behind `_helpers`: what is asked of n8n, and what becomes of its answer."""
+"""The requests behind `_helpers`: parameters for n8n, and conversion of its answers."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -11,21 +11,21 @@ from _serpentarium.n8n.running import running
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Fields: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
-# Stands for a value that was not given, where None is one.
+# Default of parameters for which None is a value.
 _NOTHING: Any = type("nothing", (), {"__slots__": (), "__repr__": lambda self: "…"})()
 
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 
-# Seconds of the shortest time-out: n8n counts in milliseconds, and 0 is none.
-_SHORTEST = 0.001
+# Shortest time-out in seconds: n8n takes milliseconds, and 0 means no time-out.
+_MIN_TIMEOUT = 0.001
 
-# From here on the status of an answer is an error.
-_ERRORS = 400
+# First HTTP status that is an error (RFC 9110, section 15.5).
+_FIRST_ERROR = 400
 
 
 class Response(dict[str, Any]):
-    __doc__ = """The whole answer to an HTTP request: `body`, `headers`, `status_code`, `status_message`."""
+    __doc__ = """An HTTP answer: `body`, `headers`, `status_code`, `status_message`."""
     __slots__ = ()
 
     body = property(lambda self: self["body"])
@@ -35,13 +35,15 @@ class Response(dict[str, Any]):
 
 
 @documented(
-    """Makes an HTTP request, and returns the body of the answer: parsed where it is JSON, else as text.
+    """Makes an HTTP request and returns the body of the answer: parsed if it is JSON, else text.
 
-    `url` may also be a dict of n8n's own options ({"url": …, "qs": …, "body": …, "json": True}); it then stands alone.
-    method: GET, or POST where there is something to send; params: the query; json: a value to send as JSON; data: text,
-    or the fields of a form; timeout: in seconds; auth: a user's name and password; binary: the body is wanted as bytes;
-    full_response: returns a Response with body, headers, status_code and status_message. A status of 400 or more raises
-    _helpers.HttpError, unless raise_for_status is False."""
+    `url` can be a dict of n8n's own options ({"url": …, "qs": …, "body": …, "json": True}), and is
+    then the only argument.
+    method: POST with a body, else GET by default; params: the query; json: a value to send as JSON;
+    data: text or the fields of a form; timeout: seconds; auth: user name and password;
+    binary: returns the body as bytes; full_response: returns a Response with body, headers,
+    status_code and status_message. A status of 400 or more raises _helpers.HttpError, unless
+    raise_for_status is False."""
 )
 def http_request(
     url: str | Mapping[str, Any],
@@ -62,11 +64,11 @@ def http_request(
     if isinstance(url, Mapping):
         defaults = None, None, None, _NOTHING, None, None, None, False, False, True, True, True
         given = (
-            method, headers, params, json, data, timeout, auth, binary, full_response, raise_for_status,
-            follow_redirects, verify,
+            method, headers, params, json, data, timeout, auth, binary, full_response,
+            raise_for_status, follow_redirects, verify,
         )  # fmt: skip
         if any(value is not default for value, default in zip(given, defaults, strict=True)):
-            raise TypeError("http_request() takes nothing beside a dict of n8n's own options")
+            raise TypeError("http_request() takes no further argument after a dict of options")
         options = dict(url)
     else:
         sends = json is not _NOTHING or data is not None
@@ -76,8 +78,10 @@ def http_request(
         if params is not None:
             _add_query(options, params)
         if timeout is not None:
-            if not _SHORTEST <= timeout < float("inf"):
-                raise ValueError(f"a timeout is in seconds, {_SHORTEST} at least, not {timeout!r}")
+            if not _MIN_TIMEOUT <= timeout < float("inf"):
+                raise ValueError(
+                    f"timeout must be a number of seconds, at least {_MIN_TIMEOUT}, not {timeout!r}"
+                )
             options["timeout"] = round(timeout * 1000)
         if auth is not None:
             options["auth"] = {"username": auth[0], "password": auth[1]}
@@ -91,8 +95,7 @@ def http_request(
         options["ignoreHttpStatusErrors"] = not raise_for_status
     full_response = bool(options.get("returnFullResponse"))
     raise_for_status = not options.get("ignoreHttpStatusErrors")
-    # An error that n8n raises comes without the body of the answer: so it is asked for the answer, and the error raised
-    # here.
+    # The errors of n8n lack the body of the answer. So n8n returns the answer, and `finish` raises.
     options["returnFullResponse"] = True
     if raise_for_status:
         options["ignoreHttpStatusErrors"] = True
@@ -101,22 +104,26 @@ def http_request(
         if type(answer) is not dict or "statusCode" not in answer:
             return answer
         body, status = answer.get("body"), answer["statusCode"]
-        if raise_for_status and type(status) is int and status >= _ERRORS:
+        if raise_for_status and type(status) is int and status >= _FIRST_ERROR:
             raise HttpError(status, body, answer.get("headers"))
         return Response(answer) if full_response else body
 
-    return Request("helpers.httpRequest", [options], finish, binary=options.get("encoding") == "arraybuffer")
+    return Request(
+        "helpers.httpRequest", [options], finish, binary=options.get("encoding") == "arraybuffer"
+    )
 
 
 def _add_query(options: dict[str, Any], params: Fields) -> None:
-    """Pairs may name a key again: it then has all of their values."""
+    """Adds the query. Pairs can repeat a key, which then has a list of values."""
     if isinstance(params, Mapping):
         options["qs"] = dict(params)
         return
     values: dict[str, list[Any]] = {}
     for key, value in params:
         values.setdefault(key, []).append(value)
-    options["qs"] = {key: several if len(several) > 1 else several[0] for key, several in values.items()}
+    options["qs"] = {
+        key: several if len(several) > 1 else several[0] for key, several in values.items()
+    }
     if any(len(several) > 1 for several in values.values()):
         options["arrayFormat"] = "repeat"
 
@@ -126,14 +133,16 @@ def _add_body(options: dict[str, Any], json: Any, data: Any) -> None:
         if data is not None:
             raise TypeError("http_request() takes json or data, not both")
         options["json"] = True
-        # n8n sends what is empty, and single values, only as text.
+        # n8n drops empty containers and scalars: they are sent as JSON text.
         is_plain = isinstance(json, (dict, list)) and json
         options["body"] = json if is_plain else _with_type(options, _JSON, to_json(json))
     elif isinstance(data, (bytes, bytearray, memoryview)):
         try:
             options["body"] = str(data, "utf-8")
         except UnicodeDecodeError:
-            raise ValueError("n8n sends the body of an HTTP request as text: these bytes are not UTF-8") from None
+            raise ValueError(
+                "data must be UTF-8: n8n sends the body of an HTTP request as text"
+            ) from None
     elif isinstance(data, str):
         options["body"] = data
     elif data is not None:
@@ -141,7 +150,7 @@ def _add_body(options: dict[str, Any], json: Any, data: Any) -> None:
 
 
 def _with_type(options: dict[str, Any], content_type: str, body: str) -> str:
-    """The body, with a header that says what it is unless there is one."""
+    """Adds a Content-Type header, unless the request has one, and returns the body."""
     headers = options["headers"]
     if not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = content_type
@@ -153,17 +162,20 @@ def _index(item_index: int | None) -> int:
 
 
 @documented(
-    """Returns the bytes of an input item's binary property. Without an index: those of the current item (the first one
-    where the code runs once for all items)."""
+    """Returns the bytes of an input item's binary property.
+
+    Default item: the current one. If the code runs once for all items: the first one."""
 )
 def get_binary_data(item_index: int | None = None, property: str = "data") -> Request[bytes]:
-    return Request("helpers.getBinaryDataBuffer", [_index(item_index), property], _same, binary=True)
+    return Request(
+        "helpers.getBinaryDataBuffer", [_index(item_index), property], _same, binary=True
+    )
 
 
 @documented(
-    """Hands bytes to n8n, and returns what stands for them: to be put into an item as item["binary"]["data"].
+    """Stores bytes in n8n, and returns the metadata for an output item: item["binary"]["data"].
 
-    Without a MIME type, n8n finds it from the file's name or its first bytes."""
+    Without a MIME type, n8n derives it from the file name or the first bytes."""
 )
 def prepare_binary_data(
     data: Bytes, file_name: str | None = None, mime_type: str | None = None
@@ -171,24 +183,32 @@ def prepare_binary_data(
     return Request("helpers.prepareBinaryData", [_bytes(data), file_name, mime_type], _same)
 
 
-@documented("""Replaces the bytes behind `metadata` (a value of item["binary"]), and returns its new value.""")
+@documented(
+    """Replaces the bytes of `metadata`, a value of item["binary"], and returns new metadata."""
+)
 def set_binary_data(metadata: Mapping[str, Any], data: Bytes) -> Request[dict[str, Any]]:
     return Request("helpers.setBinaryDataBuffer", [dict(metadata), _bytes(data)], _same)
 
 
-@documented("""Returns what stands for an input item's binary property (a file's name, MIME type, size), or raises.""")
-def assert_binary_data(item_index: int | None = None, property: str = "data") -> Request[dict[str, Any]]:
+@documented(
+    """Returns the metadata of an input item's binary property (file name, MIME type, size).
+
+    Raises CallError if the item has no such property."""
+)
+def assert_binary_data(
+    item_index: int | None = None, property: str = "data"
+) -> Request[dict[str, Any]]:
     return Request("helpers.assertBinaryData", [_index(item_index), property], _same)
 
 
-@documented("""Returns bytes as text. `encoding` is any name that n8n knows.""")
+@documented("""Decodes bytes. `encoding` is one of n8n's names for encodings.""")
 def binary_to_string(data: Bytes, encoding: str = "utf-8") -> Request[str]:
     return Request("helpers.binaryToString", [_bytes(data), encoding], _same)
 
 
 def _bytes(data: Bytes) -> Bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"binary data is bytes, not {type(data).__name__}")
+        raise TypeError(f"binary data must be bytes, not {type(data).__name__}")
     return data
 
 

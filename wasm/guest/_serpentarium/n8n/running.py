@@ -1,41 +1,51 @@
-"""The task that runs, as the objects see it that user code is given; and the one request for n8n's data."""
+"""n8n's data for the running task, fetched with one request, and what the task changed."""
 
 from typing import Any
 
-from _serpentarium.n8n.calls import CallError, Request, call
-from _serpentarium.n8n.mentions import Mentions
 from _serpentarium.core.result import Circular, TaskError, plain
 from _serpentarium.core.wire import decode, encode
+from _serpentarium.n8n.calls import CallError, Request, call
+from _serpentarium.n8n.mentions import Mentions
 
 _DEFAULT_ZONE = "America/New_York"
-# What n8n has for the zone of a workflow that takes the installation's.
+# n8n's name for the time zone of the installation.
 _NO_ZONE = "DEFAULT"
 
 
 class Running:
-    """What the running task has, and what it leaves behind beside its result."""
+    """The task's data from n8n, and its effects beside the result."""
 
-    __slots__ = ("_came_with", "_data", "_failure", "_saved", "_static", "candidates", "connections", "custom", "task")
+    __slots__ = (
+        "_came_with",
+        "_data",
+        "_failure",
+        "_saved",
+        "_static",
+        "candidates",
+        "connections",
+        "custom",
+        "task",
+    )
 
     def __init__(self) -> None:
         self.task: Any = None
-        # Names that the code mentions, perhaps as attributes only.
+        # Names that the code contains, as a name or as an attribute.
         self.candidates: frozenset[str] = frozenset()
-        # What leads into each node of the workflow, once it was asked for.
+        # Incoming connections of each node, computed at first use.
         self.connections: dict[str, list[tuple[int, str, int]]] | None = None
-        # Custom data of the execution that the task has set.
+        # Custom data that the task has set.
         self.custom: dict[str, str] = {}
         self._data: dict[str, Any] | None = None
-        # Why n8n did not say it.
+        # The failure of the request, raised again at each use.
         self._failure: CallError | None = None
         self._static: dict[str, Any] = {}
-        # The static data as text when it came, to see whether it changed.
+        # The static data as JSON when it arrived, to detect changes.
         self._saved: str | None = None
         self._came_with: frozenset[str] = frozenset()
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that n8n sent with the task."""
+        """The settings of the task."""
         return self.task.settings  # type: ignore[no-any-return]
 
     @property
@@ -45,16 +55,19 @@ class Running:
 
     @property
     def item_index(self) -> int:
-        """The current item's index; 0 where the code runs once for all items."""
+        """The index of the current item; 0 if the code runs once for all items."""
         return self.task.item_index or 0
 
     def mentions(self) -> Mentions:
-        """What the code mentions, looked at thoroughly."""
+        """Parses the code for the names and nodes that it mentions."""
         return Mentions(self.task.code, self.candidates)
 
     @property
     def data(self) -> dict[str, Any]:
-        """What n8n knows of the workflow and its execution, asked for once: only the parts that the code mentions."""
+        """n8n's data of the workflow and its execution.
+
+        One request fetches the parts that the code mentions.
+        """
         if self._failure is not None:
             raise self._failure.with_traceback(None)
         if self._data is None:
@@ -74,24 +87,24 @@ class Running:
 
     @property
     def workflow(self) -> dict[str, Any]:
-        """The workflow, with all its nodes and connections."""
+        """The workflow, with its nodes and connections."""
         return as_dict(self.data.get("workflow"))
 
     @property
     def node_name(self) -> str:
-        """The name of the node whose code runs."""
+        """The name of this node."""
         return str(self.data.get("activeNodeName") or self.settings.get("nodeName", ""))
 
     @property
     def time_zone(self) -> str:
-        """The name of the workflow's time zone; where it has none, that of the installation."""
+        """The name of the workflow's time zone, or else of the installation's."""
         zone = as_dict(self.workflow.get("settings")).get("timezone")
         if not zone or zone == _NO_ZONE:
             zone = as_dict(self.settings.get("serpentarium")).get("timezone")
         return str(zone or _DEFAULT_ZONE)
 
     def static_data(self, kind: str) -> dict[str, Any]:
-        """The static data of the workflow or of the node, to be changed in place."""
+        """Returns the static data of the workflow or of the node, which the caller can change."""
         if kind not in ("global", "node"):
             raise ValueError(f"static data is 'global' or 'node', not {kind!r}")
         if self._saved is None:
@@ -109,8 +122,9 @@ class Running:
         if self.custom:
             effects["customData"] = self.custom
         if self._saved is not None:
-            # An empty part that is new says nothing.
-            static = {key: part for key, part in self._static.items() if part or key in self._came_with}
+            # A part that is new and empty is no change.
+            parts = self._static.items()
+            static = {key: part for key, part in parts if part or key in self._came_with}
             try:
                 text = _text(plain(static))
             except Circular:
@@ -118,13 +132,13 @@ class Running:
             except RecursionError:
                 raise TaskError("Static data is nested too deeply") from None
             if text != self._saved:
-                # Lone surrogates have no place in UTF-8.
+                # UTF-8 cannot encode lone surrogates.
                 effects["staticData"] = decode(text.encode("utf-8", "replace"))
         return effects
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """A part of n8n's data that may be missing."""
+    """Returns a part of n8n's data, or an empty dict if it is missing."""
     return value if type(value) is dict else {}
 
 

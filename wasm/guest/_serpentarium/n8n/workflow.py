@@ -10,27 +10,27 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from _serpentarium.n8n.manual import ApiObject, documented
 from _serpentarium.n8n.running import as_dict, running
 
-# What n8n's own nodes keep to: the number of values that an execution holds, and the characters of a key and a value.
-_CUSTOM, _KEY, _VALUE = 10, 50, 512
+# n8n's limits of custom data: entries of an execution, characters of a key and of a value.
+_MAX_ENTRIES, _MAX_KEY, _MAX_VALUE = 10, 50, 512
 
-# The id of an execution that is not saved.
+# n8n's id of an execution that it does not save.
 _UNKNOWN = "__UNKNOWN__"
 
 
 class Workflow(ApiObject):
-    __doc__ = """_workflow: the workflow that runs."""
+    __doc__ = """_workflow: the running workflow."""
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<_workflow: the workflow that runs>"
+        return "<_workflow: the running workflow>"
 
     @property
-    @documented("""The workflow's id.""")
+    @documented("""The id of the workflow.""")
     def id(self) -> str:
         return str(_setting("workflowId", "id"))
 
     @property
-    @documented("""The workflow's name.""")
+    @documented("""The name of the workflow.""")
     def name(self) -> str:
         return str(_setting("workflowName", "name"))
 
@@ -41,52 +41,57 @@ class Workflow(ApiObject):
 
 
 def _setting(name: str, key: str) -> Any:
-    """What came with the task itself, or else is asked for."""
+    """Returns a setting of the task, or else requests the workflow's data."""
     value = running.settings.get(name)
     return running.workflow.get(key) if value is None else value
 
 
 class CustomData(ApiObject):
-    __doc__ = """_execution.custom_data: texts that are kept with the execution, to find it by."""
+    __doc__ = """_execution.custom_data: values that n8n saves with the execution."""
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<_execution.custom_data: texts that are kept with the execution>"
+        return "<_execution.custom_data: values saved with the execution>"
 
     @documented(
-        """Sets a value. The key is made of letters, digits and `_`, the value is text or a number.
+        """Sets a value. The key consists of letters, digits and `_`. The value is text or a number.
 
-        An execution holds ten values, keys of 50 and values of 512 characters; what is over that is left out."""
+        n8n keeps ten entries. Keys are cut at 50 characters, values at 512."""
     )
     def set(self, key: str, value: str | float) -> None:
         if not isinstance(key, str):
-            raise TypeError(f"a key of custom data is text, not {type(key).__name__}")
+            raise TypeError(f"a custom data key must be a str, not {type(key).__name__}")
         if not key or not all(letter == "_" or category(letter)[0] in "LMN" for letter in key):
-            raise ValueError(f"Custom data key can only contain letters, numbers, and underscores (key {key!r})")
+            raise ValueError(
+                f"Custom data key can only contain letters, numbers, and underscores (key {key!r})"
+            )
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise TypeError(f"a value of custom data is text or a number, not {type(value).__name__} (key {key!r})")
-        custom, key = running.custom, _clean(key[:_KEY])
-        if key in custom or len(custom) < _CUSTOM:
-            custom[key] = _clean(str(value)[:_VALUE])
+            raise TypeError(
+                f"a custom data value must be a str, int or float, not {type(value).__name__}"
+                f" (key {key!r})"
+            )
+        custom, key = running.custom, _clean(key[:_MAX_KEY])
+        if key in custom or len(custom) < _MAX_ENTRIES:
+            custom[key] = _clean(str(value)[:_MAX_VALUE])
 
-    @documented("""Sets several values: a dict.""")
+    @documented("""Sets the values of a dict.""")
     def set_all(self, values: Mapping[str, str | float]) -> None:
         for key, value in values.items():
             self.set(key, value)
 
     @documented("""Returns a value, or None if there is none.""")
     def get(self, key: str) -> str | None:
-        key = key[:_KEY]
+        key = key[:_MAX_KEY]
         return running.custom[key] if key in running.custom else self.get_all().get(key)
 
-    @documented("""Returns all values, those of earlier nodes as well: a dict.""")
+    @documented("""Returns all values as a dict, including those of earlier nodes.""")
     def get_all(self) -> dict[str, str]:
         result = as_dict(as_dict(running.data.get("runExecutionData")).get("resultData"))
         return as_dict(result.get("metadata")) | running.custom
 
 
 def _clean(text: str) -> str:
-    """The text without lone surrogates, which have no place in UTF-8."""
+    """Replaces lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -100,23 +105,23 @@ class Execution(ApiObject):
         return "<_execution: this execution of the workflow>"
 
     @property
-    @documented("""The execution's id.""")
+    @documented("""The id of the execution.""")
     def id(self) -> str:
         return str(_additional("executionId") or _UNKNOWN)
 
     @property
-    @documented(""""test" where a person started it in the editor, else "production".""")
+    @documented(""""test" if a user started the execution in the editor, else "production".""")
     def mode(self) -> str:
         mode = running.settings.get("workflowMode") or running.data.get("mode")
         return "test" if mode == "manual" else "production"
 
     @property
-    @documented("""The address that lets a Wait node go on.""")
+    @documented("""The URL that resumes a Wait node.""")
     def resume_url(self) -> str:
         return self._resume("webhookWaitingBaseUrl")
 
     @property
-    @documented("""The address of the form that lets a Wait node go on.""")
+    @documented("""The URL of the form that resumes a Wait node.""")
     def resume_form_url(self) -> str:
         return self._resume("formWaitingBaseUrl")
 
@@ -132,7 +137,7 @@ def _additional(name: str) -> Any:
 
 
 class _Values(ApiObject, Mapping[str, Any]):
-    """Values by name, to be had as members and as attributes."""
+    """A read-only mapping whose values are also attributes."""
 
     __slots__ = ()
 
@@ -157,88 +162,92 @@ class _Values(ApiObject, Mapping[str, Any]):
 
 
 class Variables(_Values):
-    __doc__ = """_vars: the variables of this n8n, read only: _vars["name"], _vars.name, _vars.get("name")."""
+    __doc__ = """_vars: n8n's variables, read-only: _vars["name"], _vars.name, _vars.get("name")."""
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<_vars: the variables of this n8n>"
+        return "<_vars: the variables of n8n>"
 
     def _values(self) -> dict[str, Any]:
         return as_dict(_additional("variables"))
 
 
 class Environment(_Values):
-    __doc__ = """_env: the environment of this n8n, read only, where n8n allows it: _env["NAME"], _env.get("NAME")."""
+    __doc__ = """_env: n8n's environment variables, read-only: _env["NAME"], _env.get("NAME").
+
+    N8N_BLOCK_ENV_ACCESS_IN_NODE decides whether n8n allows access."""
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<_env: the environment of this n8n>"
+        return "<_env: the environment variables of n8n>"
 
     def _values(self) -> dict[str, Any]:
         state = as_dict(running.data.get("envProviderState"))
         if state.get("isEnvAccessBlocked", True):
             raise PermissionError(
-                "access to env vars denied: n8n allows it where N8N_BLOCK_ENV_ACCESS_IN_NODE is set to false"
+                "access to env vars denied: n8n needs N8N_BLOCK_ENV_ACCESS_IN_NODE=false"
             )
         return as_dict(state.get("env"))
 
 
 class StaticData(ApiObject):
-    __doc__ = """_get_workflow_static_data: what stays from one execution of an active workflow to the next."""
+    __doc__ = """_get_workflow_static_data: data that a workflow keeps between executions."""
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<_get_workflow_static_data: what stays from execution to execution>"
+        return "<_get_workflow_static_data: data kept between executions>"
 
     @documented(
-        """Returns a dict to read and to change: that of the whole workflow ("global"), or of this node ("node").
+        """Returns the dict of the workflow ("global") or of this node ("node"). It can be changed.
 
-        n8n keeps what was changed when the execution ends, unless it was a test."""
+        n8n saves changes at the end of the execution, except in manual executions."""
     )
     def __call__(self, kind: str) -> dict[str, Any]:
         return running.static_data(kind)
 
 
 class JmesPath(ApiObject):
-    __doc__ = """_jmespath: finds and reshapes data by an expression of JMESPath (https://jmespath.org)."""
+    __doc__ = """_jmespath: queries data with a JMESPath expression (https://jmespath.org)."""
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<_jmespath: finds data by an expression>"
+        return "<_jmespath: queries data with an expression>"
 
-    @documented("""Returns what the expression finds in the value: _jmespath(_json, "people[?age > `20`].name").""")
+    @documented("""Evaluates the expression: _jmespath(_json, "people[?age > `20`].name").""")
     def __call__(self, value: Any, expression: str) -> Any:
-        import jmespath  # type: ignore[import-untyped]
+        import jmespath
 
         return jmespath.search(expression, value)
 
 
 def now() -> datetime:
-    """This moment in the workflow's time zone."""
+    """Returns the current time in the workflow's time zone."""
     name = running.time_zone
     try:
         zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"Unknown time zone {name!r}: set the workflow's time zone, or GENERIC_TIMEZONE") from None
+        raise ValueError(
+            f"Unknown time zone {name!r}: set the workflow's time zone, or GENERIC_TIMEZONE"
+        ) from None
     return datetime.now(zone)
 
 
 def today() -> datetime:
-    """The beginning of this day in the workflow's time zone."""
+    """Returns midnight of the current day in the workflow's time zone."""
     return now().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def json() -> Any:
-    """The `json` of the current item, or of the first one; None where there is no item."""
+    """Returns `json` of the current item, or of the first one; None without items."""
     items, index = running.items, running.item_index
     return as_dict(items[index]).get("json") if index < len(items) else None
 
 
 def run_index() -> int:
-    """Which run of this node it is, from 0."""
+    """Returns the index of this run of the node, from 0."""
     return int(running.data.get("runIndex") or 0)
 
 
 def item_index() -> int:
-    """The current item's index; 0 where the code runs once for all items."""
+    """Returns the index of the current item; 0 if the code runs once for all items."""
     return running.item_index
