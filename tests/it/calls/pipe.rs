@@ -1,0 +1,114 @@
+//! Calls over the pipe between runner and worker.
+
+use super::*;
+
+#[tokio::test]
+async fn calls_in_flight_of_several_tasks_cross_the_pipe_and_keep_their_answers_apart() {
+    let pool = pool();
+    let code = |task: usize| {
+        format!(
+            "import _host, json
+for n in range(50): _host.start('after', json.dumps([(n * 7) % 50, [{task}, n + 1]]))
+answers = [_host.wait(-1) for _ in range(50)]
+return all(ok and json.loads(text) == [{task}, number] for number, ok, text in answers)"
+        )
+    };
+    let host = Arc::new(Desk::default());
+    let tasks: Vec<_> =
+        (0..8).map(|task| tokio::spawn(pool.run(job(&code(task)), host.clone()))).collect();
+    for task in tasks {
+        assert_eq!(returned(&task.await.unwrap()), true);
+    }
+}
+
+#[tokio::test]
+async fn calls_in_flight_end_with_their_task_over_the_pipe() {
+    let pool = pool();
+    let host = Arc::new(Desk::default());
+    let waiting = |count: usize| {
+        let host = host.clone();
+        async move {
+            let by = Instant::now() + Duration::from_secs(10);
+            while host.waiting.load(Ordering::Relaxed) != count {
+                assert!(
+                    Instant::now() < by,
+                    "{} calls wait, not {count}",
+                    host.waiting.load(Ordering::Relaxed)
+                );
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    let code =
+        "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(WAIT)\nreturn 1";
+    let task = tokio::spawn(pool.run(job(&code.replace("WAIT", "-1")), host.clone()));
+    waiting(10).await;
+    task.abort();
+    waiting(0).await;
+    assert_eq!(returned(&pool.run(job(&code.replace("WAIT", "0.05")), host.clone()).await), 1);
+    waiting(0).await;
+    // Nor is a call waited for that was given up.
+    let code = "
+import _host
+for n in range(10): _host.start('never', '[]')
+_host.wait(0.2)
+for n in range(10): _host.tell('sandbox.forget', f'[{n + 1}]')
+import time
+time.sleep(0.5)
+return 1";
+    let task = tokio::spawn(pool.run(job(code), host.clone()));
+    waiting(10).await;
+    waiting(0).await;
+    assert!(!task.is_finished());
+    assert_eq!(returned(&task.await.unwrap()), 1);
+    // A call that took too long is not waited for on either side.
+    let late = limited(
+        "import _host\n_host.start('never', '[]')\n_host.wait(-1)\n_host.wait(0.3)\nreturn 1",
+        |limits| {
+            limits.call_time = Duration::from_millis(50);
+        },
+    );
+    let task = tokio::spawn(pool.run(late, host.clone()));
+    waiting(1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!task.is_finished() && host.waiting.load(Ordering::Relaxed) == 0);
+    assert_eq!(returned(&task.await.unwrap()), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_waits_for_calls_burns_nothing() {
+    let code = "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(SECONDS)\nreturn 1";
+    let fuel = async |seconds: &str| {
+        let outcome = sandbox().run(job(&code.replace("SECONDS", seconds)), Arc::new(Silent)).await;
+        assert_eq!(returned(&outcome), 1);
+        outcome.usage.fuel
+    };
+    let (short, long) = (fuel("0.1").await, fuel("0.5").await);
+    assert!(long.abs_diff(short) < 10_000, "{short} for 0.1 s, {long} for 0.5 s");
+}
+
+/// What is given up was counted until then, and is counted nowhere once it is on its way: so no more than some is.
+#[tokio::test]
+async fn parameters_of_calls_that_are_given_up_do_not_pile_up_in_the_worker() {
+    let pool = pool();
+    let code = "
+import _host
+params = '\"' + 'x' * 30_000_000 + '\"'
+for _ in range(60): _host.tell('sandbox.forget', f\"[{_host.start('never', params)}]\")
+return 1";
+    assert_eq!(returned(&pool.run(job(code), Arc::new(Desk::default())).await), 1);
+    let peak = peak_of(pool.process_ids()[0]).expect("the worker lives");
+    assert!(peak < 600_000, "the worker had {peak} KiB");
+}
+
+/// The most KiB that a process had in memory. None where it is gone.
+fn peak_of(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .ok()
+}

@@ -1,0 +1,248 @@
+//! What ordinary tasks cost in things that can be counted rather than timed: fuel, page faults and memory; and the sizes of what
+//! ships. Fuel to the unit has its own test, `fuel_corpus.rs`, the bytes on the pipe are counted where the pipe is,
+//! `src/workers/pipe.rs`.
+//!
+//! Each count is held to a golden file, within a tolerance on both sides: what becomes dearer has to be meant, and what becomes
+//! cheaper stays so. `UPDATE_GOLDEN=1 cargo test --release --test it cost` writes that file anew.
+
+use std::{fmt::Write, fs, path::Path, sync::Arc, task::Poll};
+
+use crate::support::{Silent, job, own_process};
+use serpentarium::sandbox::{End, Job, NoHost, Sandbox, SandboxConfig};
+use wasmtime::PoolingAllocationConfig;
+
+/// Tasks that a count is taken over.
+const TASKS: usize = 32;
+/// The binary may never be larger.
+const MAX_BINARY: u64 = 70_000_000;
+
+/// Something counted.
+struct Count {
+    name: &'static str,
+    /// What other kernels and small changes may make of it, in percent.
+    tolerance: u64,
+    /// None where this kernel cannot do what it is about.
+    count: Option<u64>,
+}
+
+impl Count {
+    /// Where it is not what the golden file says, a line about that.
+    fn differs_from(&self, golden: &str) -> Option<String> {
+        let Self { name, tolerance, count } = self;
+        let expected = golden
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse::<u64>().ok());
+        let Some(expected) = expected else {
+            return Some(format!("{name}: {count:?}, which the file does not have"));
+        };
+        let count = (*count)?;
+        let differs = count.abs_diff(expected) * 100 > expected * tolerance;
+        differs
+            .then(|| format!("{name}: {count}, not {expected} with a tolerance of {tolerance} %"))
+    }
+}
+
+/// Lines about all that differs, also about what the golden file has and nobody counted.
+fn differences(counts: &[Count], golden: &str) -> Vec<String> {
+    let counted = |line: &str| {
+        counts.iter().any(|count| line.split_once(": ").is_some_and(|(name, _)| name == count.name))
+    };
+    let uncounted = golden
+        .lines()
+        .filter(|line| !counted(line))
+        .map(|line| format!("{line}, which nobody counted"));
+    counts.iter().filter_map(|count| count.differs_from(golden)).chain(uncounted).collect()
+}
+
+const TRIVIAL: &str = "return 1 + 2";
+/// What ordinary tasks do. Their memory is used again as it is only if what they write lies in few places.
+const ORDINARY: [(&str, &str, &str); 3] = [
+    ("fuel of a trivial task", "page faults of a task in used memory", TRIVIAL),
+    (
+        "fuel of a task that imports",
+        "page faults of a task that imports, in used memory",
+        "import json, re, datetime\nreturn re.sub('a', 'b', json.dumps({'a': 1}))",
+    ),
+    (
+        "fuel of a task that raises",
+        "page faults of a task that raises, in used memory",
+        "def f(): raise ValueError('x')\nf()",
+    ),
+];
+
+/// A line of a file in `/proc` that has a number after this name.
+fn proc_number(path: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Page faults of this thread so far.
+fn faults() -> u64 {
+    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
+}
+
+/// Fuel of a task, and its page faults in memory of this sandbox, where only such tasks ran before.
+async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
+    let (mut fuel, mut each) = (0, Vec::new());
+    for _ in 0..TASKS {
+        let before = faults();
+        let outcome =
+            sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
+        each.push(faults() - before);
+        assert!(matches!(outcome.end, End::Returned(_) | End::Raised(_)), "{outcome:?}");
+        fuel = outcome.usage.fuel;
+    }
+    each.sort_unstable();
+    (fuel, each[TASKS / 2])
+}
+
+/// KiB of the image that a slot has mapped when only such tasks ran in it. None where it is not mapped page by page (the flag
+/// `uw`, proc_pid_smaps(5)): with `userfaultfd(2)` refused, pages come with their neighbours.
+async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
+    for _ in 0..TASKS {
+        let outcome =
+            sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
+        assert!(matches!(outcome.end, End::Returned(_)), "{outcome:?}");
+    }
+    let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let images = smaps.split("wasm-memory-image").skip(1);
+    let resident = images.map(|image| {
+        let field = |name| image.split_once(name).unwrap().1.lines().next().unwrap();
+        let resident = field("Rss:").trim().trim_end_matches(" kB").parse().unwrap();
+        field("VmFlags:").split_whitespace().any(|flag| flag == "uw").then_some(resident)
+    });
+    // One of them is that of an instance in which nothing runs.
+    resident.max().expect("the image is mapped")
+}
+
+/// Private KiB of a task that waits for an answer, in memory where none ran before.
+async fn memory_of_a_task() -> u64 {
+    let sandbox = Sandbox::new(SandboxConfig { slots: TASKS + 1 }).unwrap();
+    let waits = Job { deterministic: Some(1), ..job("import _host\nreturn _host.call('x', '[]')") };
+    let mut waiting = Vec::new();
+    let mut start = async || {
+        let mut task = Box::pin(sandbox.run(waits.clone(), Arc::new(Silent)));
+        // It comes up for air now and then, and then waits for good.
+        for _ in 0..100 {
+            let ended =
+                std::future::poll_fn(|context| Poll::Ready(task.as_mut().poll(context).is_ready()))
+                    .await;
+            assert!(!ended, "the task waits");
+        }
+        waiting.push(task);
+    };
+    start().await;
+    let private = || proc_number("/proc/self/smaps_rollup", "Anonymous:");
+    let before = private();
+    for _ in 0..TASKS {
+        start().await;
+    }
+    (private() - before) / TASKS as u64
+}
+
+/// All counts. Memory that a task left can be used again as it is only where the kernel tells which pages were written
+/// (`PAGEMAP_SCAN`, Linux 6.7).
+async fn counts() -> Vec<Count> {
+    let slots = || SandboxConfig { slots: 1 };
+    let (_, unused) = fuel_and_faults_of(TRIVIAL, Sandbox::without_pool(slots()).unwrap()).await;
+    let private = memory_of_a_task().await;
+    let mut counts = vec![
+        Count {
+            name: "page faults of a task in unused memory",
+            tolerance: 10,
+            count: Some(unused),
+        },
+        Count { name: "private KiB of a running task", tolerance: 5, count: Some(private) },
+    ];
+    for (fuel_name, faults_name, code) in ORDINARY {
+        let (fuel, faults) = fuel_and_faults_of(code, Sandbox::new(slots()).unwrap()).await;
+        let faults = PoolingAllocationConfig::is_pagemap_scan_available().then_some(faults);
+        counts.push(Count { name: fuel_name, tolerance: 2, count: Some(fuel) });
+        // None stays none; one may be two on another kernel.
+        counts.push(Count { name: faults_name, tolerance: 100, count: faults });
+    }
+    let mapped = mapped_by(TRIVIAL, Sandbox::new(slots()).unwrap()).await;
+    counts.push(Count {
+        name: "KiB of the image that a trivial task has mapped",
+        tolerance: 10,
+        count: mapped,
+    });
+    for (name, file) in [("KB of the module", "python.wasm"), ("KB of the image", "python.cwasm")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/build").join(file);
+        counts.push(Count {
+            name,
+            tolerance: 3,
+            count: Some(fs::metadata(path).unwrap().len() / 1000),
+        });
+    }
+    counts
+}
+
+#[test]
+fn a_trivial_task_and_the_image_cost_what_the_golden_file_says() {
+    own_process::run(
+        concat!(module_path!(), "::a_trivial_task_and_the_image_cost_what_the_golden_file_says"),
+        || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(compare_with_the_golden_file());
+        },
+    );
+}
+
+async fn compare_with_the_golden_file() {
+    // An image that is made otherwise has other counts, for which there is no file.
+    for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE"] {
+        if std::env::var_os(variable).is_some() {
+            eprintln!(
+                "{variable} is set: the golden file is for the image that ships, and was not compared"
+            );
+            return;
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cost.golden");
+    let counts = counts().await;
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let mut text = String::new();
+        for Count { name, count, .. } in &counts {
+            writeln!(text, "{name}: {}", count.expect("a kernel that can do all that is counted"))
+                .unwrap();
+        }
+        fs::write(&path, text).unwrap();
+        return;
+    }
+    let golden = fs::read_to_string(&path).unwrap();
+    let different = differences(&counts, &golden);
+    assert!(
+        different.is_empty(),
+        "{different:#?}\nWhere that is meant: UPDATE_GOLDEN=1 cargo test --release --test it cost"
+    );
+}
+
+#[test]
+fn the_binary_is_at_most_70_mb() {
+    let size = fs::metadata(env!("CARGO_BIN_EXE_serpentarium")).unwrap().len();
+    assert!(cfg!(debug_assertions) || size <= MAX_BINARY, "the binary has {size} bytes");
+}
+
+#[test]
+fn a_count_beyond_the_tolerance_on_either_side_is_told() {
+    let golden = "pages: 100\n";
+    for (count, differs) in [(94, true), (95, false), (105, false), (106, true)] {
+        let count = Count { name: "pages", tolerance: 5, count: Some(count) };
+        assert_eq!(!differences(&[count], golden).is_empty(), differs);
+    }
+}
+
+#[test]
+fn what_only_the_file_or_only_the_count_has_is_told() {
+    let count = |name, count| Count { name, tolerance: 5, count };
+    assert_eq!(
+        differences(&[count("pages", Some(1)), count("others", Some(1))], "pages: 1\n").len(),
+        1
+    );
+    assert_eq!(differences(&[count("pages", Some(1))], "pages: 1\nothers: 1\n").len(), 1);
+    // Nothing to compare on this kernel.
+    assert!(differences(&[count("pages", None)], "pages: 1\n").is_empty());
+}

@@ -1,0 +1,197 @@
+//! Fuel is the same wherever a program runs: a corpus of programs from all over the standard library burns the same in every
+//! run, process, allocator, number of threads and company; and what it burns is kept for the image in a golden file.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --release --test it fuel_corpus` writes that file anew.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use crate::support::{Echo, job_with};
+use serpentarium::{
+    protocol::NodeMode,
+    sandbox::{End, IMAGE_VERSION, Job, Outcome, Sandbox, SandboxConfig},
+    workers::{Pool, PoolConfig},
+};
+
+/// The sandbox of these tests, with fewer slots than `side_by_side` has programs.
+fn sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| Sandbox::new(SandboxConfig { slots: 8 }).unwrap())
+}
+
+/// How a program ended and the fuel it burnt, by the program's name.
+type Corpus = BTreeMap<String, (String, u64)>;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/corpus")
+}
+
+fn programs() -> &'static BTreeMap<String, String> {
+    static PROGRAMS: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let paths = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+            .map(|path| {
+                (
+                    path.file_stem().unwrap().to_str().unwrap().to_owned(),
+                    fs::read_to_string(&path).unwrap(),
+                )
+            })
+            .collect()
+    })
+}
+
+fn deterministic(code: &str) -> Job {
+    Job {
+        deterministic: Some(1),
+        ..job_with(code, NodeMode::AllItems, r#"[{"json":{"n":1}},{"json":{}}]"#)
+    }
+}
+
+/// Runs the whole corpus, one program after the other.
+async fn run_all<F: Future<Output = Outcome>>(run: impl Fn(Job) -> F) -> Corpus {
+    let mut corpus = Corpus::new();
+    for (name, code) in programs() {
+        corpus.insert(name.clone(), ending(&run(deterministic(code)).await));
+    }
+    corpus
+}
+
+/// How a program ended, to the letter, and its fuel.
+fn ending(outcome: &Outcome) -> (String, u64) {
+    let end = match &outcome.end {
+        End::Returned(value) => value.get().to_owned(),
+        End::Raised(exception) => format!("{exception:?}"),
+        other => panic!("a program of the corpus ended so: {other:?}"),
+    };
+    (end, outcome.usage.fuel)
+}
+
+/// What the corpus burns in this process, with the pool, one program after the other: what all else is compared with.
+async fn expected() -> Corpus {
+    run_all(|job| sandbox().run(job, Arc::new(Echo::default()))).await
+}
+
+#[tokio::test]
+async fn the_corpus_is_large_and_every_run_burns_the_same() {
+    let expected = expected().await;
+    assert!(expected.len() >= 60, "{} programs", expected.len());
+    assert!(expected.values().all(|(_, fuel)| *fuel > 0));
+    assert_eq!(self::expected().await, expected);
+}
+
+#[tokio::test]
+async fn instances_outside_of_the_pool_burn_the_same() {
+    let without_pool = Sandbox::without_pool(SandboxConfig { slots: 2 }).unwrap();
+    assert_eq!(
+        run_all(|job| without_pool.run(job, Arc::new(Echo::default()))).await,
+        expected().await
+    );
+}
+
+#[tokio::test]
+async fn other_processes_burn_the_same() {
+    let program = env!("CARGO_BIN_EXE_serpentarium").into();
+    let pool = Pool::start(&PoolConfig { workers: 2, slots: 4, program }).unwrap();
+    let expected = expected().await;
+    for _ in 0..2 {
+        assert_eq!(run_all(|job| pool.run(job, Arc::new(Echo::default()))).await, expected);
+    }
+}
+
+#[test]
+fn any_number_of_threads_burns_the_same_with_all_programs_side_by_side() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let expected = runtime().block_on(expected());
+    for threads in [1, 2, 4] {
+        let share = |thread: usize| {
+            runtime().block_on(side_by_side(programs().iter().skip(thread).step_by(threads)))
+        };
+        let corpus: Corpus = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..threads).map(|thread| scope.spawn(move || share(thread))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(corpus, expected, "{threads} threads");
+    }
+}
+
+/// Runs programs all at once: each gives way to the others every few million units.
+async fn side_by_side(programs: impl Iterator<Item = (&String, &String)>) -> Corpus {
+    let run = |(name, code): (&String, &String)| {
+        (name.clone(), tokio::spawn(sandbox().run(deterministic(code), Arc::new(Echo::default()))))
+    };
+    let mut corpus = Corpus::new();
+    for (name, task) in programs.map(run).collect::<Vec<_>>() {
+        corpus.insert(name, ending(&task.await.unwrap()));
+    }
+    corpus
+}
+
+#[tokio::test]
+async fn the_corpus_burns_what_the_golden_file_says_for_this_image() {
+    let path = directory().join("fuel.golden");
+    let mut current = format!("image {IMAGE_VERSION}\n");
+    for (name, (_, fuel)) in expected().await {
+        writeln!(current, "{name} {fuel}").unwrap();
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, &current).unwrap();
+        return;
+    }
+    // An image that is made otherwise has other counts, for which there is no file.
+    for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE"] {
+        if std::env::var_os(variable).is_some() {
+            eprintln!(
+                "{variable} is set: the golden file is for the image that ships, and was not compared"
+            );
+            return;
+        }
+    }
+    let golden = fs::read_to_string(&path).unwrap();
+    assert!(
+        golden == current,
+        "fuel differs from fuel.golden:\n{}\nWhere that is meant: UPDATE_GOLDEN=1 cargo test --release --test it fuel_corpus",
+        differences(&golden, &current)
+    );
+}
+
+/// Lines that two golden files do not share, and by how much fuel differs.
+fn differences(golden: &str, current: &str) -> String {
+    let values = |text: &str| -> BTreeMap<String, String> {
+        text.lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    };
+    let (golden, current) = (values(golden), values(current));
+    let mut text = String::new();
+    for name in golden.keys().chain(current.keys().filter(|name| !golden.contains_key(*name))) {
+        let [before, now] =
+            [&golden, &current].map(|file| file.get(name).map_or("nothing", String::as_str));
+        if before != now {
+            let more = match (before.parse::<f64>(), now.parse::<f64>()) {
+                (Ok(before), Ok(now)) => format!(" ({:+.2} %)", (now / before - 1.0) * 100.0),
+                _ => String::new(),
+            };
+            writeln!(text, "{name}: {before} -> {now}{more}").unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn a_difference_says_how_large_it_is() {
+    let told = differences("image a\none 100\ntwo 5\ngone 1\n", "image b\none 105\ntwo 5\nnew 1\n");
+    assert_eq!(
+        told,
+        "gone: 1 -> nothing\nimage: a -> b\none: 100 -> 105 (+5.00 %)\nnew: nothing -> 1\n"
+    );
+}

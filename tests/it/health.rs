@@ -1,0 +1,104 @@
+//! The health endpoint: whether the runner lives, and whether a task can run now.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
+
+use crate::support::script_broker::{Broker, PATIENCE, Runner, settings};
+use serde_json::json;
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn start(broker: u16, health: u16) -> Runner {
+    let port = health.to_string();
+    Runner::start_with(
+        broker,
+        &[
+            ("N8N_RUNNERS_AUTH_TOKEN", "secret"),
+            ("N8N_RUNNERS_HEALTH_CHECK_SERVER_ENABLED", "true"),
+            ("N8N_RUNNERS_HEALTH_CHECK_SERVER_PORT", &port),
+        ],
+    )
+}
+
+/// The status and the text of an answer; waits until somebody listens.
+fn get(port: u16, path: &str) -> (u16, String) {
+    let by = std::time::Instant::now() + PATIENCE;
+    let mut stream = loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(std::time::Instant::now() < by, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[test]
+fn every_path_says_ok_while_the_runner_lives_and_readiness_waits_for_the_broker() {
+    let health = free_port();
+    let mut broker = Broker::start();
+    let _runner = start(broker.port, health);
+    for path in ["/", "/healthz", "/any/other?path"] {
+        assert_eq!(get(health, path), (200, "OK".into()), "{path}");
+    }
+    assert_eq!(get(health, "/readyz"), (503, "not registered with a broker".into()));
+    broker.register();
+    broker.message("runner:taskoffer");
+    assert_eq!(get(health, "/readyz"), (200, "OK".into()));
+}
+
+#[test]
+fn a_runner_at_capacity_is_ready_and_one_that_drains_is_not() {
+    let health = free_port();
+    let mut broker = Broker::start();
+    let _runner = start(broker.port, health);
+    broker.register();
+    for task_id in ["t1", "t2"] {
+        broker.submit(task_id, settings("while True: pass"));
+    }
+    assert_eq!(get(health, "/readyz"), (200, "OK".into()));
+    broker.send(json!({ "type": "broker:drain" }));
+    broker.send(json!({ "type": "broker:taskcancel", "taskId": "t1", "reason": "test" }));
+    broker.message("runner:taskerror");
+    assert_eq!(get(health, "/readyz").0, 503);
+    assert_eq!(get(health, "/healthz").0, 200);
+}
+
+#[test]
+fn a_runner_whose_broker_is_gone_lives_and_is_not_ready() {
+    let health = free_port();
+    let mut broker = Broker::start();
+    let _runner = start(broker.port, health);
+    broker.register();
+    broker.message("runner:taskoffer");
+    drop(broker);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(get(health, "/readyz").0, 503);
+    assert_eq!(get(health, "/healthz").0, 200);
+}
+
+#[test]
+fn a_port_that_is_taken_ends_the_runner_with_one_line_that_names_it() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, text) = Runner::failure(
+        1,
+        &[
+            ("N8N_RUNNERS_AUTH_TOKEN", "secret"),
+            ("N8N_RUNNERS_HEALTH_CHECK_SERVER_ENABLED", "true"),
+            ("N8N_RUNNERS_HEALTH_CHECK_SERVER_PORT", &port),
+        ],
+    );
+    assert_eq!((code, text.lines().count()), (Some(1), 1), "{text}");
+    assert!(text.contains("127.0.0.1") && text.contains(&port), "{text}");
+}

@@ -1,0 +1,152 @@
+//! When the runner ends, when it comes back, and what a bad connection does to it.
+
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use crate::support::script_broker::{Broker, Runner, command, settings, signal};
+use serde_json::json;
+
+const TOKEN: (&str, &str) = ("N8N_RUNNERS_AUTH_TOKEN", "secret");
+
+/// A registered runner with these variables.
+fn started(variables: &[(&str, &str)]) -> (Broker, Runner) {
+    let mut broker = Broker::start();
+    let runner = Runner::start_with(broker.port, &[&[TOKEN], variables].concat());
+    broker.register();
+    (broker, runner)
+}
+
+#[test]
+fn an_idle_runner_ends_well_after_its_time() {
+    let start = Instant::now();
+    let (broker, mut runner) = started(&[("N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT", "1")]);
+    assert_eq!(broker.report("closed"), 1000);
+    assert_eq!(runner.wait().code(), Some(0));
+    assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_runner_with_tasks_does_not_count_as_idle_and_its_time_starts_again_after_each() {
+    let (mut broker, mut runner) = started(&[("N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT", "1")]);
+    for task_id in ["t1", "t2"] {
+        broker.submit(task_id, settings("import time\ntime.sleep(1.5)\nreturn [1]"));
+        assert_eq!(broker.message("runner:taskdone")["taskId"], task_id);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let end = Instant::now();
+    assert_eq!(runner.wait().code(), Some(0));
+    assert!(end.elapsed() >= Duration::from_millis(300), "{:?}", end.elapsed());
+}
+
+#[test]
+fn a_runner_without_that_limit_stays() {
+    let (mut broker, _runner) = started(&[("N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT", "0")]);
+    std::thread::sleep(Duration::from_millis(1500));
+    broker.submit("t1", settings("return []"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+}
+
+#[test]
+fn a_connection_on_which_nothing_is_heard_is_made_anew() {
+    let (mut broker, _runner) = started(&[("N8N_RUNNERS_HEARTBEAT_INTERVAL", "1")]);
+    // An offer tells that the broker has done all that it was told to do.
+    broker.message("runner:taskoffer");
+    // The kernel still acknowledges what is sent to a stopped process: only silence tells.
+    broker.signal("STOP");
+    std::thread::sleep(Duration::from_millis(3500));
+    broker.signal("CONT");
+    broker.register();
+    broker.submit("t1", settings("return []"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+}
+
+#[test]
+fn a_quiet_but_living_connection_is_kept() {
+    let (mut broker, _runner) = started(&[("N8N_RUNNERS_HEARTBEAT_INTERVAL", "0.5")]);
+    std::thread::sleep(Duration::from_millis(2500));
+    broker.submit("t1", settings("return []"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+}
+
+#[test]
+fn a_message_in_many_pieces_is_one_message() {
+    let (mut broker, _runner) = started(&[]);
+    broker.place("t1");
+    let message = json!({ "type": "broker:tasksettings", "taskId": "t1", "settings": settings("return ['é'] * 3") });
+    broker.order(&json!({ "pieces": message }));
+    assert_eq!(broker.answer()["data"]["result"], json!(["é", "é", "é"]));
+}
+
+#[test]
+fn a_message_over_the_limit_costs_the_connection_and_the_runner_comes_back() {
+    let (mut broker, _runner) = started(&[("N8N_RUNNERS_MAX_PAYLOAD", "100000")]);
+    broker.order(&json!({ "raw": "x".repeat(200_000) }));
+    broker.register();
+    broker.submit("t1", settings("return []"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+}
+
+#[test]
+fn a_flood_of_nonsense_does_not_hold_up_a_task() {
+    let (mut broker, _runner) = started(&[]);
+    for at in 0..5000 {
+        broker.order(&json!({ "raw": format!("{{\"type\":\"broker:nonsense\",\"at\":{at}}}") }));
+    }
+    broker.submit("t1", settings("return []"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+}
+
+#[test]
+fn a_broker_that_is_not_there_yet_is_waited_for() {
+    let broker = Broker::start();
+    let port = broker.port;
+    drop(broker);
+    let _runner = Runner::start_with(port, &[TOKEN]);
+    std::thread::sleep(Duration::from_millis(700));
+    let mut broker = Broker::start_at(port);
+    broker.register();
+    broker.submit("t1", settings("return []"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+}
+
+#[test]
+fn of_two_runners_with_the_same_id_the_older_one_ends() {
+    let (mut broker, mut runner) = started(&[("N8N_RUNNERS_ID", "same")]);
+    // As n8n's broker does when another comes.
+    broker.order(&json!({ "close": 1000 }));
+    assert_eq!(runner.wait().code(), Some(1));
+}
+
+#[test]
+fn a_runner_whose_id_is_its_own_comes_back_however_it_was_closed() {
+    let (mut broker, _runner) = started(&[]);
+    broker.order(&json!({ "close": 1000 }));
+    broker.register();
+}
+
+#[test]
+fn a_runner_that_cannot_reach_its_broker_is_idle() {
+    let broker = Broker::start();
+    let port = broker.port;
+    drop(broker);
+    let mut runner = Runner::start_with(port, &[TOKEN, ("N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT", "1")]);
+    assert_eq!(runner.wait().code(), Some(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_hold_the_runner_up() {
+    let mut broker = Broker::start();
+    let mut runner = command(broker.port, &[TOKEN]).stdout(Stdio::piped()).spawn().unwrap();
+    broker.register();
+    for at in 0..3000 {
+        broker
+            .send(json!({ "type": "broker:taskcancel", "taskId": format!("unknown-{at}"), "reason": "x".repeat(100) }));
+    }
+    broker.submit("t1", settings("return []"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+    signal(&runner, "TERM");
+    assert_eq!(broker.report("closed"), 1000);
+    assert_eq!(runner.wait().unwrap().code(), Some(0));
+}

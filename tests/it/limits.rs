@@ -1,0 +1,383 @@
+//! Every limit of a task, in pairs: a task within it ends well, a task over it ends with the limit's name and value.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::support::{Echo, Silent, exceeded, job, limited, raised, returned, run, sandbox};
+use bytesize::ByteSize;
+use serpentarium::sandbox::{End, Exceeded};
+
+const SPIN: &str = "while True: pass";
+
+/// A task that runs after a limit was hit ends as always: nothing is left behind.
+async fn still_healthy() {
+    assert_eq!(returned(&run(job("return 6 * 7")).await), 42);
+}
+
+#[tokio::test]
+async fn fuel_obeyed() {
+    let outcome = run(limited("return sum(range(1000))", |limits| limits.fuel = 50_000_000)).await;
+    assert_eq!(returned(&outcome), 499_500);
+    assert!(
+        outcome.usage.fuel > 10_000 && outcome.usage.fuel < 50_000_000,
+        "{}",
+        outcome.usage.fuel
+    );
+}
+
+#[tokio::test]
+async fn fuel_violated() {
+    let outcome = run(limited(SPIN, |limits| limits.fuel = 50_000_000)).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Fuel(50_000_000));
+    assert_eq!(outcome.usage.fuel, 50_000_000, "all of it was burnt, and no more is counted");
+    still_healthy().await;
+}
+
+#[tokio::test]
+async fn time_obeyed() {
+    let outcome = run(limited("import time; time.sleep(0.05); return 1", |l| {
+        l.time = Duration::from_secs(5)
+    }))
+    .await;
+    assert_eq!(returned(&outcome), 1);
+    assert!(outcome.usage.duration >= Duration::from_millis(50));
+}
+
+#[tokio::test]
+async fn time_violated_by_a_loop() {
+    let outcome = run(limited(SPIN, |limits| limits.time = Duration::from_millis(100))).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(100)));
+    assert!(outcome.usage.duration < Duration::from_millis(600), "{:?}", outcome.usage.duration);
+    still_healthy().await;
+}
+
+#[tokio::test]
+async fn time_violated_asleep() {
+    let sleep = "import time; time.sleep(100)";
+    let outcome = run(limited(sleep, |limits| limits.time = Duration::from_millis(100))).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(100)));
+    assert!(outcome.usage.duration < Duration::from_millis(600), "{:?}", outcome.usage.duration);
+    still_healthy().await;
+}
+
+#[tokio::test]
+async fn time_violated_while_waiting_for_an_answer() {
+    let wait = limited("import _host; _host.call('wait', '[]')", |limits| {
+        limits.time = Duration::from_millis(100)
+    });
+    let outcome = sandbox().run(wait, Arc::new(Silent)).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(100)));
+    still_healthy().await;
+}
+
+#[tokio::test]
+async fn memory_obeyed() {
+    let outcome =
+        run(limited("return len(bytearray(50 << 20))", |l| l.memory = ByteSize::mib(256).as_u64()))
+            .await;
+    assert_eq!(returned(&outcome), 50 << 20);
+    assert!(
+        outcome.usage.memory > 50 << 20 && outcome.usage.memory <= 256 << 20,
+        "{}",
+        outcome.usage.memory
+    );
+}
+
+/// The heap asks for more than it needs at once, but no task is refused for that.
+#[tokio::test]
+async fn memory_obeyed_to_the_last_piece() {
+    let code = "
+pieces = []
+try:
+    while True: pieces.append(bytes(1 << 20))
+except MemoryError: pass
+count = len(pieces)
+pieces.clear()
+return count
+";
+    let outcome = run(limited(code, |l| l.memory = ByteSize::mib(128).as_u64())).await;
+    let count = returned(&outcome).as_u64().expect("a number");
+    assert!(count >= 88, "{count} of 128 MiB, of which the interpreter has 33");
+    assert!(outcome.usage.memory <= 128 << 20);
+}
+
+#[tokio::test]
+async fn memory_violated_is_a_memory_error_that_python_can_catch() {
+    let code = "
+try:
+    x = bytearray(400 << 20)
+except MemoryError:
+    return 'caught'
+";
+    let outcome = run(limited(code, |l| l.memory = ByteSize::mib(256).as_u64())).await;
+    assert_eq!(returned(&outcome), "caught");
+    assert!(outcome.usage.memory <= 256 << 20);
+}
+
+#[tokio::test]
+async fn memory_violated_by_the_interpreter_alone_stops_the_task_before_it_runs() {
+    let outcome = run(limited("return 1", |l| l.memory = ByteSize::mib(20).as_u64())).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Memory(20 << 20));
+    assert_eq!(outcome.usage.fuel, 0);
+}
+
+#[tokio::test]
+async fn memory_violated_bit_by_bit_names_memory() {
+    for code in [
+        "x = []\nwhile True: x.append('y' * 100_000)",
+        "x = [0]\nwhile True: x += x",
+        "x = {}\nwhile True: x[len(x)] = [x]",
+    ] {
+        let outcome = run(limited(code, |l| l.memory = ByteSize::mib(128).as_u64())).await;
+        let text = match &outcome.end {
+            End::Exceeded(limit) => limit.to_string(),
+            _ => raised(&outcome).message.clone(),
+        };
+        assert!(text.to_lowercase().contains("memory"), "{code}: {text}");
+        assert!(outcome.usage.memory <= 128 << 20);
+        still_healthy().await;
+    }
+}
+
+#[tokio::test]
+async fn memory_reaches_wasm_s_four_gibibytes() {
+    let code = "
+blocks = [bytearray(1 << 30) for _ in range(3)]
+return len(blocks)
+";
+    let outcome = run(limited(code, |l| l.memory = serpentarium::sandbox::MAX_MEMORY)).await;
+    assert_eq!(returned(&outcome), 3);
+    assert!(outcome.usage.memory > 3 << 30);
+}
+
+#[tokio::test]
+async fn input_obeyed() {
+    let mut job = job("return 1");
+    job.limits.input = job.input.len() as u64;
+    assert_eq!(returned(&run(job).await), 1);
+}
+
+#[tokio::test]
+async fn input_violated() {
+    let mut job = job("return 1");
+    job.limits.input = job.input.len() as u64 - 1;
+    let limit = job.limits.input;
+    assert_eq!(exceeded(&run(job).await), Exceeded::Input(limit));
+}
+
+#[tokio::test]
+async fn output_obeyed() {
+    let outcome = run(limited("return 'x' * 9_000", |limits| limits.output = 10_000)).await;
+    assert_eq!(returned(&outcome).as_str().map(str::len), Some(9_000));
+}
+
+#[tokio::test]
+async fn output_violated() {
+    let outcome = run(limited("return 'x' * 10_000", |limits| limits.output = 10_000)).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Output(10_000));
+    still_healthy().await;
+}
+
+#[tokio::test]
+async fn stderr_obeyed() {
+    let outcome = run(job("import sys; sys.stderr.write('warning: é\\n')")).await;
+    assert_eq!(outcome.stderr, "warning: é\n");
+}
+
+#[tokio::test]
+async fn stderr_violated_is_cut_and_the_task_goes_on() {
+    let code = "
+import sys
+for _ in range(100): sys.stderr.write('x' * 1000)
+return 'done'
+";
+    let outcome = run(limited(code, |limits| limits.stderr = 5_000)).await;
+    assert_eq!(returned(&outcome), "done");
+    assert_eq!(outcome.stderr.len(), 5_000);
+}
+
+const CALLS: &str = "
+import _host
+for n in range(10): assert _host.call('echo', str(n)) == str(n)
+return 'done'
+";
+
+#[tokio::test]
+async fn calls_obeyed() {
+    let outcome =
+        sandbox().run(limited(CALLS, |limits| limits.calls = 10), Arc::new(Echo::default())).await;
+    assert_eq!(returned(&outcome), "done");
+}
+
+#[tokio::test]
+async fn calls_violated() {
+    let outcome =
+        sandbox().run(limited(CALLS, |limits| limits.calls = 9), Arc::new(Echo::default())).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Calls(9));
+    still_healthy().await;
+}
+
+#[tokio::test]
+async fn tells_count_as_calls() {
+    let code = "import _host\nwhile True: _host.tell('x', '1')";
+    let outcome =
+        sandbox().run(limited(code, |limits| limits.calls = 9), Arc::new(Echo::default())).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Calls(9));
+}
+
+const BIG_CALL: &str = "
+import _host
+return len(_host.call('echo', '\"' + 'x' * 998 + '\"'))
+";
+
+#[tokio::test]
+async fn call_bytes_obeyed() {
+    let outcome = sandbox()
+        .run(limited(BIG_CALL, |limits| limits.call_bytes = 1_000), Arc::new(Echo::default()))
+        .await;
+    assert_eq!(returned(&outcome), 1_000);
+}
+
+#[tokio::test]
+async fn call_bytes_violated() {
+    let outcome = sandbox()
+        .run(limited(BIG_CALL, |limits| limits.call_bytes = 999), Arc::new(Echo::default()))
+        .await;
+    let exception = raised(&outcome);
+    let refused = "The parameters of a host call are too large: the limit is 999 B (SERPENTARIUM_MAX_CALL_BYTES)";
+    assert_eq!((exception.message.as_str(), exception.line_number), (refused, Some(3)));
+    let tell = BIG_CALL.replace("return len(_host.call", "return (_host.tell");
+    let outcome = sandbox()
+        .run(limited(&tell, |limits| limits.call_bytes = 999), Arc::new(Echo::default()))
+        .await;
+    assert_eq!(exceeded(&outcome), Exceeded::CallBytes(999));
+    still_healthy().await;
+}
+
+const MANY_TELLS: &str =
+    "import _host\nfor _ in range(100): _host.tell('x', '\"' + 'y' * 98 + '\"')";
+
+#[tokio::test]
+async fn told_obeyed() {
+    let outcome = sandbox()
+        .run(limited(MANY_TELLS, |limits| limits.told = 10_000), Arc::new(Echo::default()))
+        .await;
+    assert_eq!(returned(&outcome), serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn told_violated() {
+    let outcome = sandbox()
+        .run(limited(MANY_TELLS, |limits| limits.told = 9_999), Arc::new(Echo::default()))
+        .await;
+    assert_eq!(exceeded(&outcome), Exceeded::Told(9_999));
+    still_healthy().await;
+}
+
+/// Each of these calls the host all the time, which must not keep the engine from interrupting it.
+const BUSY_WITH_THE_HOST: &[&str] = &[
+    "import os\nwhile True: os.urandom(16)",
+    "import os\nwhile True: os.urandom(5_000_000)",
+    "import os\nwhile True: os.write(2, b'x')",
+    "import time\nwhile True: time.sleep(0)",
+    "import uuid\nwhile True: uuid.uuid4()",
+    "import _host\nwhile True: _host.call('echo', '1')",
+    "import _host\nwhile True: _host.tell('a b', '[]')",
+    "import _host\nwhile True: _host.wait(0)",
+    "import _host\nwhile True: _host.start('a b', '[]'), _host.wait(-1)",
+    "import _host\n_host.start('echo', '1')\nwhile True: _host.wait(0), _host.start('echo', '1')",
+];
+
+#[tokio::test]
+async fn time_violated_while_calling_the_host_all_the_time() {
+    for code in BUSY_WITH_THE_HOST {
+        let busy = limited(code, |limits| {
+            limits.time = Duration::from_millis(200);
+            limits.calls = u32::MAX;
+        });
+        let outcome = sandbox().run(busy, Arc::new(Echo::default())).await;
+        assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(200)), "{code}");
+        assert!(
+            outcome.usage.duration < Duration::from_millis(900),
+            "{code}: {:?}",
+            outcome.usage.duration
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_large_call_of_the_host_can_be_interrupted() {
+    let code = "import os\nos.urandom(300_000_000)";
+    let outcome = run(limited(code, |limits| limits.time = Duration::from_millis(50))).await;
+    assert_eq!(exceeded(&outcome), Exceeded::Time(Duration::from_millis(50)));
+    assert!(outcome.usage.duration < Duration::from_millis(600), "{:?}", outcome.usage.duration);
+}
+
+#[tokio::test]
+async fn work_of_the_host_burns_fuel_of_the_guest() {
+    let burnt = async |code: &str| run(job(code)).await.usage.fuel;
+    let less = burnt("import os\nos.urandom(1_000)").await;
+    let more = burnt("import os\nos.urandom(1_001_000)").await;
+    assert!(more > less + 1_000_000, "{less}, {more}");
+    let busy =
+        limited("import os\nwhile True: os.urandom(1_000_000)", |limits| limits.fuel = 100_000_000);
+    let outcome = run(busy).await;
+    assert_eq!(
+        (exceeded(&outcome), outcome.usage.fuel),
+        (Exceeded::Fuel(100_000_000), 100_000_000)
+    );
+}
+
+/// The last step of the heap was refused, what it needed was not.
+#[tokio::test]
+async fn a_trap_close_to_the_memory_limit_is_no_want_of_memory() {
+    let code = "
+import os
+pieces = []
+for _ in range(18): pieces.append(bytearray(1 << 20))
+os.abort()
+";
+    let outcome = run(limited(code, |l| l.memory = ByteSize::mib(64).as_u64())).await;
+    assert!(
+        matches!(&outcome.end, End::Broken(reason) if reason.contains("trap")),
+        "{:?}",
+        outcome.end
+    );
+}
+
+#[tokio::test]
+async fn a_memory_error_that_was_caught_does_not_rename_what_comes_later() {
+    let code = "
+import os
+try: bytearray(900_000_000)
+except MemoryError: pass
+os._exit(3)
+";
+    let outcome = run(job(code)).await;
+    assert!(
+        matches!(&outcome.end, End::Broken(reason) if reason.contains("code 3")),
+        "{:?}",
+        outcome.end
+    );
+}
+
+#[tokio::test]
+async fn a_spinning_task_does_not_starve_another() {
+    let spin = tokio::spawn(run(limited(SPIN, |limits| limits.time = Duration::from_millis(800))));
+    tokio::task::yield_now().await;
+    let outcome = run(job("return 1")).await;
+    assert!(!spin.is_finished(), "the other task ran while this one was spinning");
+    assert!(outcome.usage.duration < Duration::from_millis(400), "{:?}", outcome.usage.duration);
+    assert_eq!(
+        exceeded(&spin.await.expect("no panic")),
+        Exceeded::Time(Duration::from_millis(800))
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_task_stops_at_once_and_frees_its_slot() {
+    for _ in 0..20 {
+        let spinning = tokio::time::timeout(Duration::from_millis(10), run(job(SPIN))).await;
+        assert!(spinning.is_err(), "the task was dropped while it ran");
+    }
+    still_healthy().await;
+}

@@ -1,0 +1,192 @@
+//! The runner's log: for people at a terminal, for n8n's launcher, for machines; and what of it goes to Sentry.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+use crate::support::script_broker::{Broker, PATIENCE, Runner, command, settings};
+use serde_json::{Value, json};
+
+const TOKEN: (&str, &str) = ("N8N_RUNNERS_AUTH_TOKEN", "secret");
+
+/// What a runner with these variables logs while it runs one task that is done and one that fails. With `wrapper`, that command
+/// runs it.
+fn log(variables: &[(&str, &str)], wrapper: Option<&[&str]>) -> Vec<String> {
+    let mut broker = Broker::start();
+    let mut runner = command(broker.port, &[&[TOKEN], variables].concat());
+    if let Some(words) = wrapper {
+        let mut outer = Command::new(words[0]);
+        outer.args(&words[1..]).arg(format!("exec {} runner", env!("CARGO_BIN_EXE_serpentarium")));
+        outer.arg("/dev/null").env_clear();
+        outer.envs(runner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        runner = outer;
+    }
+    let mut child = runner.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+    broker.register();
+    broker.submit("t1", settings("return [1]"));
+    assert_eq!(broker.answer()["type"], "runner:taskdone");
+    broker.submit("t2", settings("raise ValueError('of the user')"));
+    assert_eq!(broker.answer()["type"], "runner:taskerror");
+    broker.order(&json!({ "close": 1001 }));
+    broker.report("closed");
+    // A wrapper would end alone.
+    let of_wrapper = wrapper.map(|_| format!("/proc/{0}/task/{0}/children", child.id()));
+    let runner =
+        of_wrapper.map_or(child.id().to_string(), |list| std::fs::read_to_string(list).unwrap());
+    assert!(Command::new("kill").arg("-TERM").arg(runner.trim()).status().unwrap().success());
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    child.wait().unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn line<'a>(lines: &'a [String], part: &str) -> &'a str {
+    lines
+        .iter()
+        .find(|line| line.contains(part))
+        .unwrap_or_else(|| panic!("no line with {part:?}: {lines:#?}"))
+}
+
+#[test]
+fn without_a_terminal_a_line_is_a_bare_message_and_its_fields() {
+    let lines = log(&[], None);
+    let done = line(&lines, "task t1");
+    assert!(done.starts_with("Completed task t1 in "), "{done}");
+    assert!(
+        done.contains(r#"B) for node "Code" (Unknown) in workflow "Test" (Unknown) fuel="#),
+        "{done}"
+    );
+    assert!(done.contains(" memory=") && !done.contains("task."), "{done}");
+    let failed = line(&lines, "task t2");
+    assert!(
+        failed.starts_with("Failed task t2 in ") && failed.contains(r#" why="exception""#),
+        "{failed}"
+    );
+    assert!(!lines.iter().any(|line| line.contains("of the user")), "{lines:#?}");
+}
+
+#[test]
+fn for_machines_a_line_is_an_object_with_all_fields() {
+    let lines = log(&[("SERPENTARIUM_LOG", "json")], None);
+    let objects: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    assert!(
+        objects.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()),
+        "{objects:#?}"
+    );
+    let done = objects.iter().find(|line| line["task.id"] == "t1").unwrap();
+    assert!(done["message"].as_str().unwrap().starts_with("Completed task t1 in "), "{done}");
+    assert!(
+        done["fuel"].as_u64().unwrap() > 100_000 && done["memory"].as_u64().unwrap() > 16 << 20,
+        "{done}"
+    );
+    assert!(done["task.milliseconds"].as_f64().unwrap() > 0.0, "{done}");
+    assert_eq!((&done["task.node"], &done["task.workflow"]), (&json!("Code"), &json!("Test")));
+    let failed = objects.iter().find(|line| line["task.id"] == "t2").unwrap();
+    assert_eq!((&failed["why"], &failed["level"]), (&json!("exception"), &json!("INFO")));
+}
+
+#[test]
+fn the_level_is_that_of_n8ns_variable() {
+    assert_eq!(log(&[("N8N_RUNNERS_LAUNCHER_LOG_LEVEL", "error")], None), [""; 0]);
+    let lines = log(&[("N8N_RUNNERS_LAUNCHER_LOG_LEVEL", "warn")], None);
+    assert!(!lines.is_empty() && !lines.iter().any(|line| line.contains("task t1")), "{lines:#?}");
+}
+
+#[test]
+fn at_a_terminal_lines_have_time_level_and_colour_unless_it_is_not_wanted() {
+    let terminal: &[&str] = &["/usr/bin/script", "--quiet", "--return", "--command"];
+    let lines = log(&[], Some(terminal));
+    let done = line(&lines, "task t1");
+    assert!(
+        done.contains("\u{1b}[32m INFO") && done.contains("20") && done.contains("Z"),
+        "{done:?}"
+    );
+    let lines = log(&[("NO_COLOR", "1")], Some(terminal));
+    let done = line(&lines, "task t1");
+    assert!(!done.contains('\u{1b}') && done.contains("Z  INFO Completed task t1"), "{done:?}");
+}
+
+/// A stand-in for Sentry, and what it was sent.
+fn sentry() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let dsn = format!("http://key@127.0.0.1:{}/7", listener.local_addr().unwrap().port());
+    let (sender, received) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = sender.send(envelope(stream.unwrap()));
+        }
+    });
+    (dsn, received)
+}
+
+/// Reads a request, and answers it.
+fn envelope(mut stream: TcpStream) -> String {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let from = head.len();
+        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+        if let Some(value) = head[from..].to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        .unwrap();
+    format!("{head}{}", String::from_utf8(body).unwrap())
+}
+
+#[test]
+fn faults_of_the_runner_go_to_sentry_and_those_of_user_code_do_not() {
+    let (dsn, received) = sentry();
+    let mut broker = Broker::start();
+    let variables = [
+        TOKEN,
+        ("N8N_SENTRY_DSN", dsn.as_str()),
+        ("N8N_VERSION", "2.41.1"),
+        ("ENVIRONMENT", "testing"),
+        ("DEPLOYMENT_NAME", "mine"),
+        ("N8N_RUNNERS_TASK_TIMEOUT", "1"),
+        ("N8N_RUNNERS_STDLIB_ALLOW", "time"),
+    ];
+    let mut runner = Runner::start_with(broker.port, &variables);
+    broker.register();
+    for code in ["raise ValueError('boom')", "return (", "import time\ntime.sleep(9)", "import os"]
+    {
+        broker.submit("user", settings(code));
+        assert_eq!(broker.answer()["type"], "runner:taskerror");
+    }
+    broker.submit("cancelled", settings("while True: pass"));
+    broker.send(json!({ "type": "broker:taskcancel", "taskId": "cancelled", "reason": "test" }));
+    broker.answer();
+    broker.submit("lost", settings("while True: pass"));
+    thread::sleep(Duration::from_millis(200));
+    runner.kill_workers();
+    assert_eq!(broker.answer()["type"], "runner:taskerror");
+    let report = received.recv_timeout(PATIENCE).expect("Sentry was sent something");
+    assert!(report.starts_with("POST /api/7/envelope/ "), "{report}");
+    let event: Value =
+        report.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back().unwrap();
+    assert_eq!(
+        event["logentry"]["message"].as_str().or(event["message"].as_str()),
+        Some("A task ended by a fault of the runner or its Python: worker lost"),
+        "{event:#}"
+    );
+    assert_eq!(event["tags"]["server_type"], "task_runner_python");
+    assert_eq!(
+        (&event["release"], &event["environment"]),
+        (&json!("n8n@2.41.1"), &json!("testing"))
+    );
+    assert_eq!(event["server_name"], "mine");
+    runner.signal("TERM");
+    assert_eq!(runner.wait().code(), Some(0));
+    assert!(received.try_recv().is_err(), "nothing else is reported");
+}

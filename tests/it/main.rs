@@ -1,0 +1,36 @@
+//! The integration tests: one module for each capability, one binary for all of them.
+//!
+//! `scripts/test --test it limits::` runs one module. The tests share a process: a test that needs a
+//! process of its own, because it measures memory or page faults, starts with
+//! [`support::own_process`].
+
+mod bench;
+mod broker;
+mod buffers;
+mod calls;
+mod cli;
+mod conformance;
+mod cost;
+mod demo;
+mod determinism;
+mod errors;
+mod fuel_corpus;
+mod health;
+mod isolation;
+mod launcher;
+mod life_cycle;
+mod limits;
+mod logging;
+mod policy;
+mod profile;
+mod profile_exports;
+mod protocol;
+mod python_api;
+mod python_semantics;
+mod runner_calls;
+mod runner_life;
+mod settings;
+mod stress;
+mod support;
+mod workers;
+mod workflow;

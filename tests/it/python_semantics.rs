@@ -1,0 +1,117 @@
+//! What the text of a Code node means: cases as data, run in the real image through the public API.
+
+mod asyncio;
+mod code;
+mod errors;
+mod hostile;
+mod items;
+mod library;
+mod printing;
+mod results;
+
+use std::sync::Arc;
+
+use crate::support::{Echo, job, job_with, sandbox};
+use serde_json::Value;
+use serpentarium::{
+    protocol::NodeMode,
+    sandbox::{Exception, Job, Outcome},
+};
+
+/// How a task ended, and what it told the host.
+struct Ran {
+    outcome: Outcome,
+    told: Vec<(String, Value)>,
+}
+
+impl Ran {
+    /// The value that the code returned.
+    fn value(&self) -> Value {
+        crate::support::returned(&self.outcome)
+    }
+
+    /// The exception that the code raised.
+    fn exception(&self) -> &Exception {
+        crate::support::raised(&self.outcome)
+    }
+
+    fn description(&self) -> &str {
+        self.exception().description.as_deref().unwrap_or_default()
+    }
+
+    /// What went by this name, in order.
+    fn told(&self, name: &str) -> Vec<Value> {
+        self.told
+            .iter()
+            .filter(|(told, _)| told == name)
+            .map(|(_, params)| params.clone())
+            .collect()
+    }
+
+    /// The statements of the node's log.
+    fn printed(&self) -> Vec<Value> {
+        self.told("logNodeOutput")
+    }
+}
+
+async fn run_job(job: Job) -> Ran {
+    let host = Arc::new(Echo::default());
+    let outcome = sandbox().run(job, host.clone()).await;
+    let told = host.told.lock().expect("no test panics here");
+    let told = told
+        .iter()
+        .map(|(name, params)| (name.clone(), serde_json::from_str(params).expect("JSON")))
+        .collect();
+    Ran { outcome, told }
+}
+
+/// Runs code once, without items.
+async fn run(code: &str) -> Ran {
+    run_job(job(code)).await
+}
+
+/// Runs code once, for all these items.
+async fn run_all(code: &str, items: &Value) -> Ran {
+    run_job(job_with(code, NodeMode::AllItems, &items.to_string())).await
+}
+
+/// Runs code once for each of these items.
+async fn run_each(code: &str, items: &Value) -> Ran {
+    run_job(job_with(code, NodeMode::EachItem, &items.to_string())).await
+}
+
+/// Runs code with further fields in its settings.
+async fn run_with(code: &str, more: Value) -> Ran {
+    let mut job = job(code);
+    let mut settings: Value = serde_json::from_slice(&job.input).expect("settings are JSON");
+    let fields = settings.as_object_mut().expect("settings are an object");
+    fields.extend(more.as_object().expect("more fields are an object").clone());
+    job.input = settings.to_string().into();
+    run_job(job).await
+}
+
+/// Runs raw settings.
+async fn run_settings(settings: &str) -> Ran {
+    let mut job = job("");
+    job.input = settings.to_owned().into();
+    run_job(job).await
+}
+
+/// The value that code returns which has no items.
+async fn value(code: &str) -> Value {
+    run(code).await.value()
+}
+
+/// Every code returns its value.
+async fn all_return(cases: &[(&str, Value)]) {
+    for (code, expected) in cases {
+        assert_eq!(&value(code).await, expected, "{code}");
+    }
+}
+
+/// Every code fails with its message.
+async fn all_fail(cases: &[(&str, &str)]) {
+    for (code, message) in cases {
+        assert_eq!(run(code).await.exception().message, *message, "{code}");
+    }
+}

@@ -1,0 +1,386 @@
+//! The runner under load, seen from the wire: every task is answered exactly once, pings are answered while every core
+//! burns, and memory comes back.
+//!
+//! The broker's side is a bare WebSocket in this file, so that nothing hides a second answer or a late pong.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    ops::Range,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+};
+use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
+
+/// A runner, its connection, and where it comes back when that is cut.
+struct Wire {
+    listener: TcpListener,
+    socket: WebSocketStream<TcpStream>,
+    runner: Child,
+}
+
+impl Wire {
+    /// Starts the built binary against a fresh port and takes it through the handshake.
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap());
+        let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
+            .arg("runner")
+            .env("N8N_RUNNERS_TASK_BROKER_URI", uri)
+            .env("N8N_RUNNERS_AUTH_TOKEN", "a")
+            .env("SERPENTARIUM_WORKERS", "2")
+            .envs(settings.iter().copied())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let socket = accept(&listener).await;
+        let mut wire = Self { listener, socket, runner };
+        wire.register().await;
+        wire
+    }
+
+    async fn register(&mut self) {
+        self.send(json!({"type": "broker:inforequest"})).await;
+        assert_eq!(self.next().await["type"], "runner:info");
+        self.send(json!({"type": "broker:runnerregistered"})).await;
+    }
+
+    /// Cuts the connection without a word, and waits until the runner is back.
+    async fn cut(&mut self) {
+        self.socket.get_mut().shutdown().await.unwrap();
+        self.socket = accept(&self.listener).await;
+        self.register().await;
+    }
+
+    async fn send(&mut self, message: Value) {
+        self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// The next message; pings and pongs are passed over.
+    async fn next(&mut self) -> Value {
+        loop {
+            let frame = tokio::time::timeout(Duration::from_secs(60), self.socket.next()).await;
+            match frame.expect("the runner says something within a minute").unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Pong(_) | Message::Ping(_) => {}
+                other => panic!("not a message: {other:?}"),
+            }
+        }
+    }
+
+    /// The processes of the runner and its workers.
+    fn processes(&self) -> impl Iterator<Item = String> {
+        let runner = self.runner.id().unwrap();
+        let children =
+            std::fs::read_to_string(format!("/proc/{runner}/task/{runner}/children")).unwrap();
+        let children: Vec<_> = children.split_whitespace().map(str::to_owned).collect();
+        children.into_iter().chain([runner.to_string()])
+    }
+
+    /// The memory of them together, as the kernel shares it out, in MiB.
+    fn memory(&self) -> f64 {
+        self.processes().map(|process| memory_kib(&process) / 1024.0).sum()
+    }
+
+    /// The memory when nothing runs any more. Anything but an offer that comes before that is an answer too many.
+    async fn memory_at_rest(&mut self) -> f64 {
+        while let Ok(frame) =
+            tokio::time::timeout(Duration::from_millis(500), self.socket.next()).await
+        {
+            let frame = frame.unwrap().unwrap();
+            assert!(
+                !frame.is_text() || frame.to_text().unwrap().contains("runner:taskoffer"),
+                "{frame:?}"
+            );
+        }
+        self.memory()
+    }
+
+    /// Processor time of them together.
+    fn cpu_seconds(&self) -> f64 {
+        self.processes().map(|process| cpu_ticks(&process) / 100.0).sum()
+    }
+}
+
+/// Processor time of a process so far, in hundredths of a second.
+fn cpu_ticks(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()
+}
+
+/// The runner's next WebSocket; the requests for a grant token before it are answered.
+async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
+    const GRANT: &str = r#"{"data":{"token":"grant"}}"#;
+    loop {
+        let wait = tokio::time::timeout(Duration::from_secs(60), listener.accept()).await;
+        let (mut stream, _) = wait.expect("the runner comes within a minute").unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut first = [0; 4];
+        while stream.peek(&mut first).await.unwrap() < 4 {}
+        if first != *b"POST" {
+            return accept_async(stream).await.unwrap();
+        }
+        let mut request = String::new();
+        while !request.ends_with('}') {
+            let mut part = [0; 1024];
+            let length = stream.read(&mut part).await.unwrap();
+            request.push_str(std::str::from_utf8(&part[..length]).unwrap());
+        }
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{GRANT}",
+            GRANT.len()
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+/// KiB of a process without the pages of files: how a page of the binary is shared out depends on
+/// how many other tests run the binary at that moment.
+fn memory_kib(process: &str) -> f64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
+    let field = |name| {
+        let value = rollup.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        value.split_whitespace().next().unwrap().parse::<f64>().unwrap()
+    };
+    field("Pss_Anon:") + field("Pss_Shmem:")
+}
+
+fn settings(code: &str) -> Value {
+    json!({"code": code, "nodeMode": "runOnceForAllItems", "items": [{"json": {"n": 1}}], "continueOnFail": false,
+        "workflowName": "w", "workflowId": "1", "nodeName": "n", "nodeId": "2"})
+}
+
+/// What a task of the mix does, and what its one answer must look like.
+const MIX: &[(&str, &str)] = &[
+    (
+        "return [{'json': {'n': i['json']['n'] + 1}} for i in _items]",
+        r#"{"result":[{"json":{"n":2}}]}"#,
+    ),
+    ("print('hello')\nreturn []", r#"{"result":[]}"#),
+    ("raise ValueError('on purpose')", "on purpose"),
+    ("while True: pass", "fuel"),
+    ("x = []\nwhile True: x.append(bytes(1_000_000))", "emory"),
+    ("import time\ntime.sleep(30)", "Task was cancelled"),
+    ("return (", "line 1"),
+    (
+        "import json\nreturn [{'json': {'t': json.dumps(list(range(1000)))}}]",
+        r#"{"result":[{"json":{"t":"[0, 1"#,
+    ),
+];
+
+/// What the runner said about the tasks of the mix so far.
+#[derive(Default)]
+struct Answers {
+    /// The data or the error of each answer, by task.
+    of: HashMap<String, Vec<String>>,
+    /// The tasks whose connection was cut while they ran.
+    cut: HashSet<String>,
+}
+
+/// Runs tasks of the mix, eight at a time, and cuts the connection every 500 answers; at the end, none runs.
+async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
+    const CUT_EVERY: usize = 500;
+    let (mut waiting, mut running) = (VecDeque::new(), HashSet::new());
+    let (mut next, mut answered) = (tasks.start, seen.of.len());
+    while next < tasks.end || !running.is_empty() {
+        // Offers may expire while eight tasks run: only fresh ones are taken.
+        while next < tasks.end && running.len() < 8 {
+            let Some(offer) = waiting.pop_back() else { break };
+            let task = next.to_string();
+            wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": offer}))
+                .await;
+            running.insert(task);
+            next += 1;
+        }
+        let message = wire.next().await;
+        let task = message["taskId"].as_str().unwrap_or_default().to_owned();
+        match message["type"].as_str().unwrap() {
+            "runner:taskoffer" => waiting.push_back(message["offerId"].clone()),
+            "runner:taskaccepted" => {
+                let (code, _) = MIX[task.parse::<usize>().unwrap() % MIX.len()];
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": settings(code)})).await;
+                if code.contains("sleep") {
+                    wire.send(
+                        json!({"type": "broker:taskcancel", "taskId": task, "reason": "test"}),
+                    )
+                    .await;
+                }
+            }
+            "runner:rpc" => {
+                assert!(
+                    !seen.of.contains_key(&task),
+                    "an rpc came after the answer of task {task}"
+                );
+            }
+            "runner:taskdone" => seen.of.entry(task).or_default().push(message["data"].to_string()),
+            "runner:taskerror" => {
+                seen.of.entry(task).or_default().push(message["error"].to_string())
+            }
+            other => panic!("unexpected {other}"),
+        }
+        if seen.of.len() > answered {
+            answered = seen.of.len();
+            running.retain(|task: &String| !seen.of.contains_key(task));
+            if answered.is_multiple_of(CUT_EVERY) {
+                wire.cut().await;
+                waiting.clear();
+                seen.cut.extend(running.drain());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_mixed_tasks_are_answered_once_each_and_memory_comes_back_though_the_connection_is_cut()
+ {
+    const TASKS: usize = 10_000;
+    // After so many, every slot has run every kind of task, and has mapped what they read of the image.
+    const FIRST: usize = 2_000;
+    let limits = [
+        ("SERPENTARIUM_FUEL", "60M"),
+        ("SERPENTARIUM_MEMORY", "64MiB"),
+        ("N8N_RUNNERS_MAX_CONCURRENCY", "8"),
+    ];
+    let mut wire = Wire::start(&limits).await;
+    let mut seen = Answers::default();
+    run_mix(&mut wire, 0..FIRST, &mut seen).await;
+    let base = wire.memory_at_rest().await;
+    wire.cut().await;
+    run_mix(&mut wire, FIRST..TASKS, &mut seen).await;
+    let end = wire.memory_at_rest().await;
+
+    for (task, answer) in &seen.of {
+        assert!(!seen.cut.contains(task), "task {task} was answered after its connection was gone");
+        let (code, expected) = MIX[task.parse::<usize>().unwrap() % MIX.len()];
+        assert_eq!(answer.len(), 1, "task {task} was answered more than once: {answer:?}");
+        assert!(answer[0].contains(expected), "task {task} ({code}): {}", answer[0]);
+    }
+    let (answered, cut) = (seen.of.len(), seen.cut.len());
+    assert_eq!(answered + cut, TASKS);
+    println!("{answered} answered, {cut} cut; memory at rest {base:.1} MiB, then {end:.1} MiB");
+    assert!(
+        end < base + 4.0,
+        "memory at rest was {base:.1} MiB after {FIRST} tasks, and is {end:.1} MiB after {TASKS}"
+    );
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_within_50_ms_while_every_core_spins_in_guests() {
+    let mut wire =
+        Wire::start(&[("N8N_RUNNERS_TASK_TIMEOUT", "30"), ("N8N_RUNNERS_MAX_CONCURRENCY", "6")])
+            .await;
+    let mut running = 0;
+    while running < 6 {
+        let message = wire.next().await;
+        match message["type"].as_str().unwrap() {
+            "runner:taskoffer" => {
+                let task = message["offerId"].clone();
+                wire.send(
+                    json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task}),
+                )
+                .await;
+            }
+            "runner:taskaccepted" => {
+                let task = message["taskId"].clone();
+                let spin = settings("while True: pass");
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": spin}))
+                    .await;
+                running += 1;
+            }
+            other => panic!("unexpected {other}"),
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut times = Vec::new();
+    for ping in 0..100_u32 {
+        let sent = Instant::now();
+        wire.socket.send(Message::Ping(ping.to_le_bytes().to_vec().into())).await.unwrap();
+        while !matches!(wire.socket.next().await.unwrap().unwrap(), Message::Pong(pong) if pong == ping.to_le_bytes()[..])
+        {
+        }
+        times.push(sent.elapsed());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    times.sort();
+    let (median, slowest) = (times[50], times[99]);
+    println!("ping while six guests spin on two workers: median {median:?}, slowest {slowest:?}");
+    assert!(
+        slowest < Duration::from_millis(50),
+        "the slowest of 100 pings took {slowest:?}, the median {median:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
+    const TASKS: usize = 1000;
+    let limits = [("N8N_RUNNERS_MAX_CONCURRENCY", "1000"), ("N8N_RUNNERS_TASK_TIMEOUT", "120")];
+    let mut wire = Wire::start(&limits).await;
+    let code = settings(
+        "import _host, json\nreturn json.loads(_host.call('helpers.binaryToString', '[1]'))",
+    );
+    let mut base = None;
+    let mut waiting = HashMap::new();
+    let started = Instant::now();
+    let mut accepted = 0;
+    while waiting.len() < TASKS {
+        let message = wire.next().await;
+        match message["type"].as_str().unwrap() {
+            "runner:taskoffer" if accepted < TASKS => {
+                base.get_or_insert_with(|| wire.memory());
+                accepted += 1;
+                let task = message["offerId"].clone();
+                wire.send(
+                    json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task}),
+                )
+                .await;
+            }
+            "runner:taskoffer" => {}
+            "runner:taskaccepted" => {
+                let task = message["taskId"].clone();
+                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": code}))
+                    .await;
+            }
+            "runner:rpc" => {
+                let task = message["taskId"].as_str().unwrap().to_owned();
+                assert!(waiting.insert(task, message["callId"].clone()).is_none());
+            }
+            other => panic!("unexpected {other}: {message}"),
+        }
+    }
+    let begun = started.elapsed();
+    let before = wire.cpu_seconds();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (burnt, memory) = (wire.cpu_seconds() - before, wire.memory());
+    let each = (memory - base.unwrap()) * 1024.0 / TASKS as f64;
+    println!(
+        "{TASKS} tasks wait after {begun:?}: {memory:.0} MiB, {each:.0} KiB each; {burnt:.2} s of processor in 2 s"
+    );
+    for (task, call) in &waiting {
+        let answer = json!({"type": "broker:rpcresponse", "taskId": task, "callId": call, "status": "success", "data": task});
+        wire.send(answer).await;
+    }
+    while !waiting.is_empty() {
+        let message = wire.next().await;
+        if message["type"] != "runner:taskoffer" {
+            assert_eq!(
+                (&message["type"], &message["data"]["result"]),
+                (&json!("runner:taskdone"), &message["taskId"])
+            );
+            assert!(
+                waiting.remove(message["taskId"].as_str().unwrap()).is_some(),
+                "answered twice: {message}"
+            );
+        }
+    }
+    assert!(burnt < 0.5, "{TASKS} tasks that wait burnt {burnt:.2} s of processor in 2 s");
+    assert!(each < 1024.0, "a task that waits holds {each:.0} KiB");
+}

@@ -1,0 +1,98 @@
+//! Shared helpers: one sandbox for all tests, functions that run code in it, and processes.
+
+pub(crate) mod own_process;
+pub(crate) mod script_broker;
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use serde_json::value::RawValue;
+use serpentarium::{
+    protocol::{NodeMode, TaskSettings},
+    sandbox::{
+        Answer, End, Exceeded, Exception, HostCalls, Job, Limits, NoHost, Outcome, PendingAnswer,
+        Sandbox, SandboxConfig,
+    },
+};
+
+/// The sandbox that the tests share. A test that fills its slots makes a sandbox of its own:
+/// others would wait for a slot.
+pub(crate) fn sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| Sandbox::new(SandboxConfig { slots: 32 }).expect("the sandbox starts"))
+}
+
+/// A job that runs the code once, with no items, under default limits.
+pub(crate) fn job(code: &str) -> Job {
+    job_with(code, NodeMode::AllItems, "[]")
+}
+
+/// A job with a mode and items.
+pub(crate) fn job_with(code: &str, mode: NodeMode, items: &str) -> Job {
+    let items = RawValue::from_string(items.into()).expect("items are JSON");
+    let input = TaskSettings::new(code, mode, items).to_input().expect("settings serialise");
+    Job { input, limits: Limits::default(), deterministic: None }
+}
+
+/// A job under limits that differ from the default ones.
+pub(crate) fn limited(code: &str, change: impl FnOnce(&mut Limits)) -> Job {
+    let mut job = job(code);
+    change(&mut job.limits);
+    job
+}
+
+/// Runs a job in the shared sandbox.
+pub(crate) async fn run(job: Job) -> Outcome {
+    sandbox().run(job, Arc::new(NoHost)).await
+}
+
+/// The value that a job returned.
+pub(crate) fn returned(outcome: &Outcome) -> serde_json::Value {
+    match &outcome.end {
+        End::Returned(value) => serde_json::from_str(value.get()).expect("a result is JSON"),
+        other => panic!("expected a result, not {other:?} (stderr: {})", outcome.stderr),
+    }
+}
+
+/// The exception that a job raised.
+pub(crate) fn raised(outcome: &Outcome) -> &Exception {
+    match &outcome.end {
+        End::Raised(exception) => exception,
+        other => panic!("expected an exception, not {other:?} (stderr: {})", outcome.stderr),
+    }
+}
+
+/// The limit that a job went over.
+pub(crate) fn exceeded(outcome: &Outcome) -> Exceeded {
+    match &outcome.end {
+        End::Exceeded(limit) => *limit,
+        other => panic!("expected an exceeded limit, not {other:?} (stderr: {})", outcome.stderr),
+    }
+}
+
+/// A host that keeps what it is told, and answers every call with its own parameters.
+#[derive(Default)]
+pub(crate) struct Echo {
+    pub told: Mutex<Vec<(String, String)>>,
+}
+
+impl HostCalls for Echo {
+    fn call(&self, _name: &str, params: Box<RawValue>) -> PendingAnswer {
+        let answer: Answer = Ok(params);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn tell(&self, name: &str, params: Box<RawValue>) {
+        self.told.lock().expect("no test panics here").push((name.into(), params.get().into()));
+    }
+}
+
+/// A host whose answers never come.
+pub(crate) struct Silent;
+
+impl HostCalls for Silent {
+    fn call(&self, _name: &str, _params: Box<RawValue>) -> PendingAnswer {
+        Box::pin(std::future::pending())
+    }
+
+    fn tell(&self, _name: &str, _params: Box<RawValue>) {}
+}
