@@ -1,7 +1,7 @@
 //! Every setting, once: its name, default, range and help. Flags and environment variables come from one definition.
 //!
-//! [`RunnerArgs`] is what an operator wrote, [`RunnerConfig`] what the runner works with. Nothing below this room reads
-//! the environment.
+//! [`RunnerArgs`] holds the settings as an operator wrote them; [`RunnerArgs::config`] makes the runner's
+//! [`RunnerConfig`] from them. No other module reads the environment.
 
 mod args;
 mod files;
@@ -10,20 +10,18 @@ mod policy;
 mod sentry;
 mod values;
 
-use std::time::Duration;
-
 use clap::Args;
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     protocol::{Addition, HostSettings, random_id},
+    runner::{Credentials, HealthConfig, RunnerConfig},
     sandbox::Limits,
 };
 
-pub use args::{MAX_PAYLOAD_VAR, RunnerArgs};
+pub use args::RunnerArgs;
 pub use files::{FileError, Files};
-pub use limits::*;
+pub use limits::LimitArgs;
 pub use policy::{
     BUILTINS_DENY_VAR, EXTERNAL_ALLOW_VAR, PolicyArgs, STDLIB_ALLOW_VAR, UnsetPolicy,
 };
@@ -37,53 +35,6 @@ pub const MAY_BE_EMPTY: [&str; 3] = [STDLIB_ALLOW_VAR, EXTERNAL_ALLOW_VAR, BUILT
 /// Variables whose values are secret: shown nowhere, and never handed to user code.
 pub const SECRET_VARS: [&str; 3] =
     ["N8N_RUNNERS_GRANT_TOKEN", "N8N_RUNNERS_AUTH_TOKEN", SENTRY_DSN_VAR];
-
-/// What the runner works with.
-#[derive(Debug, Clone)]
-pub struct RunnerConfig {
-    /// The broker's base address, `http` or `https`.
-    pub broker: Url,
-    /// How to get into the broker.
-    pub credentials: Credentials,
-    /// Tasks that run at once.
-    pub max_concurrency: usize,
-    /// The largest WebSocket message in bytes, both ways.
-    pub max_payload: usize,
-    /// How long running tasks may finish after a request to shut down.
-    pub graceful_shutdown: Duration,
-    /// How long there may be nothing to do before the runner ends; for ever where there is none.
-    pub auto_shutdown: Option<Duration>,
-    /// How often the broker is asked for a sign of life. Nothing heard in between ends the connection.
-    pub heartbeat: Duration,
-    /// Where health checks are answered, if they are.
-    pub health: Option<HealthConfig>,
-    /// This runner's id at the broker.
-    pub id: String,
-    /// Whether that id was given, and so may be another runner's as well.
-    pub id_is_given: bool,
-    /// What each task may use.
-    pub limits: Limits,
-    /// What is added to the settings of each task: the policy, and its environment.
-    pub addition: Addition,
-}
-
-/// Where health checks are answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthConfig {
-    /// An address or a name.
-    pub host: String,
-    /// The port; 0 for any that is free.
-    pub port: u16,
-}
-
-/// The tokens that an operator gave: one of the two at least.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// A grant token; good for one connection.
-    pub grant: Option<SecretString>,
-    /// Fetches a grant token for each connection.
-    pub auth: Option<SecretString>,
-}
 
 /// Why settings do not go together. A setting that is wrong by itself is clap's to report.
 #[derive(Debug, thiserror::Error)]
@@ -110,41 +61,39 @@ impl RunnerArgs {
             .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
             .collect()
     }
-}
 
-impl RunnerConfig {
-    /// Checks what an operator wrote as a whole. Empty tokens count as absent.
+    /// Checks the settings as a whole. Empty tokens count as absent.
     ///
     /// # Errors
-    /// There is no token, or one with control characters.
-    pub fn new(args: &RunnerArgs) -> Result<Self, ConfigError> {
+    /// There is no token, or a token with characters that a header cannot carry.
+    pub fn config(&self) -> Result<RunnerConfig, ConfigError> {
         let credentials = Credentials {
-            grant: token("N8N_RUNNERS_GRANT_TOKEN", args.grant_token.as_ref())?,
-            auth: token("N8N_RUNNERS_AUTH_TOKEN", args.auth_token.as_ref())?,
+            grant: token("N8N_RUNNERS_GRANT_TOKEN", self.grant_token.as_ref())?,
+            auth: token("N8N_RUNNERS_AUTH_TOKEN", self.auth_token.as_ref())?,
         };
         if credentials.grant.is_none() && credentials.auth.is_none() {
             return Err(ConfigError::NoToken);
         }
-        let limits = args.limits.limits();
-        Ok(Self {
-            broker: args.task_broker_uri.clone(),
+        let limits = self.limits.limits();
+        Ok(RunnerConfig {
+            broker: self.task_broker_uri.clone(),
             credentials,
-            max_concurrency: args.max_concurrency.get(),
-            max_payload: usize::try_from(args.max_payload).unwrap_or(usize::MAX),
-            graceful_shutdown: args.graceful_shutdown_timeout,
-            auto_shutdown: Some(args.auto_shutdown_timeout).filter(|time| !time.is_zero()),
-            heartbeat: args.heartbeat_interval,
-            health: args.health_check_server_enabled.then(|| HealthConfig {
-                host: args.health_check_server_host.clone(),
-                port: args.health_check_server_port,
+            max_concurrency: self.max_concurrency.get(),
+            max_payload: usize::try_from(self.max_payload).unwrap_or(usize::MAX),
+            graceful_shutdown: self.graceful_shutdown_timeout,
+            auto_shutdown: Some(self.auto_shutdown_timeout).filter(|time| !time.is_zero()),
+            heartbeat: self.heartbeat_interval,
+            health: self.health_check_server_enabled.then(|| HealthConfig {
+                host: self.health_check_server_host.clone(),
+                port: self.health_check_server_port,
             }),
-            id: args.id.clone().unwrap_or_else(random_id),
-            id_is_given: args.id.is_some(),
+            id: self.id.clone().unwrap_or_else(random_id),
+            id_is_given: self.id.is_some(),
             limits: limits.clone(),
             addition: Addition::new(&HostSettings {
-                policy: args.policy.policy(),
-                env: args.policy.env(),
-                timezone: args.timezone.clone(),
+                policy: self.policy.policy(),
+                env: self.policy.env(),
+                timezone: self.timezone.clone(),
                 calls_in_flight: Some(limits.in_flight)
                     .filter(|most| *most != Limits::default().in_flight),
             })?,
@@ -173,6 +122,8 @@ pub fn colour() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::Parser;
 
     use super::*;
@@ -186,7 +137,7 @@ mod tests {
 
     fn config(flags: &[&str]) -> Result<RunnerConfig, ConfigError> {
         let words = ["runner"].iter().chain(flags);
-        RunnerConfig::new(&Cli::try_parse_from(words).expect("the flags are valid").args)
+        Cli::try_parse_from(words).expect("the flags are valid").args.config()
     }
 
     #[test]
@@ -248,6 +199,6 @@ mod tests {
     fn tokens_do_not_show_in_debug_output() {
         let args =
             Cli::try_parse_from(["runner", "--auth-token=hush", "--grant-token=hush"]).unwrap();
-        assert!(!format!("{args:?} {:?}", RunnerConfig::new(&args.args)).contains("hush"));
+        assert!(!format!("{args:?} {:?}", args.args.config()).contains("hush"));
     }
 }

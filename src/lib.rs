@@ -46,15 +46,24 @@
 #![deny(missing_docs)]
 
 pub mod allocator;
+#[cfg(feature = "broker")]
 pub mod broker;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
 pub mod config;
+#[cfg(feature = "cli")]
 mod error_reports;
 pub mod fuel;
+#[cfg(feature = "cli")]
 pub mod logging;
+#[cfg(feature = "network")]
 mod net;
+#[cfg(feature = "network")]
 pub mod protocol;
+#[cfg(feature = "runner")]
 pub mod runner;
 pub mod sandbox;
 mod sync;
+#[cfg(feature = "runner")]
 pub mod workers;

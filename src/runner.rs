@@ -7,6 +7,7 @@
 mod answer;
 mod auth;
 mod calls;
+mod config;
 mod connection;
 mod health;
 mod heard;
@@ -16,6 +17,7 @@ mod report;
 mod session;
 pub mod shutdown;
 mod task;
+pub(crate) mod variables;
 
 use std::{
     pin::{Pin, pin},
@@ -27,8 +29,9 @@ use rand::Rng;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::{config::RunnerConfig, net::tls, workers::Pool};
+use crate::{net::tls, workers::Pool};
 use auth::Auth;
+pub use config::{Credentials, HealthConfig, RunnerConfig};
 use connection::Connection;
 use health::Health;
 use session::Ended;

@@ -26,6 +26,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use wasmtime::{InstancePre, PoolingAllocationConfig};
 
+#[cfg(feature = "runner")]
 pub(crate) use flight::{fitting, text, within};
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
 pub(crate) use instance::{Fresh, Remains};
@@ -143,6 +144,7 @@ impl Sandbox {
     }
 
     /// An instance for a job that is yet to come. `None` where there is no free slot, or no memory for it.
+    #[cfg(feature = "runner")]
     pub(crate) async fn prepare(&self) -> Option<Fresh> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
         Fresh::new(&self.image, self.kept.clone(), slot).await.ok()

@@ -14,7 +14,7 @@ use super::{
     runner::workers,
 };
 use crate::{
-    config::{Files, RunnerArgs, RunnerConfig, SECRET_VARS},
+    config::{Files, RunnerArgs, SECRET_VARS},
     fuel::display_fuel,
 };
 
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, matches: &ArgMatches, files: &Files) -> anyhow::R
     } else {
         console.out(format_args!("{}\n", table(rows)));
     }
-    let code = RunnerConfig::new(&args.settings).map_or_else(
+    let code = args.settings.config().map_or_else(
         |error| {
             console::complain(format_args!("the runner would not start: {error}"));
             ExitCode::FAILURE

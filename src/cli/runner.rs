@@ -5,7 +5,7 @@ use std::{process::ExitCode, thread::available_parallelism};
 use tracing::{info, warn};
 
 use crate::{
-    config::{self, RunnerArgs, RunnerConfig},
+    config::{self, RunnerArgs},
     error_reports,
     logging::Logging,
     runner,
@@ -24,7 +24,7 @@ pub(super) struct Args {
 /// # Errors
 /// The settings do not go together, the workers cannot be started, or there is no token for another connection.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let config = RunnerConfig::new(&args.settings)?;
+    let config = args.settings.config()?;
     let sentry = args.settings.sentry.config();
     let _log = Logging {
         level: args.settings.log_level,

@@ -14,10 +14,7 @@ use super::{
         seconds_or_never, time_zone,
     },
 };
-use crate::logging::LogFormat;
-
-/// The variable of the largest WebSocket message.
-pub const MAX_PAYLOAD_VAR: &str = "N8N_RUNNERS_MAX_PAYLOAD";
+use crate::{logging::LogFormat, runner::variables::MAX_PAYLOAD_VAR};
 
 /// The settings of the runner, as flags or environment variables.
 #[derive(Debug, Clone, Args)]

@@ -7,31 +7,12 @@ use clap::Args;
 use super::values::{calls, memory, seconds, size, stderr};
 use crate::{
     fuel::parse_fuel,
-    sandbox::{Exceeded, FUEL_PER_SECOND, Limits},
+    runner::variables::{
+        FUEL_VAR, MAX_CALL_BYTES_VAR, MAX_CALLS_IN_FLIGHT_VAR, MAX_CALLS_VAR, MAX_INPUT_VAR,
+        MAX_OUTPUT_VAR, MAX_PRINT_VAR, MEMORY_VAR, TASK_TIMEOUT_VAR,
+    },
+    sandbox::{FUEL_PER_SECOND, Limits},
 };
-
-/// The variable of the task time-out.
-pub const TASK_TIMEOUT_VAR: &str = "N8N_RUNNERS_TASK_TIMEOUT";
-/// The variable of the fuel limit.
-pub const FUEL_VAR: &str = "SERPENTARIUM_FUEL";
-/// The variable of the memory limit.
-pub const MEMORY_VAR: &str = "SERPENTARIUM_MEMORY";
-/// The variable of the input limit.
-pub const MAX_INPUT_VAR: &str = "SERPENTARIUM_MAX_INPUT";
-/// The variable of the output limit.
-pub const MAX_OUTPUT_VAR: &str = "SERPENTARIUM_MAX_OUTPUT";
-/// The variable of the standard error limit.
-pub const MAX_STDERR_VAR: &str = "SERPENTARIUM_MAX_STDERR";
-/// The variable of the number of host calls.
-pub const MAX_CALLS_VAR: &str = "SERPENTARIUM_MAX_CALLS";
-/// The variable of the number of host calls in flight at once.
-pub const MAX_CALLS_IN_FLIGHT_VAR: &str = "SERPENTARIUM_MAX_CALLS_IN_FLIGHT";
-/// The variable of the time of one host call.
-pub const CALL_TIMEOUT_VAR: &str = "SERPENTARIUM_CALL_TIMEOUT";
-/// The variable of the size of one host call.
-pub const MAX_CALL_BYTES_VAR: &str = "SERPENTARIUM_MAX_CALL_BYTES";
-/// The variable of the size of all prints together.
-pub const MAX_PRINT_VAR: &str = "SERPENTARIUM_MAX_PRINT";
 
 /// The limits of one task, as flags or environment variables.
 #[derive(Debug, Clone, Args)]
@@ -58,7 +39,7 @@ pub struct LimitArgs {
     pub max_output: u64,
 
     /// How much of a task's standard error is kept
-    #[arg(long, env = MAX_STDERR_VAR, default_value = "64KiB", value_name = "SIZE", value_parser = stderr)]
+    #[arg(long, env = "SERPENTARIUM_MAX_STDERR", default_value = "64KiB", value_name = "SIZE", value_parser = stderr)]
     pub max_stderr: u64,
 
     /// Host calls (prints among them) that a task may make
@@ -76,7 +57,7 @@ pub struct LimitArgs {
     pub max_calls_in_flight: u32,
 
     /// Seconds until a host call without an answer fails
-    #[arg(long, env = CALL_TIMEOUT_VAR, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, env = "SERPENTARIUM_CALL_TIMEOUT", default_value = "60", value_name = "SECONDS", value_parser = seconds)]
     pub call_timeout: Duration,
 
     /// The largest parameters, and the largest answer, of one host call
@@ -105,20 +86,5 @@ impl LimitArgs {
             call_bytes: self.max_call_bytes,
             told: self.max_print,
         }
-    }
-}
-
-/// The variable that raises a limit.
-pub fn variable_of(exceeded: &Exceeded) -> &'static str {
-    match exceeded {
-        Exceeded::Time(_) => TASK_TIMEOUT_VAR,
-        Exceeded::Fuel(_) => FUEL_VAR,
-        Exceeded::Memory(_) => MEMORY_VAR,
-        Exceeded::Input(_) => MAX_INPUT_VAR,
-        Exceeded::Output(_) => MAX_OUTPUT_VAR,
-        Exceeded::Calls(_) => MAX_CALLS_VAR,
-        Exceeded::InFlight(_) => MAX_CALLS_IN_FLIGHT_VAR,
-        Exceeded::CallBytes(_) => MAX_CALL_BYTES_VAR,
-        Exceeded::Told(_) => MAX_PRINT_VAR,
     }
 }

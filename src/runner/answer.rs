@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use tracing::debug;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
+use super::variables::{MAX_PAYLOAD_VAR, variable_of};
 use crate::{
-    config::{MAX_PAYLOAD_VAR, variable_of},
     protocol::{RunnerMessage, TaskData, TaskFailure},
     sandbox::{End, Exceeded, Exception, Extras, Outcome},
 };

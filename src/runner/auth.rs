@@ -7,8 +7,8 @@ use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::config::Credentials;
 use super::{ConnectError, connection::CONNECT_TIMEOUT};
-use crate::config::Credentials;
 
 /// Answers with a grant token are some hundred bytes; a larger one is not the broker's.
 const MAX_ANSWER: usize = 64 << 10;

@@ -26,13 +26,13 @@ use tokio_tungstenite::{
 };
 use tracing::warn;
 
+use super::config::RunnerConfig;
 use super::{
     ConnectError,
     auth::retry_after,
     heard::{Ear, Heard},
     outbox::{Outbox, Outgoing},
 };
-use crate::config::RunnerConfig;
 
 /// How long each step of getting connected may take.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -19,8 +19,8 @@ use axum::{
 use tokio::{net::TcpListener, sync::Mutex};
 use tracing::info;
 
+use super::config::HealthConfig;
 use crate::{
-    config::HealthConfig,
     protocol::{NodeMode, TaskSettings},
     sandbox::{End, Job, Limits, NoHost},
     sync::lock,

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use super::{
     answer::{self, Reply},
     calls::{TaskCalls, is_told},
+    config::RunnerConfig,
     connection::{Connection, Lost},
     health::Health,
     offers::Offers,
@@ -24,7 +25,6 @@ use super::{
     task::{Cancelled, Due, Running, Tasks},
 };
 use crate::{
-    config::RunnerConfig,
     protocol::{BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskLabel},
     sandbox::{End, Exceeded, Extras, Job, Outcome, Usage},
     workers::Pool,

@@ -1,7 +1,9 @@
 //! The randomness that a task sees.
 
-use rand::{RngCore, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
 
 /// The machine's randomness, or a stream that is the same for the same seed everywhere.
 pub(crate) enum Random {

@@ -7,9 +7,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::{
     broker::{Broker, BrokerConfig},
-    config::{Credentials, RunnerConfig},
-    protocol::{Addition, random_id},
-    runner,
+    runner::{self, Credentials, RunnerConfig},
     sandbox::Limits,
     workers::{Pool, PoolConfig},
 };
@@ -34,19 +32,13 @@ impl Machine {
         let broker = Broker::start(BrokerConfig::default()).await?;
         // One task at a time, one worker: what is shown does not need more.
         let pool = Pool::start(&PoolConfig { workers: 1, ..PoolConfig::default() })?;
+        let credentials = Credentials { grant: None, auth: Some(broker.auth_token().clone()) };
         let config = RunnerConfig {
-            auto_shutdown: None,
-            health: None,
-            heartbeat: Duration::from_secs(30),
-            broker: broker.uri().parse()?,
-            credentials: Credentials { grant: None, auth: Some(broker.auth_token().clone()) },
             max_concurrency: 1,
             max_payload: 64 << 20,
             graceful_shutdown: Duration::from_secs(5),
-            id_is_given: false,
-            id: random_id(),
-            addition: Addition::default(),
             limits: Limits { fuel: FUEL, memory: MEMORY.as_u64(), time: TIME, ..Limits::default() },
+            ..RunnerConfig::new(broker.uri().parse()?, credentials)
         };
         let (shutdown, stopped) = oneshot::channel();
         let runner = tokio::spawn(async move {
