@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
-use serpentarium::broker::{Broker, BrokerConfig, Hooks, Reply, TaskResult};
+use serpentarium::broker::{Broker, BrokerConfig, HookFuture, Hooks, TaskResult};
 use tokio::{
     process::{Child, Command},
     sync::{Semaphore, watch},
@@ -59,7 +59,7 @@ impl Hooks for Calls {
         _: &str,
         _: &str,
         params: Box<RawValue>,
-    ) -> Reply<Result<Option<Box<RawValue>>, Value>> {
+    ) -> HookFuture<Result<Option<Box<RawValue>>, Value>> {
         self.made.add_permits(1);
         let mut held = self.held.subscribe();
         Box::pin(async move {

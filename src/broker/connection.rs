@@ -1,7 +1,7 @@
-//! One runner's connection: the handshake, frames in, frames out, the heartbeat.
+//! One runner's WebSocket: the handshake, frames in both directions, the heartbeat.
 //!
-//! Reading, writing and the heartbeat are three futures of one task: a large message that goes out never keeps us from
-//! reading, and the first of them to end ends the connection.
+//! Reader, writer and heartbeat are futures of one tokio task, so a large outgoing message never
+//! blocks the reader. The first of them to end ends the connection.
 
 use std::{
     future::Future,
@@ -24,45 +24,45 @@ use tokio::{
 use tokio_tungstenite::tungstenite;
 
 use super::{
-    Shared,
-    matching::{Matching, POLICY, PROTOCOL_ERROR, TOO_BIG},
-    runners::{Outbox, Outgoing},
+    matching::Matching,
+    outbox::{CloseReason, Outbox, OutgoingFrame},
+    shared::SharedState,
     task::TaskResult,
 };
 use crate::protocol::{BrokerMessage, RpcStatus, RunnerMessage};
 
-/// How long a good-bye may take.
+/// Time for the closing handshake, then the socket is dropped.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(2);
-/// Calls of one runner that wait for an answer, or whose answer waits to be written. With more, it is not read.
+/// Calls of one runner whose answers are pending or unwritten. At the limit the broker stops
+/// reading (backpressure).
 const MAX_CALLS: usize = 4096;
-/// Messages written before the socket is flushed.
-const BATCH: usize = 64;
-
-/// The code and reason of a close frame; `None` where there is nobody to send it to.
-type GoodBye = Option<(u16, &'static str)>;
+/// Messages that are written between two flushes of the socket.
+const FLUSH_BATCH: usize = 64;
 
 /// A connection, from the reader's side.
-struct Connection {
-    shared: Arc<Shared>,
+struct RunnerConnection {
+    shared: Arc<SharedState>,
+    /// The connection's key in [`Matching`].
     key: u64,
     runner_id: String,
     outbox: Outbox,
+    /// [`MAX_CALLS`] permits; a call holds one until its answer is written.
     calls: Arc<Semaphore>,
-    /// Whether a pong came since the last ping.
+    /// Whether a pong arrived since the last ping.
     alive: AtomicBool,
 }
 
 /// Serves one runner until its connection ends.
-pub(crate) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSocket) {
-    let (outbox, inbox) = Outbox::new();
-    let Some(key) = shared.update(|matching, _| matching.connect(outbox.clone())) else {
+pub(crate) async fn serve(shared: Arc<SharedState>, runner_id: String, socket: WebSocket) {
+    let (outbox, queue) = Outbox::new();
+    let Some(key) = shared.update(|matching, _| matching.add_connection(outbox.clone())) else {
         return;
     };
-    // Also where the runtime is torn down around us.
-    let _disconnect = Disconnect { shared: &shared, key };
+    // A guard, because a runtime that shuts down drops this future.
+    let _socket = OpenSocket { shared: &shared, key };
     let heartbeat = shared.config.heartbeat;
     let calls = Arc::new(Semaphore::new(MAX_CALLS));
-    let connection = Connection {
+    let connection = RunnerConnection {
         shared: shared.clone(),
         key,
         runner_id,
@@ -71,25 +71,25 @@ pub(crate) async fn serve(shared: Arc<Shared>, runner_id: String, socket: WebSoc
         alive: AtomicBool::new(true),
     };
     let (mut sink, mut stream) = socket.split();
-    let good_bye = tokio::select! {
-        // What is read is often answered: so the answer leaves in the same turn.
+    let reason = tokio::select! {
+        // Reader first: its answers leave in the same turn of the writer.
         biased;
-        good_bye = connection.read(&mut stream) => good_bye,
-        good_bye = connection.write(&mut sink, inbox) => good_bye,
-        () = connection.outbox.overflowed() => Some((POLICY, "Messages are not read")),
-        () = connection.beat(heartbeat) => Some((PROTOCOL_ERROR, "No answer to a ping")),
+        reason = connection.read(&mut stream) => reason,
+        reason = connection.write(&mut sink, queue) => reason,
+        () = connection.outbox.overflowed() => Some(CloseReason::OVERFLOW),
+        () = connection.beat(heartbeat) => Some(CloseReason::NO_PONG),
     };
-    // The runner is gone as far as tasks go, whatever the socket still does.
-    shared.update(|matching, now| matching.cut(key, None, now));
+    // Before the closing handshake: tasks of this runner must not wait for it.
+    shared.update(|matching, now| matching.end_connection(key, None, now));
     tracing::info!(runner_id = connection.runner_id, "runner disconnected");
-    if let Some((code, reason)) = good_bye {
-        let frame = CloseFrame { code, reason: reason.into() };
+    if let Some(CloseReason { code, text }) = reason {
+        let frame = CloseFrame { code, reason: text.into() };
         let _ = timeout(CLOSE_GRACE, close(&mut sink, &mut stream, frame)).await;
     }
 }
 
-/// Sends a close frame and reads until the peer has closed as well; unread data would reset the connection, and the peer
-/// might never see our frame.
+/// Sends a close frame, then reads until the peer closes. Unread data would turn the close into a
+/// TCP reset, and the peer could lose the frame.
 async fn close(
     sink: &mut SplitSink<WebSocket, Message>,
     stream: &mut SplitStream<WebSocket>,
@@ -100,53 +100,56 @@ async fn close(
     }
 }
 
-/// Takes the connection out of the state.
-struct Disconnect<'a> {
-    shared: &'a Shared,
+/// Dropping it removes the connection from the state.
+struct OpenSocket<'a> {
+    shared: &'a SharedState,
     key: u64,
 }
 
-impl Drop for Disconnect<'_> {
+impl Drop for OpenSocket<'_> {
     fn drop(&mut self) {
-        self.shared.update(|matching, now| matching.disconnected(self.key, now));
+        self.shared.update(|matching, now| matching.socket_closed(self.key, now));
     }
 }
 
-impl Connection {
-    /// Writes what the state puts into the outbox, until it says good-bye. `None`: the socket is broken.
+impl RunnerConnection {
+    /// Writes the outbox until its close frame. `None`: the socket is broken.
     async fn write(
         &self,
         sink: &mut SplitSink<WebSocket, Message>,
-        mut inbox: mpsc::Receiver<Outgoing>,
-    ) -> GoodBye {
+        mut queue: mpsc::Receiver<OutgoingFrame>,
+    ) -> Option<CloseReason> {
         feed(sink, &BrokerMessage::InfoRequest).await?;
         sink.flush().await.ok()?;
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::with_capacity(FLUSH_BATCH);
         loop {
-            inbox.recv_many(&mut batch, BATCH).await;
-            for outgoing in batch.drain(..) {
-                match outgoing {
-                    Outgoing::Message(message, _permit) => feed(sink, &message).await?,
-                    Outgoing::Ping => sink.feed(Message::Ping(Default::default())).await.ok()?,
-                    Outgoing::Close(code, reason) => return Some((code, reason)),
+            queue.recv_many(&mut batch, FLUSH_BATCH).await;
+            for frame in batch.drain(..) {
+                match frame {
+                    OutgoingFrame::Message(message, _permit) => feed(sink, &message).await?,
+                    OutgoingFrame::Ping => {
+                        sink.feed(Message::Ping(Default::default())).await.ok()?
+                    }
+                    OutgoingFrame::Close(reason) => return Some(reason),
                 }
             }
             sink.flush().await.ok()?;
         }
     }
 
-    /// Pings. Ends when the runner has not answered the last one.
+    /// Sends pings. Ends if the last ping has no pong, or if the outbox is full.
     async fn beat(&self, every: Duration) {
         loop {
             tokio::time::sleep(every).await;
-            if !self.alive.swap(false, Ordering::Relaxed) || !self.outbox.push(Outgoing::Ping) {
+            if !self.alive.swap(false, Ordering::Relaxed) || !self.outbox.push(OutgoingFrame::Ping)
+            {
                 return;
             }
         }
     }
 
-    /// Reads until the connection ends. What cannot be understood is logged and dropped.
-    async fn read(&self, stream: &mut SplitStream<WebSocket>) -> GoodBye {
+    /// Reads until the connection ends. Logs and drops frames that are no valid message.
+    async fn read(&self, stream: &mut SplitStream<WebSocket>) -> Option<CloseReason> {
         while let Some(frame) = stream.next().await {
             match frame {
                 Ok(Message::Text(text)) => self.frame(&text).await,
@@ -160,7 +163,7 @@ impl Connection {
                 Ok(Message::Ping(_) | Message::Close(_)) => {}
                 Err(error) => {
                     tracing::warn!(%error, runner_id = self.runner_id, "connection broken");
-                    return is_too_big(error).then_some((TOO_BIG, "Message is too big"));
+                    return is_too_big(error).then_some(CloseReason::TOO_BIG);
                 }
             }
         }
@@ -179,7 +182,7 @@ impl Connection {
         if let RunnerMessage::Info { name, types } = message {
             return self.register(&name, &types);
         }
-        let registered = self.shared.lock().is_registered(key);
+        let registered = self.shared.matching().is_registered(key);
         match message {
             _ if !registered => {
                 tracing::debug!(runner_id = self.runner_id, "message before runner:info ignored")
@@ -189,6 +192,7 @@ impl Connection {
                 if task_type != "python" {
                     return tracing::warn!(task_type, "offer of an unknown type ignored");
                 }
+                // A negative number means that the offer never expires.
                 let valid_for = u64::try_from(valid_for).ok().map(Duration::from_millis);
                 self.update(|matching, now| matching.offer(key, offer_id, valid_for, now));
             }
@@ -218,7 +222,7 @@ impl Connection {
     }
 
     fn register(&self, name: &str, types: &[String]) {
-        if self.shared.lock().is_registered(self.key) {
+        if self.shared.matching().is_registered(self.key) {
             return;
         }
         if !types.iter().any(|kind| kind == "python") {
@@ -228,7 +232,7 @@ impl Connection {
         self.update(|matching, now| matching.register(self.key, self.runner_id.clone(), now));
     }
 
-    /// Something that a task asks. Waits while too many answers are due.
+    /// Answers a call of a task. Waits for one of [`MAX_CALLS`] permits.
     async fn call(&self, message: RunnerMessage) {
         let Ok(permit) = self.calls.clone().acquire_owned().await else {
             return;
@@ -277,10 +281,10 @@ impl Connection {
     }
 
     fn runs(&self, task_id: &str) -> bool {
-        self.shared.lock().runs(self.key, task_id)
+        self.shared.matching().runs(self.key, task_id)
     }
 
-    /// Sends an answer when it is there; until then the connection goes on.
+    /// Sends an answer when its future completes. Spawned, so the reader continues.
     fn answer(
         &self,
         permit: OwnedSemaphorePermit,
@@ -289,14 +293,14 @@ impl Connection {
         let outbox = self.outbox.clone();
         tokio::spawn(async move {
             tokio::select! {
-                message = answer => { outbox.push(Outgoing::Message(message, Some(permit))); }
+                message = answer => { outbox.push(OutgoingFrame::Message(message, Some(permit))); }
                 () = outbox.closed() => {}
             }
         });
     }
 
     fn send(&self, message: BrokerMessage, permit: OwnedSemaphorePermit) {
-        self.outbox.push(Outgoing::Message(message, Some(permit)));
+        self.outbox.push(OutgoingFrame::Message(message, Some(permit)));
     }
 }
 
@@ -311,7 +315,7 @@ async fn feed(sink: &mut SplitSink<WebSocket, Message>, message: &BrokerMessage)
     }
 }
 
-/// Whether a message was longer than [`BrokerConfig::max_payload`](super::BrokerConfig::max_payload).
+/// Whether a message exceeded [`BrokerConfig::max_payload`](super::BrokerConfig::max_payload).
 fn is_too_big(error: axum::Error) -> bool {
     let error = error.into_inner();
     matches!(error.downcast_ref(), Some(tungstenite::Error::Capacity(_)))

@@ -1,4 +1,4 @@
-//! Grant tokens: what a runner gets for the auth token, good for one connection within half a minute (protocol, section 1).
+//! Grant tokens: a runner exchanges the auth token for one, which admits a single connection.
 
 use std::{
     collections::VecDeque,
@@ -8,10 +8,11 @@ use std::{
 
 use rand::RngCore;
 
-/// Unused grant tokens at a time; the oldest makes room. A runner that keeps asking cannot make us grow.
+/// Unused grant tokens; a new one evicts the oldest. Bounds the memory that repeated requests can
+/// take.
 const MAX_GRANTS: usize = 256;
 
-/// The grant tokens that are out.
+/// The unused grant tokens.
 pub(crate) struct Grants {
     lifetime: Duration,
     /// Oldest first.
@@ -23,7 +24,7 @@ impl Grants {
         Self { lifetime, open: VecDeque::new() }
     }
 
-    /// A new token.
+    /// Creates a token.
     pub(crate) fn issue(&mut self, now: Instant) -> String {
         self.expire(now);
         if self.open.len() == MAX_GRANTS {
@@ -34,13 +35,14 @@ impl Grants {
         token
     }
 
-    /// Uses a token up. False where it was never issued, is used, or too old.
+    /// Consumes a token. Returns false if it is unknown, used or expired.
     pub(crate) fn redeem(&mut self, token: &str, now: Instant) -> bool {
         self.expire(now);
-        // Every token is compared in full, so that the time taken tells nothing about any of them.
+        // Compares with every token, so the time taken does not depend on the match (timing
+        // attack).
         let mut found = None;
         for (index, (_, open)) in self.open.iter().enumerate() {
-            if same(open, token) {
+            if equal_secrets(open, token) {
                 found = Some(index);
             }
         }
@@ -54,10 +56,10 @@ impl Grants {
     }
 }
 
-/// Whether two secrets are the same, in a time that depends on their length only, not on where they differ.
-pub(crate) fn same(a: &str, b: &str) -> bool {
+/// Compares two secrets in constant time for a given length.
+pub(crate) fn equal_secrets(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
-    // `black_box` keeps the compiler from leaving at the first difference.
+    // `black_box` keeps the compiler from returning at the first difference.
     a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| black_box(differ | (a ^ b))) == 0
 }
 
@@ -73,9 +75,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_the_same_in_every_byte_or_not_at_all() {
-        assert!(same("abc", "abc"));
-        assert!(["", "ab", "abd", "xbc", "abcd"].iter().all(|other| !same("abc", other)));
+    fn secrets_are_compared_in_every_byte() {
+        assert!(equal_secrets("abc", "abc"));
+        assert!(["", "ab", "abd", "xbc", "abcd"].iter().all(|other| !equal_secrets("abc", other)));
     }
 
     #[test]
@@ -89,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_dies_of_age() {
+    fn a_token_expires() {
         let (mut grants, now) = (Grants::new(Duration::from_secs(30)), Instant::now());
         let token = grants.issue(now);
         assert!(!grants.redeem(&token, now + Duration::from_secs(30)));
     }
 
     #[test]
-    fn the_oldest_token_makes_room() {
+    fn a_new_token_evicts_the_oldest() {
         let (mut grants, now) = (Grants::new(Duration::from_secs(30)), Instant::now());
         let first = grants.issue(now);
         let rest: Vec<_> = (0..MAX_GRANTS).map(|_| grants.issue(now)).collect();

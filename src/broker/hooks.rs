@@ -1,4 +1,4 @@
-//! What a task asks of the workflow around it, and who answers.
+//! The interface for the calls of tasks to the workflow around them.
 
 use std::{future::Future, pin::Pin};
 
@@ -6,55 +6,60 @@ use serde_json::{Value, value::RawValue};
 
 use crate::protocol::{DataRequest, NodeType};
 
-/// An answer that may take a while. Dropped when the runner that waits for it is gone.
-pub type Reply<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// The future of an answer. The broker drops it when the connection of the runner that waits for it
+/// ends.
+pub type HookFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Answers what tasks ask, in the place of n8n. Every method has an answer of its own; `logNodeOutput` never gets here, it
-/// goes to the [`TaskHandle`](super::TaskHandle) as [`TaskEvent::Print`](super::TaskEvent::Print).
+/// Answers the calls of tasks in n8n's place. Every method has a default. `logNodeOutput` is no
+/// call to a hook: it becomes [`TaskEvent::Print`](super::TaskEvent::Print) at the
+/// [`TaskHandle`](super::TaskHandle).
 pub trait Hooks: Send + Sync {
-    /// A task was submitted with these settings. Returns those that its runner gets: unless overridden, the same.
+    /// Called for each submitted task. Returns the settings that the runner gets; by default
+    /// `settings` itself.
     fn submitted(&self, task_id: &str, settings: Box<RawValue>) -> Box<RawValue> {
         let _ = task_id;
         settings
     }
 
-    /// Nobody is interested in the task any more: its [`TaskHandle`](super::TaskHandle) is gone.
+    /// Called when the task's [`TaskHandle`](super::TaskHandle) is dropped, to release the task's
+    /// data.
     fn gone(&self, task_id: &str) {
         let _ = task_id;
     }
 
-    /// A `runner:rpc` (protocol, section 6): the method's name, and a JSON list of parameters. `Ok(None)` is a success
-    /// without a value; an error is a text or an object. Unless overridden, no method is allowed.
+    /// Answers `runner:rpc`: the method's name, and a JSON list of parameters. `Ok(None)` is
+    /// success without a value. An error is a JSON string or object. By default every method is
+    /// refused.
     fn rpc(
         &self,
         task_id: &str,
         name: &str,
         params: Box<RawValue>,
-    ) -> Reply<Result<Option<Box<RawValue>>, Value>> {
+    ) -> HookFuture<Result<Option<Box<RawValue>>, Value>> {
         let _ = (task_id, name, params);
         Box::pin(std::future::ready(Err("Method not allowed".into())))
     }
 
-    /// A `runner:taskdatarequest`. Unless overridden, an empty object.
-    fn task_data(&self, task_id: &str, request: DataRequest) -> Reply<Box<RawValue>> {
+    /// Answers `runner:taskdatarequest`. By default an empty object.
+    fn task_data(&self, task_id: &str, request: DataRequest) -> HookFuture<Box<RawValue>> {
         let _ = (task_id, request);
         Box::pin(std::future::ready(raw("{}")))
     }
 
-    /// A `runner:nodetypesrequest`. Unless overridden, an empty list.
-    fn node_types(&self, task_id: &str, request: Vec<NodeType>) -> Reply<Box<RawValue>> {
+    /// Answers `runner:nodetypesrequest`. By default an empty list.
+    fn node_types(&self, task_id: &str, request: Vec<NodeType>) -> HookFuture<Box<RawValue>> {
         let _ = (task_id, request);
         Box::pin(std::future::ready(raw("[]")))
     }
 }
 
-/// No workflow around the task: nothing is known, nothing is allowed.
+/// The defaults of [`Hooks`]: no data, no methods.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoWorkflow;
 
 impl Hooks for NoWorkflow {}
 
-/// A JSON text that stands in this file.
+/// A JSON literal.
 fn raw(json: &'static str) -> Box<RawValue> {
     RawValue::from_string(json.into()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

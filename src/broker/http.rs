@@ -1,5 +1,4 @@
-//! The way in: the grant-token endpoint, the health check, and the WebSocket upgrade with its refusals (protocol,
-//! section 1).
+//! The HTTP routes: health check, grant tokens, and the WebSocket upgrade.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,15 +16,16 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Shared, connection, grants::same};
+use super::{connection, grants::equal_secrets, shared::SharedState};
 
-/// The longest body of a request for a grant token.
+/// Bytes of a request for a grant token. Bounds the memory of a request that is not authenticated
+/// yet.
 const MAX_AUTH_BODY: usize = 16 << 10;
-/// The longest runner id.
+/// Bytes of a runner id. n8n's runners send 22.
 const MAX_ID: usize = 256;
 
-/// Every route.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+/// All routes.
+pub(crate) fn router(shared: Arc<SharedState>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/runners/auth", post(auth).layer(DefaultBodyLimit::max(MAX_AUTH_BODY)))
@@ -38,13 +38,13 @@ struct AuthRequest {
     token: String,
 }
 
-async fn auth(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+async fn auth(State(shared): State<Arc<SharedState>>, body: Bytes) -> Response {
     let token = match serde_json::from_slice::<AuthRequest>(&body) {
         Ok(request) if !request.token.is_empty() => request.token,
         _ => return refuse(StatusCode::BAD_REQUEST, "Token is required"),
     };
-    if !same(&token, shared.config.auth_token.expose_secret()) {
-        tracing::warn!("a runner showed a wrong auth token");
+    if !equal_secrets(&token, shared.config.auth_token.expose_secret()) {
+        tracing::warn!("a request had a wrong auth token");
         return refuse(StatusCode::FORBIDDEN, "Invalid token");
     }
     let token = shared.grants().issue(Instant::now());
@@ -57,12 +57,12 @@ struct UpgradeQuery {
 }
 
 async fn upgrade(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<SharedState>>,
     Query(query): Query<UpgradeQuery>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    if shared.lock().is_draining() {
+    if shared.matching().is_draining() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "Broker is closing");
     }
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());

@@ -1,5 +1,5 @@
-//! The broker's state: which tasks wait, which runners offer, what runs where. One struct behind one lock; no I/O, no
-//! waiting, nothing that grows with the number of tasks in a single step.
+//! The broker's state: queued tasks, offers and running tasks. One struct behind one lock; no
+//! method does I/O or waits.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -9,43 +9,37 @@ use std::{
 use serde_json::value::RawValue;
 
 use super::{
-    runners::{Connection, Outbox, Runners},
+    outbox::{CloseReason, Outbox},
+    runners::{ConnectedRunner, Runners},
     task::{Stage, Task, TaskKey, TaskResult},
 };
 use crate::protocol::BrokerMessage;
 
-/// WebSocket close codes (RFC 6455, section 7.4.1), as n8n uses them.
-const NORMAL: u16 = 1000;
-const GOING_AWAY: u16 = 1001;
-pub(crate) const PROTOCOL_ERROR: u16 = 1002;
-pub(crate) const POLICY: u16 = 1008;
-pub(crate) const TOO_BIG: u16 = 1009;
-
-/// The state.
+/// The broker's state.
 pub(crate) struct Matching {
     runners: Runners,
     tasks: HashMap<TaskKey, Task>,
-    /// Tasks without a runner, by their place in the queue.
+    /// The queue: tasks without a runner, by ticket.
     waiting: BTreeMap<u64, TaskKey>,
-    next_place: u64,
+    last_ticket: u64,
     deadlines: BTreeSet<(Instant, TaskKey)>,
     /// The deadline that the sweeper sleeps for.
     armed: Option<Instant>,
     ack_window: Duration,
     task_timeout: Duration,
     draining: bool,
-    sockets: usize,
-    /// Runners that [`wake`](Self::wake) told of.
-    told_registered: usize,
+    open_sockets: usize,
+    /// The number of registered runners in the last [`wakeups`](Self::wakeups).
+    notified_registered: usize,
 }
 
-/// Whom a change concerns.
-pub(crate) struct Wake {
-    /// There is an earlier deadline.
+/// The waiters to notify after a change.
+pub(crate) struct Wakeups {
+    /// The earliest deadline moved forward.
     pub(crate) sweeper: bool,
-    /// Somebody may wait for the end.
+    /// The broker drains: [`Broker::drain`](super::Broker::drain) may wait for this change.
     pub(crate) draining: bool,
-    /// The number of registered runners, where it changed.
+    /// The number of registered runners, if it changed.
     pub(crate) runners: Option<usize>,
 }
 
@@ -55,39 +49,39 @@ impl Matching {
             runners: Runners::default(),
             tasks: HashMap::new(),
             waiting: BTreeMap::new(),
-            next_place: 0,
+            last_ticket: 0,
             deadlines: BTreeSet::new(),
             armed: None,
             ack_window,
             task_timeout,
             draining: false,
-            sockets: 0,
-            told_registered: 0,
+            open_sockets: 0,
+            notified_registered: 0,
         }
     }
 
-    /// Whom the last change concerns; to be asked after every one.
-    pub(crate) fn wake(&mut self) -> Wake {
+    /// The waiters to notify. Call it after every change: it also remembers what it reported.
+    pub(crate) fn wakeups(&mut self) -> Wakeups {
         let first = self.deadlines.first().map(|(at, _)| *at);
         let sweeper = first.is_some_and(|at| self.armed.is_none_or(|armed| at < armed));
         if sweeper {
             self.armed = first;
         }
         let registered = self.runners.registered();
-        let runners = (registered != self.told_registered).then_some(registered);
-        self.told_registered = registered;
-        Wake { sweeper, draining: self.draining, runners }
+        let runners = (registered != self.notified_registered).then_some(registered);
+        self.notified_registered = registered;
+        Wakeups { sweeper, draining: self.draining, runners }
     }
 
-    // Tasks, from the side of who submits them.
+    // Submitters.
 
     pub(crate) fn submit(&mut self, key: TaskKey, mut task: Task, now: Instant) {
         if self.draining {
             return task.end(TaskResult::BrokerClosed, now);
         }
-        self.next_place += 1;
-        task.stage = Stage::Waiting { place: self.next_place };
-        self.waiting.insert(self.next_place, key.clone());
+        self.last_ticket += 1;
+        task.stage = Stage::Waiting { ticket: self.last_ticket };
+        self.waiting.insert(self.last_ticket, key.clone());
         self.tasks.insert(key, task);
         self.match_tasks(now);
     }
@@ -102,34 +96,34 @@ impl Matching {
 
     // Connections.
 
-    /// A new connection, not registered yet. `None` where the broker takes no more.
-    pub(crate) fn connect(&mut self, outbox: Outbox) -> Option<u64> {
+    /// Adds a connection, which is not registered yet. `None`: the broker drains.
+    pub(crate) fn add_connection(&mut self, outbox: Outbox) -> Option<u64> {
         if self.draining {
             return None;
         }
-        self.sockets += 1;
+        self.open_sockets += 1;
         Some(self.runners.add(outbox))
     }
 
-    /// A connection's socket is gone.
-    pub(crate) fn disconnected(&mut self, connection: u64, now: Instant) {
-        self.sockets -= 1;
-        self.cut(connection, None, now);
+    /// A connection's socket closed.
+    pub(crate) fn socket_closed(&mut self, connection: u64, now: Instant) {
+        self.open_sockets -= 1;
+        self.end_connection(connection, None, now);
     }
 
-    /// Sockets that have not said good-bye yet.
-    pub(crate) fn sockets(&self) -> usize {
-        self.sockets
+    /// Sockets that are open, closing ones included.
+    pub(crate) fn open_sockets(&self) -> usize {
+        self.open_sockets
     }
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// The answer to `broker:inforequest`. A runner with the same id loses its connection.
+    /// Handles `runner:info`. Ends an older connection of a runner with the same id.
     pub(crate) fn register(&mut self, connection: u64, id: String, now: Instant) {
         if let Some(old) = self.runners.register(connection, id).filter(|old| *old != connection) {
-            self.cut(old, Some((NORMAL, "Runner connected again")), now);
+            self.end_connection(old, Some(CloseReason::REPLACED), now);
         }
         self.send(connection, BrokerMessage::RunnerRegistered, now);
     }
@@ -138,14 +132,15 @@ impl Matching {
         self.runners.get(connection).is_some_and(|connection| connection.is_registered())
     }
 
-    /// Ends a connection at once; what ran on it is lost, what it had not accepted is matched again.
-    pub(crate) fn cut(
+    /// Removes a connection. Its running tasks end as lost; tasks that it had not accepted return
+    /// to the queue.
+    pub(crate) fn end_connection(
         &mut self,
         connection: u64,
-        good_bye: Option<(u16, &'static str)>,
+        reason: Option<CloseReason>,
         now: Instant,
     ) {
-        let Some(Connection { tasks, .. }) = self.runners.remove(connection, good_bye) else {
+        let Some(ConnectedRunner { tasks, .. }) = self.runners.remove(connection, reason) else {
             return;
         };
         for key in tasks {
@@ -158,12 +153,7 @@ impl Matching {
         self.match_tasks(now);
     }
 
-    /// The runner broke the protocol.
-    pub(crate) fn cut_for_protocol(&mut self, connection: u64, reason: &'static str, now: Instant) {
-        self.cut(connection, Some((PROTOCOL_ERROR, reason)), now);
-    }
-
-    // What runners say.
+    // Messages of runners.
 
     pub(crate) fn offer(
         &mut self,
@@ -179,7 +169,7 @@ impl Matching {
     }
 
     pub(crate) fn accepted(&mut self, connection: u64, id: &str, now: Instant) {
-        let Some((key, task)) = self.task(connection, id, Expect::Matched) else {
+        let Some((key, task)) = self.task(connection, id, ExpectedStage::Matched) else {
             return;
         };
         let Some(settings) = task.settings.take() else {
@@ -188,47 +178,52 @@ impl Matching {
         task.stage = Stage::Running { connection };
         task.started(now);
         self.set_deadline(&key, now.checked_add(self.task_timeout));
-        if let Some(connection) = self.runners.get(connection) {
-            connection.answered();
+        if let Some(runner) = self.runners.get(connection) {
+            runner.answered();
         }
         self.send(connection, BrokerMessage::TaskSettings { task_id: id.into(), settings }, now);
     }
 
     pub(crate) fn rejected(&mut self, connection: u64, id: &str, now: Instant) {
-        let Some((key, _)) = self.task(connection, id, Expect::Matched) else {
+        let Some((key, _)) = self.task(connection, id, ExpectedStage::Matched) else {
             return;
         };
-        if let Some(connection) = self.runners.get(connection) {
-            connection.answered();
+        if let Some(runner) = self.runners.get(connection) {
+            runner.answered();
         }
         self.requeue(&key, now);
         self.match_tasks(now);
     }
 
-    /// `runner:taskdone` or `runner:taskerror`. Ignored for a task that does not run there, or no longer.
+    /// Handles `runner:taskdone` and `runner:taskerror`. Ignored if the task does not run on this
+    /// connection.
     pub(crate) fn finished(&mut self, connection: u64, id: &str, result: TaskResult, now: Instant) {
-        if let Some((key, _)) = self.task(connection, id, Expect::Running) {
+        if let Some((key, _)) = self.task(connection, id, ExpectedStage::Running) {
             self.end(&key, result, now);
         }
     }
 
-    /// False where the task does not run there: such a call is not answered.
+    /// Returns false if the task does not run on this connection; such a call gets no answer.
     pub(crate) fn print(&mut self, connection: u64, id: &str, params: Box<RawValue>) -> bool {
-        self.task(connection, id, Expect::Running).map(|(_, task)| task.print(params)).is_some()
+        self.task(connection, id, ExpectedStage::Running)
+            .map(|(_, task)| task.print(params))
+            .is_some()
     }
 
     pub(crate) fn runs(&mut self, connection: u64, id: &str) -> bool {
-        self.task(connection, id, Expect::Running).is_some()
+        self.task(connection, id, ExpectedStage::Running).is_some()
     }
 
-    // Time, and the end.
+    // Deadlines and shutdown.
 
-    /// Acts on what is due. Gives back when to come again.
+    /// Handles expired deadlines. Returns the next deadline.
     pub(crate) fn sweep(&mut self, now: Instant) -> Option<Instant> {
         while let Some((at, key)) = self.deadlines.first().filter(|(at, _)| *at <= now).cloned() {
             self.deadlines.remove(&(at, key.clone()));
             match self.tasks.get(&key).map(|task| task.stage) {
-                Some(Stage::Matched { connection, .. }) => self.too_late(connection, &key, now),
+                Some(Stage::Matched { connection, .. }) => {
+                    self.accept_missed(connection, &key, now)
+                }
                 Some(Stage::Running { .. }) => {
                     self.stop(&key, "Task execution timed out", TaskResult::TimedOut, now);
                 }
@@ -239,7 +234,7 @@ impl Matching {
         self.armed
     }
 
-    /// No new tasks, runners or offers; tasks in flight go on.
+    /// Ends queued tasks and refuses new tasks, runners and offers. Running tasks continue.
     pub(crate) fn drain(&mut self) {
         let now = Instant::now();
         self.draining = true;
@@ -252,7 +247,7 @@ impl Matching {
         }
     }
 
-    /// No tasks, no runners.
+    /// Ends every task and closes every connection.
     pub(crate) fn close_all(&mut self) {
         let now = Instant::now();
         self.draining = true;
@@ -262,27 +257,27 @@ impl Matching {
             task.end(TaskResult::BrokerClosed, now);
         }
         for connection in self.runners.keys() {
-            self.runners.remove(connection, Some((GOING_AWAY, "Broker is closing")));
+            self.runners.remove(connection, Some(CloseReason::BROKER_CLOSING));
         }
     }
 
     // Steps.
 
     fn match_tasks(&mut self, now: Instant) {
-        while let Some((place, key)) =
-            self.waiting.first_key_value().map(|(place, key)| (*place, key.clone()))
+        while let Some((ticket, key)) =
+            self.waiting.first_key_value().map(|(ticket, key)| (*ticket, key.clone()))
         {
             let Some((connection, offer_id)) = self.runners.take_offer(now) else {
                 return;
             };
-            self.waiting.remove(&place);
+            self.waiting.remove(&ticket);
             let Some(task) = self.tasks.get_mut(&key) else {
                 continue;
             };
-            task.stage = Stage::Matched { place, connection };
+            task.stage = Stage::Matched { ticket, connection };
             self.set_deadline(&key, now.checked_add(self.ack_window));
-            if let Some(connection) = self.runners.get(connection) {
-                connection.tasks.insert(key.clone());
+            if let Some(runner) = self.runners.get(connection) {
+                runner.tasks.insert(key.clone());
             }
             self.send(
                 connection,
@@ -292,39 +287,39 @@ impl Matching {
         }
     }
 
-    /// The runner did not answer an accept in time.
-    fn too_late(&mut self, connection: u64, key: &TaskKey, now: Instant) {
+    /// The runner did not answer an accept within the window: requeues the task.
+    fn accept_missed(&mut self, connection: u64, key: &TaskKey, now: Instant) {
         tracing::warn!(task_id = %key, "runner did not answer an accept in time");
         self.requeue(key, now);
         let reason = "Acknowledgement window elapsed".into();
         self.send(connection, BrokerMessage::TaskCancel { task_id: key.to_string(), reason }, now);
-        if self.runners.get(connection).is_some_and(Connection::missed) {
-            self.cut_for_protocol(connection, "Too many late answers to accepts", now);
+        if self.runners.get(connection).is_some_and(ConnectedRunner::missed) {
+            self.end_connection(connection, Some(CloseReason::LATE_ACCEPTS), now);
         }
         self.match_tasks(now);
     }
 
-    /// Back to its place in the queue; does not match.
+    /// Returns a task to the queue under its old ticket. The caller calls `match_tasks`.
     fn requeue(&mut self, key: &TaskKey, now: Instant) {
         let Some(task) = self.tasks.get_mut(key) else {
             return;
         };
-        let Stage::Matched { place, connection } = task.stage else {
+        let Stage::Matched { ticket, connection } = task.stage else {
             return;
         };
-        task.stage = Stage::Waiting { place };
-        if let Some(connection) = self.runners.get(connection) {
-            connection.tasks.remove(key);
+        task.stage = Stage::Waiting { ticket };
+        if let Some(runner) = self.runners.get(connection) {
+            runner.tasks.remove(key);
         }
         self.set_deadline(key, None);
         if self.draining {
             self.end(key, TaskResult::BrokerClosed, now);
         } else {
-            self.waiting.insert(place, key.clone());
+            self.waiting.insert(ticket, key.clone());
         }
     }
 
-    /// Ends a task from our side; its runner is told.
+    /// Ends a task on the broker's initiative and cancels it at its runner.
     fn stop(&mut self, key: &TaskKey, reason: &str, result: TaskResult, now: Instant) {
         let Some(stage) = self.tasks.get(key).map(|task| task.stage) else {
             return;
@@ -345,22 +340,22 @@ impl Matching {
             return;
         };
         match task.stage {
-            Stage::Waiting { place } => {
-                self.waiting.remove(&place);
+            Stage::Waiting { ticket } => {
+                self.waiting.remove(&ticket);
             }
             Stage::Matched { connection, .. } | Stage::Running { connection } => {
-                if let Some(connection) = self.runners.get(connection) {
-                    connection.tasks.remove(key);
+                if let Some(runner) = self.runners.get(connection) {
+                    runner.tasks.remove(key);
                 }
             }
         }
         task.end(result, now);
     }
 
-    /// A runner that does not take what we send is cut off.
+    /// Sends a message. A full outbox ends the connection.
     fn send(&mut self, connection: u64, message: BrokerMessage, now: Instant) {
-        if self.runners.get(connection).is_some_and(|connection| !connection.send(message)) {
-            self.cut(connection, Some((POLICY, "Messages are not read")), now);
+        if self.runners.get(connection).is_some_and(|runner| !runner.send(message)) {
+            self.end_connection(connection, Some(CloseReason::OVERFLOW), now);
         }
     }
 
@@ -377,24 +372,33 @@ impl Matching {
         }
     }
 
-    /// The task of this id, if it stands so on this connection. What runners say of other tasks is ignored.
-    fn task(&mut self, connection: u64, id: &str, expect: Expect) -> Option<(TaskKey, &mut Task)> {
+    /// The task with this id, if it is in the expected stage on this connection. A runner cannot
+    /// affect other tasks.
+    fn task(
+        &mut self,
+        connection: u64,
+        id: &str,
+        expect: ExpectedStage,
+    ) -> Option<(TaskKey, &mut Task)> {
         let found = self.tasks.get_key_value(id).filter(|(_, task)| match (task.stage, expect) {
-            (Stage::Matched { connection: on, .. }, Expect::Matched)
-            | (Stage::Running { connection: on }, Expect::Running) => on == connection,
+            (Stage::Matched { connection: on, .. }, ExpectedStage::Matched)
+            | (Stage::Running { connection: on }, ExpectedStage::Running) => on == connection,
             _ => false,
         });
         let Some(key) = found.map(|(key, _)| key.clone()) else {
-            tracing::debug!(task_id = id, "a message about a task that this runner does not have");
+            tracing::debug!(
+                task_id = id,
+                "message about a task that this runner does not have ignored"
+            );
             return None;
         };
         self.tasks.get_mut(id).map(|task| (key, task))
     }
 }
 
-/// How a task must stand for a message to make sense.
+/// The stage that a task must be in for a message to apply.
 #[derive(Clone, Copy)]
-enum Expect {
+enum ExpectedStage {
     Matched,
     Running,
 }

@@ -1,4 +1,4 @@
-//! A task from the side of who submitted it: a handle that hears what is printed, how it ended, and can cancel it.
+//! One task in the broker's state: its stage, its events and its result.
 
 use std::{
     fmt,
@@ -9,15 +9,15 @@ use std::{
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::Shared;
-use crate::protocol::{TaskData, TaskFailure, random_id};
+use crate::protocol::{TaskData, TaskFailure};
 
-/// What a task may print: so many calls and so many bytes are kept for the handle, the rest is dropped. n8n's own cap is
-/// 100 calls; this one only keeps a hostile runner from filling our memory.
+/// Print calls of one task that reach its handle; more are dropped. A runner of n8n stops at 100.
+/// The cap keeps a faulty runner from filling the broker's memory.
 const MAX_PRINTS: usize = 10_000;
+/// Bytes of all print calls of one task that reach its handle; more are dropped.
 const MAX_PRINT_BYTES: usize = 64 << 20;
 
-/// A task's name in the state; cheap to copy.
+/// A task's id, as a key that is cheap to clone.
 pub(crate) type TaskKey = Arc<str>;
 
 /// How a task ended.
@@ -27,11 +27,11 @@ pub enum TaskResult {
     Done(TaskData),
     /// The runner sent `runner:taskerror`.
     Failed(TaskFailure),
-    /// The task ran longer than [`BrokerConfig::task_timeout`](super::BrokerConfig::task_timeout).
+    /// The task exceeded [`BrokerConfig::task_timeout`](super::BrokerConfig::task_timeout).
     TimedOut,
-    /// The handle cancelled it.
+    /// The handle cancelled the task.
     Cancelled,
-    /// The connection to the runner was lost while the task ran.
+    /// The connection to the runner ended while the task ran.
     RunnerLost,
     /// The broker drained or stopped before the task ended.
     BrokerClosed,
@@ -50,40 +50,42 @@ impl fmt::Display for TaskResult {
     }
 }
 
-/// How a task ended, and how long that took.
+/// A task's result and times.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct TaskReport {
-    /// How it ended.
+    /// How the task ended.
     pub result: TaskResult,
-    /// From submission to the settings going out; to the end, where no runner took it.
+    /// Time in the queue: from submission to sending the settings, or to the end if no runner
+    /// accepted the task.
     pub waited: Duration,
-    /// From the settings going out to the end, as seen from here. Zero where no runner took it.
+    /// Time from sending the settings to the end. Zero if no runner accepted the task.
     pub ran: Duration,
 }
 
-/// What is heard of a task.
+impl TaskReport {
+    /// The report of a task whose broker no longer exists.
+    pub(crate) fn lost() -> Self {
+        let zero = Duration::ZERO;
+        Self { result: TaskResult::BrokerClosed, waited: zero, ran: zero }
+    }
+}
+
+/// An event of a task.
 #[derive(Debug)]
 pub enum TaskEvent {
-    /// One call of `print`: a JSON list of strings, one for each argument (protocol, section 5). [`print_text`] reads it.
+    /// One call of `print`: a JSON list of strings, one per argument. [`print_text`] formats it.
     Print(Box<RawValue>),
-    /// The end: there is exactly one, and it comes last.
+    /// The end. Exactly one, and the last event.
     Ended(Box<TaskReport>),
 }
 
-/// A submitted task. Dropping it cancels the task.
-pub struct TaskHandle {
-    key: TaskKey,
-    shared: Arc<Shared>,
-    events: mpsc::UnboundedReceiver<TaskEvent>,
-    ended: bool,
-}
-
-/// A task from the broker's side.
+/// A task in the broker's state.
 pub(crate) struct Task {
-    /// Taken when they go out: a task that was started is never matched again.
+    /// Taken when they are sent, so a started task is never matched again.
     pub(crate) settings: Option<Box<RawValue>>,
     pub(crate) stage: Stage,
-    /// When the runner must have accepted it, or have finished it.
+    /// The time by which the runner must accept the task, or finish it.
     pub(crate) deadline: Option<Instant>,
     submitted: Instant,
     started: Option<Instant>,
@@ -92,115 +94,46 @@ pub(crate) struct Task {
     print_bytes: usize,
 }
 
-/// Where a task stands. The numbers name a place in the queue, and a connection.
+/// A task's progress. `ticket` is the task's key in the queue: tickets increase, so the queue is
+/// first in, first out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// In the queue.
-    Waiting { place: u64 },
-    /// Offered to a runner that has not accepted yet. It keeps its place for the case that the runner never does.
-    Matched { place: u64, connection: u64 },
-    /// The settings are out.
+    Waiting { ticket: u64 },
+    /// Sent to a runner that has not accepted it yet. A rejection or a late answer returns it to
+    /// the queue.
+    Matched { ticket: u64, connection: u64 },
+    /// The runner has the settings.
     Running { connection: u64 },
 }
 
-/// Both sides of a new task.
-pub(crate) fn new(shared: Arc<Shared>, settings: Box<RawValue>) -> (TaskHandle, Task) {
-    let (sender, events) = mpsc::unbounded_channel();
-    let key = random_id();
-    let settings = shared.config.hooks.submitted(&key, settings);
-    let task = Task {
-        settings: Some(settings),
-        stage: Stage::Waiting { place: 0 },
-        deadline: None,
-        submitted: Instant::now(),
-        started: None,
-        events: sender,
-        prints: 0,
-        print_bytes: 0,
-    };
-    (TaskHandle { key: key.into(), shared, events, ended: false }, task)
-}
-
-impl TaskHandle {
-    /// The id that the runner knows it by: 22 letters and digits.
-    pub fn id(&self) -> &str {
-        &self.key
-    }
-
-    pub(crate) fn key(&self) -> &TaskKey {
-        &self.key
-    }
-
-    /// Stops the task: it ends with [`TaskResult::Cancelled`] at once, the runner is told. Without effect on one that
-    /// has ended.
-    pub fn cancel(&self) {
-        self.shared.update(|matching, now| matching.cancel(&self.key, now));
-    }
-
-    /// The next thing that is heard of the task; `None` after its end. May be dropped and called again.
-    pub async fn event(&mut self) -> Option<TaskEvent> {
-        if self.ended {
-            return None;
-        }
-        let event = self.events.recv().await.unwrap_or_else(closed);
-        self.ended = matches!(event, TaskEvent::Ended(_));
-        Some(event)
-    }
-
-    /// Waits for the end. What is printed until then is dropped; [`event`](Self::event) hears it.
-    pub async fn report(mut self) -> TaskReport {
-        loop {
-            match self.event().await {
-                Some(TaskEvent::Print(_)) => {}
-                Some(TaskEvent::Ended(report)) => return *report,
-                // The end was heard before.
-                None => {
-                    return TaskReport {
-                        result: TaskResult::BrokerClosed,
-                        waited: Duration::ZERO,
-                        ran: Duration::ZERO,
-                    };
-                }
-            }
-        }
-    }
-
-    /// [`report`](Self::report) without the times.
-    pub async fn result(self) -> TaskResult {
-        self.report().await.result
-    }
-}
-
-/// The broker's side is gone without a word: it was torn down with its runtime.
-fn closed() -> TaskEvent {
-    let report = TaskReport {
-        result: TaskResult::BrokerClosed,
-        waited: Duration::ZERO,
-        ran: Duration::ZERO,
-    };
-    TaskEvent::Ended(Box::new(report))
-}
-
-impl Drop for TaskHandle {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.cancel();
-        }
-        self.shared.config.hooks.gone(&self.key);
-    }
-}
-
 impl Task {
+    /// A new task and the receiver of its events.
+    pub(crate) fn new(settings: Box<RawValue>) -> (Self, mpsc::UnboundedReceiver<TaskEvent>) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let task = Self {
+            settings: Some(settings),
+            stage: Stage::Waiting { ticket: 0 },
+            deadline: None,
+            submitted: Instant::now(),
+            started: None,
+            events: sender,
+            prints: 0,
+            print_bytes: 0,
+        };
+        (task, events)
+    }
+
     pub(crate) fn started(&mut self, now: Instant) {
         self.started = Some(now);
     }
 
-    /// Passes on what the task printed, as long as it prints a reasonable amount.
+    /// Forwards a print to the handle, up to [`MAX_PRINTS`] and [`MAX_PRINT_BYTES`].
     pub(crate) fn print(&mut self, params: Box<RawValue>) {
         self.prints += 1;
         self.print_bytes = self.print_bytes.saturating_add(params.get().len());
         if self.prints <= MAX_PRINTS && self.print_bytes <= MAX_PRINT_BYTES {
-            // A handle that is gone hears nothing.
+            // Fails only after the handle was dropped.
             let _ = self.events.send(TaskEvent::Print(params));
         }
     }
@@ -212,8 +145,8 @@ impl Task {
     }
 }
 
-/// One `print` as a line of text: the parameters of `logNodeOutput` joined by spaces, strings without the quotes that n8n's
-/// console wants around them.
+/// One `print` as a line of text: the parameters of `logNodeOutput` joined by spaces. A runner puts
+/// strings into single quotes for n8n's console; these are removed.
 pub fn print_text(params: &RawValue) -> String {
     let Ok(arguments) = serde_json::from_str::<Vec<String>>(params.get()) else {
         return params.get().to_owned();
@@ -230,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_print_reads_like_pythons() {
+    fn a_print_is_joined_as_python_joins_it() {
         let text = |json: &str| print_text(&RawValue::from_string(json.into()).unwrap());
         assert_eq!(text(r#"["'rows'", "3", "{\"a\": 1}"]"#), "rows 3 {\"a\": 1}");
         assert_eq!(text("[]"), "");

@@ -93,7 +93,7 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
         }
         None => Some(sender),
     };
-    let hooks = Arc::new(Workflow::new().map_err(anyhow::Error::msg)?);
+    let hooks = Arc::new(Workflow::new()?);
     let mut config = BrokerConfig {
         listen: args.listen,
         task_timeout: args.timeout,

@@ -11,7 +11,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json, value::RawValue};
 use serpentarium::{
-    broker::{Broker, BrokerConfig, Hooks, Reply, TaskEvent, TaskHandle, TaskResult, print_text},
+    broker::{
+        Broker, BrokerConfig, HookFuture, Hooks, TaskEvent, TaskHandle, TaskResult, print_text,
+    },
     protocol::{DataRequest, NodeType},
 };
 use tokio::{net::TcpStream, sync::Notify, time::timeout};

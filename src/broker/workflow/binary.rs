@@ -1,4 +1,5 @@
-//! Binary data as n8n's helpers hand it around: the bytes lie here, items carry an entry that says what and where they are.
+//! Binary data in n8n's form: an item's entry describes the bytes, which are stored under the
+//! entry's id.
 
 use std::{collections::HashMap, path::Path};
 
@@ -9,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::random_id;
 
-/// Bytes that are kept for one task.
-const MAX_KEPT: usize = 1 << 30;
+/// Bytes that one task may store: 1 GiB, the default maximum of a message.
+const MAX_STORED: usize = 1 << 30;
 
-/// What the entry of data that lies here says in its field `data`.
-const HERE: &str = "memory";
+/// The field `data` of an entry whose bytes are stored here.
+const STORED: &str = "memory";
 
-/// Types by the ending of a file's name.
-const TYPES: [(&str, &str); 12] = [
+/// MIME types by file extension.
+const MIME_TYPES: [(&str, &str); 12] = [
     ("csv", "text/csv"),
     ("gif", "image/gif"),
     ("html", "text/html"),
@@ -31,61 +32,60 @@ const TYPES: [(&str, &str); 12] = [
     ("zip", "application/zip"),
 ];
 
-/// Bytes as they stand in JSON: `{"type": "Buffer", "data": [1, 2]}`.
+/// Bytes in the JSON form of Node's `Buffer`: `{"type": "Buffer", "data": [1, 2]}`.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Buffer {
+pub(crate) struct Buffer {
     #[serde(rename = "type")]
-    kind: Kind,
+    kind: BufferTag,
     data: Vec<u8>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-enum Kind {
+enum BufferTag {
     Buffer,
 }
 
 impl Buffer {
-    /// These bytes.
-    pub(super) fn new(data: Vec<u8>) -> Self {
-        Self { kind: Kind::Buffer, data }
+    pub(crate) fn new(data: Vec<u8>) -> Self {
+        Self { kind: BufferTag::Buffer, data }
     }
 }
 
-/// The bytes of one task that lie here, by their ids.
+/// The stored bytes of one task, by id.
 #[derive(Default)]
-pub(super) struct Files {
-    kept: HashMap<String, Vec<u8>>,
+pub(crate) struct BinaryStore {
+    stored: HashMap<String, Vec<u8>>,
     bytes: usize,
 }
 
-impl Files {
-    /// Keeps bytes; the entry that an item carries for them.
+impl BinaryStore {
+    /// Stores bytes. Returns the entry for an item.
     ///
     /// # Errors
-    /// There is no room.
-    pub(super) fn prepare(
+    /// The task exceeds [`MAX_STORED`].
+    pub(crate) fn prepare(
         &mut self,
         data: Buffer,
         name: Option<String>,
         kind: Option<String>,
     ) -> Result<Value, Value> {
         let name = name.as_deref().map(Path::new);
-        let ending = name.and_then(|name| name.extension()?.to_str()).map(str::to_lowercase);
-        let by_ending = || {
-            TYPES
+        let extension = name.and_then(|name| name.extension()?.to_str()).map(str::to_lowercase);
+        let by_extension = || {
+            MIME_TYPES
                 .iter()
-                .find(|(end, _)| ending.as_deref() == Some(*end))
+                .find(|(end, _)| extension.as_deref() == Some(*end))
                 .map(|(_, kind)| kind.to_string())
         };
-        let kind = kind.or_else(by_ending).unwrap_or_else(|| "text/plain".into());
+        let kind = kind.or_else(by_extension).unwrap_or_else(|| "text/plain".into());
         let mut entry = Map::new();
         if let Some(file) = name.and_then(|name| name.file_name()?.to_str()) {
             entry.insert("fileName".into(), file.into());
         }
-        let by_kind =
-            || TYPES.iter().find(|(_, known)| *known == kind).map(|(end, _)| end.to_string());
-        if let Some(ending) = ending.or_else(by_kind) {
-            entry.insert("fileExtension".into(), ending.into());
+        let of_kind =
+            || MIME_TYPES.iter().find(|(_, known)| *known == kind).map(|(end, _)| end.to_string());
+        if let Some(extension) = extension.or_else(of_kind) {
+            entry.insert("fileExtension".into(), extension.into());
         }
         if let Some(group) =
             ["text", "image", "video", "audio"].iter().find(|group| kind.starts_with(**group))
@@ -93,29 +93,29 @@ impl Files {
             entry.insert("fileType".into(), (*group).into());
         }
         entry.insert("mimeType".into(), kind.into());
-        self.keep(entry, data.data)
+        self.store(entry, data.data)
     }
 
-    /// Keeps other bytes for an entry; the entry that an item carries from now on.
+    /// Stores new bytes for an entry. Returns the entry that replaces it.
     ///
     /// # Errors
-    /// There is no room.
-    pub(super) fn replace(
+    /// The task exceeds [`MAX_STORED`].
+    pub(crate) fn replace(
         &mut self,
         entry: Map<String, Value>,
         data: Buffer,
     ) -> Result<Value, Value> {
-        self.keep(entry, data.data)
+        self.store(entry, data.data)
     }
 
-    fn keep(&mut self, mut entry: Map<String, Value>, data: Vec<u8>) -> Result<Value, Value> {
-        if self.bytes + data.len() > MAX_KEPT {
-            return Err(
-                json!({ "message": format!("no room for more binary data than {}", ByteSize::b(MAX_KEPT as u64)) }),
-            );
+    fn store(&mut self, mut entry: Map<String, Value>, data: Vec<u8>) -> Result<Value, Value> {
+        if self.bytes + data.len() > MAX_STORED {
+            let most = ByteSize::b(MAX_STORED as u64);
+            let message = format!("the binary data of a task may have at most {most}");
+            return Err(json!({ "message": message }));
         }
-        let id = format!("{HERE}:{}", random_id());
-        entry.insert("data".into(), HERE.into());
+        let id = format!("{STORED}:{}", random_id());
+        entry.insert("data".into(), STORED.into());
         entry.insert("id".into(), id.clone().into());
         entry.insert(
             "fileSize".into(),
@@ -123,28 +123,28 @@ impl Files {
         );
         entry.insert("bytes".into(), data.len().into());
         self.bytes += data.len();
-        self.kept.insert(id, data);
+        self.stored.insert(id, data);
         Ok(entry.into())
     }
 
-    /// The bytes of an entry: they lie here, or as base64 in the entry itself.
+    /// The bytes of an entry: stored under its id, or as base64 in its field `data`.
     ///
     /// # Errors
-    /// They are in neither place. n8n's own error has no text either.
-    pub(super) fn read(&self, entry: &Value) -> Result<Buffer, Value> {
+    /// Neither exists. The error is empty, as n8n's is.
+    pub(crate) fn read(&self, entry: &Value) -> Result<Buffer, Value> {
         let data = match entry["id"].as_str() {
-            Some(id) => self.kept.get(id).cloned(),
+            Some(id) => self.stored.get(id).cloned(),
             None => entry["data"].as_str().and_then(|data| BASE64_STANDARD.decode(data).ok()),
         };
         data.map(Buffer::new).ok_or_else(|| json!({}))
     }
 }
 
-/// Bytes as text.
+/// Decodes bytes with one of Node's encodings; UTF-8 by default.
 ///
 /// # Errors
 /// The encoding is unknown.
-pub(super) fn text(data: Buffer, encoding: Option<String>) -> Result<String, Value> {
+pub(crate) fn text(data: Buffer, encoding: Option<String>) -> Result<String, Value> {
     let bytes = data.data;
     let encoding = encoding.unwrap_or_else(|| "utf8".into()).to_lowercase().replace(['-', '_'], "");
     Ok(match encoding.as_str() {
@@ -166,33 +166,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_comes_back_and_its_entry_says_what_it_is() {
-        let mut files = Files::default();
-        let entry = files.prepare(Buffer::new(vec![0, 255]), Some("a/b.PNG".into()), None).unwrap();
+    fn stored_bytes_come_back_and_the_entry_describes_them() {
+        let mut store = BinaryStore::default();
+        let entry = store.prepare(Buffer::new(vec![0, 255]), Some("a/b.PNG".into()), None).unwrap();
         assert_eq!(
             (&entry["fileName"], &entry["mimeType"], &entry["fileExtension"]),
             (&json!("b.PNG"), &json!("image/png"), &json!("png"))
         );
-        assert_eq!(files.read(&entry).unwrap().data, [0, 255]);
+        assert_eq!(store.read(&entry).unwrap().data, [0, 255]);
         let Value::Object(fields) = entry else { panic!("an entry is an object") };
-        let other = files.replace(fields, Buffer::new(b"new".to_vec())).unwrap();
-        assert_eq!(files.read(&other).unwrap().data, b"new");
+        let other = store.replace(fields, Buffer::new(b"new".to_vec())).unwrap();
+        assert_eq!(store.read(&other).unwrap().data, b"new");
         assert_eq!((&other["mimeType"], &other["bytes"]), (&json!("image/png"), &json!(3)));
     }
 
     #[test]
-    fn bytes_may_stand_in_the_entry_itself() {
-        let files = Files::default();
-        assert_eq!(files.read(&json!({ "data": "aGk=" })).unwrap().data, b"hi");
-        assert!(files.read(&json!({ "data": "memory", "id": "memory:none" })).is_err());
-        assert!(files.read(&json!({})).is_err());
+    fn an_entry_may_hold_its_bytes_as_base64() {
+        let store = BinaryStore::default();
+        assert_eq!(store.read(&json!({ "data": "aGk=" })).unwrap().data, b"hi");
+        assert!(store.read(&json!({ "data": "memory", "id": "memory:none" })).is_err());
+        assert!(store.read(&json!({})).is_err());
     }
 
     #[test]
-    fn a_type_is_what_was_said_or_follows_from_the_name() {
-        let mut files = Files::default();
+    fn a_mime_type_is_given_or_follows_from_the_name() {
+        let mut store = BinaryStore::default();
         let mut kind = |name: Option<&str>, kind: Option<&str>| {
-            files.prepare(Buffer::new(vec![]), name.map(Into::into), kind.map(Into::into)).unwrap()
+            store.prepare(Buffer::new(vec![]), name.map(Into::into), kind.map(Into::into)).unwrap()
                 ["mimeType"]
                 .take()
         };
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn text_has_the_encoding_that_was_said() {
+    fn text_has_the_given_encoding() {
         let text = |bytes: &[u8], encoding: Option<&str>| {
             text(Buffer::new(bytes.to_vec()), encoding.map(Into::into))
         };

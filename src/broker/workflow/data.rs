@@ -1,4 +1,4 @@
-//! What is known of the workflow around a task, and which part of it an answer has.
+//! The workflow data of a task, and the part of it that answers a request.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::protocol::{DataOfNodes, DataRequest};
 
-/// What a task's settings say of the workflow around it.
+/// The fields of a task's settings that describe its workflow.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Surroundings {
+pub(crate) struct WorkflowContext {
     items: Option<Box<RawValue>>,
     workflow_id: Value,
     workflow_name: Value,
@@ -20,22 +20,22 @@ pub(super) struct Surroundings {
     data: Map<String, Value>,
 }
 
-/// The part of an item that is looked for.
+/// The binary entries of an item.
 #[derive(Deserialize)]
-struct Item {
+struct ItemBinary {
     #[serde(default)]
     binary: Map<String, Value>,
 }
 
-impl Surroundings {
-    /// Reads settings, and takes out of them what the runner does not get. Settings that make no sense are left to the
+impl WorkflowContext {
+    /// Reads settings and removes the field `data`. Returns invalid settings unchanged, for the
     /// runner to refuse.
-    pub(super) fn take(settings: Box<RawValue>) -> (Self, Box<RawValue>) {
-        let Ok(surroundings) = serde_json::from_str::<Self>(settings.get()) else {
+    pub(crate) fn take(settings: Box<RawValue>) -> (Self, Box<RawValue>) {
+        let Ok(context) = serde_json::from_str::<Self>(settings.get()) else {
             return (Self::default(), settings);
         };
-        if surroundings.data.is_empty() {
-            return (surroundings, settings);
+        if context.data.is_empty() {
+            return (context, settings);
         }
         let rest = serde_json::from_str::<BTreeMap<String, &RawValue>>(settings.get()).and_then(
             |mut fields| {
@@ -44,20 +44,20 @@ impl Surroundings {
             },
         );
         let rest = rest.unwrap_or(settings);
-        (surroundings, rest)
+        (context, rest)
     }
 
     /// The binary entry of an input item.
     ///
     /// # Errors
-    /// There is none; what n8n says of that.
-    pub(super) fn binary(&self, item: usize, property: String) -> Result<Value, Value> {
+    /// The item has none; the error equals n8n's.
+    pub(crate) fn binary(&self, item: usize, property: String) -> Result<Value, Value> {
         let none = || {
             json!({
                 "name": "NodeOperationError",
                 "message": format!(
-                    "This operation expects the node's input data to contain a binary file '{property}', but none was \
-                     found [item {item}]"
+                    "This operation expects the node's input data to contain a binary file \
+                     '{property}', but none was found [item {item}]"
                 ),
                 "description": "Make sure that the previous node outputs a binary file",
                 "context": { "itemIndex": item },
@@ -66,14 +66,15 @@ impl Surroundings {
         let items = self
             .items
             .as_ref()
-            .and_then(|items| serde_json::from_str::<Vec<Item>>(items.get()).ok());
+            .and_then(|items| serde_json::from_str::<Vec<ItemBinary>>(items.get()).ok());
         let entry = items.and_then(|mut items| items.get_mut(item)?.binary.remove(&property));
         entry.ok_or_else(none)
     }
 
-    /// The answer to a request for data: what was given, completed from the settings, without what was not asked for.
-    pub(super) fn answer(&self, request: &DataRequest) -> Value {
-        let mut data = self.made_up();
+    /// Answers a request for data: the field `data` over the defaults, reduced to the requested
+    /// parts.
+    pub(crate) fn answer(&self, request: &DataRequest) -> Value {
+        let mut data = self.defaults();
         data.extend(self.data.clone());
         if !request.input.include {
             data.insert("inputData".into(), json!({}));
@@ -106,14 +107,28 @@ impl Surroundings {
         Value::Object(data)
     }
 
-    /// What n8n would say of a workflow of which only this node is known.
-    fn made_up(&self) -> Map<String, Value> {
+    /// The data of a workflow that consists of this node only.
+    fn defaults(&self) -> Map<String, Value> {
         let items = self.items.as_ref().and_then(|items| serde_json::from_str(items.get()).ok());
-        let node = json!({ "id": self.node_id, "name": self.node_name, "type": "n8n-nodes-base.code", "parameters": {} });
-        let workflow = json!({
-            "id": self.workflow_id, "name": self.workflow_name, "active": false, "nodes": [node.clone()],
-            "connections": {}, "settings": {}, "staticData": {},
+        let node = json!({
+            "id": self.node_id,
+            "name": self.node_name,
+            "type": "n8n-nodes-base.code",
+            "parameters": {},
         });
+        let workflow = json!({
+            "id": self.workflow_id,
+            "name": self.workflow_name,
+            "active": false,
+            "nodes": [node.clone()],
+            "connections": {},
+            "settings": {},
+            "staticData": {},
+        });
+        let mode = match &self.workflow_mode {
+            mode @ Value::String(_) => mode.clone(),
+            _ => "manual".into(),
+        };
         let whole = json!({
             "workflow": workflow,
             "node": node,
@@ -124,11 +139,19 @@ impl Surroundings {
             "activeNodeName": self.node_name,
             "contextNodeName": self.node_name,
             "defaultReturnRunIndex": -1,
-            "mode": if self.workflow_mode.is_string() { self.workflow_mode.clone() } else { "manual".into() },
-            "envProviderState": { "isProcessAvailable": true, "isEnvAccessBlocked": true, "env": {} },
+            "mode": mode,
+            "envProviderState": {
+                "isProcessAvailable": true,
+                "isEnvAccessBlocked": true,
+                "env": {},
+            },
             "selfData": {},
             "siblingParameters": {},
-            "runExecutionData": { "version": 1, "startData": {}, "resultData": { "runData": {} } },
+            "runExecutionData": {
+                "version": 1,
+                "startData": {},
+                "resultData": { "runData": {} },
+            },
             "additionalData": { "variables": {} },
         });
         match whole {
@@ -147,10 +170,10 @@ fn input(data: &mut Map<String, Value>) -> Option<&mut Vec<Value>> {
 mod tests {
     use super::*;
 
-    fn surroundings(settings: Value) -> (Surroundings, Value) {
-        let (surroundings, rest) =
-            Surroundings::take(serde_json::value::to_raw_value(&settings).unwrap());
-        (surroundings, serde_json::from_str(rest.get()).unwrap())
+    fn context(settings: Value) -> (WorkflowContext, Value) {
+        let (context, rest) =
+            WorkflowContext::take(serde_json::value::to_raw_value(&settings).unwrap());
+        (context, serde_json::from_str(rest.get()).unwrap())
     }
 
     fn request(request: Value) -> DataRequest {
@@ -158,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runner_does_not_get_the_data_and_the_answer_has_what_was_asked_for() {
+    fn an_answer_has_the_requested_parts_and_the_runner_no_data() {
         let items = json!([{ "json": { "n": 1 } }, { "json": { "n": 2 } }]);
         let data = json!({
             "connectionInputSource": { "main": [{ "previousNode": "B" }] },
@@ -166,9 +189,11 @@ mod tests {
             "runExecutionData": { "resultData": { "runData": { "A": [1], "B": [2], "C": [3] } } },
         });
         let (task, rest) =
-            surroundings(json!({ "code": "", "nodeName": "Code", "items": items, "data": data }));
+            context(json!({ "code": "", "nodeName": "Code", "items": items, "data": data }));
         assert_eq!(rest, json!({ "code": "", "nodeName": "Code", "items": items }));
-        let nothing = json!({ "dataOfNodes": [], "prevNode": false, "env": false, "input": { "include": false } });
+        let nothing = json!({
+            "dataOfNodes": [], "prevNode": false, "env": false, "input": { "include": false },
+        });
         let answer = task.answer(&request(nothing));
         assert_eq!(answer["runExecutionData"]["resultData"]["runData"], json!({}));
         assert_eq!(
@@ -181,7 +206,10 @@ mod tests {
         );
         let chunk = json!({ "startIndex": 1, "count": 5 });
         let some = json!({
-            "dataOfNodes": ["A"], "prevNode": true, "env": true, "input": { "include": true, "chunk": chunk }
+            "dataOfNodes": ["A"],
+            "prevNode": true,
+            "env": true,
+            "input": { "include": true, "chunk": chunk },
         });
         let answer = task.answer(&request(some));
         assert_eq!(
@@ -190,7 +218,9 @@ mod tests {
         );
         assert_eq!(answer["inputData"]["main"], json!([[items[1]]]));
         assert_eq!(answer["envProviderState"]["env"], json!({ "A": "1" }));
-        let all = json!({ "dataOfNodes": "all", "prevNode": false, "env": false, "input": { "include": true } });
+        let all = json!({
+            "dataOfNodes": "all", "prevNode": false, "env": false, "input": { "include": true },
+        });
         let answer = task.answer(&request(all));
         assert_eq!(
             answer["runExecutionData"]["resultData"]["runData"].as_object().unwrap().len(),
@@ -200,16 +230,15 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_make_no_sense_are_passed_on() {
-        let (_, rest) = surroundings(json!({ "data": 7 }));
+    fn invalid_settings_are_passed_on() {
+        let (_, rest) = context(json!({ "data": 7 }));
         assert_eq!(rest, json!({ "data": 7 }));
     }
 
     #[test]
-    fn an_item_without_the_binary_property_is_an_error_that_names_both() {
-        let (task, _) = surroundings(
-            json!({ "items": [{ "json": {}, "binary": { "a": { "mimeType": "x" } } }] }),
-        );
+    fn a_missing_binary_property_is_an_error_that_names_it() {
+        let (task, _) =
+            context(json!({ "items": [{ "json": {}, "binary": { "a": { "mimeType": "x" } } }] }));
         assert_eq!(task.binary(0, "a".into()).unwrap(), json!({ "mimeType": "x" }));
         for (item, property) in [(0, "b"), (1, "a")] {
             let message = task.binary(item, property.into()).unwrap_err()["message"].take();

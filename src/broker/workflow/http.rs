@@ -1,4 +1,5 @@
-//! `helpers.httpRequest`: one HTTP request, with the options and answers of n8n's.
+//! `helpers.httpRequest`: one HTTP request with n8n's options and answers (`IHttpRequestOptions` in
+//! n8n-workflow).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,24 +14,24 @@ use serde_json::{Map, Value, json};
 use super::binary::Buffer;
 use crate::net::tls;
 
-/// How long a request takes at most where nothing else is said: n8n's own limit.
+/// The default timeout of a request, equal to n8n's.
 const TIMEOUT: Duration = Duration::from_secs(300);
-/// Bytes of the longest body that is read.
+/// Bytes of a response body. Bounds the memory of the broker.
 const MAX_BODY: usize = 256 << 20;
-/// Redirects that are followed.
+/// Redirects per request, equal to the default of n8n's HTTP library (follow-redirects).
 const MAX_REDIRECTS: usize = 21;
 
-/// Makes requests.
+/// Makes HTTP requests.
 #[derive(Clone)]
-pub(super) struct Http {
-    follows: Client,
-    stays: Client,
+pub(crate) struct HttpClient {
+    following_redirects: Client,
+    without_redirects: Client,
 }
 
-/// The options of one request, as far as they have a meaning here.
+/// The supported options of one request; others are ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Options {
+pub(crate) struct HttpOptions {
     #[serde(alias = "uri")]
     url: String,
     #[serde(rename = "baseURL")]
@@ -40,15 +41,15 @@ pub(super) struct Options {
     headers: Map<String, Value>,
     #[serde(default)]
     qs: Map<String, Value>,
-    /// `repeat` where a list in the query is its key once for each value.
+    /// `repeat` writes a list in the query as its key once per value.
     array_format: Option<String>,
     #[serde(default)]
     body: Value,
     #[serde(default)]
     json: bool,
-    /// Milliseconds.
+    /// Milliseconds; 0 means the default.
     timeout: Option<u64>,
-    auth: Option<Auth>,
+    auth: Option<BasicAuth>,
     encoding: Option<String>,
     #[serde(default, alias = "resolveWithFullResponse")]
     return_full_response: bool,
@@ -59,44 +60,45 @@ pub(super) struct Options {
 }
 
 #[derive(Debug, Deserialize)]
-struct Auth {
+struct BasicAuth {
     #[serde(default)]
     username: String,
     #[serde(default)]
     password: String,
 }
 
-impl Http {
+impl HttpClient {
     /// # Errors
-    /// There is no way to make requests; the text says why.
-    pub(super) fn new() -> Result<Self, String> {
-        // Without roots there is no https, which a request will be told.
+    /// The TLS backend cannot be initialised.
+    pub(crate) fn new() -> reqwest::Result<Self> {
+        // Without root certificates only https requests fail.
         let tls = tls::native().unwrap_or_else(|_| tls::plain());
         let client = |policy: Policy| {
-            let client = Client::builder()
+            Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .redirect(policy)
-                .no_proxy();
-            client.build().map_err(|error| error.to_string())
+                .no_proxy()
+                .build()
         };
         Ok(Self {
-            follows: client(Policy::limited(MAX_REDIRECTS))?,
-            stays: client(Policy::none())?,
+            following_redirects: client(Policy::limited(MAX_REDIRECTS))?,
+            without_redirects: client(Policy::none())?,
         })
     }
 
-    /// The body of the answer, or all of the answer where that is asked for.
+    /// Makes a request. Returns the response body, or the full response if the options ask for it.
     ///
     /// # Errors
-    /// The request cannot be made, is not answered, or with a status that is no success: the object that n8n answers then.
-    pub(super) async fn request(&self, options: &Options) -> Result<Value, Value> {
+    /// The request is invalid, has no response, or its status is no success. The error has n8n's
+    /// form.
+    pub(crate) async fn request(&self, options: &HttpOptions) -> Result<Value, Value> {
         let response =
-            self.build(options)?.send().await.map_err(|error| failure(&error, options))?;
+            self.build(options)?.send().await.map_err(|error| request_error(&error, options))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        if !status.is_success() && !options.ignores(status) {
-            return Err(refused(status, options));
+        if !status.is_success() && !options.accepts(status) {
+            return Err(status_error(status, options));
         }
-        let body = body(response).await.map_err(|error| failure(&error, options))?;
+        let body = body(response).await.map_err(|error| request_error(&error, options))?;
         let body = decode(
             body.ok_or_else(|| error("maxContentLength exceeded", "ERR_BAD_RESPONSE", options))?,
             options,
@@ -106,22 +108,29 @@ impl Http {
         }
         let message = status.canonical_reason().unwrap_or_default();
         Ok(json!({
-            "body": body, "headers": shown(&headers), "statusCode": status.as_u16(), "statusMessage": message
+            "body": body,
+            "headers": header_values(&headers),
+            "statusCode": status.as_u16(),
+            "statusMessage": message,
         }))
     }
 
-    fn build(&self, options: &Options) -> Result<RequestBuilder, Value> {
-        let wrong = |what: String| error(&what, "ERR_INVALID_URL", options);
+    fn build(&self, options: &HttpOptions) -> Result<RequestBuilder, Value> {
+        let invalid = |message: String| error(&message, "ERR_INVALID_URL", options);
         let url = match &options.base_url {
             Some(base) => Url::parse(base).and_then(|base| base.join(&options.url)),
             None => Url::parse(&options.url),
         };
-        let mut url = url.map_err(|error| wrong(format!("Invalid URL: {error}")))?;
+        let mut url = url.map_err(|error| invalid(format!("Invalid URL: {error}")))?;
         append(&mut url, &options.qs, options.array_format.as_deref() == Some("repeat"));
         let method = options.method.as_deref().unwrap_or("GET").to_uppercase();
         let method =
-            Method::from_bytes(method.as_bytes()).map_err(|error| wrong(error.to_string()))?;
-        let client = if options.disable_follow_redirect { &self.stays } else { &self.follows };
+            Method::from_bytes(method.as_bytes()).map_err(|error| invalid(error.to_string()))?;
+        let client = if options.disable_follow_redirect {
+            &self.without_redirects
+        } else {
+            &self.following_redirects
+        };
         let mut request = client.request(method.clone(), url);
         request = request
             .timeout(options.timeout.filter(|&ms| ms > 0).map_or(TIMEOUT, Duration::from_millis));
@@ -131,14 +140,14 @@ impl Http {
         for (name, value) in &options.headers {
             request = request.header(name, scalar(value));
         }
-        if let Some(Auth { username, password }) = &options.auth {
+        if let Some(BasicAuth { username, password }) = &options.auth {
             request = request.basic_auth(username, Some(password));
         }
         Ok(if method == Method::GET { request } else { options.with_body(request) })
     }
 }
 
-impl Options {
+impl HttpOptions {
     fn with_body(&self, request: RequestBuilder) -> RequestBuilder {
         let content_type =
             self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));
@@ -153,8 +162,8 @@ impl Options {
         }
     }
 
-    /// Whether a status that is no success is none of ours to report.
-    fn ignores(&self, status: StatusCode) -> bool {
+    /// Whether the options accept a status that is no success.
+    fn accepts(&self, status: StatusCode) -> bool {
         match &self.ignore_http_status_errors {
             Value::Object(rule) => {
                 let except = rule.get("except").and_then(Value::as_array);
@@ -167,7 +176,7 @@ impl Options {
     }
 }
 
-/// The body; `None` where it is too long.
+/// Reads the body; `None` if it exceeds [`MAX_BODY`].
 async fn body(mut response: Response) -> reqwest::Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
@@ -179,8 +188,8 @@ async fn body(mut response: Response) -> reqwest::Result<Option<Vec<u8>>> {
     Ok(Some(body))
 }
 
-/// What n8n makes of a body: JSON where it is some, whatever its type, text otherwise.
-fn decode(body: Vec<u8>, options: &Options) -> Result<Value, Value> {
+/// Decodes a body as n8n does: JSON if it parses, whatever its content type; text otherwise.
+fn decode(body: Vec<u8>, options: &HttpOptions) -> Result<Value, Value> {
     let text = |body: Vec<u8>| Value::String(String::from_utf8_lossy(&body).into_owned());
     match options.encoding.as_deref() {
         Some("arraybuffer") => {
@@ -191,8 +200,8 @@ fn decode(body: Vec<u8>, options: &Options) -> Result<Value, Value> {
     }
 }
 
-/// Headers by name; one that comes more than once is a list.
-fn shown(headers: &HeaderMap) -> BTreeMap<&str, Value> {
+/// Headers by name; the value of a repeated one is a list.
+fn header_values(headers: &HeaderMap) -> BTreeMap<&str, Value> {
     let values = |name: &HeaderName| {
         let values: Vec<_> =
             headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
@@ -201,7 +210,7 @@ fn shown(headers: &HeaderMap) -> BTreeMap<&str, Value> {
     headers.keys().map(|name| (name.as_str(), values(name))).collect()
 }
 
-/// A value as it stands in a header or a query.
+/// A JSON value as text in a header or query.
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -210,7 +219,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// Appends parameters to a query: parts of lists and objects as `a[0]=…` and `a[b]=…`.
+/// Appends parameters to a query. Elements of lists and objects become `a[0]=…` and `a[b]=…`.
 fn append(url: &mut Url, fields: &Map<String, Value>, repeats: bool) {
     fn pairs(name: String, value: &Value, repeats: bool, into: &mut Vec<(String, String)>) {
         match value {
@@ -238,22 +247,25 @@ fn append(url: &mut Url, fields: &Map<String, Value>, repeats: bool) {
     }
 }
 
-/// Fields as the body of a form, which is written as a query is.
+/// Fields as an `application/x-www-form-urlencoded` body.
 fn form(fields: &Map<String, Value>) -> String {
     let Ok(mut url) = Url::parse("form:") else { return String::new() };
     append(&mut url, fields, false);
     url.query().unwrap_or_default().to_owned()
 }
 
-/// A request that failed, as n8n's HTTP library puts it.
-fn error(message: &str, code: &str, options: &Options) -> Value {
+/// An error in the form of n8n's HTTP library (`AxiosError`).
+fn error(message: &str, code: &str, options: &HttpOptions) -> Value {
     let method = options.method.as_deref().unwrap_or("GET").to_lowercase();
     json!({
-        "message": message, "name": "AxiosError", "code": code, "config": { "url": options.url, "method": method }
+        "message": message,
+        "name": "AxiosError",
+        "code": code,
+        "config": { "url": options.url, "method": method },
     })
 }
 
-fn refused(status: StatusCode, options: &Options) -> Value {
+fn status_error(status: StatusCode, options: &HttpOptions) -> Value {
     let code = if status.is_server_error() { "ERR_BAD_RESPONSE" } else { "ERR_BAD_REQUEST" };
     let mut error =
         error(&format!("Request failed with status code {}", status.as_u16()), code, options);
@@ -261,7 +273,7 @@ fn refused(status: StatusCode, options: &Options) -> Value {
     error
 }
 
-fn failure(failed: &reqwest::Error, options: &Options) -> Value {
+fn request_error(failed: &reqwest::Error, options: &HttpOptions) -> Value {
     if failed.is_timeout() {
         let time = options.timeout.unwrap_or(TIMEOUT.as_millis() as u64);
         return error(&format!("timeout of {time}ms exceeded"), "ECONNABORTED", options);

@@ -73,7 +73,7 @@ impl Hooks for Workflow {
         _: &str,
         name: &str,
         params: Box<RawValue>,
-    ) -> Reply<Result<Option<Box<RawValue>>, Value>> {
+    ) -> HookFuture<Result<Option<Box<RawValue>>, Value>> {
         let (known, asked) = (name == "helpers.httpRequest", self.0.clone());
         Box::pin(async move {
             asked.notified().await;
@@ -81,12 +81,12 @@ impl Hooks for Workflow {
         })
     }
 
-    fn task_data(&self, _: &str, request: DataRequest) -> Reply<Box<RawValue>> {
+    fn task_data(&self, _: &str, request: DataRequest) -> HookFuture<Box<RawValue>> {
         self.0.notify_one();
         Box::pin(async move { raw(&json!({"env": request.env})) })
     }
 
-    fn node_types(&self, _: &str, request: Vec<NodeType>) -> Reply<Box<RawValue>> {
+    fn node_types(&self, _: &str, request: Vec<NodeType>) -> HookFuture<Box<RawValue>> {
         Box::pin(async move { raw(&json!(request.len())) })
     }
 }

@@ -1,0 +1,102 @@
+//! The state that the server, connections and task handles share, with the wake-ups after each
+//! change.
+
+use std::{
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
+
+use tokio::sync::{Notify, watch};
+
+use super::{grants::Grants, matching::Matching, settings::BrokerConfig};
+use crate::sync::lock;
+
+/// Shared by the server, every connection and every task handle.
+pub(crate) struct SharedState {
+    pub(crate) config: BrokerConfig,
+    grants: Mutex<Grants>,
+    matching: Mutex<Matching>,
+    /// Wakes the sweeper: a new deadline precedes the one that it sleeps for.
+    earlier_deadline: Notify,
+    /// Fires after each change of a draining broker.
+    draining: watch::Sender<()>,
+    /// The number of registered runners.
+    registered: watch::Sender<usize>,
+    /// Ends the listener.
+    stop: Notify,
+}
+
+impl SharedState {
+    pub(crate) fn new(config: BrokerConfig) -> Self {
+        Self {
+            grants: Mutex::new(Grants::new(config.grant_lifetime)),
+            matching: Mutex::new(Matching::new(config.ack_window, config.task_timeout)),
+            config,
+            earlier_deadline: Notify::new(),
+            draining: watch::Sender::new(()),
+            registered: watch::Sender::new(0),
+            stop: Notify::new(),
+        }
+    }
+
+    pub(crate) fn matching(&self) -> MutexGuard<'_, Matching> {
+        lock(&self.matching)
+    }
+
+    pub(crate) fn grants(&self) -> MutexGuard<'_, Grants> {
+        lock(&self.grants)
+    }
+
+    /// Changes the state under the lock, then notifies the waiters that [`Matching::wakeups`]
+    /// names.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Matching, Instant) -> T) -> T {
+        let (value, wakeups) = {
+            let mut matching = self.matching();
+            let value = change(&mut matching, Instant::now());
+            (value, matching.wakeups())
+        };
+        if wakeups.sweeper {
+            self.earlier_deadline.notify_one();
+        }
+        if wakeups.draining {
+            self.draining.send_replace(());
+        }
+        if let Some(runners) = wakeups.runners {
+            self.registered.send_replace(runners);
+        }
+        value
+    }
+
+    /// Waits, on a draining broker, until `condition` holds.
+    pub(crate) async fn drained_until(&self, condition: impl Fn(&Matching) -> bool) {
+        let mut changes = self.draining.subscribe();
+        while !condition(&self.matching()) {
+            // `self` owns the sender, so the channel never closes.
+            let _ = changes.changed().await;
+        }
+    }
+
+    pub(crate) async fn runner_registered(&self) {
+        // `self` owns the sender, so the channel never closes.
+        let _ = self.registered.subscribe().wait_for(|runners| *runners > 0).await;
+    }
+
+    pub(crate) fn registered_runners(&self) -> usize {
+        *self.registered.borrow()
+    }
+
+    /// Waits for a deadline earlier than the one that [`Matching::sweep`] returned last.
+    pub(crate) async fn earlier_deadline(&self) {
+        self.earlier_deadline.notified().await;
+    }
+
+    /// Ends the listener.
+    pub(crate) fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits for [`stop`](Self::stop).
+    pub(crate) async fn stopped(&self) {
+        self.stop.notified().await;
+    }
+}
