@@ -1,49 +1,28 @@
 //! A pool of worker processes, each running tasks in a sandbox of its own.
 //!
-//! The parent does I/O only; guests burn their fuel in the workers. One worker process for each core, one busy thread in
-//! each: two threads of one process would fight over its address space at every fresh instance. The process is also a
-//! second wall: a fault in the engine, or the machine's out-of-memory killer, takes one worker and its tasks, never the
-//! connection to the broker.
+//! The parent does I/O only. One single-threaded worker process per core computes: two guest
+//! threads of one process would contend for its address-space lock at every new instance. The
+//! process is also a second boundary: a fault in the engine or the out-of-memory killer ends one
+//! worker and its tasks, never the connection to the broker.
+//!
+//! | file | task |
+//! |---|---|
+//! | `pool` | chooses a worker for each job |
+//! | `slot` | the parent's state of one worker: jobs, host calls, answers |
+//! | `process` | starts, supervises and replaces a worker process |
+//! | `worker` | the main loop of a worker process |
+//! | `pipe` | messages and frames between the two |
+//! | `config`, `error` | settings and errors of the pool |
 
-mod child;
+mod config;
+mod error;
 mod pipe;
 mod pool;
+mod process;
+mod slot;
+mod worker;
 
-use std::path::PathBuf;
-
-pub use child::run as run_worker;
+pub use config::PoolConfig;
+pub use error::WorkersError;
 pub use pool::Pool;
-
-use crate::sandbox::SandboxError;
-
-/// How many workers, and how many tasks at once in each.
-#[derive(Debug, Clone)]
-pub struct PoolConfig {
-    /// Worker processes, at least 1. Default: one for each core.
-    pub workers: usize,
-    /// Tasks that one worker holds at once, at least 1, and one more where it was idle; further ones wait in it. Default 64.
-    pub slots: usize,
-    /// The executable that is started as `PROGRAM worker --slots N`. Default: this one.
-    pub program: PathBuf,
-}
-
-impl Default for PoolConfig {
-    fn default() -> Self {
-        Self {
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
-            slots: 64,
-            program: "/proc/self/exe".into(),
-        }
-    }
-}
-
-/// Why workers cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkersError {
-    /// The process or its pipe failed.
-    #[error("worker process: {0}")]
-    Io(#[from] std::io::Error),
-    /// The worker cannot build its sandbox.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-}
+pub use worker::run as run_worker;

@@ -73,13 +73,13 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Those of an object, of which none is known yet.
-    pub(super) fn of_object() -> Self {
+    pub(crate) fn of_object() -> Self {
         Self { is_object: true, ..Self::default() }
     }
 
     /// Takes note of a member, as its key and its value stand there. The last one of a name counts, as in Python, and null
     /// counts as absent.
-    pub(super) fn put(&mut self, key: &'a str, value: &'a str) -> Result<(), serde_json::Error> {
+    pub(crate) fn put(&mut self, key: &'a str, value: &'a str) -> Result<(), serde_json::Error> {
         self.first_key.get_or_insert(key);
         self.last_value = Some(value);
         let name: Cow<str> = serde_json::from_str(key)?;
@@ -90,12 +90,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The settings in the frame that these fields were read from.
-    pub(super) fn within(&self, frame: &'a str) -> ReceivedSettings<'a> {
+    pub(crate) fn within(&self, frame: &'a str) -> ReceivedSettings<'a> {
         self.received(self.text(frame))
     }
 
     /// The settings of this text.
-    pub(super) fn received(&self, text: &'a str) -> ReceivedSettings<'a> {
+    pub(crate) fn received(&self, text: &'a str) -> ReceivedSettings<'a> {
         ReceivedSettings { text, label: self.label(), checked: self.check() }
     }
 

@@ -55,12 +55,12 @@ pub(crate) struct Envelope<'a, D> {
 }
 
 impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
-    pub(super) fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
+    pub(crate) fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
         Ok(serde_json::from_str(frame)?)
     }
 
     /// The raw text of a field that this message type needs.
-    pub(super) fn raw(
+    pub(crate) fn raw(
         &self,
         field: &'static str,
         value: Option<&RawValue>,
@@ -69,7 +69,7 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
     }
 
     /// The value of a field that this message type needs.
-    pub(super) fn read<T: DeserializeOwned>(
+    pub(crate) fn read<T: DeserializeOwned>(
         &self,
         field: &'static str,
         value: Option<&RawValue>,
@@ -78,12 +78,12 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
             .map_err(|error| ProtocolError::WrongType { message: self.kind.clone(), field, error })
     }
 
-    pub(super) fn task_id(&self) -> Result<String, ProtocolError> {
+    pub(crate) fn task_id(&self) -> Result<String, ProtocolError> {
         self.read("taskId", self.task_id)
     }
 
     /// Why; a text for people, so never a reason to drop a message.
-    pub(super) fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         self.reason.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 
@@ -96,7 +96,7 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
     }
 
     /// A field that this message type needs is not there.
-    pub(super) fn missing(&self, field: &'static str) -> ProtocolError {
+    pub(crate) fn missing(&self, field: &'static str) -> ProtocolError {
         ProtocolError::MissingField { message: self.kind.clone(), field }
     }
 }
@@ -109,7 +109,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub(super) fn salvage(frame: &str) -> Self {
+    pub(crate) fn salvage(frame: &str) -> Self {
         let mut head = Self::default();
         // The error is known: this is the second reading of a frame that the first one refused.
         let _ = serde_json::Deserializer::from_str(frame).deserialize_map(HeadVisitor(&mut head));

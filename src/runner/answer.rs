@@ -18,11 +18,12 @@ const MAX_TEXT: usize = 32 << 10;
 /// What n8n keeps of custom data: so many entries, with so many characters of a key and of a value.
 const MAX_CUSTOM_DATA: (usize, usize, usize) = (10, 50, 512);
 
-/// How a task ended, as the broker is told.
-pub(super) type Reply = Result<TaskData, TaskFailure>;
-
 /// The message that ends a task. Where failures are to be results, a failure is one.
-pub(super) fn message(task_id: String, reply: Reply, continue_on_fail: bool) -> RunnerMessage {
+pub(crate) fn message(
+    task_id: String,
+    reply: Result<TaskData, TaskFailure>,
+    continue_on_fail: bool,
+) -> RunnerMessage {
     let failure = match reply {
         Ok(data) => return RunnerMessage::TaskDone { task_id, data },
         Err(failure) => failure,
@@ -38,7 +39,7 @@ pub(super) fn message(task_id: String, reply: Reply, continue_on_fail: bool) -> 
 }
 
 /// What an outcome means for the broker.
-pub(super) fn reply(outcome: Outcome) -> Reply {
+pub(crate) fn reply(outcome: Outcome) -> Result<TaskData, TaskFailure> {
     let stderr = (!outcome.stderr.trim().is_empty()).then_some(outcome.stderr);
     Err(match outcome.end {
         End::Returned(result) => {
@@ -91,7 +92,7 @@ fn is_part_of_word(c: char) -> bool {
 }
 
 /// A failure with a message and perhaps a description.
-pub(super) fn failure(message: &str, description: Option<&str>) -> TaskFailure {
+pub(crate) fn failure(message: &str, description: Option<&str>) -> TaskFailure {
     let mut details = Map::new();
     if let Some(text) = description {
         details.insert("description".into(), cut(text).into());
@@ -100,7 +101,7 @@ pub(super) fn failure(message: &str, description: Option<&str>) -> TaskFailure {
 }
 
 /// A result that is larger than a message to the broker may be.
-pub(super) fn too_large(limit: usize) -> TaskFailure {
+pub(crate) fn too_large(limit: usize) -> TaskFailure {
     let limit = bytesize::ByteSize::b(limit as u64).display().iec();
     failure(
         &format!("Task result is too large: a message to n8n may have {limit}"),

@@ -1,21 +1,23 @@
-//! Getting into the broker: the grant token that every connection needs.
-
-use std::time::Duration;
+//! The grant token: every connection to the broker needs one.
 
 use reqwest::{StatusCode, Url, header::RETRY_AFTER, redirect::Policy};
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::config::Credentials;
-use super::{ConnectError, connection::CONNECT_TIMEOUT};
+use super::{
+    config::Credentials,
+    endpoint::{CONNECT_TIMEOUT, endpoint, retry_after},
+    error::ConnectError,
+};
 
-/// Answers with a grant token are some hundred bytes; a larger one is not the broker's.
+/// Bytes of the largest answer read. An answer with a grant token has some hundred bytes; the limit
+/// bounds memory if another server answers.
 const MAX_ANSWER: usize = 64 << 10;
 
-/// Hands out a grant token for each connection: the one that was given while it is good, then fetched ones.
+/// Supplies a grant token for each connection: the configured one first, then fetched ones.
 #[derive(Debug)]
-pub(super) struct Auth {
+pub(crate) struct Auth {
     url: Url,
     tls: ClientConfig,
     credentials: Credentials,
@@ -32,16 +34,16 @@ struct GrantData {
 }
 
 impl Auth {
-    /// For the broker at this address.
-    pub(super) fn new(broker: &Url, tls: ClientConfig, credentials: Credentials) -> Self {
-        Self { url: super::connection::endpoint(broker, "runners/auth"), tls, credentials }
+    /// Uses the broker at this address.
+    pub(crate) fn new(broker: &Url, tls: ClientConfig, credentials: Credentials) -> Self {
+        Self { url: endpoint(broker, "runners/auth"), tls, credentials }
     }
 
-    /// A token for the next connection.
+    /// Returns a token for the next connection.
     ///
     /// # Errors
-    /// The broker cannot be reached, refuses, or answers something else; or the only token is spent.
-    pub(super) async fn grant(&self) -> Result<SecretString, ConnectError> {
+    /// The broker is unreachable, refuses, or answers without a token; or the only token is spent.
+    pub(crate) async fn grant(&self) -> Result<SecretString, ConnectError> {
         match (&self.credentials.grant, &self.credentials.auth) {
             (Some(grant), _) => Ok(grant.clone()),
             (None, Some(auth)) => self.fetch(auth).await,
@@ -49,19 +51,20 @@ impl Auth {
         }
     }
 
-    /// The broker has seen the token: it is good no more.
-    pub(super) fn spend(&mut self) {
+    /// Discards the configured token: a grant token is good for one connection.
+    pub(crate) fn spend(&mut self) {
         self.credentials.grant = None;
     }
 
     /// Whether another connection is possible.
-    pub(super) fn can_reconnect(&self) -> bool {
+    pub(crate) fn can_reconnect(&self) -> bool {
         self.credentials.auth.is_some() || self.credentials.grant.is_some()
     }
 
     async fn fetch(&self, auth: &SecretString) -> Result<SecretString, ConnectError> {
         let unreachable = |error: reqwest::Error| ConnectError::Unreachable(chain(&error));
-        // A client for each request: they are minutes apart, and no connection to the broker stays open between them.
+        // One client per request: requests are minutes apart, and a kept client would keep an idle
+        // connection to the broker open.
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
             .redirect(Policy::none())
@@ -95,14 +98,7 @@ impl Auth {
     }
 }
 
-/// The seconds of a `Retry-After` header, where it has seconds; a minute at most, whatever it says.
-pub(super) fn retry_after(header: Option<&[u8]>) -> Option<Duration> {
-    const MOST: Duration = Duration::from_secs(60);
-    let seconds: u64 = std::str::from_utf8(header?).ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MOST))
-}
-
-/// An error with its causes: the outermost alone says only that a request failed.
+/// The text of the innermost cause: the outermost says only that a request failed.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)
@@ -111,14 +107,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_sensible_waits_are_obeyed() {
-        assert_eq!(retry_after(Some(b" 3 ")), Some(Duration::from_secs(3)));
-        assert_eq!(retry_after(Some(b"99999999")), Some(Duration::from_secs(60)));
-        assert_eq!(retry_after(Some(b"Wed, 21 Oct 2026 07:28:00 GMT")), None);
-        assert_eq!(retry_after(None), None);
-    }
 
     #[test]
     fn a_given_grant_is_used_until_it_is_spent() {

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::outbox::Outbox;
+use super::message_queue::MessageQueue;
 use crate::{
     protocol::{DataRequest, RpcStatus, RunnerMessage, random_id},
     sandbox::{Answer, HostCalls, METHOD_NOT_ALLOWED, PendingAnswer},
@@ -45,34 +45,34 @@ const METHODS: [&str; 8] = [
 ];
 
 /// How the id of something told begins: its answer is expected, and nobody waits for it.
-const TOLD: char = 't';
+const NOTIFICATION_PREFIX: char = 't';
 /// How the id of a call begins.
-const ASKED: char = 'c';
+const CALL_PREFIX: char = 'c';
 /// How the id of a request for data begins.
-const DATA: char = 'd';
+const DATA_REQUEST_PREFIX: char = 'd';
 
 /// The host calls of one task.
 #[derive(Debug)]
-pub(super) struct TaskCalls {
+pub(crate) struct TaskCalls {
     task_id: String,
-    outbox: Outbox,
+    queue: MessageQueue,
     /// The calls that wait for an answer; none once the task is over.
-    waiting: Arc<Mutex<Option<Waiting>>>,
+    waiting: Arc<Mutex<Option<AwaitedCalls>>>,
     /// Requests for data so far.
     data_requests: AtomicU32,
     /// Whether the log has been told that prints are dropped: once is enough.
     warned: AtomicBool,
 }
 
-type Waiting = HashMap<String, oneshot::Sender<Answer>>;
+type AwaitedCalls = HashMap<String, oneshot::Sender<Answer>>;
 
 /// A call's place among those that wait. It goes when the call has its answer, and when nobody waits for that any more.
-struct Place {
+struct CallRegistration {
     call_id: String,
-    waiting: Arc<Mutex<Option<Waiting>>>,
+    waiting: Arc<Mutex<Option<AwaitedCalls>>>,
 }
 
-impl Drop for Place {
+impl Drop for CallRegistration {
     fn drop(&mut self) {
         if let Some(calls) = lock(&self.waiting).as_mut() {
             calls.remove(&self.call_id);
@@ -82,19 +82,19 @@ impl Drop for Place {
 
 impl TaskCalls {
     /// For a task that is about to run.
-    pub(super) fn new(task_id: String, outbox: Outbox) -> Self {
+    pub(crate) fn new(task_id: String, queue: MessageQueue) -> Self {
         Self {
             task_id,
-            outbox,
-            waiting: Arc::new(Mutex::new(Some(Waiting::new()))),
+            queue,
+            waiting: Arc::new(Mutex::new(Some(AwaitedCalls::new()))),
             data_requests: AtomicU32::new(0),
             warned: AtomicBool::new(false),
         }
     }
 
     /// Hands the broker's answer to the call that waits for it. One that nobody waits for (any more) is dropped.
-    pub(super) fn answer(&self, call_id: &str, status: RpcStatus, data: Option<Box<RawValue>>) {
-        if is_told(call_id) {
+    pub(crate) fn answer(&self, call_id: &str, status: RpcStatus, data: Option<Box<RawValue>>) {
+        if is_notification(call_id) {
             return;
         }
         let Some(caller) = lock(&self.waiting).as_mut().and_then(|calls| calls.remove(call_id))
@@ -113,7 +113,7 @@ impl TaskCalls {
     }
 
     /// The task is over: nothing more is sent for it.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         *lock(&self.waiting) = None;
     }
 
@@ -130,7 +130,7 @@ impl TaskCalls {
         let task_id = self.task_id.clone();
         if name == TASK_DATA {
             let request_params = self.data_request(&params)?;
-            let request_id = id(DATA);
+            let request_id = id_with_prefix(DATA_REQUEST_PREFIX);
             let message = RunnerMessage::TaskDataRequest {
                 request_id: request_id.clone(),
                 task_id,
@@ -144,7 +144,7 @@ impl TaskCalls {
         if !is_list(&params) {
             return Err("parameters must be a list".into());
         }
-        let call_id = id(ASKED);
+        let call_id = id_with_prefix(CALL_PREFIX);
         Ok((call_id.clone(), RunnerMessage::Rpc { call_id, task_id, name: name.into(), params }))
     }
 
@@ -171,17 +171,17 @@ impl HostCalls for TaskCalls {
             Ok(call) => call,
             Err(refused) => return Box::pin(std::future::ready(Err(refused))),
         };
-        let (outbox, waiting) = (self.outbox.clone(), self.waiting.clone());
+        let (queue, waiting) = (self.queue.clone(), self.waiting.clone());
         Box::pin(async move {
             let over = || Err("the task is over".to_owned());
-            outbox.wait_for_capacity().await;
+            queue.wait_for_capacity().await;
             let (caller, answer) = oneshot::channel();
             match lock(&waiting).as_mut() {
                 Some(calls) => calls.insert(call_id.clone(), caller),
                 None => return over(),
             };
-            let _place = Place { call_id, waiting };
-            if let Err(error) = outbox.send(message) {
+            let _registration = CallRegistration { call_id, waiting };
+            if let Err(error) = queue.send(message) {
                 return Err(error.to_string());
             }
             answer.await.unwrap_or_else(|_| over())
@@ -193,9 +193,9 @@ impl HostCalls for TaskCalls {
             debug!(task_id = self.task_id, name, "dropped what a task told");
             return;
         }
-        let (call_id, task_id) = (id(TOLD), self.task_id.clone());
+        let (call_id, task_id) = (id_with_prefix(NOTIFICATION_PREFIX), self.task_id.clone());
         let message = RunnerMessage::Rpc { call_id, task_id, name: name.into(), params };
-        let sent = !self.outbox.is_full() && self.outbox.send(message).is_ok();
+        let sent = !self.queue.is_full() && self.queue.send(message).is_ok();
         if !sent && !self.warned.swap(true, Ordering::Relaxed) {
             warn!(
                 task_id = self.task_id,
@@ -206,13 +206,13 @@ impl HostCalls for TaskCalls {
 }
 
 /// A fresh id that begins so.
-fn id(kind: char) -> String {
-    format!("{kind}{}", random_id())
+fn id_with_prefix(prefix: char) -> String {
+    format!("{prefix}{}", random_id())
 }
 
 /// Whether a call id is that of something told, whose answer says nothing.
-pub(super) fn is_told(call_id: &str) -> bool {
-    call_id.starts_with(TOLD)
+pub(crate) fn is_notification(call_id: &str) -> bool {
+    call_id.starts_with(NOTIFICATION_PREFIX)
 }
 
 fn is_list(params: &RawValue) -> bool {
@@ -233,20 +233,20 @@ mod tests {
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-    use crate::runner::outbox::Outgoing;
+    use crate::runner::message_queue::OutgoingFrame;
 
-    fn calls() -> (TaskCalls, UnboundedReceiver<Outgoing>) {
-        let (outbox, sent) = Outbox::new(1000);
-        (TaskCalls::new("t1".into(), outbox), sent)
+    fn calls() -> (TaskCalls, UnboundedReceiver<OutgoingFrame>) {
+        let (queue, sent) = MessageQueue::new(1000);
+        (TaskCalls::new("t1".into(), queue), sent)
     }
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.into()).unwrap()
     }
 
-    fn next(sent: &mut UnboundedReceiver<Outgoing>) -> Option<serde_json::Value> {
+    fn next(sent: &mut UnboundedReceiver<OutgoingFrame>) -> Option<serde_json::Value> {
         match sent.try_recv() {
-            Ok(Outgoing::Frame(frame)) => serde_json::from_str(&frame.concat()).ok(),
+            Ok(OutgoingFrame::Text(frame)) => serde_json::from_str(&frame.concat()).ok(),
             _ => None,
         }
     }

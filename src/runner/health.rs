@@ -1,4 +1,4 @@
-//! The health endpoint: whether the runner lives, and whether a task can run now.
+//! The health endpoint: liveness on every path, readiness on `/readyz`.
 
 use std::{
     io,
@@ -27,48 +27,48 @@ use crate::{
     workers::Pool,
 };
 
-/// How long a task that ran speaks for the next one.
-const FRESH: Duration = Duration::from_secs(10);
-/// How long the task that is run to see whether tasks run may take.
-const TEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// A task that ended within this time shows that tasks can run, so that no probe is needed.
+const RECENT_TASK: Duration = Duration::from_secs(10);
+/// Time limit of the probe task, below the usual ten-second time-out of a supervisor's check.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is known of the runner's health.
+/// State behind the health endpoint.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(crate) struct Health {
     pool: Pool,
-    /// Whether the broker may give us tasks.
+    /// Whether the broker may assign tasks.
     registered: AtomicBool,
-    /// When a task last ran.
-    ran: std::sync::Mutex<Option<Instant>>,
-    /// Held by the one test that runs.
-    test: Mutex<()>,
+    /// End of the last task that ran.
+    last_task: std::sync::Mutex<Option<Instant>>,
+    /// Held while a probe runs: concurrent requests share one probe.
+    probe: Mutex<()>,
 }
 
 impl Health {
-    /// Of a runner that has not registered yet.
-    pub(super) fn new(pool: Pool) -> Self {
+    /// Starts unregistered.
+    pub(crate) fn new(pool: Pool) -> Self {
         Self {
             pool,
             registered: AtomicBool::new(false),
-            ran: std::sync::Mutex::default(),
-            test: Mutex::default(),
+            last_task: std::sync::Mutex::default(),
+            probe: Mutex::default(),
         }
     }
 
-    /// Notes whether the broker may give us tasks.
-    pub(super) fn set_registered(&self, registered: bool) {
+    /// Records whether the broker may assign tasks.
+    pub(crate) fn set_registered(&self, registered: bool) {
         self.registered.store(registered, Ordering::Relaxed);
     }
 
-    /// Notes that a task ran, whatever it came to.
-    pub(super) fn task_ran(&self) {
-        *lock(&self.ran) = Some(Instant::now());
+    /// Records that a task ran, whatever its outcome.
+    pub(crate) fn record_task(&self) {
+        *lock(&self.last_task) = Some(Instant::now());
     }
 
-    /// Whether the runner lives.
+    /// Checks liveness.
     ///
     /// # Errors
-    /// Why it does not: no worker process is there.
+    /// No worker process runs.
     fn alive(&self) -> Result<(), String> {
         if self.pool.process_ids().is_empty() {
             Err("no worker process runs".into())
@@ -77,35 +77,39 @@ impl Health {
         }
     }
 
-    /// Whether a task can run now.
+    /// Checks readiness: the runner is registered, and a task ran lately or the probe task runs.
     ///
     /// # Errors
-    /// Why it cannot.
+    /// The reason why no task can run.
     async fn ready(&self) -> Result<(), String> {
         if !self.registered.load(Ordering::Relaxed) {
             return Err("not registered with a broker".into());
         }
-        let _one = self.test.lock().await;
-        let ran = *lock(&self.ran);
-        if ran.is_some_and(|at| at.elapsed() < FRESH) { Ok(()) } else { self.test().await }
+        let _guard = self.probe.lock().await;
+        let last_task = *lock(&self.last_task);
+        if last_task.is_some_and(|at| at.elapsed() < RECENT_TASK) {
+            Ok(())
+        } else {
+            self.probe().await
+        }
     }
 
-    async fn test(&self) -> Result<(), String> {
+    async fn probe(&self) -> Result<(), String> {
         let items = serde_json::value::to_raw_value::<[(); 0]>(&[]);
         let input = items
             .and_then(|items| TaskSettings::new("return []", NodeMode::AllItems, items).to_input());
         let input = input.map_err(|error| error.to_string())?;
-        let limits = Limits { time: TEST_TIMEOUT, ..Limits::default() };
+        let limits = Limits { time: PROBE_TIMEOUT, ..Limits::default() };
         let job = self.pool.run(Job { input, limits, deterministic: None }, Arc::new(NoHost));
-        let ended = tokio::time::timeout(TEST_TIMEOUT, job).await;
+        let ended = tokio::time::timeout(PROBE_TIMEOUT, job).await;
         match ended.map(|outcome| outcome.end) {
             Ok(End::Returned(_)) => {
-                self.task_ran();
+                self.record_task();
                 Ok(())
             }
             Ok(end) => Err(format!("a task of the runner's own failed: {end:?}")),
             Err(_elapsed) => {
-                Err(format!("a task of the runner's own took longer than {TEST_TIMEOUT:?}"))
+                Err(format!("a task of the runner's own took longer than {PROBE_TIMEOUT:?}"))
             }
         }
     }
@@ -114,8 +118,8 @@ impl Health {
 /// Binds the endpoint.
 ///
 /// # Errors
-/// The address cannot be used; the text names it.
-pub(super) async fn bind(config: &HealthConfig) -> Result<TcpListener, String> {
+/// The address is unusable; the text names it.
+pub(crate) async fn bind(config: &HealthConfig) -> Result<TcpListener, String> {
     let HealthConfig { host, port } = config;
     let name = |error: io::Error| {
         format!("health check server cannot listen on {host}, port {port}: {error}")
@@ -126,11 +130,11 @@ pub(super) async fn bind(config: &HealthConfig) -> Result<TcpListener, String> {
     Ok(listener)
 }
 
-/// Answers until it is dropped.
+/// Serves until the future is dropped.
 ///
 /// # Errors
-/// None in practice: the server outlives failed connections.
-pub(super) async fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<()> {
+/// Never in practice: the server survives failed connections.
+pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<()> {
     let alive = async |State(health): State<Arc<Health>>| answer(health.alive());
     let ready = async |State(health): State<Arc<Health>>| answer(health.ready().await);
     let router = Router::new()

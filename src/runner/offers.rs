@@ -1,4 +1,4 @@
-//! The offers that are open: free places that the broker may fill.
+//! Open offers: each lets the broker assign one task.
 
 use std::{
     collections::HashMap,
@@ -9,60 +9,61 @@ use rand::Rng;
 
 use crate::protocol::random_id;
 
-/// How long an offer stands at least: n8n's own value.
+/// Least validity of an offer: the value of n8n's own runner.
 const VALIDITY: Duration = Duration::from_millis(5000);
-/// Up to this much longer, at random, so that a runner's offers do not all end at once.
-const SPREAD_MS: u64 = 500;
-/// How much longer an accept is honoured: it may have been on its way when the offer ended.
+/// Random extra validity in milliseconds, so that offers do not all expire at once.
+const JITTER_MS: u64 = 500;
+/// Extra time in which an accept counts: it may have been in transit when the offer expired.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// An offer that was just made.
+/// A new offer.
 #[derive(Debug)]
-pub(super) struct Offer {
-    /// Its id, to be named in the accept.
-    pub id: String,
-    /// How long the broker may take it up.
-    pub valid_for: Duration,
+pub(crate) struct Offer {
+    /// Its id, which the accept names.
+    pub(crate) id: String,
+    /// Validity from now, for the broker.
+    pub(crate) valid_for: Duration,
 }
 
 /// The offers of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Offers {
-    /// When each ends, for the broker.
+pub(crate) struct Offers {
+    /// End of validity by offer id.
     ends: HashMap<String, Instant>,
 }
 
 impl Offers {
-    /// Makes a new offer.
-    pub(super) fn open(&mut self, now: Instant) -> Offer {
-        let valid_for = VALIDITY + Duration::from_millis(rand::rng().random_range(0..SPREAD_MS));
+    /// Adds an offer.
+    pub(crate) fn open(&mut self, now: Instant) -> Offer {
+        let valid_for = VALIDITY + Duration::from_millis(rand::rng().random_range(0..JITTER_MS));
         let id = random_id();
         self.ends.insert(id.clone(), now + valid_for);
         Offer { id, valid_for }
     }
 
-    /// Offers that the broker may still take up. One in its grace time no longer counts: it is replaced at once.
-    pub(super) fn standing(&self, now: Instant) -> usize {
+    /// Number of valid offers. An offer in its grace time does not count: the session replaces it
+    /// at once.
+    pub(crate) fn valid(&self, now: Instant) -> usize {
         self.ends.values().filter(|&&end| now < end).count()
     }
 
-    /// Uses an offer up. False if it is unknown, used, or over.
-    pub(super) fn take(&mut self, id: &str, now: Instant) -> bool {
+    /// Consumes an offer. Returns false if it is unknown, used, or past its grace time.
+    pub(crate) fn take(&mut self, id: &str, now: Instant) -> bool {
         self.ends.remove(id).is_some_and(|end| now < end + GRACE)
     }
 
-    /// Forgets the offers whose grace time is over.
-    pub(super) fn expire(&mut self, now: Instant) {
+    /// Removes the offers past their grace time.
+    pub(crate) fn expire(&mut self, now: Instant) {
         self.ends.retain(|_, end| now < *end + GRACE);
     }
 
-    /// When the next standing offer ends.
-    pub(super) fn next_end(&self, now: Instant) -> Option<Instant> {
+    /// End of the offer that expires next.
+    pub(crate) fn next_end(&self, now: Instant) -> Option<Instant> {
         self.ends.values().copied().filter(|&end| now < end).min()
     }
 
     /// Withdraws all offers.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ends.clear();
     }
 }
@@ -74,13 +75,13 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn an_offer_stands_for_its_time_and_is_honoured_a_little_longer() {
+    fn an_accept_counts_until_the_grace_time_ends() {
         let now = Instant::now();
         let mut offers = Offers::default();
         let offer = offers.open(now);
         assert!((5000..5500).contains(&offer.valid_for.as_millis()));
         let end = now + offer.valid_for;
-        assert_eq!((offers.standing(end - MS), offers.standing(end)), (1, 0));
+        assert_eq!((offers.valid(end - MS), offers.valid(end)), (1, 0));
         assert_eq!((offers.next_end(now), offers.next_end(end)), (Some(end), None));
         offers.expire(end + GRACE - MS);
         assert!(offers.take(&offer.id, end + GRACE - MS));
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_is_not_honoured_after_its_grace_time() {
+    fn an_accept_after_the_grace_time_does_not_count() {
         let now = Instant::now();
         let mut offers = Offers::default();
         let (one, two) = (offers.open(now), offers.open(now));
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn withdrawn_and_unknown_offers_are_not_honoured() {
+    fn withdrawn_and_unknown_offers_do_not_count() {
         let now = Instant::now();
         let mut offers = Offers::default();
         let offer = offers.open(now);

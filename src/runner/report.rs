@@ -11,7 +11,7 @@ use crate::{
 
 /// How a task ended, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finished {
+pub(crate) enum OutcomeKind {
     /// With a result.
     Well,
     /// By a fault of its own.
@@ -20,9 +20,9 @@ pub(super) enum Finished {
     Broken(&'static str),
 }
 
-impl Finished {
+impl OutcomeKind {
     /// Reads it off the outcome, before that is taken apart.
-    pub(super) fn of(end: &End) -> Self {
+    pub(crate) fn of(end: &End) -> Self {
         match end {
             End::Returned(_) => Self::Well,
             End::Raised(_) => Self::Failed("exception"),
@@ -33,7 +33,7 @@ impl Finished {
     }
 
     /// Writes the line. User code's own texts stay out of the log: they may hold anything.
-    pub(super) fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
+    pub(crate) fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
         let line = Line { task_id, label, usage, size };
         let Usage { fuel, memory, duration } = usage;
         let took = duration.as_secs_f64() * 1000.0;
@@ -72,35 +72,26 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Self { task_id, label, usage, size } = self;
         let size = bytesize::ByteSize::b(*size as u64).display().iec();
-        write!(f, "{} in {} ({size}) ", Shown(task_id), Took(usage.duration))?;
-        write!(f, "{}", Place(label))
+        write!(f, "{} in {:.1?} ({size}) ", Escaped(task_id), usage.duration)?;
+        write!(f, "{}", NodeAndWorkflow(label))
     }
 }
 
 /// Which node of which workflow a task belongs to, as n8n's own runner says it.
-pub(super) struct Place<'a>(pub &'a TaskLabel);
+pub(crate) struct NodeAndWorkflow<'a>(pub &'a TaskLabel);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for NodeAndWorkflow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let TaskLabel { node_name, node_id, workflow_name, workflow_id, .. } = self.0;
-        write!(f, "for node \"{}\" ({}) ", Shown(node_name), Shown(node_id))?;
-        write!(f, "in workflow \"{}\" ({})", Shown(workflow_name), Shown(workflow_id))
-    }
-}
-
-/// A duration with one decimal.
-struct Took(std::time::Duration);
-
-impl fmt::Display for Took {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{:.1?}", self.0)
+        write!(f, "for node \"{}\" ({}) ", Escaped(node_name), Escaped(node_id))?;
+        write!(f, "in workflow \"{}\" ({})", Escaped(workflow_name), Escaped(workflow_id))
     }
 }
 
 /// A text from outside, on one line of the log: control characters escaped, cut at 200 characters.
-pub(super) struct Shown<'a>(pub &'a str);
+pub(crate) struct Escaped<'a>(pub &'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         const MOST: usize = 200;
         for (at, c) in self.0.chars().enumerate() {
@@ -135,6 +126,6 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut() {
-        assert_eq!(Shown(&"é".repeat(1000)).to_string().chars().count(), 201);
+        assert_eq!(Escaped(&"é".repeat(1000)).to_string().chars().count(), 201);
     }
 }

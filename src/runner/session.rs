@@ -14,18 +14,20 @@ use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::frame::coding::CloseCo
 use tracing::{debug, info, warn};
 
 use super::{
-    answer::{self, Reply},
-    calls::{TaskCalls, is_told},
+    answer,
+    calls::{TaskCalls, is_notification},
     config::RunnerConfig,
-    connection::{Connection, Lost},
+    connection::{BrokerConnection, ConnectionLost},
     health::Health,
+    message_queue::{MessageQueue, TooLarge},
     offers::Offers,
-    outbox::TooLarge,
-    report::{Finished, Place, Shown},
-    task::{Cancelled, Due, Running, Tasks},
+    report::{Escaped, NodeAndWorkflow, OutcomeKind},
+    task::{CancelledTask, RunningTask, SettingsArrival, Tasks},
 };
 use crate::{
-    protocol::{BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskLabel},
+    protocol::{
+        BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskData, TaskFailure, TaskLabel,
+    },
     sandbox::{End, Exceeded, Extras, Job, Outcome, Usage},
     workers::Pool,
 };
@@ -51,7 +53,7 @@ const CANCELLED: &str = "Task was cancelled";
 
 /// Why a session is over.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(crate) enum SessionEnd {
     /// All is finished, as it was asked for.
     ShutDown,
     /// There was nothing to do for so long that the runner may end.
@@ -81,27 +83,27 @@ enum Phase {
 }
 
 /// Serves one connection until it is gone or the shutdown is done. The tasks of a connection that is gone are stopped.
-pub(super) async fn serve(
-    mut connection: Connection,
+pub(crate) async fn serve(
+    mut connection: BrokerConnection,
     config: &RunnerConfig,
     pool: &Pool,
     health: &Health,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
-) -> Ended {
-    let outbox = connection.outbox().clone();
+) -> SessionEnd {
+    let queue = connection.queue().clone();
     let mut session = Session {
         config,
         pool,
         health,
-        outbox,
+        queue,
         offers: Offers::default(),
         tasks: Tasks::default(),
         phase: Phase::Registering(Instant::now() + REGISTRATION_TIMEOUT),
         registered: None,
-        busy: Instant::now(),
+        last_activity: Instant::now(),
     };
     let lost = loop {
-        let wake = session.next_moment(Instant::now());
+        let wake = session.next_deadline(Instant::now());
         tokio::select! {
             frame = connection.next() => match frame {
                 Ok(frame) => session.receive(&frame),
@@ -111,23 +113,23 @@ pub(super) async fn serve(
             () = tokio::time::sleep_until(wake.into()) => {}
             () = &mut shutdown, if !matches!(session.phase, Phase::Stopping(_)) => session.stop(),
         }
-        if let Err(lost) = session.catch_up(Instant::now()) {
+        if let Err(lost) = session.run_due_actions(Instant::now()) {
             break lost;
         }
         if session.is_finished() {
             connection.close().await;
-            return Ended::ShutDown;
+            return SessionEnd::ShutDown;
         }
         if let Some(time) = session.idle_for_too_long(Instant::now()) {
             info!("idle for {time:?}: ending");
             connection.close().await;
-            return Ended::Idle;
+            return SessionEnd::Idle;
         }
     };
     // A connection that ends while it shuts down has nothing left to say to anybody.
     if let Phase::Stopping(_) = session.phase {
         warn!(running = session.tasks.active(), "connection lost while shutting down: {lost}");
-        return Ended::ShutDown;
+        return SessionEnd::ShutDown;
     }
     let stopped = session.tasks.active();
     let reason = if stopped == 0 {
@@ -135,26 +137,27 @@ pub(super) async fn serve(
     } else {
         format!("{lost}; stopped its {stopped} tasks")
     };
-    let is_normal = matches!(&lost, Lost::Closed(Some(frame)) if frame.code == CloseCode::Normal);
-    Ended::Lost { reason, served: session.registered.map(|since| since.elapsed()), is_normal }
+    let is_normal =
+        matches!(&lost, ConnectionLost::Closed(Some(frame)) if frame.code == CloseCode::Normal);
+    SessionEnd::Lost { reason, served: session.registered.map(|since| since.elapsed()), is_normal }
 }
 
 struct Session<'a> {
     config: &'a RunnerConfig,
     pool: &'a Pool,
     health: &'a Health,
-    outbox: super::outbox::Outbox,
+    queue: MessageQueue,
     offers: Offers,
     tasks: Tasks,
     phase: Phase,
     registered: Option<Instant>,
     /// When there was last something to do.
-    busy: Instant,
+    last_activity: Instant,
 }
 
 impl Session<'_> {
     /// When to look again at the latest.
-    fn next_moment(&self, now: Instant) -> Instant {
+    fn next_deadline(&self, now: Instant) -> Instant {
         let deadline = match self.phase {
             Phase::Registering(due) | Phase::Stopping(due) => Some(due),
             Phase::Serving | Phase::Draining => None,
@@ -164,26 +167,26 @@ impl Session<'_> {
     }
 
     /// Does what time and the last event made due.
-    fn catch_up(&mut self, now: Instant) -> Result<(), Lost> {
+    fn run_due_actions(&mut self, now: Instant) -> Result<(), ConnectionLost> {
         match self.phase {
             Phase::Registering(due) if due <= now => {
-                return Err(Lost::Broken(format!(
+                return Err(ConnectionLost::Broken(format!(
                     "not registered within {REGISTRATION_TIMEOUT:?}"
                 )));
             }
             Phase::Stopping(due) if due <= now => self.stop_tasks(),
             _ => {}
         }
-        for task_id in self.tasks.give_up(now) {
+        for task_id in self.tasks.abandon_overdue(now) {
             warn!(task_id, "gave up a task whose settings did not come");
         }
         self.offers.expire(now);
         if self.phase == Phase::Serving {
-            let taken = self.offers.standing(now) + self.tasks.active();
+            let taken = self.offers.valid(now) + self.tasks.active();
             for _ in taken..self.config.max_concurrency {
                 let offer = self.offers.open(now);
                 let valid_for = offer.valid_for.as_millis() as i64;
-                self.say(RunnerMessage::TaskOffer {
+                self.send(RunnerMessage::TaskOffer {
                     offer_id: offer.id,
                     task_type: TASK_TYPE.into(),
                     valid_for,
@@ -196,7 +199,7 @@ impl Session<'_> {
     /// The time without a task that is over, where there is such a limit.
     fn idle_for_too_long(&self, now: Instant) -> Option<Duration> {
         let idle = self.registered.is_some() && self.tasks.active() == 0;
-        self.config.auto_shutdown.filter(|&time| idle && now >= self.busy + time)
+        self.config.auto_shutdown.filter(|&time| idle && now >= self.last_activity + time)
     }
 
     fn is_finished(&self) -> bool {
@@ -207,7 +210,7 @@ impl Session<'_> {
         match BrokerMessage::parse(frame) {
             Ok(message) => self.handle(message, frame.as_ref()),
             Err(error) => {
-                warn!("dropped a frame: {}", Shown(&error.to_string()));
+                warn!("dropped a frame: {}", Escaped(&error.to_string()));
                 if let Some(task_id) = BrokerMessage::task_of_bad_settings(frame) {
                     self.refuse_settings(task_id, &format!("Invalid task settings: {error}"));
                 }
@@ -218,11 +221,11 @@ impl Session<'_> {
     fn handle(&mut self, message: BrokerMessage<ReceivedSettings>, frame: &Bytes) {
         match message {
             BrokerMessage::InfoRequest => {
-                self.say(RunnerMessage::Info { name: NAME.into(), types: vec![TASK_TYPE.into()] });
+                self.send(RunnerMessage::Info { name: NAME.into(), types: vec![TASK_TYPE.into()] });
             }
             BrokerMessage::RunnerRegistered => {
                 self.registered = Some(Instant::now());
-                self.busy = Instant::now();
+                self.last_activity = Instant::now();
                 self.health.set_registered(true);
                 info!(runner = self.config.id, "registered with the broker");
                 if let Phase::Registering(_) = self.phase {
@@ -242,7 +245,7 @@ impl Session<'_> {
             {
                 Some(calls) => calls.answer(&call_id, status, data),
                 // The answers to a task's prints come after its end.
-                None if is_told(&call_id) => {}
+                None if is_notification(&call_id) => {}
                 None => warn!(task_id, call_id, "dropped an answer for a task that is not running"),
             },
             BrokerMessage::TaskDataResponse { task_id, request_id, data } => match self
@@ -278,12 +281,12 @@ impl Session<'_> {
             AT_CAPACITY
         } else {
             self.tasks.accept(&task_id, now);
-            self.busy = now;
-            self.say(RunnerMessage::TaskAccepted { task_id });
+            self.last_activity = now;
+            self.send(RunnerMessage::TaskAccepted { task_id });
             return;
         };
         debug!(task_id, "rejected a task: {reason}");
-        self.say(RunnerMessage::TaskRejected { task_id, reason: reason.into() });
+        self.send(RunnerMessage::TaskRejected { task_id, reason: reason.into() });
     }
 
     /// Runs a task whose settings are in this frame.
@@ -295,7 +298,7 @@ impl Session<'_> {
         if let Err(error) = checked {
             return self.fail(task_id, &label, &error.to_string());
         }
-        let calls = Arc::new(TaskCalls::new(task_id.clone(), self.outbox.clone()));
+        let calls = Arc::new(TaskCalls::new(task_id.clone(), self.queue.clone()));
         let limits = self.config.limits.clone();
         let time = limits.time;
         let input = self.config.addition.apply(frame.slice_ref(text.as_bytes()));
@@ -321,53 +324,55 @@ impl Session<'_> {
 
     /// Whether settings for this task are to be used. If not, that is dealt with.
     fn is_due(&mut self, task_id: &str) -> bool {
-        match self.tasks.settings_due(task_id) {
-            Due::Now => return true,
-            Due::TooLate => {
+        match self.tasks.settings_arrived(task_id) {
+            SettingsArrival::Expected => return true,
+            SettingsArrival::TooLate => {
                 let why = "The task's settings came after the runner had stopped waiting for them";
                 self.fail(task_id.into(), &TaskLabel::default(), why);
             }
-            Due::Twice => warn!(task_id, "dropped settings for a task that runs already"),
-            Due::Unknown => warn!(task_id, "dropped settings for an unknown task"),
+            SettingsArrival::Duplicate => {
+                warn!(task_id, "dropped settings for a task that runs already")
+            }
+            SettingsArrival::UnknownTask => warn!(task_id, "dropped settings for an unknown task"),
         }
         false
     }
 
     /// Ends a task that never ran.
     fn fail(&mut self, task_id: String, label: &TaskLabel, why: &str) {
-        warn!(task_id, node = label.node_name, "task failed before it ran: {}", Shown(why));
+        warn!(task_id, node = label.node_name, "task failed before it ran: {}", Escaped(why));
         self.reply(&task_id, Err(answer::failure(why, None)), label.continue_on_fail);
     }
 
-    fn finish(&mut self, task_id: String, running: &Running, outcome: Outcome) {
-        self.busy = Instant::now();
+    fn finish(&mut self, task_id: String, running: &RunningTask, outcome: Outcome) {
+        self.last_activity = Instant::now();
         let mut usage = outcome.usage;
         if usage.duration.is_zero() {
             // Of a worker that is gone nothing is known.
             usage.duration = running.since.elapsed();
         }
-        let how = Finished::of(&outcome.end);
-        if !matches!(how, Finished::Broken(_)) {
-            self.health.task_ran();
+        let how = OutcomeKind::of(&outcome.end);
+        if !matches!(how, OutcomeKind::Broken(_)) {
+            self.health.record_task();
         }
         let size = self.reply(&task_id, answer::reply(outcome), running.label.continue_on_fail);
         how.log(&task_id, &running.label, usage, size);
     }
 
     fn cancel(&mut self, task_id: String, reason: &str) {
-        self.busy = Instant::now();
+        self.last_activity = Instant::now();
         match self.tasks.cancel(&task_id) {
-            Cancelled::Running(running) => {
-                let place = Place(&running.label);
-                info!(reason = %Shown(reason), "Cancelled task {} {place}", Shown(&task_id));
+            CancelledTask::Running(running) => {
+                let place = NodeAndWorkflow(&running.label);
+                info!(reason = %Escaped(reason), "Cancelled task {} {place}", Escaped(&task_id));
                 // Not a failure of the task, so never a result.
                 self.reply(&task_id, Err(answer::failure(CANCELLED, None)), false);
             }
-            Cancelled::Waiting => {
-                info!(reason = %Shown(reason), "Cancelled task {} (waiting for settings)", Shown(&task_id));
+            CancelledTask::Waiting => {
+                info!(reason = %Escaped(reason), "Cancelled task {} (waiting for settings)", Escaped(&task_id));
             }
-            Cancelled::Unknown => {
-                warn!(reason = %Shown(reason), "Received cancel for unknown task: {}. Discarding message.", Shown(&task_id));
+            CancelledTask::Unknown => {
+                warn!(reason = %Escaped(reason), "Received cancel for unknown task: {}. Discarding message.", Escaped(&task_id));
             }
         }
     }
@@ -390,7 +395,7 @@ impl Session<'_> {
             self.config.graceful_shutdown
         );
         for task_id in self.tasks.running() {
-            if let Cancelled::Running(running) = self.tasks.cancel(&task_id) {
+            if let CancelledTask::Running(running) = self.tasks.cancel(&task_id) {
                 warn!(task_id, "task stopped by the shutdown");
                 let reply = Err(answer::failure(CANCELLED, Some(&why)));
                 self.reply(&task_id, reply, running.label.continue_on_fail);
@@ -400,9 +405,14 @@ impl Session<'_> {
     }
 
     /// Sends a task's one answer; returns the size of its frame.
-    fn reply(&self, task_id: &str, reply: Reply, continue_on_fail: bool) -> usize {
+    fn reply(
+        &self,
+        task_id: &str,
+        reply: Result<TaskData, TaskFailure>,
+        continue_on_fail: bool,
+    ) -> usize {
         let send =
-            |reply| self.outbox.send(answer::message(task_id.into(), reply, continue_on_fail));
+            |reply| self.queue.send(answer::message(task_id.into(), reply, continue_on_fail));
         let sent = send(reply).or_else(|TooLarge(limit)| send(Err(answer::too_large(limit))));
         sent.unwrap_or_else(|error| {
             warn!(task_id, "a task goes unanswered: {error}");
@@ -411,8 +421,8 @@ impl Session<'_> {
     }
 
     /// Sends one of the small messages.
-    fn say(&self, message: RunnerMessage) {
-        if let Err(error) = self.outbox.send(message) {
+    fn send(&self, message: RunnerMessage) {
+        if let Err(error) = self.queue.send(message) {
             warn!("could not send a message: {error}");
         }
     }

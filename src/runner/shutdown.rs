@@ -1,15 +1,17 @@
-//! The signals that end the runner: the first asks it to finish, the second ends it at once.
+//! Signals that end the runner: the first starts a graceful shutdown, the second exits at once.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-/// SIGTERM and SIGINT, caught from now on. The future ends at the first; after that, the second exits the process with
-/// 128 and the signal's number, as a shell reports it.
+/// Catches SIGTERM and SIGINT from now on.
+///
+/// The future completes at the first signal. A second one exits the process with status 128 plus
+/// the signal's number, the convention of shells.
 ///
 /// # Errors
-/// The handlers cannot be installed.
+/// The signal handlers cannot be installed.
 pub fn requested() -> io::Result<impl Future<Output = ()>> {
     let mut signals =
         Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };

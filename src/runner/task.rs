@@ -17,30 +17,30 @@ use crate::{
 /// How long an accepted task's settings may take; a broker sends them within milliseconds.
 const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a task that was given up is remembered, to answer settings that come after all: as long as n8n's own time-out.
-const REMEMBERED: Duration = Duration::from_secs(300);
+const ABANDONED_TTL: Duration = Duration::from_secs(300);
 
 /// The tasks of one connection. Dropping them stops those that run.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
-    states: HashMap<String, State>,
+pub(crate) struct Tasks {
+    states: HashMap<String, TaskState>,
     jobs: JoinSet<Outcome>,
     /// The task that each job belongs to.
     owners: HashMap<Id, String>,
 }
 
 #[derive(Debug)]
-enum State {
+enum TaskState {
     /// Accepted; its settings are due by then.
     Waiting(Instant),
     /// Running.
-    Running(Running),
+    Running(RunningTask),
     /// Its settings never came; it holds no place, and is forgotten then.
-    GivenUp(Instant),
+    Abandoned(Instant),
 }
 
 /// A task that runs.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct RunningTask {
     /// What it is, for the log.
     pub label: TaskLabel,
     /// Its host calls.
@@ -50,24 +50,24 @@ pub(super) struct Running {
     pub since: Instant,
 }
 
-/// Where a task stands when its settings come.
+/// The state of a task when its settings arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
+pub(crate) enum SettingsArrival {
     /// It waits for them.
-    Now,
-    /// It waited too long.
+    Expected,
+    /// The runner stopped waiting for them.
     TooLate,
-    /// It has them already.
-    Twice,
+    /// It has settings already.
+    Duplicate,
     /// It was never accepted, or is over.
-    Unknown,
+    UnknownTask,
 }
 
 /// What a cancelled task was doing.
 #[derive(Debug)]
-pub(super) enum Cancelled {
+pub(crate) enum CancelledTask {
     /// It ran, and was stopped; it needs an answer.
-    Running(Running),
+    Running(RunningTask),
     /// It waited for its settings; nobody waits for an answer.
     Waiting,
     /// There is no such task.
@@ -76,38 +76,38 @@ pub(super) enum Cancelled {
 
 impl Tasks {
     /// Tasks that hold a place.
-    pub(super) fn active(&self) -> usize {
-        self.states.values().filter(|state| !matches!(state, State::GivenUp(_))).count()
+    pub(crate) fn active(&self) -> usize {
+        self.states.values().filter(|state| !matches!(state, TaskState::Abandoned(_))).count()
     }
 
     /// Whether a task of this id holds a place.
-    pub(super) fn is_active(&self, task_id: &str) -> bool {
-        matches!(self.states.get(task_id), Some(State::Waiting(_) | State::Running(_)))
+    pub(crate) fn is_active(&self, task_id: &str) -> bool {
+        matches!(self.states.get(task_id), Some(TaskState::Waiting(_) | TaskState::Running(_)))
     }
 
     /// A task was accepted, and waits for its settings.
-    pub(super) fn accept(&mut self, task_id: &str, now: Instant) {
-        self.states.insert(task_id.into(), State::Waiting(now + SETTINGS_TIMEOUT));
+    pub(crate) fn accept(&mut self, task_id: &str, now: Instant) {
+        self.states.insert(task_id.into(), TaskState::Waiting(now + SETTINGS_TIMEOUT));
     }
 
     /// Settings came. Unless they are due now, the task does not wait for them (any more).
-    pub(super) fn settings_due(&mut self, task_id: &str) -> Due {
+    pub(crate) fn settings_arrived(&mut self, task_id: &str) -> SettingsArrival {
         match self.states.get(task_id) {
-            None => Due::Unknown,
-            Some(State::Running(_)) => Due::Twice,
-            Some(State::Waiting(_)) => {
+            None => SettingsArrival::UnknownTask,
+            Some(TaskState::Running(_)) => SettingsArrival::Duplicate,
+            Some(TaskState::Waiting(_)) => {
                 self.states.remove(task_id);
-                Due::Now
+                SettingsArrival::Expected
             }
-            Some(State::GivenUp(_)) => {
+            Some(TaskState::Abandoned(_)) => {
                 self.states.remove(task_id);
-                Due::TooLate
+                SettingsArrival::TooLate
             }
         }
     }
 
     /// A task runs from here on.
-    pub(super) fn start(
+    pub(crate) fn start(
         &mut self,
         task_id: String,
         label: TaskLabel,
@@ -116,33 +116,35 @@ impl Tasks {
     ) {
         let job = self.jobs.spawn(job);
         self.owners.insert(job.id(), task_id.clone());
-        self.states
-            .insert(task_id, State::Running(Running { label, calls, job, since: Instant::now() }));
+        self.states.insert(
+            task_id,
+            TaskState::Running(RunningTask { label, calls, job, since: Instant::now() }),
+        );
     }
 
     /// The host calls of a running task.
-    pub(super) fn calls(&self, task_id: &str) -> Option<&TaskCalls> {
+    pub(crate) fn calls(&self, task_id: &str) -> Option<&TaskCalls> {
         match self.states.get(task_id) {
-            Some(State::Running(running)) => Some(&running.calls),
+            Some(TaskState::Running(running)) => Some(&running.calls),
             _ => None,
         }
     }
 
     /// Stops and forgets a task.
-    pub(super) fn cancel(&mut self, task_id: &str) -> Cancelled {
+    pub(crate) fn cancel(&mut self, task_id: &str) -> CancelledTask {
         match self.states.remove(task_id) {
-            None => Cancelled::Unknown,
-            Some(State::Waiting(_) | State::GivenUp(_)) => Cancelled::Waiting,
-            Some(State::Running(running)) => {
+            None => CancelledTask::Unknown,
+            Some(TaskState::Waiting(_) | TaskState::Abandoned(_)) => CancelledTask::Waiting,
+            Some(TaskState::Running(running)) => {
                 running.stop();
                 self.owners.remove(&running.job.id());
-                Cancelled::Running(running)
+                CancelledTask::Running(running)
             }
         }
     }
 
     /// The next task that ends by itself. For ever pending while none runs; may be dropped and called again.
-    pub(super) async fn finished(&mut self) -> (String, Running, Outcome) {
+    pub(crate) async fn finished(&mut self) -> (String, RunningTask, Outcome) {
         loop {
             let Some(ended) = self.jobs.join_next_with_id().await else {
                 return std::future::pending().await;
@@ -153,7 +155,7 @@ impl Tasks {
             };
             // A job without an owner was cancelled and is answered.
             let Some(task_id) = self.owners.remove(&id) else { continue };
-            if let Some(State::Running(running)) = self.states.remove(&task_id) {
+            if let Some(TaskState::Running(running)) = self.states.remove(&task_id) {
                 running.calls.close();
                 return (task_id, running, outcome);
             }
@@ -161,25 +163,26 @@ impl Tasks {
     }
 
     /// Gives up the tasks whose settings did not come, and returns them.
-    pub(super) fn give_up(&mut self, now: Instant) -> Vec<String> {
-        self.states.retain(|_, state| !matches!(state, State::GivenUp(until) if *until <= now));
-        let mut given_up = Vec::new();
+    pub(crate) fn abandon_overdue(&mut self, now: Instant) -> Vec<String> {
+        self.states
+            .retain(|_, state| !matches!(state, TaskState::Abandoned(until) if *until <= now));
+        let mut abandoned = Vec::new();
         for (task_id, state) in &mut self.states {
-            if matches!(state, State::Waiting(due) if *due <= now) {
-                *state = State::GivenUp(now + REMEMBERED);
-                given_up.push(task_id.clone());
+            if matches!(state, TaskState::Waiting(due) if *due <= now) {
+                *state = TaskState::Abandoned(now + ABANDONED_TTL);
+                abandoned.push(task_id.clone());
             }
         }
-        given_up
+        abandoned
     }
 
     /// The ids of the tasks that run.
-    pub(super) fn running(&self) -> Vec<String> {
+    pub(crate) fn running(&self) -> Vec<String> {
         self.owners.values().cloned().collect()
     }
 }
 
-impl Running {
+impl RunningTask {
     fn stop(&self) {
         self.calls.close();
         self.job.abort();
@@ -189,7 +192,7 @@ impl Running {
 impl Drop for Tasks {
     fn drop(&mut self) {
         for state in self.states.values() {
-            if let State::Running(running) = state {
+            if let TaskState::Running(running) = state {
                 running.stop();
             }
         }
@@ -207,7 +210,7 @@ mod tests {
     use std::future::pending;
 
     use super::*;
-    use crate::runner::outbox::Outbox;
+    use crate::runner::message_queue::MessageQueue;
 
     fn start(
         tasks: &mut Tasks,
@@ -215,8 +218,8 @@ mod tests {
         job: impl Future<Output = Outcome> + Send + 'static,
     ) {
         tasks.accept(task_id, Instant::now());
-        assert_eq!(tasks.settings_due(task_id), Due::Now);
-        let calls = Arc::new(TaskCalls::new(task_id.into(), Outbox::new(1000).0));
+        assert_eq!(tasks.settings_arrived(task_id), SettingsArrival::Expected);
+        let calls = Arc::new(TaskCalls::new(task_id.into(), MessageQueue::new(1000).0));
         tasks.start(task_id.into(), TaskLabel::default(), calls, job);
     }
 
@@ -228,14 +231,14 @@ mod tests {
     #[tokio::test]
     async fn a_task_waits_runs_and_is_gone() {
         let mut tasks = Tasks::default();
-        assert_eq!(tasks.settings_due("t1"), Due::Unknown);
+        assert_eq!(tasks.settings_arrived("t1"), SettingsArrival::UnknownTask);
         start(&mut tasks, "t1", async { outcome() });
         assert_eq!((tasks.active(), tasks.running()), (1, vec!["t1".to_owned()]));
-        assert_eq!(tasks.settings_due("t1"), Due::Twice);
+        assert_eq!(tasks.settings_arrived("t1"), SettingsArrival::Duplicate);
         assert!(tasks.calls("t1").is_some());
         let (task_id, ..) = tasks.finished().await;
         assert_eq!((task_id.as_str(), tasks.active()), ("t1", 0));
-        assert_eq!(tasks.settings_due("t1"), Due::Unknown);
+        assert_eq!(tasks.settings_arrived("t1"), SettingsArrival::UnknownTask);
     }
 
     #[tokio::test]
@@ -247,8 +250,8 @@ mod tests {
             pending().await
         });
         tokio::task::yield_now().await;
-        assert!(matches!(tasks.cancel("t1"), Cancelled::Running(_)));
-        assert!(matches!(tasks.cancel("t1"), Cancelled::Unknown));
+        assert!(matches!(tasks.cancel("t1"), CancelledTask::Running(_)));
+        assert!(matches!(tasks.cancel("t1"), CancelledTask::Unknown));
         assert_eq!(tasks.active(), 0);
         let nothing = tokio::time::timeout(Duration::from_millis(50), tasks.finished()).await;
         assert!(nothing.is_err() && released.await.is_err());
@@ -260,7 +263,7 @@ mod tests {
         let mut tasks = Tasks::default();
         start(&mut tasks, "t1", async { outcome() });
         tokio::task::yield_now().await;
-        assert!(matches!(tasks.cancel("t1"), Cancelled::Running(_)));
+        assert!(matches!(tasks.cancel("t1"), CancelledTask::Running(_)));
         start(&mut tasks, "t1", pending());
         assert!(tokio::time::timeout(Duration::from_millis(50), tasks.finished()).await.is_err());
         assert!(tasks.is_active("t1"));
@@ -279,25 +282,25 @@ mod tests {
         let now = Instant::now();
         let mut tasks = Tasks::default();
         tasks.accept("t1", now);
-        assert!(tasks.give_up(now).is_empty() && tasks.is_active("t1"));
-        assert_eq!(tasks.give_up(now + SETTINGS_TIMEOUT), ["t1"]);
+        assert!(tasks.abandon_overdue(now).is_empty() && tasks.is_active("t1"));
+        assert_eq!(tasks.abandon_overdue(now + SETTINGS_TIMEOUT), ["t1"]);
         assert_eq!(tasks.active(), 0);
-        assert!(tasks.give_up(now + SETTINGS_TIMEOUT).is_empty());
+        assert!(tasks.abandon_overdue(now + SETTINGS_TIMEOUT).is_empty());
         assert_eq!(
-            (tasks.settings_due("t1"), tasks.settings_due("t1")),
-            (Due::TooLate, Due::Unknown)
+            (tasks.settings_arrived("t1"), tasks.settings_arrived("t1")),
+            (SettingsArrival::TooLate, SettingsArrival::UnknownTask)
         );
         tasks.accept("t2", now);
-        tasks.give_up(now + SETTINGS_TIMEOUT);
-        tasks.give_up(now + SETTINGS_TIMEOUT + REMEMBERED);
-        assert_eq!(tasks.settings_due("t2"), Due::Unknown);
+        tasks.abandon_overdue(now + SETTINGS_TIMEOUT);
+        tasks.abandon_overdue(now + SETTINGS_TIMEOUT + ABANDONED_TTL);
+        assert_eq!(tasks.settings_arrived("t2"), SettingsArrival::UnknownTask);
     }
 
     #[test]
     fn a_task_that_waits_can_be_cancelled() {
         let mut tasks = Tasks::default();
         tasks.accept("t1", Instant::now());
-        assert!(matches!(tasks.cancel("t1"), Cancelled::Waiting));
+        assert!(matches!(tasks.cancel("t1"), CancelledTask::Waiting));
         assert_eq!(tasks.active(), 0);
     }
 }

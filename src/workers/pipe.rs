@@ -20,7 +20,7 @@ use crate::{
 
 /// From the parent to a worker.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Order {
+pub(crate) enum Request {
     /// Run a job; the payload is its input.
     Run { job: u64, limits: Limits, deterministic: Option<u64> },
     /// Stop a job, send nothing more about it.
@@ -37,9 +37,9 @@ pub(crate) enum Event {
     /// A job asks; the payload is the parameters.
     Call { job: u64, call: u64, name: String },
     /// A job does not wait for the answer to a call any more.
-    Forget { job: u64, call: u64 },
+    DropCall { job: u64, call: u64 },
     /// A job tells; the payload is the parameters.
-    Tell { job: u64, name: String },
+    Notify { job: u64, name: String },
     /// A job has stopped; the payload is its output.
     Done { job: u64, stop: Stop, usage: Usage, stderr: String },
     /// Yes.
@@ -63,22 +63,22 @@ pub(crate) struct Frame {
 
 type Payload = Box<dyn AsRef<[u8]> + Send>;
 
-/// The way out: frames put here are written in order. Cheap to clone.
+/// The way out: frames put here are written in request. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Outbox {
+pub(crate) struct FrameSender {
     queue: mpsc::UnboundedSender<Frame>,
     backlog: Arc<Backlog>,
 }
 
-/// The other end, for [`write`].
-pub(crate) struct Unsent {
+/// The other end, for [`write_frames`].
+pub(crate) struct FrameQueue {
     queue: mpsc::UnboundedReceiver<Frame>,
     backlog: Arc<Backlog>,
 }
 
-impl Outbox {
+impl FrameSender {
     /// Queues a frame. Where the other end is gone it is dropped: the reader of this end notices that and cleans up.
-    pub(super) fn send<H: Serialize>(
+    pub(crate) fn send<H: Serialize>(
         &self,
         header: &H,
         payload: impl AsRef<[u8]> + Send + 'static,
@@ -107,26 +107,26 @@ impl Outbox {
     }
 
     /// Whether so much waits to be written that a call should wait as well: what was sent is counted nowhere else.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.backlog.is_full()
     }
 
     /// Waits until there is room for a call.
-    pub(super) async fn wait_for_capacity(&self) {
+    pub(crate) async fn wait_for_capacity(&self) {
         self.backlog.wait_for_capacity().await;
     }
 }
 
-/// A way out, and the queue that [`write`] empties.
-pub(crate) fn outbox() -> (Outbox, Unsent) {
+/// A way out, and the queue that [`write_frames`] empties.
+pub(crate) fn frame_queue() -> (FrameSender, FrameQueue) {
     let (sender, queue) = mpsc::unbounded_channel();
     let backlog = Arc::<Backlog>::default();
-    (Outbox { queue: sender, backlog: backlog.clone() }, Unsent { queue, backlog })
+    (FrameSender { queue: sender, backlog: backlog.clone() }, FrameQueue { queue, backlog })
 }
 
 /// Writes queued frames until the queue is closed; those that are waiting together go out together.
-pub(crate) async fn write(unsent: Unsent, mut out: OwnedWriteHalf) -> io::Result<()> {
-    let Unsent { mut queue, backlog } = unsent;
+pub(crate) async fn write_frames(unsent: FrameQueue, mut out: OwnedWriteHalf) -> io::Result<()> {
+    let FrameQueue { mut queue, backlog } = unsent;
     let mut frames = Vec::new();
     let mut buffer = Vec::new();
     while queue.recv_many(&mut frames, 64).await > 0 {
@@ -150,10 +150,10 @@ pub(crate) async fn write(unsent: Unsent, mut out: OwnedWriteHalf) -> io::Result
 }
 
 /// The way in.
-pub(crate) struct Inbox(BufReader<OwnedReadHalf>);
+pub(crate) struct FrameReader(BufReader<OwnedReadHalf>);
 
-impl Inbox {
-    pub(super) fn new(input: OwnedReadHalf) -> Self {
+impl FrameReader {
+    pub(crate) fn new(input: OwnedReadHalf) -> Self {
         Self(BufReader::with_capacity(SMALL, input))
     }
 
@@ -161,7 +161,9 @@ impl Inbox {
     ///
     /// # Errors
     /// The other end broke off within a frame, or sent what is no frame.
-    pub(super) async fn next<H: DeserializeOwned>(&mut self) -> io::Result<Option<(H, Vec<u8>)>> {
+    pub(crate) async fn receive<H: DeserializeOwned>(
+        &mut self,
+    ) -> io::Result<Option<(H, Vec<u8>)>> {
         let mut sizes = [0; 8];
         match self.0.read_exact(&mut sizes).await {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -204,28 +206,28 @@ mod tests {
     #[tokio::test]
     async fn small_and_large_frames_arrive_in_order_and_whole() {
         let (input, output) = ends();
-        let (outbox, queue) = outbox();
+        let (sender, queue) = frame_queue();
         for call in 0..5_u64 {
-            outbox
-                .send(&Order::Answer { call, ok: true }, vec![b'x'; (call as usize) * 50_000])
+            sender
+                .send(&Request::Answer { call, ok: true }, vec![b'x'; (call as usize) * 50_000])
                 .unwrap();
         }
-        drop(outbox);
-        let writer = tokio::spawn(write(queue, output));
-        let mut inbox = Inbox::new(input);
+        drop(sender);
+        let writer = tokio::spawn(write_frames(queue, output));
+        let mut reader = FrameReader::new(input);
         for expected in 0..5_u64 {
-            let (order, payload) = inbox.next::<Order>().await.unwrap().unwrap();
-            assert!(matches!(order, Order::Answer { call, ok: true } if call == expected));
+            let (request, payload) = reader.receive::<Request>().await.unwrap().unwrap();
+            assert!(matches!(request, Request::Answer { call, ok: true } if call == expected));
             assert_eq!(payload.len(), (expected as usize) * 50_000);
         }
         writer.await.unwrap().unwrap();
-        assert!(inbox.next::<Order>().await.unwrap().is_none());
+        assert!(reader.receive::<Request>().await.unwrap().is_none());
     }
 
     /// Frames are small next to a task, and stay so: every task pays for them.
     #[test]
     fn a_trivial_task_takes_less_than_550_bytes_on_the_pipe() {
-        let (outbox, Unsent { mut queue, .. }) = outbox();
+        let (sender, FrameQueue { mut queue, .. }) = frame_queue();
         let limits = Limits::default();
         let usage = Usage {
             fuel: 336_000,
@@ -234,8 +236,8 @@ mod tests {
         };
         let input = br#"{"code":"return 1 + 2","nodeMode":"runOnceForAllItems","items":[]}"#;
         let done = Event::Done { job: 100_000, stop: Stop::Output, usage, stderr: String::new() };
-        outbox.send(&Order::Run { job: 100_000, limits, deterministic: None }, input).unwrap();
-        outbox.send(&done, br#"{"result":3}"#).unwrap();
+        sender.send(&Request::Run { job: 100_000, limits, deterministic: None }, input).unwrap();
+        sender.send(&done, br#"{"result":3}"#).unwrap();
         let size = |frame: Frame| frame.head.len() + (*frame.payload).as_ref().len();
         let sizes = [queue.try_recv().unwrap(), queue.try_recv().unwrap()].map(size);
         assert!(sizes.iter().sum::<usize>() < 550, "{sizes:?}");
@@ -246,7 +248,7 @@ mod tests {
         let (input, mut output) = ends();
         output.write_all(&[4, 0, 0, 0, 255, 255, 255, 255]).await.unwrap();
         output.write_all(b"null").await.unwrap();
-        let error = Inbox::new(input).next::<Order>().await.unwrap_err();
+        let error = FrameReader::new(input).receive::<Request>().await.unwrap_err();
         assert!(error.to_string().contains("4294967295"), "{error}");
     }
 
@@ -255,6 +257,6 @@ mod tests {
         let (input, mut output) = ends();
         output.write_all(&[9, 0, 0, 0, 0, 0, 0, 0, b'"']).await.unwrap();
         drop(output);
-        assert!(Inbox::new(input).next::<Order>().await.is_err());
+        assert!(FrameReader::new(input).receive::<Request>().await.is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Tells a connection that is silent from one that is only slow: it notes that bytes came, also those of a message that
-//! is not whole yet.
+//! Records whether a stream delivers bytes, also those of an incomplete message: tells a silent
+//! connection from a slow one.
 
 use std::{
     io,
@@ -13,32 +13,31 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Whether anything was read since it was last asked.
+/// Whether a [`MonitoredStream`] delivered bytes lately. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ear(Arc<AtomicBool>);
+pub(crate) struct ReadActivity(Arc<AtomicBool>);
 
-impl Ear {
-    /// Whether anything was read since the last time.
-    pub(super) fn heard(&self) -> bool {
+impl ReadActivity {
+    /// Whether the stream delivered bytes since the last call.
+    pub(crate) fn take(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }
 }
 
-/// A stream that an [`Ear`] listens to.
+/// A stream that sets its [`ReadActivity`] when a read delivers bytes.
 #[derive(Debug)]
-pub(super) struct Heard<S> {
+pub(crate) struct MonitoredStream<S> {
     stream: S,
-    ear: Ear,
+    activity: ReadActivity,
 }
 
-impl<S> Heard<S> {
-    /// Listens from now on.
-    pub(super) fn new(stream: S, ear: Ear) -> Self {
-        Self { stream, ear }
+impl<S> MonitoredStream<S> {
+    pub(crate) fn new(stream: S, activity: ReadActivity) -> Self {
+        Self { stream, activity }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for MonitoredStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context,
@@ -47,13 +46,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.ear.0.store(true, Ordering::Relaxed);
+            self.activity.0.store(true, Ordering::Relaxed);
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for MonitoredStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context,

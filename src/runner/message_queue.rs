@@ -1,8 +1,8 @@
-//! What goes out to the broker: a queue that nobody waits for, and the task that empties it.
+//! The queue of messages to the broker, and the task that writes them.
 //!
-//! Because nobody waits for a write, frames are read, and pings answered, also while a large result is on its way out.
-//! Such a result goes out in fragments, so that a pong (which WebSocket allows between fragments) never waits for more
-//! than one of them.
+//! Queueing never blocks, so the session keeps reading frames while a large result is sent. A large
+//! result is sent in fragments (RFC 6455, section 5.4). Control frames may go between fragments, so
+//! a pong waits for at most one of them.
 
 use std::sync::Arc;
 
@@ -23,107 +23,109 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use super::connection::Socket;
+use super::socket::Socket;
 use crate::{net::Backlog, protocol::RunnerMessage};
 
-/// The size of the pieces that a larger frame is sent in.
+/// Bytes of a fragment. Larger messages are split, so that a pong waits for 256 KiB at most.
 const FRAGMENT: usize = 256 << 10;
 
-/// Where messages to the broker go: a queue that never blocks.
+/// An unbounded queue of messages to the broker. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Outbox {
-    queue: UnboundedSender<Outgoing>,
+pub(crate) struct MessageQueue {
+    queue: UnboundedSender<OutgoingFrame>,
     backlog: Arc<Backlog>,
     max_payload: usize,
 }
 
-/// What the writer is handed.
+/// A frame that waits for the writer.
 #[derive(Debug)]
-pub(super) enum Outgoing {
-    /// A message's text, in parts.
-    Frame(Vec<String>),
+pub(crate) enum OutgoingFrame {
+    /// The text of a message, in consecutive parts.
+    Text(Vec<String>),
     /// A ping.
     Ping,
-    /// The close frame, after which there is nothing.
+    /// A close frame. The writer ends after it.
     Close(CloseFrame),
 }
 
-/// A message is larger than the broker accepts; the limit in bytes.
+/// A message exceeds the payload limit, in bytes. The broker would close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("larger than a message to the broker may be ({0} bytes)")]
-pub(super) struct TooLarge(pub usize);
+pub(crate) struct TooLarge(pub(crate) usize);
 
-impl Outbox {
-    /// An empty one, and its other end.
-    pub(super) fn new(max_payload: usize) -> (Self, UnboundedReceiver<Outgoing>) {
+impl MessageQueue {
+    /// Creates an empty queue, and its receiver for [`spawn_writer`](Self::spawn_writer).
+    pub(crate) fn new(max_payload: usize) -> (Self, UnboundedReceiver<OutgoingFrame>) {
         let (queue, unsent) = mpsc::unbounded_channel();
         (Self { queue, backlog: Arc::default(), max_payload }, unsent)
     }
 
-    /// Queues a message; returns the size of its frame. Once the connection is over, messages vanish.
+    /// Queues a message and returns the size of its frame in bytes. Discards the message if the
+    /// connection is over.
     ///
     /// # Errors
-    /// The frame would be larger than the payload limit, which costs the connection and all its tasks.
-    pub(super) fn send(&self, message: RunnerMessage) -> Result<usize, TooLarge> {
+    /// The frame exceeds the payload limit.
+    pub(crate) fn send(&self, message: RunnerMessage) -> Result<usize, TooLarge> {
         let frame = message.into_parts().map_err(|_| TooLarge(self.max_payload))?;
         let size = size(&frame);
         if size > self.max_payload {
             return Err(TooLarge(self.max_payload));
         }
         self.backlog.add(size);
-        let _ = self.queue.send(Outgoing::Frame(frame));
+        let _ = self.queue.send(OutgoingFrame::Text(frame));
         Ok(size)
     }
 
-    /// Queues what is no message; nothing, once the connection is over: the reading side reports that.
-    pub(super) fn control(&self, outgoing: Outgoing) {
+    /// Queues a control frame. Discards it if the connection is over: the reading side reports
+    /// that.
+    pub(crate) fn send_control(&self, outgoing: OutgoingFrame) {
         let _ = self.queue.send(outgoing);
     }
 
-    /// Starts the task that writes what is queued.
-    pub(super) fn spawn_writer(
+    /// Starts the task that writes the queued frames.
+    pub(crate) fn spawn_writer(
         &self,
         sink: SplitSink<Socket, Message>,
-        unsent: UnboundedReceiver<Outgoing>,
+        unsent: UnboundedReceiver<OutgoingFrame>,
     ) -> JoinHandle<()> {
         tokio::spawn(write(sink, unsent, self.backlog.clone()))
     }
 
-    /// Whether the queue is as full as it should get: the broker reads slower than tasks write. Prints are dropped then.
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether the backlog is full: the broker reads slower than tasks write.
+    pub(crate) fn is_full(&self) -> bool {
         self.backlog.is_full()
     }
 
-    /// Waits until the queue is not full, as tasks that call do.
-    pub(super) async fn wait_for_capacity(&self) {
+    /// Returns as soon as the backlog is not full. Cancel-safe.
+    pub(crate) async fn wait_for_capacity(&self) {
         self.backlog.wait_for_capacity().await;
     }
 }
 
-/// The task that writes: everything queued, in order, flushed when the queue is empty.
+/// Writes queued frames in order and flushes when the queue is empty.
 async fn write(
     mut sink: SplitSink<Socket, Message>,
-    mut unsent: UnboundedReceiver<Outgoing>,
+    mut unsent: UnboundedReceiver<OutgoingFrame>,
     backlog: Arc<Backlog>,
 ) {
     while let Some(first) = unsent.recv().await {
         let mut next = Some(first);
         while let Some(outgoing) = next {
             let sent = match outgoing {
-                Outgoing::Frame(frame) => {
+                OutgoingFrame::Text(frame) => {
                     let size = size(&frame);
                     let sent = feed(&mut sink, frame).await;
                     backlog.sub(size);
                     sent
                 }
-                Outgoing::Ping => sink.feed(Message::Ping(Bytes::new())).await,
-                Outgoing::Close(frame) => {
-                    // What breaks it now is over in any case.
+                OutgoingFrame::Ping => sink.feed(Message::Ping(Bytes::new())).await,
+                OutgoingFrame::Close(frame) => {
+                    // The connection ends here, whether or not the frame arrives.
                     let _ = sink.send(Message::Close(Some(frame))).await;
                     return;
                 }
             };
-            // What broke the connection, the reading side reports.
+            // The reading side reports the error.
             if sent.is_err() {
                 return;
             }
@@ -135,7 +137,7 @@ async fn write(
     }
 }
 
-/// Bytes of a frame.
+/// Bytes of a message.
 fn size(parts: &[String]) -> usize {
     parts.iter().map(String::len).sum()
 }

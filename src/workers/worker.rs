@@ -16,8 +16,8 @@ use serde_json::value::RawValue;
 use tokio::{net::UnixStream, sync::oneshot, task::AbortHandle};
 
 use super::{
-    WorkersError,
-    pipe::{Event, Inbox, Order, Outbox, outbox, write},
+    error::WorkersError,
+    pipe::{Event, FrameReader, FrameSender, Request, frame_queue, write_frames},
 };
 use crate::{
     sandbox::{
@@ -54,20 +54,20 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
     let pipe = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     pipe.set_nonblocking(true)?;
     let (input, output) = UnixStream::from_std(pipe)?.into_split();
-    let (outbox, queue) = outbox();
-    tokio::spawn(write(queue, output));
+    let (sender, queue) = frame_queue();
+    tokio::spawn(write_frames(queue, output));
     let worker = Worker {
         // One more, for the instance that waits.
         sandbox: Sandbox::new(SandboxConfig { slots: slots + 1 })?,
         spare: Arc::default(),
-        outbox,
+        sender,
         calls: Arc::default(),
         running: Arc::default(),
     };
     worker.spare.refill(&worker.sandbox).await;
-    let mut inbox = Inbox::new(input);
-    while let Some((order, payload)) = inbox.next().await? {
-        worker.obey(order, payload)?;
+    let mut reader = FrameReader::new(input);
+    while let Some((request, payload)) = reader.receive().await? {
+        worker.handle(request, payload)?;
     }
     Ok(())
 }
@@ -75,37 +75,37 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
 struct Worker {
     sandbox: Sandbox,
     spare: Arc<Spare>,
-    outbox: Outbox,
-    calls: Arc<PendingCalls>,
+    sender: FrameSender,
+    calls: Arc<CallTable>,
     running: Arc<Mutex<HashMap<u64, AbortHandle>>>,
 }
 
 impl Worker {
-    fn obey(&self, order: Order, payload: Vec<u8>) -> io::Result<()> {
-        match order {
-            Order::Run { job, limits, deterministic } => {
+    fn handle(&self, request: Request, payload: Vec<u8>) -> io::Result<()> {
+        match request {
+            Request::Run { job, limits, deterministic } => {
                 self.start(job, Job { input: payload.into(), limits, deterministic });
             }
-            Order::Cancel { job } => {
+            Request::Cancel { job } => {
                 if let Some(task) = lock(&self.running).remove(&job) {
                     task.abort();
                 }
             }
-            Order::Answer { call, ok } => {
+            Request::Answer { call, ok } => {
                 let text = String::from_utf8(payload).map_err(io::Error::other)?;
                 self.calls
                     .answer(call, if ok { Ok(RawValue::from_string(text)?) } else { Err(text) });
             }
-            Order::Ping => self.outbox.send(&Event::Pong, [])?,
+            Request::Ping => self.sender.send(&Event::Pong, [])?,
         }
         Ok(())
     }
 
     fn start(&self, id: u64, job: Job) {
         let host =
-            Arc::new(PipeHost { job: id, outbox: self.outbox.clone(), calls: self.calls.clone() });
-        let (sandbox, outbox, running) =
-            (self.sandbox.clone(), self.outbox.clone(), self.running.clone());
+            Arc::new(PipeHost { job: id, sender: self.sender.clone(), calls: self.calls.clone() });
+        let (sandbox, sender, running) =
+            (self.sandbox.clone(), self.sender.clone(), self.running.clone());
         let (spare, fresh) = (self.spare.clone(), self.spare.take());
         let task = tokio::spawn(async move {
             // Whatever happens in here, the parent hears of an end.
@@ -114,7 +114,7 @@ impl Worker {
                 || (Stopped::at_once(Stop::Broken("the host of the task panicked".into())), None);
             let (stopped, remains) = ran.unwrap_or_else(|_| panicked());
             if is_last(&running, id) {
-                report(&outbox, id, stopped);
+                report(&sender, id, stopped);
                 // The report goes out first: nobody waits for what comes now.
                 tokio::task::yield_now().await;
                 drop(remains);
@@ -124,7 +124,7 @@ impl Worker {
             } else {
                 // The next one takes the same memory while the processor still has it at hand.
                 drop(remains);
-                report(&outbox, id, stopped);
+                report(&sender, id, stopped);
             }
         });
         // The task cannot have run yet: this is the only thread.
@@ -158,37 +158,37 @@ impl Spare {
 }
 
 /// Sends how a job stopped to the parent, which reads and checks the output: it would not trust this process with that.
-fn report(outbox: &Outbox, job: u64, stopped: Stopped) {
+fn report(sender: &FrameSender, job: u64, stopped: Stopped) {
     let Stopped { stop, stdout, usage, stderr } = stopped;
-    if let Err(error) = outbox.send(&Event::Done { job, stop, usage, stderr }, stdout) {
+    if let Err(error) = sender.send(&Event::Done { job, stop, usage, stderr }, stdout) {
         let stop = Stop::Broken(format!("the result cannot be sent: {error}"));
         // A short text fits in every frame.
-        let _ = outbox.send(&Event::Done { job, stop, usage, stderr: String::new() }, []);
+        let _ = sender.send(&Event::Done { job, stop, usage, stderr: String::new() }, []);
     }
 }
 
 /// Host calls of one job, over the pipe.
 struct PipeHost {
     job: u64,
-    outbox: Outbox,
-    calls: Arc<PendingCalls>,
+    sender: FrameSender,
+    calls: Arc<CallTable>,
 }
 
 impl HostCalls for PipeHost {
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
-        let (pending, answer) = PendingCalls::register(&self.calls, self.job, &self.outbox);
+        let (pending, answer) = CallTable::register(&self.calls, self.job, &self.sender);
         let event = Event::Call { job: self.job, call: pending.id, name: name.into() };
         let params = Box::<str>::from(params).into_boxed_bytes();
-        let outbox = self.outbox.clone();
+        let sender = self.sender.clone();
         // Whoever gives up what waits here also lets its parameters go, which nobody counts any more once they are sent.
-        let unsent = if outbox.is_full() { Err(params) } else { Ok(outbox.send(&event, params)) };
+        let unsent = if sender.is_full() { Err(params) } else { Ok(sender.send(&event, params)) };
         Box::pin(async move {
             let _pending = pending;
             let sent = match unsent {
                 Ok(sent) => sent,
                 Err(params) => {
-                    outbox.wait_for_capacity().await;
-                    outbox.send(&event, params)
+                    sender.wait_for_capacity().await;
+                    sender.send(&event, params)
                 }
             };
             sent.map_err(|error| error.to_string())?;
@@ -197,37 +197,37 @@ impl HostCalls for PipeHost {
     }
 
     fn tell(&self, name: &str, params: Box<RawValue>) {
-        let event = Event::Tell { job: self.job, name: name.into() };
+        let event = Event::Notify { job: self.job, name: name.into() };
         // Parameters that are over the pipe's limit are over the task's; nobody waits for what is told.
-        let _ = self.outbox.send(&event, Box::<str>::from(params).into_boxed_bytes());
+        let _ = self.sender.send(&event, Box::<str>::from(params).into_boxed_bytes());
     }
 }
 
 /// Calls that wait for their answer.
 #[derive(Default)]
-struct PendingCalls {
+struct CallTable {
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
 }
 
 /// A call's place among those that wait; dropping it gives the place up, here and at the parent.
-struct Pending {
+struct RegisteredCall {
     id: u64,
     job: u64,
-    calls: Arc<PendingCalls>,
-    outbox: Outbox,
+    calls: Arc<CallTable>,
+    sender: FrameSender,
 }
 
-impl PendingCalls {
+impl CallTable {
     fn register(
         this: &Arc<Self>,
         job: u64,
-        outbox: &Outbox,
-    ) -> (Pending, oneshot::Receiver<Answer>) {
+        sender: &FrameSender,
+    ) -> (RegisteredCall, oneshot::Receiver<Answer>) {
         let id = this.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = oneshot::channel();
-        lock(&this.waiting).insert(id, sender);
-        (Pending { id, job, calls: this.clone(), outbox: outbox.clone() }, receiver)
+        let (answer, receiver) = oneshot::channel();
+        lock(&this.waiting).insert(id, answer);
+        (RegisteredCall { id, job, calls: this.clone(), sender: sender.clone() }, receiver)
     }
 
     fn answer(&self, call: u64, answer: Answer) {
@@ -238,11 +238,11 @@ impl PendingCalls {
     }
 }
 
-impl Drop for Pending {
+impl Drop for RegisteredCall {
     fn drop(&mut self) {
         if lock(&self.calls.waiting).remove(&self.id).is_some() {
             // Where the pipe is broken, the process ends.
-            let _ = self.outbox.send(&Event::Forget { job: self.job, call: self.id }, []);
+            let _ = self.sender.send(&Event::DropCall { job: self.job, call: self.id }, []);
         }
     }
 }

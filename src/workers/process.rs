@@ -1,0 +1,142 @@
+//! Starts a worker process, carries frames to and from it, and replaces it when it ends.
+
+use std::{io, os::fd::OwnedFd, process::Stdio, sync::Arc, time::Duration};
+
+use tokio::{
+    net::UnixStream,
+    process::{Child, Command},
+    time::Instant,
+};
+
+use super::{
+    config::PoolConfig,
+    pipe::{FrameQueue, FrameReader, write_frames},
+    slot::WorkerSlot,
+};
+
+/// Interval of the pings to a worker that has jobs.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A worker whose last event is older is killed. Its event loop runs every few milliseconds, so only
+/// a stopped process or a hang in the engine reaches 15 s.
+const MAX_SILENCE: Duration = Duration::from_secs(15);
+
+/// A worker that lived for less is restarted after this pause, so that a broken machine does not
+/// start processes in a tight loop.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// A running worker process and the parent's end of its pipe. Dropping it kills the process.
+pub(crate) struct WorkerProcess {
+    child: Child,
+    pipe: UnixStream,
+    queue: FrameQueue,
+}
+
+impl WorkerProcess {
+    /// Starts a process for `slot`, which gets the requests in `queue`.
+    ///
+    /// # Errors
+    /// The process cannot be started.
+    pub(crate) fn start(
+        config: &PoolConfig,
+        slot: &WorkerSlot,
+        queue: FrameQueue,
+    ) -> io::Result<Self> {
+        let (child, pipe) = spawn(config)?;
+        slot.set_process_id(child.id());
+        Ok(Self { child, pipe, queue })
+    }
+
+    /// Carries frames until the process ends. Returns a text that says how it ended.
+    async fn serve(mut self, slot: &WorkerSlot) -> String {
+        let (input, output) = self.pipe.into_split();
+        let write = async {
+            if write_frames(self.queue, output).await.is_err() {
+                // A broken pipe also ends the reading side, which first delivers the last events.
+                std::future::pending().await
+            }
+        };
+        let stopped = tokio::select! {
+            ended = receive(slot, FrameReader::new(input)) => ended,
+            () = write => Ok(()),
+            silent = watch(slot) => Err(silent),
+        };
+        let reason = match &stopped {
+            Ok(()) => String::new(),
+            Err(error) => format!(", stopped because {error}"),
+        };
+        if stopped.is_err() {
+            // Fails only if the process has ended.
+            let _ = self.child.start_kill();
+        }
+        match self.child.wait().await {
+            Ok(status) => format!("the worker process ended ({status}{reason})"),
+            Err(error) => format!("the worker process ended ({error}{reason})"),
+        }
+    }
+}
+
+/// Starts a process with one end of a socket pair as its standard input.
+fn spawn(config: &PoolConfig) -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let child = Command::new(&config.program)
+        .args(["worker", "--slots", &config.slots.to_string()])
+        // The environment holds the runner's tokens, which a compromised worker must not read.
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        // In the parent's group a terminal's Ctrl-C would kill the workers. The parent shuts down
+        // gracefully and lets running tasks finish.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok((child, UnixStream::from_std(ours)?))
+}
+
+/// Receives events until the process closes the pipe.
+async fn receive(slot: &WorkerSlot, mut reader: FrameReader) -> io::Result<()> {
+    while let Some((event, payload)) = reader.receive().await? {
+        slot.handle(event, payload)?;
+    }
+    Ok(())
+}
+
+/// Pings the process while it has jobs. Returns once it was silent for [`MAX_SILENCE`].
+async fn watch(slot: &WorkerSlot) -> io::Error {
+    loop {
+        tokio::time::sleep(PING_INTERVAL).await;
+        if !slot.ping(MAX_SILENCE) {
+            return io::Error::other(format!("it did not move for {} s", MAX_SILENCE.as_secs()));
+        }
+    }
+}
+
+/// Replaces the slot's process whenever it ends. Runs until the pool aborts it.
+pub(crate) async fn supervise(
+    index: usize,
+    config: PoolConfig,
+    slot: Arc<WorkerSlot>,
+    mut process: WorkerProcess,
+) {
+    loop {
+        let started = Instant::now();
+        let end = process.serve(&slot).await;
+        let mut queue = slot.reset(&end);
+        tracing::warn!(worker = index, "{end}; starting a new one");
+        if started.elapsed() < RESTART_PAUSE {
+            tokio::time::sleep(RESTART_PAUSE).await;
+        }
+        process = loop {
+            match WorkerProcess::start(&config, &slot, queue) {
+                Ok(process) => break process,
+                Err(error) => {
+                    let reason = format!("cannot start a worker process: {error}");
+                    tracing::error!(worker = index, "{reason}");
+                    queue = slot.reset(&reason);
+                    tokio::time::sleep(RESTART_PAUSE).await;
+                }
+            }
+        };
+    }
+}
