@@ -1,86 +1,88 @@
-//! What a broker says to a runner.
+//! Messages from a broker to a runner.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    ProtocolError, ReceivedSettings, skim,
+    error::ProtocolError,
+    received::ReceivedSettings,
+    skim,
     wire::{Envelope, Head},
 };
 
-/// A message from the broker; `S` are a task's settings.
+/// A message from the broker. `S` is the type of a task's settings.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum BrokerMessage<S = Box<RawValue>> {
-    /// Who are you? The first message on a connection.
+    /// Asks for name and task types: the first message on a connection.
     #[serde(rename = "broker:inforequest")]
     InfoRequest,
-    /// The runner is registered and may offer.
+    /// Confirms the registration: the runner may send offers.
     #[serde(rename = "broker:runnerregistered")]
     RunnerRegistered,
-    /// An offer was matched with a task; the runner has two seconds to accept or reject it.
+    /// Assigns a task to an offer. The runner has two seconds to accept or reject it.
     #[serde(rename = "broker:taskofferaccept")]
     TaskOfferAccept {
         /// The task.
         task_id: String,
-        /// The runner's offer.
+        /// The matched offer.
         offer_id: String,
     },
-    /// The work.
+    /// Delivers the settings of an accepted task.
     #[serde(rename = "broker:tasksettings")]
     TaskSettings {
         /// The task.
         task_id: String,
-        /// The settings, as [`TaskSettings`](super::TaskSettings) reads them.
+        /// The settings; [`TaskSettings`](super::TaskSettings) lists the fields.
         settings: S,
     },
-    /// Stop the task.
+    /// Cancels the task.
     #[serde(rename = "broker:taskcancel")]
     TaskCancel {
         /// The task.
         task_id: String,
-        /// Why, for people.
+        /// The reason, a text for people.
         reason: String,
     },
-    /// The answer to a `runner:rpc`.
+    /// Answers a `runner:rpc`.
     #[serde(rename = "broker:rpcresponse")]
     RpcResponse {
-        /// The call that is answered.
+        /// The answered call.
         call_id: String,
         /// The task that called.
         task_id: String,
         /// Whether `data` is the result or the error.
         status: RpcStatus,
-        /// Result or error; may be absent.
+        /// The result or the error. May be absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<Box<RawValue>>,
     },
-    /// The answer to a `runner:taskdatarequest`.
+    /// Answers a `runner:taskdatarequest`.
     #[serde(rename = "broker:taskdataresponse")]
     TaskDataResponse {
         /// The task that asked.
         task_id: String,
-        /// The request that is answered.
+        /// The answered request.
         request_id: String,
         /// The data.
         data: Box<RawValue>,
     },
-    /// The answer to a `runner:nodetypesrequest`.
+    /// Answers a `runner:nodetypesrequest`.
     #[serde(rename = "broker:nodetypes")]
     NodeTypes {
         /// The task that asked.
         task_id: String,
-        /// The request that is answered.
+        /// The answered request.
         request_id: String,
         /// The node types.
         node_types: Box<RawValue>,
     },
-    /// Stop offering, finish what runs: the broker is about to close.
+    /// Asks the runner to stop offering and to finish its tasks: the broker is about to close.
     #[serde(rename = "broker:drain")]
     Drain,
 }
 
-/// Whether an RPC went well.
+/// Whether an RPC succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RpcStatus {
@@ -91,11 +93,10 @@ pub enum RpcStatus {
 }
 
 impl<'a> BrokerMessage<ReceivedSettings<'a>> {
-    /// Reads one frame, in one pass. Fields that its type does not have are ignored. Of large settings, what lies inside of
-    /// their fields is not looked at.
+    /// Reads one frame in one pass. Ignores unknown fields.
     ///
     /// # Errors
-    /// The frame is not JSON, has an unknown `type`, or lacks a field.
+    /// The frame is not JSON, has an unknown `type`, or lacks a required field.
     pub fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
         if let Some((task_id, settings)) = skim::task_settings(frame) {
             return Ok(Self::TaskSettings { task_id, settings });
@@ -134,7 +135,8 @@ impl<'a> BrokerMessage<ReceivedSettings<'a>> {
         })
     }
 
-    /// The task that a frame brought settings for, where [`parse`](Self::parse) refused it: that task would wait for ever.
+    /// The task of a `broker:tasksettings` frame that [`parse`](Self::parse) refused. The runner
+    /// fails that task, which else would wait for its settings until they time out.
     pub fn task_of_bad_settings(frame: &str) -> Option<String> {
         let head = Head::salvage(frame);
         head.task_id.filter(|_| head.kind.as_deref() == Some("broker:tasksettings"))

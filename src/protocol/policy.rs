@@ -1,34 +1,36 @@
-//! What the host adds to a task's settings before the guest reads them.
+//! The host's addition to a task's settings: import policy, environment, time zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// The built-ins that n8n's own runner denies where `N8N_RUNNERS_BUILTINS_DENY` is not set.
+/// Built-ins that n8n's own runner denies by default (`N8N_RUNNERS_BUILTINS_DENY`).
 const DENIED_BY_N8N: &str = "eval,exec,compile,open,input,breakpoint,getattr,object,type,vars,setattr,delattr,hasattr,dir,\
                              memoryview,__build_class__,globals,locals,license,help,credits,copyright";
 
-/// What user code may import and call: the lists of n8n's runner. A list that is `None` is not set, and allows everything.
+/// Imports and built-ins available to user code: the lists of n8n's runner. A list that is `None`
+/// allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Policy {
-    /// Modules of the standard library that may be imported; `*` alone for all.
+    /// Importable modules of the standard library. `*` alone: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdlib_allow: Option<BTreeSet<String>>,
-    /// Other packages that may be imported; `*` alone for all.
+    /// Importable other packages. `*` alone: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_allow: Option<BTreeSet<String>>,
-    /// Built-ins that are not there.
+    /// Removed built-ins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtins_deny: Option<BTreeSet<String>>,
-    /// Whether an allowed package may itself import what is not on a list. The standard library always may.
+    /// Whether an allowed package may import modules that no list allows. The standard library
+    /// always may.
     #[serde(default)]
     pub allow_transitive_imports: bool,
 }
 
 impl Policy {
-    /// What n8n's own runner allows where nothing is set: no import at all, and few built-ins.
+    /// The default of n8n's own runner: no imports, 22 built-ins removed.
     pub fn n8n() -> Self {
         Self {
             stdlib_allow: Some(BTreeSet::new()),
@@ -38,7 +40,7 @@ impl Policy {
         }
     }
 
-    /// The policy where it limits anything at all.
+    /// Returns the policy, or `None` if it allows everything.
     pub fn limiting(self) -> Option<Self> {
         let allows_all = |list: &Option<BTreeSet<String>>| {
             list.as_ref().is_none_or(|names| names.len() == 1 && names.contains("*"))
@@ -49,32 +51,32 @@ impl Policy {
     }
 }
 
-/// What the host adds to a task's settings, in the field `serpentarium` that it keeps for itself.
+/// The reserved field `serpentarium` of a task's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct HostSettings {
-    /// What the code may import and call; everything where there is none.
+    /// Imports and built-ins. `None`: everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
-    /// What the code finds in `os.environ`; nothing where there is none.
+    /// Contents of `os.environ`. `None`: empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
-    /// The name of the time zone of workflows that have none of their own; n8n's default where there is none.
+    /// IANA name of the time zone of workflows without one. `None`: n8n's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// How many calls may be in flight at once, where that is not the default of the guest, 1,000.
+    /// Limit of concurrent host calls. `None`: the guest's default, 1,000.
     #[serde(rename = "callsInFlight", skip_serializing_if = "Option::is_none")]
     pub calls_in_flight: Option<u32>,
 }
 
-/// [`HostSettings`] as text, ready to be added to any task's settings. Made once, used for every task.
+/// Serialised [`HostSettings`]: made once, appended to the settings of every task.
 #[derive(Debug, Clone, Default)]
 pub struct Addition(Option<String>);
 
 impl Addition {
-    /// Of these settings.
+    /// Serialises the settings.
     ///
     /// # Errors
-    /// None in practice: every field serialises.
+    /// Never in practice: every field serialises.
     pub fn new(host: &HostSettings) -> Result<Self, serde_json::Error> {
         if *host == HostSettings::default() {
             return Ok(Self(None));
@@ -83,14 +85,15 @@ impl Addition {
         Ok(Self(Some(format!("\"serpentarium\":{text}}}"))))
     }
 
-    /// Adds them to settings, a JSON object. They come last, and so in the place of a field of the same name that was
-    /// there before: the last one of a name counts.
+    /// Appends the field to `settings`, a JSON object.
+    ///
+    /// The last member of a name counts in Python's `json`, so a task cannot override the field.
     pub fn apply(&self, settings: Bytes) -> Bytes {
         let Some(addition) = &self.0 else {
             return settings;
         };
         let Some(open) = settings.trim_ascii_end().strip_suffix(b"}") else {
-            // Not an object, and refused before it comes here; the guest refuses it as well.
+            // Not an object. `ReceivedSettings::checked` refuses it before, the guest after.
             return settings;
         };
         let comma: &[u8] = if open.trim_ascii_end().len() > 1 { b"," } else { b"" };
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_settings_are_added_to_an_object_whatever_is_in_it() {
+    fn the_hosts_settings_are_appended_to_any_object() {
         let policy =
             json!({ "policy": { "stdlibAllow": ["json"], "allowTransitiveImports": false } });
         assert_eq!(added("{}"), json!({ "serpentarium": policy }));
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_added_where_nothing_is_set() {
+    fn default_settings_append_nothing() {
         let addition = Addition::new(&HostSettings::default()).unwrap();
         assert_eq!(addition.apply("{}".into()), "{}");
         assert_eq!(Policy::default().limiting(), None);
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn n8ns_own_defaults_allow_no_import_and_deny_its_list() {
+    fn n8ns_defaults_allow_no_import_and_deny_its_list() {
         let policy = Policy::n8n();
         assert_eq!(policy.stdlib_allow, Some(BTreeSet::new()));
         let denied = policy.builtins_deny.unwrap();

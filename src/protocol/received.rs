@@ -1,4 +1,5 @@
-//! A task's settings as they stand in a broker's frame: found, checked and labelled in the one pass that reads the frame.
+//! A task's settings within a broker's frame. The pass that reads the frame finds, checks and labels
+//! them.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,24 +9,26 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{NodeMode, SettingsError, settings::unknown};
+use super::settings::{NodeMode, SettingsError, unknown};
 
-/// A task's settings, borrowed from the frame that brought them.
+/// A task's settings, borrowed from their frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedSettings<'a> {
-    /// Their text, a part of the frame, which the guest is handed unchanged: a JSON object with fields, or nothing.
+    /// Their text within the frame, which the guest reads unchanged: a JSON object with members, or
+    /// an empty text.
     pub text: &'a str,
-    /// What the host needs to know of the task. As good as it can be also where the settings cannot be run: a failure,
-    /// too, has a node, and may be asked for as a result.
+    /// The fields that the host uses. Present even if `checked` is an error: the report of a failure
+    /// names the node, and `continueOnFail` may turn it into a result.
     pub label: TaskLabel,
-    /// Why they cannot be run: they are no object, a required field is missing or has the wrong type, or the mode is unknown.
+    /// Whether the settings are usable: an object with all required fields, each of its type, and a
+    /// known mode.
     pub checked: Result<(), SettingsError>,
 }
 
-/// What the host needs to know of a task whose settings it passes on unread.
+/// The fields of a task's settings that the host uses. It forwards the rest unread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskLabel {
-    /// Turn a failure into a result that carries its message.
+    /// Whether a failure becomes a result that carries its message.
     pub continue_on_fail: bool,
     /// The workflow's name.
     pub workflow_name: String,
@@ -38,7 +41,7 @@ pub struct TaskLabel {
 }
 
 impl Default for TaskLabel {
-    /// The label of a task of which nothing is known.
+    /// The label of an unknown task: all names are `Unknown`.
     fn default() -> Self {
         Self {
             continue_on_fail: false,
@@ -50,12 +53,12 @@ impl Default for TaskLabel {
     }
 }
 
-/// A name for the log: no reason to fail a task, so anything but a text is `Unknown`.
+/// Reads a name for the log. A value that is no text reads as `Unknown` and fails no task.
 fn name(value: Option<&str>) -> String {
     value.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(unknown)
 }
 
-/// The part of the settings that the host reads, and where they begin and end.
+/// The raw values of the fields that the host uses, and the bounds of the object.
 #[derive(Debug, Default)]
 pub(crate) struct Fields<'a> {
     is_object: bool,
@@ -83,13 +86,13 @@ impl<'a> Fields<'a> {
         self.first_key.get_or_insert(key);
         self.last_value = Some(value);
         let name: Cow<str> = serde_json::from_str(key)?;
-        if let Some(place) = self.place(&name) {
-            *place = Some(value).filter(|value| *value != "null");
+        if let Some(slot) = self.slot(&name) {
+            *slot = Some(value).filter(|value| *value != "null");
         }
         Ok(())
     }
 
-    /// The settings in the frame that these fields were read from.
+    /// Returns the settings. `frame` is the text that the fields were read from.
     pub(crate) fn within(&self, frame: &'a str) -> ReceivedSettings<'a> {
         self.received(self.text(frame))
     }
@@ -99,7 +102,8 @@ impl<'a> Fields<'a> {
         ReceivedSettings { text, label: self.label(), checked: self.check() }
     }
 
-    /// The text of the object. Nothing but white space stands between its braces and its first key and last value.
+    /// Returns the text of the object. Only white space lies between its braces and its first key
+    /// and last value.
     fn text(&self, frame: &'a str) -> &'a str {
         let (Some(first), Some(last)) = (self.first_key, self.last_value) else {
             return "";
@@ -140,8 +144,8 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// The place of a field that the host reads.
-    fn place(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
+    /// Returns the slot of a field that the host uses.
+    fn slot(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
         Some(match key {
             "code" => &mut self.code,
             "nodeMode" => &mut self.node_mode,
@@ -162,7 +166,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// Takes any value: settings that are no object are a task's failure, not a frame's.
+/// Accepts any value: settings that are no object fail the task, not the frame.
 struct FieldsVisitor;
 
 impl<'de> Visitor<'de> for FieldsVisitor {

@@ -1,94 +1,98 @@
-//! What a runner says to a broker.
+//! Messages from a runner to a broker.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{ProtocolError, wire::Envelope};
+use super::{
+    error::ProtocolError,
+    request::{DataRequest, NodeType},
+    wire::Envelope,
+};
 
 /// A message from the runner.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum RunnerMessage {
-    /// The answer to `broker:inforequest`.
+    /// Answers `broker:inforequest`.
     #[serde(rename = "runner:info")]
     Info {
         /// A name for people.
         name: String,
-        /// The task types that the runner takes: `["python"]`.
+        /// Task types that the runner runs: `["python"]`.
         types: Vec<String>,
     },
-    /// A free place for one task.
+    /// Offers to run one task.
     #[serde(rename = "runner:taskoffer")]
     TaskOffer {
-        /// The offer, to be named in the accept.
+        /// The offer, which the accept names.
         offer_id: String,
-        /// `python`.
+        /// Task type of the offer: `python`.
         task_type: String,
-        /// Milliseconds that the offer stands; -1 for ever.
+        /// Validity in milliseconds. -1: no limit.
         valid_for: i64,
     },
-    /// The runner takes the matched task.
+    /// Accepts the assigned task.
     #[serde(rename = "runner:taskaccepted")]
     TaskAccepted {
         /// The task.
         task_id: String,
     },
-    /// The runner does not take the matched task; the broker matches it again.
+    /// Rejects the assigned task. The broker assigns it again.
     #[serde(rename = "runner:taskrejected")]
     TaskRejected {
         /// The task.
         task_id: String,
-        /// Why, for people.
+        /// The reason, a text for people.
         reason: String,
     },
-    /// The task is done.
+    /// Reports a result.
     #[serde(rename = "runner:taskdone")]
     TaskDone {
         /// The task.
         task_id: String,
-        /// Its result.
+        /// The result.
         data: TaskData,
     },
-    /// The task failed.
+    /// Reports a failure.
     #[serde(rename = "runner:taskerror")]
     TaskError {
         /// The task.
         task_id: String,
-        /// Why. Every field lands in n8n's execution data.
+        /// The failure. n8n stores every field in its execution data.
         error: TaskFailure,
     },
-    /// A call from a task.
+    /// Calls a method of n8n for a task.
     #[serde(rename = "runner:rpc")]
     Rpc {
-        /// The call, to be named in the answer.
+        /// The call, which the answer names.
         call_id: String,
-        /// The task that calls.
+        /// The calling task.
         task_id: String,
-        /// The method.
+        /// The method, for example `helpers.httpRequest`.
         name: String,
-        /// A JSON list.
+        /// The arguments: a JSON list.
         params: Box<RawValue>,
     },
-    /// Asks for data of the workflow around the task.
+    /// Requests data of the workflow.
     #[serde(rename = "runner:taskdatarequest")]
     TaskDataRequest {
-        /// The task that asks.
+        /// The requesting task.
         task_id: String,
-        /// The request, to be named in the answer.
+        /// The request, which the answer names.
         request_id: String,
-        /// The parts that are asked for.
+        /// The requested parts.
         request_params: DataRequest,
     },
-    /// Asks for node types.
+    /// Requests descriptions of node types.
     #[serde(rename = "runner:nodetypesrequest")]
     NodeTypesRequest {
-        /// The task that asks.
+        /// The requesting task.
         task_id: String,
-        /// The request, to be named in the answer.
+        /// The request, which the answer names.
         request_id: String,
-        /// The node types that are asked for.
+        /// The requested node types.
         request_params: Vec<NodeType>,
     },
 }
@@ -97,95 +101,35 @@ pub enum RunnerMessage {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskData {
-    /// The result, as user code returned it.
+    /// The value that user code returned.
     pub result: Box<RawValue>,
-    /// Custom execution data that the task set.
+    /// Custom execution data that the task set, by key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_data: Option<BTreeMap<String, String>>,
-    /// Workflow static data that the task changed.
+    /// Workflow static data that the task changed: a JSON object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub static_data: Option<Box<RawValue>>,
 }
 
-/// The `error` of a `runner:taskerror`: a message, and whatever else explains it (`description`, `lineNumber`, …).
+/// The `error` of a `runner:taskerror`: a message and details (`description`, `lineNumber`, …).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskFailure {
-    /// The text that a user sees first. n8n shows "Unknown error" where it is missing.
+    /// The text that a user sees first. n8n shows "Unknown error" if it is missing.
     pub message: String,
-    /// Everything else.
+    /// All other fields.
     #[serde(flatten)]
     pub details: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Which parts of a task's surroundings are asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DataRequest {
-    /// The nodes whose data is asked for.
-    pub data_of_nodes: DataOfNodes,
-    /// Whether the node before this one is asked for.
-    pub prev_node: bool,
-    /// The input items.
-    pub input: InputRequest,
-    /// Whether n8n's environment is asked for.
-    pub env: bool,
-}
-
-/// Which input items are asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputRequest {
-    /// Whether any are.
-    pub include: bool,
-    /// `{startIndex, count}` for a part of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chunk: Option<Chunk>,
-}
-
-/// The nodes whose data is asked for: their names, or the text `all`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum DataOfNodes {
-    /// Those of these names.
-    Named(Vec<String>),
-    /// All of them.
-    All(AllNodes),
-}
-
-/// The text `all`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum AllNodes {
-    /// All of them.
-    All,
-}
-
-/// A part of the input items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Chunk {
-    /// The index of the first, from 0.
-    pub start_index: u64,
-    /// How many.
-    pub count: u64,
-}
-
-/// The name of a node type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NodeType {
-    /// Its name, for example `n8n-nodes-base.code`.
-    pub name: String,
-    /// Its version.
-    pub version: f64,
-}
-
-/// Bytes of a payload from which on it is not copied.
+/// Payloads of at least this many bytes stay out of the serialised text. Copying a smaller one costs
+/// less than sending it as a part of its own.
 const LARGE: usize = 64 << 10;
 
 impl RunnerMessage {
-    /// Reads one frame. Fields that its type does not have are ignored.
+    /// Reads one frame. Ignores unknown fields.
     ///
     /// # Errors
-    /// The frame is not JSON, has an unknown `type`, or lacks a field.
+    /// The frame is not JSON, has an unknown `type`, or lacks a required field.
     pub fn parse(frame: &str) -> Result<Self, ProtocolError> {
         let mut e = Envelope::<TaskData>::parse(frame)?;
         let data = e.data.take();
@@ -229,15 +173,16 @@ impl RunnerMessage {
         })
     }
 
-    /// The text of the frame.
+    /// Serialises the message.
     ///
     /// # Errors
-    /// None in practice: every field serialises.
+    /// Never in practice: every field serialises.
     pub fn to_frame(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
 
-    /// The text of the frame in parts, to be sent one after the other. A large payload is a part of its own, and not copied.
+    /// Serialises the message into consecutive parts. A large payload is a part of its own and is
+    /// not copied.
     ///
     /// # Errors
     /// As for [`to_frame`](Self::to_frame).
@@ -252,10 +197,10 @@ impl RunnerMessage {
         }
         let payload = std::mem::replace(payload, RawValue::NULL.to_owned());
         let mut head = self.to_frame()?;
-        // The field itself: within a text before it, the quotation marks would have a backslash before them.
+        // The first match is the field: inside a string its quotation marks would be escaped.
         let place = head
             .find(field)
-            .ok_or_else(|| serde::ser::Error::custom("the payload has no place"))?
+            .ok_or_else(|| serde::ser::Error::custom("the message has no payload field"))?
             + field.len();
         let tail = head.split_off(place).split_off("null".len());
         Ok(vec![head, Box::<str>::from(payload).into(), tail])

@@ -1,23 +1,23 @@
-//! The settings of a Python task: what a broker sends, and what the guest reads on standard input.
+//! The settings of a Python task: sent by the broker, read by the guest on standard input.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::HostSettings;
+use super::policy::HostSettings;
 
-/// The settings of a Code-node task, as far as the host reads them. The guest is handed the broker's text unchanged, with
-/// the fields that are not listed here.
+/// The settings of a Code-node task that the host knows. The guest receives the broker's text
+/// unchanged, with further fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskSettings {
-    /// Python: the body of a function.
+    /// Python code: the body of a function.
     pub code: String,
-    /// Whether the code runs once, or once for each item.
+    /// Whether the code runs once, or once per item.
     pub node_mode: NodeMode,
     /// The input items: a JSON list of `{json, binary?, pairedItem?, …}`.
     pub items: Box<RawValue>,
-    /// Turn a failure into a result that carries its message.
+    /// Whether a failure becomes a result that carries its message.
     #[serde(default)]
     pub continue_on_fail: bool,
     /// The workflow's name, for the log.
@@ -32,14 +32,14 @@ pub struct TaskSettings {
     /// The node's id, for the log.
     #[serde(default = "unknown")]
     pub node_id: String,
-    /// The input of an AI tool: text or an object.
+    /// The input of an AI tool: a text or an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<Box<RawValue>>,
-    /// `text` sends what `print` writes as plain text, without a cap, by the name `stdout`; absent or `node` sends it as
-    /// n8n's log lines. Serpentarium's own field: n8n does not send it.
+    /// `text` sends printed text unchanged and unlimited, under the name `stdout`. `node`, the
+    /// default, sends n8n's log lines. An extension: n8n does not send this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub print_mode: Option<String>,
-    /// What the code may import and what it finds in its environment. Serpentarium's own field.
+    /// Import policy and environment. An extension: n8n does not send this field.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub serpentarium: Option<HostSettings>,
 }
@@ -51,18 +51,18 @@ pub(crate) fn unknown() -> String {
 /// How often the code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeMode {
-    /// Once, with `_items`.
+    /// Once for all items, with `_items`.
     #[serde(rename = "runOnceForAllItems")]
     AllItems,
-    /// Once for each item, with `_item`.
+    /// Once per item, with `_item`.
     #[serde(rename = "runOnceForEachItem")]
     EachItem,
 }
 
-/// Why settings cannot be run. The texts are the ones that n8n's own runner gives.
+/// Why settings are unusable. The texts equal those of n8n's own runner.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// A required field is not there.
+    /// A required field is absent or null.
     #[error("Missing field in task settings message: '{0}'")]
     MissingField(&'static str),
     /// The mode is neither of the two.
@@ -74,7 +74,7 @@ pub enum SettingsError {
 }
 
 impl TaskSettings {
-    /// Settings for a piece of code and its items, everything else as default.
+    /// Creates settings with defaults for all other fields.
     pub fn new(code: impl Into<String>, node_mode: NodeMode, items: Box<RawValue>) -> Self {
         Self {
             code: code.into(),
@@ -91,10 +91,10 @@ impl TaskSettings {
         }
     }
 
-    /// The JSON text that the guest reads, as the input of a [`Job`](crate::sandbox::Job).
+    /// Serialises the settings as the input of a [`Job`](crate::sandbox::Job).
     ///
     /// # Errors
-    /// None in practice: every field serialises.
+    /// Never in practice: every field serialises.
     pub fn to_input(&self) -> Result<Bytes, serde_json::Error> {
         serde_json::to_vec(self).map(Bytes::from)
     }

@@ -6,7 +6,7 @@
 use serde::de::IgnoredAny;
 use wide::u8x16;
 
-use super::{ReceivedSettings, received::Fields};
+use super::received::{Fields, ReceivedSettings};
 
 /// Bytes from which on a frame is worth it.
 const LARGE: usize = 64 << 10;

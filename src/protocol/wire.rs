@@ -1,8 +1,8 @@
-//! One pass over a frame, whatever its type: every field that any message has, each optional and unread.
+//! Reads a frame of any type in one pass, into a struct with the fields of all messages.
 //!
-//! Serde's internally tagged enums buffer a whole message to find its tag, and cannot hand out raw JSON. This envelope
-//! borrows raw values from the frame instead, so a large message is scanned once, and a field that a type does not have
-//! is never looked at.
+//! Serde's internally tagged enums buffer a message to find its tag, and do not support `RawValue`
+//! ([serde-rs/json#545](https://github.com/serde-rs/json/issues/545)). The struct borrows raw values
+//! from the frame instead, so a large message is scanned once.
 
 use std::fmt;
 
@@ -12,46 +12,46 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{ProtocolError, received::Fields};
+use super::{error::ProtocolError, received::Fields};
 
-/// All fields of all messages. Null counts as absent. Those that may be large and have parts are read in the same pass:
-/// `settings`, and `data` as `D`.
+/// The fields of all messages; null counts as absent. `settings` and `data` (as `D`) may be large,
+/// so the same pass reads their parts.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "D: Deserialize<'de>"))]
 pub(crate) struct Envelope<'a, D> {
     #[serde(rename = "type")]
-    pub kind: String,
+    pub(crate) kind: String,
     #[serde(borrow)]
-    pub task_id: Option<&'a RawValue>,
+    pub(crate) task_id: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub offer_id: Option<&'a RawValue>,
+    pub(crate) offer_id: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub call_id: Option<&'a RawValue>,
+    pub(crate) call_id: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub request_id: Option<&'a RawValue>,
+    pub(crate) request_id: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub reason: Option<&'a RawValue>,
+    pub(crate) reason: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub name: Option<&'a RawValue>,
+    pub(crate) name: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub types: Option<&'a RawValue>,
+    pub(crate) types: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub task_type: Option<&'a RawValue>,
+    pub(crate) task_type: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub valid_for: Option<&'a RawValue>,
+    pub(crate) valid_for: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub status: Option<&'a RawValue>,
+    pub(crate) status: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub error: Option<&'a RawValue>,
+    pub(crate) error: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub settings: Option<Fields<'a>>,
-    pub data: Option<D>,
+    pub(crate) settings: Option<Fields<'a>>,
+    pub(crate) data: Option<D>,
     #[serde(borrow)]
-    pub params: Option<&'a RawValue>,
+    pub(crate) params: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub node_types: Option<&'a RawValue>,
+    pub(crate) node_types: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub request_params: Option<&'a RawValue>,
+    pub(crate) request_params: Option<&'a RawValue>,
 }
 
 impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
@@ -59,7 +59,7 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
         Ok(serde_json::from_str(frame)?)
     }
 
-    /// The raw text of a field that this message type needs.
+    /// Returns the raw text of a required field.
     pub(crate) fn raw(
         &self,
         field: &'static str,
@@ -68,7 +68,7 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
         Ok(self.need(field, value)?.to_owned())
     }
 
-    /// The value of a field that this message type needs.
+    /// Returns the value of a required field.
     pub(crate) fn read<T: DeserializeOwned>(
         &self,
         field: &'static str,
@@ -82,7 +82,7 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
         self.read("taskId", self.task_id)
     }
 
-    /// Why; a text for people, so never a reason to drop a message.
+    /// The `reason`. It is a text for people, so a bad one reads as empty and drops no message.
     pub(crate) fn reason(&self) -> String {
         self.reason.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
@@ -95,29 +95,29 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
         value.ok_or_else(|| self.missing(field))
     }
 
-    /// A field that this message type needs is not there.
+    /// The error for an absent required field.
     pub(crate) fn missing(&self, field: &'static str) -> ProtocolError {
         ProtocolError::MissingField { message: self.kind.clone(), field }
     }
 }
 
-/// The type and the task of a frame, as far as it can be read: what stands before the first fault counts.
+/// The type and the task of a frame, read up to its first syntax error.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
-    pub kind: Option<String>,
-    pub task_id: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) task_id: Option<String>,
 }
 
 impl Head {
     pub(crate) fn salvage(frame: &str) -> Self {
         let mut head = Self::default();
-        // The error is known: this is the second reading of a frame that the first one refused.
+        // The error is reported already: `parse` refused the frame.
         let _ = serde_json::Deserializer::from_str(frame).deserialize_map(HeadVisitor(&mut head));
         head
     }
 }
 
-/// Fills in a [`Head`] that outlives the error which ends the reading.
+/// Fills a [`Head`] that stays available after a syntax error.
 struct HeadVisitor<'a>(&'a mut Head);
 
 impl<'de> Visitor<'de> for HeadVisitor<'_> {
