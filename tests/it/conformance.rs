@@ -1,5 +1,7 @@
 //! The conformance cases (`tests/conformance/cases`), held against the runner, and against runners that must fail them.
 
+mod in_process;
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},

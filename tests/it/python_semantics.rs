@@ -1,4 +1,5 @@
-//! What the text of a Code node means: cases as data, run in the real image through the public API.
+//! Semantics of Python code that the conformance cases (tests/conformance/cases) do not own: they own
+//! the form of values, prints and errors. Here are programs that are generated, large or hostile.
 
 mod asyncio;
 mod code;
@@ -73,11 +74,6 @@ async fn run(code: &str) -> Ran {
 /// Runs code once, for all these items.
 async fn run_all(code: &str, items: &Value) -> Ran {
     run_job(job_with(code, NodeMode::AllItems, &items.to_string())).await
-}
-
-/// Runs code once for each of these items.
-async fn run_each(code: &str, items: &Value) -> Ran {
-    run_job(job_with(code, NodeMode::EachItem, &items.to_string())).await
 }
 
 /// Runs code with further fields in its settings.

