@@ -74,7 +74,7 @@ bench_loop.params = [10, 100, 1000]
 ";
 
 #[test]
-fn a_program_burns_what_exec_says_and_the_mode_is_stated() {
+fn bench_and_exec_agree_and_the_mode_is_stated() {
     let project = Project::new(&[("a.py", "print('hi')\nreturn sum(range(100))")]);
     let exec = project.run(&["exec", "--deterministic", "--json", "a.py"]);
     let exec: Value = serde_json::from_slice(&exec.stdout).unwrap();
@@ -97,7 +97,7 @@ fn a_program_burns_what_exec_says_and_the_mode_is_stated() {
 }
 
 #[test]
-fn named_benchmarks_are_measured_alone_without_start_set_up_and_ruler() {
+fn named_benchmarks_are_measured_without_their_overhead() {
     let project = Project::new(&[("b.py", NAMED)]);
     let report = project.bench(&["b.py"]);
     let names: Vec<_> =
@@ -234,7 +234,7 @@ fn a_baseline_shows_changes_and_guards_against_them() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused_with_a_clear_line() {
+fn an_impossible_comparison_is_refused_with_a_clear_line() {
     let project = Project::new(&[("a.py", "return 1")]);
     let compare = |more: &[&str]| {
         project.run(&[&["bench", "a.py", "--baseline", "b", "--store", "s"], more].concat())
@@ -277,7 +277,7 @@ fn what_cannot_be_compared_is_refused_with_a_clear_line() {
 }
 
 #[test]
-fn a_budget_is_kept_or_the_exit_code_tells() {
+fn an_exceeded_budget_changes_the_exit_code() {
     let project = Project::new(&[("a.py", "return [x for x in range(10_000)]")]);
     for command in [&["exec", "--deterministic"][..], &["bench"], &["profile"]] {
         let with = |budget| project.run(&[command, &["a.py", "--budget", budget]].concat());
@@ -291,7 +291,7 @@ fn a_budget_is_kept_or_the_exit_code_tells() {
 }
 
 #[test]
-fn programs_that_fail_are_named_with_their_error_and_an_exit_code() {
+fn failing_programs_are_named_with_error_and_exit_code() {
     for (code, more, status, expected) in [
         ("1 / 0", &[][..], 1, "a.py: Traceback"),
         ("def bench_x(): return {}['y']", &[], 1, "KeyError: 'y'"),
@@ -349,7 +349,7 @@ fn programs_that_fail_are_named_with_their_error_and_an_exit_code() {
 }
 
 #[test]
-fn what_fails_is_named_after_the_results_of_the_others_and_none_of_it_is_saved() {
+fn failures_are_named_after_other_results_and_not_saved() {
     let code =
         "def bench_a(): pass\ndef bench_b(): raise KeyError('gone')\ndef bench_c(): return [1]";
     let project = Project::new(&[("a.py", code), ("b.py", "1 +"), ("c.py", "return 1")]);
@@ -373,7 +373,7 @@ fn what_fails_is_named_after_the_results_of_the_others_and_none_of_it_is_saved()
 }
 
 #[test]
-fn wrapped_and_removed_benchmarks_are_what_they_are_in_python() {
+fn wrapped_and_removed_benchmarks_behave_as_in_python() {
     let code = "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def both(*a): return f(*a), f(*a)\n    return both\n\
         @twice\ndef bench_x(n): return [*range(n)]\nbench_x.params = [1000]\ndef bench_y(): 1 / 0\ndel bench_y\n";
     let project = Project::new(&[("a.py", code)]);
@@ -416,7 +416,7 @@ fn items_from_standard_input_are_read_once_for_all_files() {
 }
 
 #[test]
-fn benchmarks_of_one_name_are_told_apart_and_a_path_is_one_however_it_is_written() {
+fn benchmarks_of_one_name_are_told_apart_by_their_path() {
     let project = Project::new(&[(
         "b.py",
         "def bench_x(n): return sum(range(n))\nbench_x.params = [10, 10, 20]\n",
@@ -431,7 +431,7 @@ fn benchmarks_of_one_name_are_told_apart_and_a_path_is_one_however_it_is_written
 }
 
 #[test]
-fn what_no_law_explains_is_called_so_and_large_or_odd_parameters_are_shown_in_a_line() {
+fn growth_without_a_law_and_odd_parameters_are_shown() {
     let code = "\u{feff}def bench_x(n):\n  for i in range(2 ** n): pass\nbench_x.params = [8, 10, 12, 14]\n\
         def bench_y(n): pass\nbench_y.params = [10 ** 400, 'a\\n' * 100]\n";
     let project = Project::new(&[("b.py", code)]);

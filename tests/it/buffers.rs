@@ -28,7 +28,7 @@ return 'done'
 }
 
 #[tokio::test]
-async fn what_is_no_buffer_is_a_value_error() {
+async fn text_that_is_no_buffer_is_a_value_error() {
     let code = r#"
 import _host
 good = '{"type":"Buffer","data":[1,22,255]}'

@@ -170,7 +170,7 @@ async fn waiting_for_ever_for_nothing_is_an_error_in_python() {
 }
 
 #[tokio::test]
-async fn a_guest_that_only_looks_for_answers_does_not_starve_those_who_give_them() {
+async fn a_guest_that_polls_for_answers_does_not_starve_the_host() {
     let code = "
 import _host
 _host.start('after', '[20, 1]')
@@ -196,7 +196,7 @@ async fn calls_in_flight_end_with_their_task() {
 }
 
 #[tokio::test]
-async fn where_the_clock_is_virtual_only_time_without_an_answer_passes() {
+async fn a_virtual_clock_advances_only_without_an_answer() {
     let code = "
 import _host, time
 def passed(*arguments):

@@ -31,7 +31,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn what_is_printed_and_returned_goes_to_standard_output_and_what_it_cost_to_standard_error() {
+fn prints_and_result_go_to_stdout_and_usage_to_stderr() {
     let out = exec("print('hello', 1)\nreturn {'a': [1, 2]}", &[]);
     assert_eq!(out.status.code(), Some(0));
     assert_eq!(text(&out.stdout), "hello 1\n{\n  \"a\": [\n    1,\n    2\n  ]\n}\n");
@@ -105,7 +105,7 @@ fn wrong_usage_is_one_clear_error() {
 }
 
 #[test]
-fn items_come_with_or_without_n8ns_json_key_and_can_be_run_one_by_one() {
+fn items_may_lack_the_json_key_and_can_run_one_by_one() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), r#"[{"n": 1}, {"json": {"n": 2}}]"#).unwrap();
     let items = file.path().to_str().unwrap();
@@ -126,7 +126,7 @@ fn items_come_with_or_without_n8ns_json_key_and_can_be_run_one_by_one() {
 }
 
 #[test]
-fn json_output_holds_all_that_is_known_of_the_task() {
+fn json_output_holds_everything_about_the_task() {
     let out = exec(
         "import sys\nprint('hi')\nsys.stderr.write('careful')\nraise KeyError('k')",
         &["--json"],
@@ -154,7 +154,7 @@ fn settings_of_the_runner_do_not_reach_other_subcommands() {
 }
 
 #[test]
-fn the_notices_of_what_the_binary_carries_can_be_read() {
+fn the_notices_of_bundled_software_can_be_read() {
     let out = serpentarium(&["notices"], &[], "");
     for work in ["PYTHON SOFTWARE FOUNDATION LICENSE", "zlib", "wasi-libc", "tzdata"] {
         assert!(text(&out.stdout).contains(work), "{work}");
@@ -386,7 +386,7 @@ fn the_broker_prints_every_result_to_the_letter() {
 }
 
 #[test]
-fn the_broker_goes_on_where_nobody_reads_its_results() {
+fn the_broker_goes_on_when_nobody_reads_its_results() {
     let codes = ["print(1)\nreturn []", "return []"];
     let (code, _, errors) = Pair::start(&codes, &[], broken_pipe()).end();
     assert_eq!(code, Some(0), "{errors}");

@@ -181,14 +181,11 @@ async fn counts() -> Vec<Count> {
 }
 
 #[test]
-fn a_trivial_task_and_the_image_cost_what_the_golden_file_says() {
-    own_process::run(
-        concat!(module_path!(), "::a_trivial_task_and_the_image_cost_what_the_golden_file_says"),
-        || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(compare_with_the_golden_file());
-        },
-    );
+fn costs_are_those_of_the_golden_file() {
+    own_process::run(concat!(module_path!(), "::costs_are_those_of_the_golden_file"), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(compare_with_the_golden_file());
+    });
 }
 
 async fn compare_with_the_golden_file() {
@@ -227,7 +224,7 @@ fn the_binary_is_at_most_70_mb() {
 }
 
 #[test]
-fn a_count_beyond_the_tolerance_on_either_side_is_told() {
+fn a_count_outside_its_tolerance_is_reported() {
     let golden = "pages: 100\n";
     for (count, differs) in [(94, true), (95, false), (105, false), (106, true)] {
         let count = Count { name: "pages", tolerance: 5, count: Some(count) };
@@ -236,7 +233,7 @@ fn a_count_beyond_the_tolerance_on_either_side_is_told() {
 }
 
 #[test]
-fn what_only_the_file_or_only_the_count_has_is_told() {
+fn a_count_missing_on_either_side_is_reported() {
     let count = |name, count| Count { name, tolerance: 5, count };
     assert_eq!(
         differences(&[count("pages", Some(1)), count("others", Some(1))], "pages: 1\n").len(),

@@ -54,7 +54,7 @@ fn the_demo_behaves() {
 }
 
 #[test]
-fn the_demo_has_no_colours_where_there_is_no_terminal() {
+fn the_demo_has_no_colours_without_a_terminal() {
     let output = serpentarium(&["demo"]).output().unwrap();
     assert!(output.status.success());
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
@@ -96,14 +96,14 @@ fn task(code: &str) -> String {
 }
 
 #[test]
-fn tasks_from_a_file_run_on_a_runner_and_their_results_are_lines() {
+fn tasks_from_a_file_run_and_their_results_are_lines() {
     let (code, output) = broker(&[task("return _items"), task("return _items")].join("\n"), &[]);
     assert_eq!(lines(&output), [json!([{"json": {"n": 1}}]), json!([{"json": {"n": 1}}])]);
     assert_eq!(code, Some(0));
 }
 
 #[test]
-fn a_task_that_fails_shows_in_the_exit_code_and_with_json_in_its_line() {
+fn a_failed_task_shows_in_the_exit_code_and_in_its_json_line() {
     let (code, output) = broker(&task("print('so far')\nreturn 1 / 0"), &["--json"]);
     let lines = lines(&output);
     assert_eq!(

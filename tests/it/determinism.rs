@@ -30,7 +30,7 @@ fn deterministic(seed: u64) -> Job {
 }
 
 #[tokio::test]
-async fn a_hundred_runs_burn_the_same_fuel_and_return_the_same() {
+async fn a_hundred_runs_consume_and_return_the_same() {
     let first = run(deterministic(7)).await;
     let expected = crate::support::returned(&first);
     for _ in 0..100 {
@@ -42,7 +42,7 @@ async fn a_hundred_runs_burn_the_same_fuel_and_return_the_same() {
 }
 
 #[tokio::test]
-async fn runs_beside_others_burn_the_same_fuel_as_alone() {
+async fn runs_beside_others_consume_the_same_fuel_as_alone() {
     let alone = run(deterministic(7)).await.usage.fuel;
     let tasks: Vec<_> = (0..8).map(|_| tokio::spawn(run(deterministic(7)))).collect();
     for task in tasks {
@@ -70,7 +70,7 @@ async fn without_the_mode_randomness_differs_from_task_to_task() {
 }
 
 #[test]
-fn two_processes_burn_the_same_fuel() {
+fn two_processes_consume_the_same_fuel() {
     let file = tempfile::NamedTempFile::with_suffix(".py").expect("a temporary file");
     std::fs::write(file.path(), CODE).expect("it can be written");
     let fuel = || {

@@ -193,7 +193,7 @@ fn every_error_is_as_the_table_says_and_the_table_has_no_other() {
 }
 
 #[test]
-fn an_exception_shows_the_source_line_and_a_syntax_error_a_caret() {
+fn exceptions_show_the_line_and_syntax_errors_a_caret() {
     let exception = error(&[], settings("def f(x):\n    return x['a']\n\nreturn f({})"));
     assert_eq!((&exception["message"], &exception["lineNumber"]), (&json!("'a'"), &json!(2)));
     let description = exception["description"].as_str().unwrap();

@@ -80,7 +80,7 @@ async fn expected() -> Corpus {
 }
 
 #[tokio::test]
-async fn the_corpus_is_large_and_every_run_burns_the_same() {
+async fn every_run_of_a_large_corpus_consumes_the_same() {
     let expected = expected().await;
     assert!(expected.len() >= 60, "{} programs", expected.len());
     assert!(expected.values().all(|(_, fuel)| *fuel > 0));
@@ -88,7 +88,7 @@ async fn the_corpus_is_large_and_every_run_burns_the_same() {
 }
 
 #[tokio::test]
-async fn instances_outside_of_the_pool_burn_the_same() {
+async fn instances_outside_the_pool_consume_the_same() {
     let without_pool = Sandbox::without_pool(SandboxConfig { slots: 2 }).unwrap();
     assert_eq!(
         run_all(|job| without_pool.run(job, Arc::new(Echo::default()))).await,
@@ -97,7 +97,7 @@ async fn instances_outside_of_the_pool_burn_the_same() {
 }
 
 #[tokio::test]
-async fn other_processes_burn_the_same() {
+async fn other_processes_consume_the_same() {
     let program = env!("CARGO_BIN_EXE_serpentarium").into();
     let pool = Pool::start(&PoolConfig { workers: 2, slots: 4, program }).unwrap();
     let expected = expected().await;
@@ -107,7 +107,7 @@ async fn other_processes_burn_the_same() {
 }
 
 #[test]
-fn any_number_of_threads_burns_the_same_with_all_programs_side_by_side() {
+fn any_number_of_threads_consumes_the_same_fuel() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let expected = runtime().block_on(expected());
     for threads in [1, 2, 4] {
@@ -136,7 +136,7 @@ async fn side_by_side(programs: impl Iterator<Item = (&String, &String)>) -> Cor
 }
 
 #[tokio::test]
-async fn the_corpus_burns_what_the_golden_file_says_for_this_image() {
+async fn the_fuel_of_the_corpus_is_that_of_the_golden_file() {
     let path = directory().join("fuel.golden");
     let mut current = format!("image {IMAGE_VERSION}\n");
     for (name, (_, fuel)) in expected().await {

@@ -44,7 +44,7 @@ fn get(port: u16, path: &str) -> (u16, String) {
 }
 
 #[test]
-fn every_path_says_ok_while_the_runner_lives_and_readiness_waits_for_the_broker() {
+fn liveness_needs_the_runner_and_readiness_the_broker() {
     let health = free_port();
     let mut broker = Broker::start();
     let _runner = start(broker.port, health);
@@ -88,7 +88,7 @@ fn a_runner_whose_broker_is_gone_lives_and_is_not_ready() {
 }
 
 #[test]
-fn a_port_that_is_taken_ends_the_runner_with_one_line_that_names_it() {
+fn an_occupied_port_ends_the_runner_and_is_named() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let (code, text) = Runner::failure(

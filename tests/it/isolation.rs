@@ -31,7 +31,7 @@ fn the_image_imports_exactly_these_functions() {
 }
 
 #[tokio::test]
-async fn two_sandboxes_may_live_side_by_side_in_one_process_and_one_outlives_the_other() {
+async fn sandboxes_in_one_process_are_independent() {
     let first = sandbox();
     let second = Sandbox::new(SandboxConfig { slots: 1 }).unwrap();
     let third = Sandbox::new(SandboxConfig { slots: 1 }).unwrap();
@@ -190,7 +190,7 @@ async fn a_reply_that_ends_too_early_is_the_guests_own_and_harmless() {
 }
 
 #[tokio::test]
-async fn host_calls_with_bad_names_or_parameters_are_refused_in_the_guest() {
+async fn host_calls_with_bad_names_or_parameters_are_refused() {
     for call in [
         "_host.call('', '[]')",
         "_host.call('x' * 65, '[]')",
@@ -212,7 +212,7 @@ async fn host_calls_with_bad_names_or_parameters_are_refused_in_the_guest() {
 }
 
 #[tokio::test]
-async fn tells_with_bad_names_or_parameters_are_dropped() {
+async fn notifications_with_bad_names_or_parameters_are_dropped() {
     let code = "
 import _host
 _host.tell('a b', '[]')
@@ -259,7 +259,7 @@ async fn deep_recursion_in_python_and_in_c_is_an_error_of_the_task() {
 }
 
 #[tokio::test]
-async fn recursion_that_cpython_does_not_check_ends_the_task_with_a_clear_reason() {
+async fn unchecked_recursion_ends_the_task_with_a_clear_reason() {
     // A native CPython of this version crashes here.
     let outcome = run(job("x = ()\nfor _ in range(200_000): x = (x,)\nreturn hash(x)")).await;
     assert!(

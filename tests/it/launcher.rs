@@ -76,7 +76,7 @@ impl Drop for Launcher {
 }
 
 #[test]
-fn under_the_launcher_each_start_serves_tasks_and_ends_when_idle() {
+fn under_the_launcher_a_start_serves_tasks_until_idle() {
     let mut broker = Broker::start();
     let variables = [("N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT", "1"), ("SECRET_OF_THE_LAUNCHER", "x")];
     let launcher = Launcher::start(&broker, &documented(), &variables);
@@ -95,7 +95,7 @@ fn under_the_launcher_each_start_serves_tasks_and_ends_when_idle() {
 }
 
 #[test]
-fn n8ns_own_configuration_works_with_nothing_but_the_command_replaced() {
+fn n8ns_configuration_works_with_only_the_command_replaced() {
     let mut config = documented();
     let runner = &mut config["task-runners"][0];
     runner["args"] = json!(["-I", "-B", "-X", "disable_remote_debug", "-m", "src.main"]);

@@ -28,7 +28,7 @@ fn an_idle_runner_ends_well_after_its_time() {
 }
 
 #[test]
-fn a_runner_with_tasks_does_not_count_as_idle_and_its_time_starts_again_after_each() {
+fn a_task_restarts_the_idle_time() {
     let (mut broker, mut runner) = started(&[("N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT", "1")]);
     for task_id in ["t1", "t2"] {
         broker.submit(task_id, settings("import time\ntime.sleep(1.5)\nreturn [1]"));
@@ -41,7 +41,7 @@ fn a_runner_with_tasks_does_not_count_as_idle_and_its_time_starts_again_after_ea
 }
 
 #[test]
-fn a_runner_without_that_limit_stays() {
+fn a_runner_without_an_idle_limit_stays() {
     let (mut broker, _runner) = started(&[("N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT", "0")]);
     std::thread::sleep(Duration::from_millis(1500));
     broker.submit("t1", settings("return []"));
@@ -49,7 +49,7 @@ fn a_runner_without_that_limit_stays() {
 }
 
 #[test]
-fn a_connection_on_which_nothing_is_heard_is_made_anew() {
+fn a_silent_connection_is_replaced() {
     let (mut broker, _runner) = started(&[("N8N_RUNNERS_HEARTBEAT_INTERVAL", "1")]);
     // An offer tells that the broker has done all that it was told to do.
     broker.message("runner:taskoffer");
@@ -80,7 +80,7 @@ fn a_message_in_many_pieces_is_one_message() {
 }
 
 #[test]
-fn a_message_over_the_limit_costs_the_connection_and_the_runner_comes_back() {
+fn the_runner_reconnects_after_an_oversized_message() {
     let (mut broker, _runner) = started(&[("N8N_RUNNERS_MAX_PAYLOAD", "100000")]);
     broker.order(&json!({ "raw": "x".repeat(200_000) }));
     broker.register();
@@ -120,7 +120,7 @@ fn of_two_runners_with_the_same_id_the_older_one_ends() {
 }
 
 #[test]
-fn a_runner_whose_id_is_its_own_comes_back_however_it_was_closed() {
+fn a_runner_with_a_unique_id_reconnects_after_any_close() {
     let (mut broker, _runner) = started(&[]);
     broker.order(&json!({ "close": 1000 }));
     broker.register();

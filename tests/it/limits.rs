@@ -114,7 +114,7 @@ except MemoryError:
 }
 
 #[tokio::test]
-async fn memory_violated_by_the_interpreter_alone_stops_the_task_before_it_runs() {
+async fn memory_violated_by_the_interpreter_alone() {
     let outcome = run(limited("return 1", |l| l.memory = ByteSize::mib(20).as_u64())).await;
     assert_eq!(exceeded(&outcome), Exceeded::Memory(20 << 20));
     assert_eq!(outcome.usage.fuel, 0);
@@ -217,7 +217,7 @@ async fn calls_violated() {
 }
 
 #[tokio::test]
-async fn tells_count_as_calls() {
+async fn notifications_count_as_calls() {
     let code = "import _host\nwhile True: _host.tell('x', '1')";
     let outcome =
         sandbox().run(limited(code, |limits| limits.calls = 9), Arc::new(Echo::default())).await;
@@ -257,7 +257,7 @@ const MANY_TELLS: &str =
     "import _host\nfor _ in range(100): _host.tell('x', '\"' + 'y' * 98 + '\"')";
 
 #[tokio::test]
-async fn told_obeyed() {
+async fn notified_obeyed() {
     let outcome = sandbox()
         .run(limited(MANY_TELLS, |limits| limits.told = 10_000), Arc::new(Echo::default()))
         .await;
@@ -265,7 +265,7 @@ async fn told_obeyed() {
 }
 
 #[tokio::test]
-async fn told_violated() {
+async fn notified_violated() {
     let outcome = sandbox()
         .run(limited(MANY_TELLS, |limits| limits.told = 9_999), Arc::new(Echo::default()))
         .await;
@@ -313,7 +313,7 @@ async fn one_large_call_of_the_host_can_be_interrupted() {
 }
 
 #[tokio::test]
-async fn work_of_the_host_burns_fuel_of_the_guest() {
+async fn work_of_the_host_consumes_fuel_of_the_guest() {
     let burnt = async |code: &str| run(job(code)).await.usage.fuel;
     let less = burnt("import os\nos.urandom(1_000)").await;
     let more = burnt("import os\nos.urandom(1_001_000)").await;
@@ -329,7 +329,7 @@ async fn work_of_the_host_burns_fuel_of_the_guest() {
 
 /// The last step of the heap was refused, what it needed was not.
 #[tokio::test]
-async fn a_trap_close_to_the_memory_limit_is_no_want_of_memory() {
+async fn a_trap_near_the_memory_limit_is_no_lack_of_memory() {
     let code = "
 import os
 pieces = []
@@ -345,7 +345,7 @@ os.abort()
 }
 
 #[tokio::test]
-async fn a_memory_error_that_was_caught_does_not_rename_what_comes_later() {
+async fn a_caught_memory_error_does_not_rename_later_errors() {
     let code = "
 import os
 try: bytearray(900_000_000)

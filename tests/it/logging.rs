@@ -99,7 +99,7 @@ fn the_level_is_that_of_n8ns_variable() {
 }
 
 #[test]
-fn at_a_terminal_lines_have_time_level_and_colour_unless_it_is_not_wanted() {
+fn at_a_terminal_lines_have_time_level_and_colour() {
     let terminal: &[&str] = &["/usr/bin/script", "--quiet", "--return", "--command"];
     let lines = log(&[], Some(terminal));
     let done = line(&lines, "task t1");
@@ -145,7 +145,7 @@ fn envelope(mut stream: TcpStream) -> String {
 }
 
 #[test]
-fn faults_of_the_runner_go_to_sentry_and_those_of_user_code_do_not() {
+fn only_faults_of_the_runner_go_to_sentry() {
     let (dsn, received) = sentry();
     let mut broker = Broker::start();
     let variables = [

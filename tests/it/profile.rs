@@ -81,7 +81,7 @@ fn line(profile: &Value, number: u64) -> &Value {
 }
 
 #[test]
-fn the_total_is_what_bench_says_and_the_lines_add_up_to_it_within_what_is_stated() {
+fn lines_add_up_to_the_total_of_bench() {
     let (_directory, path) = write(PROGRAM);
     let bench: Value = serde_json::from_str(&run(&["bench", "--json", &path]).0).unwrap();
     let profile = profile(&path);
@@ -168,7 +168,7 @@ const SHAPES: [(&str, &str, u64); 16] = [
 ];
 
 #[test]
-fn a_line_burns_what_bench_sees_the_program_burn_more_when_it_is_there_twice() {
+fn a_duplicated_line_adds_its_own_fuel() {
     for (name, code, number) in SHAPES {
         let mut lines: Vec<&str> = code.lines().collect();
         lines.insert(number as usize, lines[number as usize - 1]);
@@ -190,7 +190,7 @@ fn a_line_burns_what_bench_sees_the_program_burn_more_when_it_is_there_twice() {
 }
 
 #[test]
-fn a_program_that_does_nothing_burns_nothing_in_its_lines() {
+fn an_empty_program_consumes_nothing_in_its_lines() {
     for code in ["pass", "", "# nothing"] {
         let (_directory, path) = write(code);
         let profile = profile(&path);
@@ -204,7 +204,7 @@ fn a_program_that_does_nothing_burns_nothing_in_its_lines() {
 }
 
 #[test]
-fn code_that_the_program_compiles_itself_counts_for_the_line_that_runs_it() {
+fn compiled_code_counts_for_the_line_that_runs_it() {
     let code = "def f():\n    exec(compile('def g(n):\\n  if n: raise KeyError\\ndef h():\\n  try: yield\\n  except KeyError: yield 2\\ntry: g(1)\\nexcept KeyError: pass\\n\
                 i = h(); next(i); i.throw(KeyError())', '<code>', 'exec'), {})\nfor _ in range(20):\n    f()\nreturn 1";
     let (_directory, path) = write(code);
@@ -226,7 +226,7 @@ fn a_program_that_uses_a_profiler_of_its_own_can_be_profiled() {
 }
 
 #[test]
-fn every_kind_of_statement_runs_as_it_does_unwatched() {
+fn every_kind_of_statement_runs_as_without_a_profile() {
     let code = "\
 from __future__ import annotations
 import contextlib
@@ -293,7 +293,7 @@ fn a_profile_is_the_same_every_time() {
 }
 
 #[test]
-fn calls_recursion_generators_coroutines_and_exceptions_go_to_their_own_functions() {
+fn fuel_goes_to_the_function_that_consumes_it() {
     let (_directory, path) = write(PROGRAM);
     let profile = profile(&path);
     let total = |name| function(&profile, name)["total"].as_i64().unwrap();
@@ -324,7 +324,7 @@ fn calls_recursion_generators_coroutines_and_exceptions_go_to_their_own_function
 }
 
 #[test]
-fn a_line_that_does_twice_as_much_is_shown_to_burn_twice_as_much() {
+fn a_line_that_does_twice_as_much_consumes_twice_as_much() {
     let (_directory, path) =
         write("a = [x for x in range(10_000)]\nb = [x for x in range(20_000)]\nreturn None");
     let profile = profile(&path);
@@ -333,7 +333,7 @@ fn a_line_that_does_twice_as_much_is_shown_to_burn_twice_as_much() {
 }
 
 #[test]
-fn people_see_functions_and_their_own_text_with_what_each_line_burnt() {
+fn people_see_functions_and_each_line_with_its_fuel() {
     let (_directory, path) = write(PROGRAM);
     let (out, remarks) = run(&["profile", &path]);
     let shown = |text: &str| {
@@ -363,7 +363,7 @@ fn each_item_counts() {
 }
 
 #[test]
-fn code_that_tells_the_host_nonsense_spoils_only_its_own_profile() {
+fn nonsense_to_the_host_spoils_only_its_own_profile() {
     let (_directory, path) = write(
         "import _host\nfor name in ('return', 'start', 'line', 'resume', 'end', 'code', 'begin') * 3:\n    \
          _host.tell(name, '4000000000')\nreturn 1",

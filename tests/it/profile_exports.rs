@@ -25,7 +25,7 @@ fn run(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_other_programs_show_adds_up_to_what_bench_says() {
+fn exports_add_up_to_the_total_of_bench() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let path = file("p.py");

@@ -146,7 +146,7 @@ fn a_field_that_a_message_does_not_have_is_never_looked_at() {
 }
 
 #[test]
-fn what_is_wrong_with_a_message_is_said() {
+fn the_fault_of_a_message_is_named() {
     let error = |frame| BrokerMessage::parse(frame).unwrap_err();
     assert!(
         matches!(error(r#"{"type":"broker:news"}"#), ProtocolError::UnknownType(kind) if kind == "broker:news")
@@ -159,7 +159,7 @@ fn what_is_wrong_with_a_message_is_said() {
 }
 
 #[test]
-fn the_task_of_bad_settings_is_found_where_it_can_be() {
+fn the_task_of_bad_settings_is_found_if_it_is_named() {
     let task = BrokerMessage::task_of_bad_settings;
     assert_eq!(task(r#"{"type":"broker:tasksettings","taskId":"t"}"#).as_deref(), Some("t"));
     assert_eq!(
@@ -187,7 +187,7 @@ fn settings_that_cannot_be_run_still_have_a_label() {
 }
 
 #[test]
-fn the_text_of_settings_is_the_object_alone_however_it_is_written() {
+fn the_text_of_settings_is_the_object_alone() {
     for settings in [
         r#"{ "a{\u007b\"" : "}{" , "code" : "x", "nodeMode":"runOnceForAllItems","items":[{"}":"{"}] }"#,
         r#"{"code":"x","nodeMode":"runOnceForAllItems","items":[],"n":{"m":{}}}"#,
@@ -200,7 +200,7 @@ fn the_text_of_settings_is_the_object_alone_however_it_is_written() {
 }
 
 #[test]
-fn settings_that_are_no_object_fail_their_task_and_not_the_frame() {
+fn settings_that_are_no_object_fail_only_their_task() {
     for settings in ["5", "-5", "1.5", "true", r#""text""#, r#"["code",{"code":"x"}]"#] {
         let frame = settings_frame(settings);
         let received = received(&frame).unwrap();
@@ -224,7 +224,7 @@ fn the_last_field_of_a_name_counts_as_it_does_in_python() {
 
 /// The fields around it look as if they were its place.
 #[test]
-fn a_large_payload_is_a_part_of_its_own_and_the_parts_are_the_frame() {
+fn the_parts_of_a_large_message_make_up_its_frame() {
     let odd = r#"{"result":null,"params":null}"#;
     let payload = |size: usize| raw(&json!(["x".repeat(size)]));
     let data = |size| TaskData {

@@ -123,7 +123,7 @@ except _host.CallError as e: return [str(e), _host.wait(-1)]
 }
 
 #[test]
-fn an_error_reaches_the_task_with_all_that_n8n_says_of_it() {
+fn an_error_reaches_the_task_with_all_details_of_n8n() {
     let (mut broker, _runner) = started();
     let code = "
 import _host, json
@@ -231,7 +231,7 @@ fn a_cancel_ends_the_calls_of_its_task_and_nothing_else() {
 }
 
 #[test]
-fn a_lost_connection_ends_calls_in_flight_and_the_next_one_starts_clean() {
+fn a_lost_connection_ends_the_calls_in_flight() {
     let (mut broker, _runner) = started();
     let calls = three(&mut broker);
     broker.order(&json!({ "close": 1011 }));
@@ -245,7 +245,7 @@ fn a_lost_connection_ends_calls_in_flight_and_the_next_one_starts_clean() {
 }
 
 #[test]
-fn as_many_calls_in_flight_as_the_operator_allows_and_no_more() {
+fn calls_in_flight_are_limited_by_the_operator() {
     let mut broker = Broker::start();
     let _runner =
         Runner::start_with(broker.port, &[TOKEN, ("SERPENTARIUM_MAX_CALLS_IN_FLIGHT", "2")]);

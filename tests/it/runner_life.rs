@@ -46,7 +46,7 @@ fn an_exception_is_an_error_with_its_line_also_after_prints() {
 }
 
 #[test]
-fn a_failure_is_a_result_where_the_node_continues_on_fail() {
+fn a_failure_is_a_result_if_the_node_continues_on_fail() {
     let (mut broker, _runner) = started();
     for settings in [
         json!({ "code": "raise ValueError('boom')", "nodeMode": "runOnceForAllItems", "items": [], "continueOnFail": true }),
@@ -93,7 +93,7 @@ fn a_cancelled_task_stops_and_frees_its_place() {
 }
 
 #[test]
-fn a_task_that_is_cancelled_before_its_settings_is_forgotten_and_its_place_offered_again() {
+fn a_task_cancelled_before_its_settings_frees_its_place() {
     let (mut broker, _runner) = started();
     broker.place("t1");
     broker.place("t2");
@@ -104,7 +104,7 @@ fn a_task_that_is_cancelled_before_its_settings_is_forgotten_and_its_place_offer
 }
 
 #[test]
-fn places_are_offered_up_to_the_concurrency_and_unknown_offers_rejected() {
+fn offers_are_bounded_by_the_concurrency() {
     let (mut broker, _runner) = started();
     let offers = broker.types_within(Duration::from_millis(600));
     assert_eq!(offers, ["runner:taskoffer", "runner:taskoffer"]);
@@ -234,14 +234,14 @@ fn a_call_gets_the_answer_that_names_it_and_its_task() {
 }
 
 #[test]
-fn a_large_result_arrives_whole_and_pings_are_answered_meanwhile() {
+fn pings_are_answered_while_a_large_result_is_sent() {
     let (mut broker, _runner) = started();
     broker.submit("t1", settings("big = 'x' * (20 << 20)\nreturn big"));
     assert_eq!(broker.answer()["data"]["result"].as_str().unwrap().len(), 20 << 20);
 }
 
 #[test]
-fn pings_are_answered_while_tasks_burn_every_core() {
+fn pings_are_answered_while_tasks_occupy_every_core() {
     let (mut broker, _runner) = started();
     broker.submit("t1", settings(FOR_EVER));
     broker.submit("t2", settings(FOR_EVER));
@@ -265,7 +265,7 @@ fn a_draining_broker_gets_no_offers_and_its_tasks_finish() {
 }
 
 #[test]
-fn a_broker_that_dies_during_a_task_and_comes_back_is_served_again() {
+fn a_broker_that_restarts_during_a_task_is_served_again() {
     let (mut broker, _runner) = started();
     broker.submit("t1", settings(FOR_EVER));
     let port = broker.port;
@@ -291,7 +291,7 @@ fn sigterm_lets_a_task_finish_and_says_goodbye() {
 }
 
 #[test]
-fn sigint_stops_what_does_not_finish_in_time() {
+fn sigint_stops_tasks_that_do_not_finish_in_time() {
     let mut broker = Broker::start();
     let variables =
         [("N8N_RUNNERS_AUTH_TOKEN", "secret"), ("N8N_RUNNERS_GRACEFUL_SHUTDOWN_TIMEOUT", "1")];
@@ -331,7 +331,7 @@ fn a_lone_grant_token_serves_one_connection() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_is_named_before_anything_is_tried() {
+fn an_invalid_setting_is_named_before_anything_is_tried() {
     let expected = "N8N_RUNNERS_MAX_CONCURRENCY is 'many': must be a whole number above 0";
     let (code, text) = Runner::failure(1, &[("N8N_RUNNERS_MAX_CONCURRENCY", "many")]);
     assert_eq!((code, text.lines().count()), (Some(1), 1));

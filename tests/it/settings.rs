@@ -36,7 +36,7 @@ fn a_variable_comes_before_its_file() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_is_one_line_with_its_name_its_value_and_what_is_allowed() {
+fn an_invalid_setting_is_one_line_with_the_allowed_values() {
     let bad = [
         ("N8N_RUNNERS_TASK_BROKER_URI", "ftp://x", "must be an http:// or https:// address"),
         ("N8N_RUNNERS_MAX_CONCURRENCY", "0", "must be a whole number above 0"),
@@ -124,7 +124,7 @@ fn the_policy_of_the_operator_violated() {
 }
 
 #[test]
-fn the_environment_is_hidden_unless_it_is_opened_and_tokens_always_are() {
+fn tokens_are_hidden_even_in_an_open_environment() {
     let code = "import os\nreturn dict(os.environ)";
     let given = ("GREETING", "hello");
     assert_eq!(answer(&[given], code)["data"]["result"], json!({}));
@@ -135,7 +135,7 @@ fn the_environment_is_hidden_unless_it_is_opened_and_tokens_always_are() {
 }
 
 #[test]
-fn the_time_zone_of_the_installation_is_that_of_workflows_without_one() {
+fn workflows_inherit_the_installations_time_zone() {
     let mut broker = Broker::start();
     let _runner = Runner::start_with(broker.port, &[TOKEN, ("GENERIC_TIMEZONE", "Asia/Tokyo")]);
     broker.register();
@@ -165,7 +165,7 @@ fn config(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Strin
 }
 
 #[test]
-fn the_settings_are_shown_with_their_sources_and_without_secrets() {
+fn settings_are_shown_with_sources_and_without_secrets() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("concurrency");
     fs::write(&file, "7\n").unwrap();
@@ -208,7 +208,7 @@ fn the_settings_are_shown_with_their_sources_and_without_secrets() {
 }
 
 #[test]
-fn settings_that_the_runner_would_refuse_are_refused_with_its_words() {
+fn invalid_settings_are_refused_in_the_runners_words() {
     let (code, out, err) = config(&[], &[]);
     assert_eq!((code, err.lines().count()), (Some(1), 1));
     assert!(

@@ -65,7 +65,7 @@ async fn every_kind_of_end_comes_back_over_the_pipe() {
 /// A worker without a job has an instance ready for the next one: that, too, serves one job only, and knows nothing of those
 /// before, however they ended, nor of the time that it waited.
 #[tokio::test]
-async fn an_instance_that_was_ready_before_its_job_came_is_as_fresh_as_any() {
+async fn an_instance_prepared_ahead_of_its_job_is_fresh() {
     let pool = pool(1);
     let probe = "
 import builtins, time
@@ -124,7 +124,7 @@ async fn a_payload_of_fifty_megabytes_goes_there_and_back() {
 }
 
 #[tokio::test]
-async fn a_killed_worker_fails_its_own_tasks_and_a_new_one_takes_its_place() {
+async fn a_killed_worker_fails_its_tasks_and_is_replaced() {
     let pool = pool(2);
     let spinning: Vec<_> = (0..4)
         .map(|_| {

@@ -161,7 +161,7 @@ async fn a_full_response_has_status_and_headers() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_an_error_as_n8n_has_it() {
+async fn failures_are_errors_in_n8ns_form() {
     let world = World::start().await;
     let code = "
 return [
@@ -188,7 +188,7 @@ return [
 }
 
 #[tokio::test]
-async fn a_hundred_requests_of_one_task_take_about_as_long_as_the_slowest() {
+async fn a_hundred_requests_of_a_task_run_concurrently() {
     let world = World::start().await;
     let code = "
 import time
@@ -237,7 +237,7 @@ return [
 }
 
 #[tokio::test]
-async fn ten_megabytes_of_binary_data_go_to_the_broker_and_back_under_default_limits() {
+async fn ten_megabytes_go_to_the_broker_and_back() {
     let world = World::start().await;
     let code = "
 import random, time
@@ -252,7 +252,7 @@ return json.loads(answer).encode('latin-1') == data, time.monotonic() - start";
 }
 
 #[tokio::test]
-async fn data_of_the_workflow_is_what_the_task_was_given_with() {
+async fn workflow_data_is_that_of_the_task() {
     let world = World::start().await;
     let data = json!({
         "workflow": { "id": "7", "name": "Flow", "staticData": { "global": { "n": 1 } } },

@@ -41,7 +41,7 @@ async fn other_methods_are_not_allowed_and_foreign_tasks_not_answered() {
 }
 
 #[tokio::test]
-async fn data_requests_are_answered_with_nothing_where_there_is_no_workflow() {
+async fn data_requests_without_a_workflow_get_empty_answers() {
     let broker = start(config()).await;
     let mut runner = Runner::register(&broker, "a").await;
     let _task = broker.submit(settings());
@@ -92,7 +92,7 @@ impl Hooks for Workflow {
 }
 
 #[tokio::test]
-async fn hooks_answer_in_the_place_of_n8n_without_stopping_the_connection() {
+async fn hooks_answer_for_n8n_without_blocking_the_connection() {
     let broker = start(BrokerConfig { hooks: Arc::new(Workflow::default()), ..config() }).await;
     let mut runner = Runner::register(&broker, "a").await;
     let _task = broker.submit(settings());

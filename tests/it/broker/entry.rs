@@ -11,7 +11,7 @@ async fn the_right_auth_token_gets_a_grant_token() {
 }
 
 #[tokio::test]
-async fn a_wrong_auth_token_is_forbidden_and_a_missing_one_a_bad_request() {
+async fn a_wrong_auth_token_is_403_and_a_missing_one_is_400() {
     let broker = start(config()).await;
     assert_eq!(auth(&broker, r#"{"token": "wrong"}"#).await.0, 403);
     for body in [r#"{"token": ""}"#, "{}", "", "[", r#"{"token": 1}"#] {

@@ -44,7 +44,7 @@ async fn a_dropped_handle_cancels_its_task_also_while_it_waits() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_fails_what_runs_on_it_and_moves_what_it_had_not_accepted() {
+async fn a_lost_connection_fails_running_tasks_and_moves_the_others() {
     let broker = start(config()).await;
     let mut runner = Runner::register(&broker, "a").await;
     let running = broker.submit(settings());

@@ -39,7 +39,7 @@ async fn binary_frames_are_as_good_as_text() {
 }
 
 #[tokio::test]
-async fn what_comes_before_the_info_is_ignored() {
+async fn frames_before_the_info_are_ignored() {
     let broker = start(config()).await;
     let _task = broker.submit(settings());
     let mut runner = Runner::connect(&broker, "a").await;
@@ -54,7 +54,7 @@ async fn what_comes_before_the_info_is_ignored() {
 }
 
 #[tokio::test]
-async fn frames_that_make_no_sense_are_dropped_and_the_connection_lives_on() {
+async fn meaningless_frames_are_dropped_and_the_connection_lives_on() {
     let broker = start(config()).await;
     let mut runner = Runner::register(&broker, "a").await;
     for text in
@@ -113,7 +113,7 @@ async fn an_expired_offer_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn a_late_answer_costs_the_runner_its_offers_and_the_task_goes_elsewhere() {
+async fn a_late_answer_voids_the_offers_and_moves_the_task() {
     let broker = start(BrokerConfig { ack_window: Duration::from_millis(60), ..config() }).await;
     let mut slow = Runner::register(&broker, "slow").await;
     slow.offer("1", 5000).await;

@@ -82,7 +82,7 @@ async fn parameters_of_calls_without_an_answer_have_a_limit_together() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_leaves_its_place() {
+async fn an_abandoned_call_frees_its_place() {
     let code = "
 import _host
 for n in range(50):

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn calls_in_flight_of_several_tasks_cross_the_pipe_and_keep_their_answers_apart() {
+async fn answers_of_several_tasks_are_kept_apart_over_the_pipe() {
     let pool = pool();
     let code = |task: usize| {
         format!(
@@ -76,7 +76,7 @@ return 1";
 }
 
 #[tokio::test]
-async fn a_task_that_waits_for_calls_burns_nothing() {
+async fn a_task_that_waits_for_calls_consumes_no_fuel() {
     let code = "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(SECONDS)\nreturn 1";
     let fuel = async |seconds: &str| {
         let outcome = sandbox().run(job(&code.replace("SECONDS", seconds)), Arc::new(Silent)).await;
@@ -89,7 +89,7 @@ async fn a_task_that_waits_for_calls_burns_nothing() {
 
 /// What is given up was counted until then, and is counted nowhere once it is on its way: so no more than some is.
 #[tokio::test]
-async fn parameters_of_calls_that_are_given_up_do_not_pile_up_in_the_worker() {
+async fn parameters_of_abandoned_calls_do_not_accumulate() {
     let pool = pool();
     let code = "
 import _host

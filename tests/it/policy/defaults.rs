@@ -70,7 +70,7 @@ async fn the_environment_holds_what_the_host_gives_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_n8n_offers_by_name_is_there_under_every_policy() {
+async fn n8ns_names_exist_under_every_policy() {
     let closed = Policy { external_allow: list(""), ..allow("") };
     for policy in [closed, Policy::n8n()] {
         for (code, expected) in [

@@ -40,7 +40,7 @@ async fn text_codecs_are_there_under_every_policy() {
 }
 
 #[tokio::test]
-async fn what_is_guarded_works_as_ever() {
+async fn guarded_functions_work_as_before() {
     for (stdlib, code, expected) in [
         (
             "",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn an_import_that_is_allowed_is_obeyed() {
+async fn allowed_imports_obeyed() {
     for (stdlib, code, expected) in [
         ("json", "import json\nreturn json.loads('[1]')", json!([1])),
         ("json", "from json import loads as l\nreturn l('[1]')", json!([1])),
@@ -45,7 +45,7 @@ async fn an_import_that_is_allowed_is_obeyed() {
 }
 
 #[tokio::test]
-async fn an_import_that_is_not_allowed_is_violated_and_all_are_named_at_once() {
+async fn forbidden_imports_violated_and_all_named_at_once() {
     let code = "import os\nfrom sys import path\nimport json, requests\nfrom . import x\nimport os.path\ndef f():\n  import re as r";
     let error = refused(allow("re json"), code).await;
     assert_eq!(error.line_number, Some(1));
@@ -65,7 +65,7 @@ async fn an_import_that_is_not_allowed_is_violated_and_all_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn nothing_of_the_code_runs_where_any_of_it_is_not_allowed() {
+async fn no_code_runs_if_any_of_it_is_forbidden() {
     let echo = std::sync::Arc::new(crate::support::Echo::default());
     let mut settings = TaskSettings::new(
         "print('ran')\nimport os",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_would_lead_past_the_policy_is_found_before_the_code_runs() {
+async fn a_forbidden_name_is_found_before_the_code_runs() {
     let why = "because it can be used to bypass security restrictions.";
     for (code, expected) in [
         ("return ().__class__", format!("Access to attribute '__class__' is disallowed, {why}")),
@@ -290,7 +290,7 @@ async fn no_way_round_the_policy_is_found() {
 }
 
 #[tokio::test]
-async fn what_n8n_offers_by_name_leads_to_nothing_else() {
+async fn n8ns_names_are_no_way_round_the_policy() {
     for code in [
         "return _helpers.http_request.__globals__",
         "return _helpers.http_request.__func__",

@@ -28,7 +28,7 @@ fn examples() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn every_example_returns_what_it_says() {
+async fn every_example_returns_its_documented_result() {
     let examples = examples();
     assert!(examples.len() >= 10, "the examples were not found");
     for (code, expected) in examples {

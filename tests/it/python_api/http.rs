@@ -28,7 +28,7 @@ async fn bytes_come_back_as_bytes() {
 }
 
 #[tokio::test]
-async fn an_error_that_nobody_catches_names_the_users_line_and_shows_the_answer() {
+async fn an_uncaught_http_error_names_the_line_and_the_answer() {
     let ran = run("url = 'http://x/missing'\n_helpers.http_request(url)").await;
     let exception = raised(&ran.outcome);
     assert_eq!(exception.message, "Request failed with status code 404");
@@ -60,7 +60,7 @@ return await asyncio.gather(*[fetch(n) for n in range(100)])";
 }
 
 #[tokio::test]
-async fn more_requests_than_may_be_in_flight_and_cancelled_ones_end_nothing() {
+async fn excess_and_cancelled_requests_do_not_end_the_task() {
     let code = "
 import asyncio
 fetch = _helpers.http_request_async

@@ -6,7 +6,7 @@ use super::{run, run_each};
 use crate::support::raised;
 
 #[tokio::test]
-async fn one_request_asks_only_for_what_the_code_mentions() {
+async fn one_request_asks_only_for_mentioned_data() {
     for (code, nodes, env) in [
         (
             "return [_node['Customers'].all(), _workflow.active, _run_index, str(_now)]",
@@ -25,7 +25,7 @@ async fn one_request_asks_only_for_what_the_code_mentions() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_for_what_the_task_has_itself() {
+async fn data_of_the_task_itself_is_not_requested() {
     for code in [
         "return [_input.all(), _json, _item_index, _input.first()]",
         "return repr(_node)",
@@ -68,7 +68,7 @@ async fn the_top_level_may_await() {
 }
 
 #[tokio::test]
-async fn each_object_says_what_it_is_for() {
+async fn each_object_documents_itself() {
     let code = "
 import contextlib, io
 text = io.StringIO()
