@@ -21,7 +21,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{Files, MAY_BE_EMPTY, RunnerArgs};
+use crate::config::{MAY_BE_EMPTY, RunnerArgs, SettingFiles};
 
 /// Runs untrusted Python behind glass: each task in a fresh CPython in WebAssembly, with no files, no network, no
 /// environment, under fuel, memory and time limits.
@@ -50,10 +50,10 @@ enum Command {
 /// process's.
 pub fn main() -> ExitCode {
     let words = with_subcommand(std::env::args_os().collect());
-    let mut files = Files::default();
+    let mut files = SettingFiles::default();
     if takes_settings(&words) {
         // SAFETY: this is the process's first step, and so far its only thread.
-        files = match unsafe { Files::resolve(&RunnerArgs::variables(), &MAY_BE_EMPTY) } {
+        files = match unsafe { SettingFiles::resolve(&RunnerArgs::variables(), &MAY_BE_EMPTY) } {
             Ok(files) => files,
             Err(error) => {
                 console::complain(error);

@@ -51,7 +51,7 @@ pub mod broker;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
-pub mod config;
+mod config;
 #[cfg(feature = "cli")]
 mod error_reports;
 pub mod fuel;

@@ -14,7 +14,7 @@ use super::{
     runner::workers,
 };
 use crate::{
-    config::{Files, RunnerArgs, SECRET_VARS},
+    config::{RunnerArgs, SECRET_VARS, SettingFiles},
     fuel::display_fuel,
 };
 
@@ -44,7 +44,11 @@ struct Row {
     source: String,
 }
 
-pub(crate) fn run(args: &Args, matches: &ArgMatches, files: &Files) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(
+    args: &Args,
+    matches: &ArgMatches,
+    files: &SettingFiles,
+) -> anyhow::Result<ExitCode> {
     let console = Console::default();
     let command = RunnerArgs::augment_args(clap::Command::new("runner"));
     let rows: Vec<Row> = command
@@ -75,7 +79,12 @@ pub(crate) fn run(args: &Args, matches: &ArgMatches, files: &Files) -> anyhow::R
     Ok(console.finish(code))
 }
 
-fn row(arg: &Arg, settings: &RunnerArgs, matches: &ArgMatches, files: &Files) -> Option<Row> {
+fn row(
+    arg: &Arg,
+    settings: &RunnerArgs,
+    matches: &ArgMatches,
+    files: &SettingFiles,
+) -> Option<Row> {
     let variable = arg.get_env()?.to_str()?.to_owned();
     let id = arg.get_id().as_str();
     let raw = matches.get_raw(id).and_then(|mut values| values.next());

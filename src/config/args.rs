@@ -1,4 +1,4 @@
-//! The settings of the runner, each once: its flag, its variable, default and help.
+//! The settings of the runner: flag, variable, default and help of each.
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -8,7 +8,9 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    LimitArgs, PolicyArgs, SentryArgs,
+    limits::LimitArgs,
+    policy::PolicyArgs,
+    sentry::SentryArgs,
     values::{
         boolean, broker_uri, count, log_format, log_level, payload, port, seconds,
         seconds_or_never, time_zone,
@@ -18,8 +20,8 @@ use crate::{logging::LogFormat, runner::variables::MAX_PAYLOAD_VAR};
 
 /// The settings of the runner, as flags or environment variables.
 #[derive(Debug, Clone, Args)]
-pub struct RunnerArgs {
-    /// Where n8n's task broker listens: http://host:port or https://host:port
+pub(crate) struct RunnerArgs {
+    /// Address of n8n's task broker: http://host:port or https://host:port
     #[arg(
         long,
         env = "N8N_RUNNERS_TASK_BROKER_URI",
@@ -27,25 +29,39 @@ pub struct RunnerArgs {
         value_name = "URI",
         value_parser = broker_uri
     )]
-    pub task_broker_uri: Url,
+    pub(crate) task_broker_uri: Url,
 
-    /// A grant token for one connection, as n8n's launcher passes it; prefer the variable, flags are visible to other users
+    /// Grant token for one connection, as n8n's launcher passes it. Prefer the variable: other
+    /// users of the machine can read flags
     #[arg(long, env = "N8N_RUNNERS_GRANT_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    pub grant_token: Option<SecretString>,
+    pub(crate) grant_token: Option<SecretString>,
 
-    /// The token shared with n8n, to fetch a grant token for each connection; prefer the variable, flags are visible to other users
+    /// Token shared with n8n; the runner exchanges it for a grant token per connection. Prefer the
+    /// variable: other users of the machine can read flags
     #[arg(long, env = "N8N_RUNNERS_AUTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    pub auth_token: Option<SecretString>,
+    pub(crate) auth_token: Option<SecretString>,
 
-    /// Tasks that run at once
-    #[arg(long, env = "N8N_RUNNERS_MAX_CONCURRENCY", default_value = "5", value_name = "N", value_parser = count)]
-    pub max_concurrency: NonZeroUsize,
+    /// Number of tasks that run at once, from 1 to 10000
+    #[arg(
+        long,
+        env = "N8N_RUNNERS_MAX_CONCURRENCY",
+        default_value = "5",
+        value_name = "N",
+        value_parser = count
+    )]
+    pub(crate) max_concurrency: NonZeroUsize,
 
-    /// The largest WebSocket message, in bytes or as 64MiB
-    #[arg(long, env = MAX_PAYLOAD_VAR, default_value = "1073741824", value_name = "BYTES", value_parser = payload)]
-    pub max_payload: u64,
+    /// Maximum size of a WebSocket message, at least 256B; in bytes or with a unit, such as 64MiB
+    #[arg(
+        long,
+        env = MAX_PAYLOAD_VAR,
+        default_value = "1073741824",
+        value_name = "BYTES",
+        value_parser = payload
+    )]
+    pub(crate) max_payload: u64,
 
-    /// Seconds that finishing tasks are waited for after SIGTERM or SIGINT
+    /// Seconds for running tasks to finish after SIGTERM or SIGINT, at most 2592000 (30 days)
     #[arg(
         long,
         env = "N8N_RUNNERS_GRACEFUL_SHUTDOWN_TIMEOUT",
@@ -53,9 +69,9 @@ pub struct RunnerArgs {
         value_name = "SECONDS",
         value_parser = seconds
     )]
-    pub graceful_shutdown_timeout: Duration,
+    pub(crate) graceful_shutdown_timeout: Duration,
 
-    /// Seconds without a task after which the runner ends; 0 for never
+    /// Seconds without a task until the runner exits, at most 2592000 (30 days); 0 for never
     #[arg(
         long,
         env = "N8N_RUNNERS_AUTO_SHUTDOWN_TIMEOUT",
@@ -63,9 +79,10 @@ pub struct RunnerArgs {
         value_name = "SECONDS",
         value_parser = seconds_or_never
     )]
-    pub auto_shutdown_timeout: Duration,
+    pub(crate) auto_shutdown_timeout: Duration,
 
-    /// Seconds between signs of life on the connection; without any for as long, it is made anew
+    /// Seconds between pings to the broker, at most 2592000 (30 days). The runner reconnects after
+    /// an interval without a frame from the broker
     #[arg(
         long,
         env = "N8N_RUNNERS_HEARTBEAT_INTERVAL",
@@ -73,9 +90,9 @@ pub struct RunnerArgs {
         value_name = "SECONDS",
         value_parser = seconds
     )]
-    pub heartbeat_interval: Duration,
+    pub(crate) heartbeat_interval: Duration,
 
-    /// Answer health checks over HTTP: true or false
+    /// Serve health checks over HTTP: true or false
     #[arg(
         long,
         env = "N8N_RUNNERS_HEALTH_CHECK_SERVER_ENABLED",
@@ -85,18 +102,18 @@ pub struct RunnerArgs {
         value_name = "BOOL",
         value_parser = boolean
     )]
-    pub health_check_server_enabled: bool,
+    pub(crate) health_check_server_enabled: bool,
 
-    /// Where health checks are answered: an address or a name
+    /// Address or host name that serves health checks
     #[arg(
         long,
         env = "N8N_RUNNERS_HEALTH_CHECK_SERVER_HOST",
         default_value = "127.0.0.1",
         value_name = "HOST"
     )]
-    pub health_check_server_host: String,
+    pub(crate) health_check_server_host: String,
 
-    /// The port of the health checks; 0 picks a free one
+    /// Port that serves health checks, from 0 to 65535; 0 picks a free port
     #[arg(
         long,
         env = "N8N_RUNNERS_HEALTH_CHECK_SERVER_PORT",
@@ -104,17 +121,19 @@ pub struct RunnerArgs {
         value_name = "PORT",
         value_parser = port
     )]
-    pub health_check_server_port: u16,
+    pub(crate) health_check_server_port: u16,
 
-    /// This runner's id at the broker; a second runner with the same id replaces the first [default: random]
+    /// Id of this runner at the broker; a second runner with the same id replaces the first
+    /// [default: random]
     #[arg(long, env = "N8N_RUNNERS_ID", value_name = "ID")]
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
 
-    /// The time zone of workflows that have none of their own, such as Europe/Berlin [default: n8n's, America/New_York]
+    /// Time zone of workflows that set none, such as Europe/Berlin [default: America/New_York, as
+    /// in n8n]
     #[arg(long, env = "GENERIC_TIMEZONE", value_name = "ZONE", value_parser = time_zone)]
-    pub timezone: Option<String>,
+    pub(crate) timezone: Option<String>,
 
-    /// What to log: error, warn, info, debug, trace or silent
+    /// Least severe level in the log: error, warn, info, debug, trace or silent
     #[arg(
         long,
         env = "N8N_RUNNERS_LAUNCHER_LOG_LEVEL",
@@ -122,25 +141,32 @@ pub struct RunnerArgs {
         value_name = "LEVEL",
         value_parser = log_level
     )]
-    pub log_level: LevelFilter,
+    pub(crate) log_level: LevelFilter,
 
-    /// How log lines look: text (for people, and for n8n's launcher) or json (an object a line)
-    #[arg(long, env = "SERPENTARIUM_LOG", default_value = "text", value_name = "FORMAT", value_parser = log_format)]
-    pub log: LogFormat,
+    /// Format of the log: text (for people and n8n's launcher) or json (one object per line)
+    #[arg(
+        long,
+        env = "SERPENTARIUM_LOG",
+        default_value = "text",
+        value_name = "FORMAT",
+        value_parser = log_format
+    )]
+    pub(crate) log: LogFormat,
 
-    /// Worker processes [default: one for each core]
+    /// Number of worker processes, from 1 to 10000 [default: one per core, at most one per task
+    /// that runs at once]
     #[arg(long, env = "SERPENTARIUM_WORKERS", value_name = "N", value_parser = count)]
-    pub workers: Option<NonZeroUsize>,
+    pub(crate) workers: Option<NonZeroUsize>,
 
-    /// What each task may use.
+    /// The limits of one task.
     #[command(flatten)]
-    pub limits: LimitArgs,
+    pub(crate) limits: LimitArgs,
 
-    /// What user code may import and call.
+    /// The policy for user code.
     #[command(flatten)]
-    pub policy: PolicyArgs,
+    pub(crate) policy: PolicyArgs,
 
-    /// Where faults of the runner are reported.
+    /// The reports of the runner's own errors.
     #[command(flatten)]
-    pub sentry: SentryArgs,
+    pub(crate) sentry: SentryArgs,
 }

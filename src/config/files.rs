@@ -1,4 +1,4 @@
-//! Settings that stand in files: for every variable `NAME`, `NAME_FILE` may hold the path of a file with its value.
+//! Settings in files: for every variable `NAME`, `NAME_FILE` may name a file with its value.
 
 use std::{
     collections::BTreeMap,
@@ -8,50 +8,52 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes of a file with a setting; a larger one is not what was meant.
+/// Bytes of a file with a setting. A larger file is a mistake, such as `/dev/zero`.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The variables whose values came from files, and those files.
+/// The files that gave values, by variable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Files(pub BTreeMap<String, PathBuf>);
+pub(crate) struct SettingFiles(pub(crate) BTreeMap<String, PathBuf>);
 
-/// A variable, or the file that it names, cannot be used.
+/// A variable, or the file that it names, is unusable.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// The file.
+pub(crate) enum SettingFileError {
+    /// The file cannot be read or is no valid value.
     #[error("{variable}_FILE is '{}': {why}", path.display())]
     File {
-        /// The variable whose value stands in it.
+        /// The variable, without `_FILE`.
         variable: String,
-        /// Where it is.
+        /// The file's path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error, or the allowed content.
         why: String,
     },
-    /// The variable's own value.
+    /// The variable's value is not UTF-8.
     #[error("{0} is not text: must be UTF-8")]
     NotText(String),
 }
 
-impl Files {
-    /// Puts the content of each file in the place of its variable, where that is not set itself, for all that reads the
-    /// environment after this. A variable that is empty counts as not set, unless it is one of `may_be_empty`, and is
-    /// removed.
+impl SettingFiles {
+    /// Sets each unset variable to the content of its file. Removes empty variables, which count as
+    /// unset, unless `may_be_empty` lists them.
     ///
     /// # Errors
-    /// A file cannot be read or is larger than 1 MiB; a file or a variable is no UTF-8.
+    /// A file cannot be read or exceeds 1 MiB, or a file or variable is not UTF-8.
     ///
     /// # Safety
-    /// No other thread may run yet: the environment is changed.
-    pub unsafe fn resolve(variables: &[String], may_be_empty: &[&str]) -> Result<Self, FileError> {
+    /// No other thread may run: it would race with the change of the environment (`setenv(3)`).
+    pub(crate) unsafe fn resolve(
+        variables: &[String],
+        may_be_empty: &[&str],
+    ) -> Result<Self, SettingFileError> {
         let mut files = Self::default();
         for variable in variables {
             let keeps_empty = may_be_empty.contains(&variable.as_str());
-            match look(variable, keeps_empty, |name| std::env::var_os(name))? {
-                Found::Set => {}
-                // SAFETY: the caller promises that this is the only thread.
-                Found::Empty => unsafe { std::env::remove_var(variable) },
-                Found::File(path, value) => {
+            match source_of(variable, keeps_empty, |name| std::env::var_os(name))? {
+                VariableSource::Unchanged => {}
+                // SAFETY: the caller guarantees that no other thread runs.
+                VariableSource::Empty => unsafe { std::env::remove_var(variable) },
+                VariableSource::File(path, value) => {
                     // SAFETY: as above.
                     unsafe { std::env::set_var(variable, value) };
                     files.0.insert(variable.clone(), path);
@@ -62,46 +64,47 @@ impl Files {
     }
 }
 
-/// Where a variable's value stands.
+/// The source of a variable's value.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
-    /// In the variable, or nowhere.
-    Set,
-    /// The variable is empty.
+enum VariableSource {
+    /// The variable itself, or nothing: no change is needed.
+    Unchanged,
+    /// The variable or its file is empty: it counts as unset.
     Empty,
-    /// In this file, with this content.
+    /// A file: its path and content.
     File(PathBuf, String),
 }
 
-fn look(
+fn source_of(
     variable: &str,
     keeps_empty: bool,
     env: impl Fn(&OsStr) -> Option<OsString>,
-) -> Result<Found, FileError> {
+) -> Result<VariableSource, SettingFileError> {
     let own = env(variable.as_ref());
     if own.as_ref().is_some_and(|value| value.to_str().is_none()) {
-        return Err(FileError::NotText(variable.to_owned()));
+        return Err(SettingFileError::NotText(variable.to_owned()));
     }
     let is_empty = own.as_ref().is_some_and(|value| value.is_empty());
     if own.is_some() && (keeps_empty || !is_empty) {
-        return Ok(Found::Set);
+        return Ok(VariableSource::Unchanged);
     }
     match env(format!("{variable}_FILE").as_ref()).filter(|path| !path.is_empty()) {
         Some(path) => {
             let path = PathBuf::from(path);
             match read(&path) {
-                // As an empty variable.
-                Ok(value) if value.is_empty() && !keeps_empty => Ok(Found::Empty),
-                Ok(value) => Ok(Found::File(path, value)),
-                Err(why) => Err(FileError::File { variable: variable.to_owned(), path, why }),
+                Ok(value) if value.is_empty() && !keeps_empty => Ok(VariableSource::Empty),
+                Ok(value) => Ok(VariableSource::File(path, value)),
+                Err(why) => {
+                    Err(SettingFileError::File { variable: variable.to_owned(), path, why })
+                }
             }
         }
-        None if is_empty => Ok(Found::Empty),
-        None => Ok(Found::Set),
+        None if is_empty => Ok(VariableSource::Empty),
+        None => Ok(VariableSource::Unchanged),
     }
 }
 
-/// The content of a file, without the white space around it that editors and shells add.
+/// Reads a file and trims it, because editors end a file with a newline.
 fn read(path: &Path) -> Result<String, String> {
     let mut text = Vec::new();
     let file = File::open(path).map_err(|error| error.to_string())?;
@@ -117,41 +120,47 @@ fn read(path: &Path) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn found(set: &[(&str, &str)], keeps_empty: bool) -> Result<Found, FileError> {
-        look("NAME", keeps_empty, |name| {
+    fn found(set: &[(&str, &str)], keeps_empty: bool) -> Result<VariableSource, SettingFileError> {
+        source_of("NAME", keeps_empty, |name| {
             set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
         })
     }
 
     #[test]
-    fn a_variable_comes_before_its_file_and_an_empty_one_counts_as_not_set() {
+    fn a_variable_precedes_its_file_unless_it_is_empty() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, " secret\n").unwrap();
         let path = file.path().to_str().unwrap();
-        let content = Found::File(path.into(), "secret".into());
+        let content = VariableSource::File(path.into(), "secret".into());
         assert_eq!(found(&[("NAME_FILE", path)], false).unwrap(), content);
         assert_eq!(found(&[("NAME", ""), ("NAME_FILE", path)], false).unwrap(), content);
-        assert_eq!(found(&[("NAME", "x"), ("NAME_FILE", path)], false).unwrap(), Found::Set);
-        assert_eq!(found(&[("NAME", ""), ("NAME_FILE", path)], true).unwrap(), Found::Set);
-        assert_eq!(found(&[("NAME", "")], false).unwrap(), Found::Empty);
-        assert_eq!(found(&[], false).unwrap(), Found::Set);
+        assert_eq!(
+            found(&[("NAME", "x"), ("NAME_FILE", path)], false).unwrap(),
+            VariableSource::Unchanged
+        );
+        assert_eq!(
+            found(&[("NAME", ""), ("NAME_FILE", path)], true).unwrap(),
+            VariableSource::Unchanged
+        );
+        assert_eq!(found(&[("NAME", "")], false).unwrap(), VariableSource::Empty);
+        assert_eq!(found(&[], false).unwrap(), VariableSource::Unchanged);
         std::fs::write(&file, "\n").unwrap();
-        assert_eq!(found(&[("NAME_FILE", path)], false).unwrap(), Found::Empty);
+        assert_eq!(found(&[("NAME_FILE", path)], false).unwrap(), VariableSource::Empty);
         assert_eq!(
             found(&[("NAME_FILE", path)], true).unwrap(),
-            Found::File(path.into(), String::new())
+            VariableSource::File(path.into(), String::new())
         );
     }
 
     #[test]
-    fn a_value_that_is_no_text_is_named() {
+    fn a_value_that_is_not_text_is_named() {
         use std::os::unix::ffi::OsStringExt;
-        let error = look("NAME", false, |_| Some(OsString::from_vec(vec![0xff]))).unwrap_err();
+        let error = source_of("NAME", false, |_| Some(OsString::from_vec(vec![0xff]))).unwrap_err();
         assert_eq!(error.to_string(), "NAME is not text: must be UTF-8");
     }
 
     #[test]
-    fn a_file_that_cannot_be_used_is_named_with_the_reason() {
+    fn an_unusable_file_is_named_with_the_reason() {
         let error = |path: &str| found(&[("NAME_FILE", path)], false).unwrap_err().to_string();
         assert_eq!(
             error("/does/not/exist"),

@@ -1,4 +1,4 @@
-//! The limits of one task: their names, defaults and ranges.
+//! The settings of one task's limits.
 
 use std::time::Duration;
 
@@ -17,32 +17,63 @@ use crate::{
 /// The limits of one task, as flags or environment variables.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits of one task")]
-pub struct LimitArgs {
-    /// Seconds that a task may take
-    #[arg(long, env = TASK_TIMEOUT_VAR, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
-    pub task_timeout: Duration,
+pub(crate) struct LimitArgs {
+    /// Maximum run time of a task in seconds, above 0, at most 2592000 (30 days)
+    #[arg(
+        long,
+        env = TASK_TIMEOUT_VAR,
+        default_value = "60",
+        value_name = "SECONDS",
+        value_parser = seconds
+    )]
+    pub(crate) task_timeout: Duration,
 
-    /// Fuel that a task may burn (WebAssembly operations, roughly), such as 500M or 180G [default: about as much as the time-out allows]
+    /// Maximum fuel of a task (about one unit per WebAssembly operation), such as 500M or 180G
+    /// [default: 32G per second of the task timeout]
     #[arg(long, env = FUEL_VAR, value_name = "UNITS", value_parser = parse_fuel)]
-    pub fuel: Option<u64>,
+    pub(crate) fuel: Option<u64>,
 
-    /// Memory of a task, its interpreter (about 33 MiB) included; from 64MiB to 4GiB
-    #[arg(long, env = MEMORY_VAR, default_value = "512MiB", value_name = "SIZE", value_parser = memory)]
-    pub memory: u64,
+    /// Maximum memory of a task, including the interpreter (about 33 MiB); from 64MiB to 4GiB
+    #[arg(
+        long,
+        env = MEMORY_VAR,
+        default_value = "512MiB",
+        value_name = "SIZE",
+        value_parser = memory
+    )]
+    pub(crate) memory: u64,
 
-    /// The largest input (code and items)
-    #[arg(long, env = MAX_INPUT_VAR, default_value = "256MiB", value_name = "SIZE", value_parser = size)]
-    pub max_input: u64,
+    /// Maximum size of a task's input (code and items)
+    #[arg(
+        long,
+        env = MAX_INPUT_VAR,
+        default_value = "256MiB",
+        value_name = "SIZE",
+        value_parser = size
+    )]
+    pub(crate) max_input: u64,
 
-    /// The largest result
-    #[arg(long, env = MAX_OUTPUT_VAR, default_value = "256MiB", value_name = "SIZE", value_parser = size)]
-    pub max_output: u64,
+    /// Maximum size of a task's result
+    #[arg(
+        long,
+        env = MAX_OUTPUT_VAR,
+        default_value = "256MiB",
+        value_name = "SIZE",
+        value_parser = size
+    )]
+    pub(crate) max_output: u64,
 
-    /// How much of a task's standard error is kept
-    #[arg(long, env = "SERPENTARIUM_MAX_STDERR", default_value = "64KiB", value_name = "SIZE", value_parser = stderr)]
-    pub max_stderr: u64,
+    /// Maximum size of a task's standard error, from 1B to 512KiB; the rest is dropped
+    #[arg(
+        long,
+        env = "SERPENTARIUM_MAX_STDERR",
+        default_value = "64KiB",
+        value_name = "SIZE",
+        value_parser = stderr
+    )]
+    pub(crate) max_stderr: u64,
 
-    /// Host calls (prints among them) that a task may make
+    /// Maximum number of host calls of a task, prints included
     #[arg(
         long,
         env = MAX_CALLS_VAR,
@@ -50,28 +81,52 @@ pub struct LimitArgs {
         value_name = "N",
         value_parser = calls
     )]
-    pub max_calls: u32,
+    pub(crate) max_calls: u32,
 
-    /// Host calls that a task may have in flight at once
-    #[arg(long, env = MAX_CALLS_IN_FLIGHT_VAR, default_value = "1000", value_name = "N", value_parser = calls)]
-    pub max_calls_in_flight: u32,
+    /// Maximum number of pending host calls of a task
+    #[arg(
+        long,
+        env = MAX_CALLS_IN_FLIGHT_VAR,
+        default_value = "1000",
+        value_name = "N",
+        value_parser = calls
+    )]
+    pub(crate) max_calls_in_flight: u32,
 
-    /// Seconds until a host call without an answer fails
-    #[arg(long, env = "SERPENTARIUM_CALL_TIMEOUT", default_value = "60", value_name = "SECONDS", value_parser = seconds)]
-    pub call_timeout: Duration,
+    /// Seconds until a host call without an answer fails, at most 2592000 (30 days)
+    #[arg(
+        long,
+        env = "SERPENTARIUM_CALL_TIMEOUT",
+        default_value = "60",
+        value_name = "SECONDS",
+        value_parser = seconds
+    )]
+    pub(crate) call_timeout: Duration,
 
-    /// The largest parameters, and the largest answer, of one host call
-    #[arg(long, env = MAX_CALL_BYTES_VAR, default_value = "64MiB", value_name = "SIZE", value_parser = size)]
-    pub max_call_bytes: u64,
+    /// Maximum size of one host call's parameters, and of its answer
+    #[arg(
+        long,
+        env = MAX_CALL_BYTES_VAR,
+        default_value = "64MiB",
+        value_name = "SIZE",
+        value_parser = size
+    )]
+    pub(crate) max_call_bytes: u64,
 
-    /// What a task may print in all
-    #[arg(long, env = MAX_PRINT_VAR, default_value = "16MiB", value_name = "SIZE", value_parser = size)]
-    pub max_print: u64,
+    /// Maximum size of all prints of a task
+    #[arg(
+        long,
+        env = MAX_PRINT_VAR,
+        default_value = "16MiB",
+        value_name = "SIZE",
+        value_parser = size
+    )]
+    pub(crate) max_print: u64,
 }
 
 impl LimitArgs {
-    /// The limits, as the sandbox takes them.
-    pub fn limits(&self) -> Limits {
+    /// The sandbox's limits.
+    pub(crate) fn limits(&self) -> Limits {
         let by_time = (self.task_timeout.as_secs_f64() * FUEL_PER_SECOND as f64) as u64;
         Limits {
             time: self.task_timeout,

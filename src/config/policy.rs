@@ -1,28 +1,21 @@
-//! What user code may import and call, and what it finds in its environment.
+//! The settings of the policy for user code: imports, built-ins, environment variables.
 
 use std::{collections::BTreeMap, ffi::OsString};
 
 use clap::Args;
 
 use super::{
-    SECRET_VARS,
     values::{Allowed, Names, allow_list, boolean, deny_list},
+    variables::{BUILTINS_DENY_VAR, EXTERNAL_ALLOW_VAR, SECRET_VARS, STDLIB_ALLOW_VAR},
 };
 use crate::protocol::Policy;
 
-/// The variable of the allowed modules of the standard library.
-pub const STDLIB_ALLOW_VAR: &str = "N8N_RUNNERS_STDLIB_ALLOW";
-/// The variable of the allowed other packages.
-pub const EXTERNAL_ALLOW_VAR: &str = "N8N_RUNNERS_EXTERNAL_ALLOW";
-/// The variable of the denied built-ins.
-pub const BUILTINS_DENY_VAR: &str = "N8N_RUNNERS_BUILTINS_DENY";
-
-/// What holds where a list is not set.
+/// The meaning of an unset list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnsetPolicy {
+pub(crate) enum UnsetPolicy {
     /// Everything is allowed.
     Open,
-    /// What n8n's own runner allows: no imports, few built-ins.
+    /// The default of n8n's own runner: no imports, few built-ins.
     N8n,
 }
 
@@ -37,20 +30,23 @@ fn unset_policy(text: &str) -> Result<UnsetPolicy, Allowed> {
 /// The policy for user code, as flags or environment variables.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Policy")]
-pub struct PolicyArgs {
-    /// Modules of the standard library that code may import, comma-separated; * alone for all; empty for none [default: all]
+pub(crate) struct PolicyArgs {
+    /// Modules of the standard library that user code may import, separated by commas; * alone
+    /// allows all, an empty list none [default: all]
     #[arg(long, env = STDLIB_ALLOW_VAR, value_name = "MODULES", value_parser = allow_list)]
-    pub stdlib_allow: Option<Names>,
+    pub(crate) stdlib_allow: Option<Names>,
 
-    /// Other packages that code may import, likewise [default: all]
+    /// Packages outside the standard library that user code may import; a list like the one of
+    /// --stdlib-allow [default: all]
     #[arg(long, env = EXTERNAL_ALLOW_VAR, value_name = "PACKAGES", value_parser = allow_list)]
-    pub external_allow: Option<Names>,
+    pub(crate) external_allow: Option<Names>,
 
-    /// Built-in functions that code does not find, comma-separated [default: none]
+    /// Built-in functions that user code cannot use, separated by commas [default: none]
     #[arg(long, env = BUILTINS_DENY_VAR, value_name = "NAMES", value_parser = deny_list)]
-    pub builtins_deny: Option<Names>,
+    pub(crate) builtins_deny: Option<Names>,
 
-    /// Let an allowed package import what is on no list: true or false
+    /// Let an allowed package import modules that no list allows: true or false. Has no effect:
+    /// imports by packages are never limited
     #[arg(
         long,
         env = "N8N_RUNNERS_ALLOW_TRANSITIVE_IMPORTS",
@@ -60,13 +56,21 @@ pub struct PolicyArgs {
         value_name = "BOOL",
         value_parser = boolean
     )]
-    pub allow_transitive_imports: bool,
+    pub(crate) allow_transitive_imports: bool,
 
-    /// What holds where a list is not set: open (everything is allowed) or n8n (what n8n's own runner allows)
-    #[arg(long, env = "SERPENTARIUM_POLICY", default_value = "open", value_name = "NAME", value_parser = unset_policy)]
-    pub policy: UnsetPolicy,
+    /// Meaning of an unset list: open (allow everything) or n8n (the default of n8n's own runner:
+    /// no imports, few built-ins)
+    #[arg(
+        long,
+        env = "SERPENTARIUM_POLICY",
+        default_value = "open",
+        value_name = "NAME",
+        value_parser = unset_policy
+    )]
+    pub(crate) policy: UnsetPolicy,
 
-    /// Hide the runner's environment from code: true or false. Tokens are hidden in any case
+    /// Hide the runner's environment variables from user code: true or false. Secrets are always
+    /// hidden
     #[arg(
         long,
         env = "N8N_BLOCK_RUNNER_ENV_ACCESS",
@@ -76,12 +80,12 @@ pub struct PolicyArgs {
         value_name = "BOOL",
         value_parser = boolean
     )]
-    pub block_runner_env_access: bool,
+    pub(crate) block_runner_env_access: bool,
 }
 
 impl PolicyArgs {
-    /// What limits user code, if anything does.
-    pub fn policy(&self) -> Option<Policy> {
+    /// The policy; `None` if it limits nothing.
+    pub(crate) fn policy(&self) -> Option<Policy> {
         let unset = match self.policy {
             UnsetPolicy::Open => Policy::default(),
             UnsetPolicy::N8n => Policy::n8n(),
@@ -96,15 +100,15 @@ impl PolicyArgs {
         policy.limiting()
     }
 
-    /// What user code finds in its environment: the runner's own where it may, without what is secret.
-    pub fn env(&self) -> Option<BTreeMap<String, String>> {
+    /// The environment of user code: the runner's own without its secrets. `None` if it is hidden.
+    pub(crate) fn env(&self) -> Option<BTreeMap<String, String>> {
         let is_secret =
             |name: &str| SECRET_VARS.contains(&name.strip_suffix("_FILE").unwrap_or(name));
         let text = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        let given =
+        let visible =
             || std::env::vars_os().filter_map(text).filter(|(name, _)| !is_secret(name)).collect();
-        (!self.block_runner_env_access).then(given)
+        (!self.block_runner_env_access).then(visible)
     }
 }

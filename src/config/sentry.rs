@@ -1,4 +1,4 @@
-//! Where faults of the runner are reported.
+//! The settings of error reports to Sentry.
 
 use std::str::FromStr;
 
@@ -6,56 +6,60 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use sentry::types::Dsn;
 
-use super::values::Allowed;
+use super::{values::Allowed, variables::SENTRY_DSN_VAR};
 
-/// The variable of Sentry's address.
-pub const SENTRY_DSN_VAR: &str = "N8N_SENTRY_DSN";
-
-/// Where faults of the runner are reported, as flags or environment variables.
+/// The settings of error reports, as flags or environment variables.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Error reports")]
-pub struct SentryArgs {
-    /// Report faults of the runner, never those of user code, to this Sentry project [default: report nothing]
-    #[arg(long, env = SENTRY_DSN_VAR, hide_env_values = true, value_name = "DSN", value_parser = dsn)]
-    pub sentry_dsn: Option<SecretString>,
+pub(crate) struct SentryArgs {
+    /// Sentry project (https://key@host/1) for reports of the runner's own errors, never those of
+    /// user code [default: no reports]
+    #[arg(
+        long,
+        env = SENTRY_DSN_VAR,
+        hide_env_values = true,
+        value_name = "DSN",
+        value_parser = dsn
+    )]
+    pub(crate) sentry_dsn: Option<SecretString>,
 
-    /// n8n's version, for the reports
+    /// n8n's version, as a tag of the reports
     #[arg(long, env = "N8N_VERSION", value_name = "VERSION")]
-    pub n8n_version: Option<String>,
+    pub(crate) n8n_version: Option<String>,
 
-    /// The name of the environment, for the reports
+    /// Name of the environment, as a tag of the reports
     #[arg(long, env = "ENVIRONMENT", value_name = "NAME")]
-    pub environment: Option<String>,
+    pub(crate) environment: Option<String>,
 
-    /// The name of the deployment, for the reports
+    /// Name of the deployment, as a tag of the reports
     #[arg(long, env = "DEPLOYMENT_NAME", value_name = "NAME")]
-    pub deployment_name: Option<String>,
+    pub(crate) deployment_name: Option<String>,
 }
 
-/// Where faults are reported, and what is said with each.
+/// The configuration of error reports.
 #[derive(Debug, Clone)]
-pub struct SentryConfig {
+pub(crate) struct SentryConfig {
     /// The project's address.
-    pub dsn: Dsn,
+    pub(crate) dsn: Dsn,
     /// n8n's version.
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// The environment's name.
-    pub environment: Option<String>,
+    pub(crate) environment: Option<String>,
     /// The deployment's name.
-    pub deployment: Option<String>,
+    pub(crate) deployment: Option<String>,
 }
 
 impl SentryArgs {
-    /// Where faults are reported, if anywhere.
-    pub fn config(&self) -> Option<SentryConfig> {
-        // The value was parsed before it became a secret.
+    /// The configuration; `None` without a DSN.
+    pub(crate) fn config(&self) -> Option<SentryConfig> {
+        // `dsn` parsed it before, so this never fails.
         let dsn = Dsn::from_str(self.sentry_dsn.as_ref()?.expose_secret()).ok()?;
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let non_empty = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Some(SentryConfig {
             dsn,
-            version: given(&self.n8n_version),
-            environment: given(&self.environment),
-            deployment: given(&self.deployment_name),
+            version: non_empty(&self.n8n_version),
+            environment: non_empty(&self.environment),
+            deployment: non_empty(&self.deployment_name),
         })
     }
 }

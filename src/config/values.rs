@@ -1,4 +1,4 @@
-//! What a value may be: one parser for each kind, with the words that refuse a bad one.
+//! One parser for each kind of value, with the error text for a bad one.
 
 use std::{collections::BTreeSet, num::NonZeroUsize, str::FromStr, time::Duration};
 
@@ -8,21 +8,22 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{logging::LogFormat, sandbox::MAX_MEMORY};
 
-/// The most standard error that is kept: it must fit into a frame between worker and runner, escaped.
+/// Bytes of standard error, at most: escaped as JSON they must fit into one frame between worker
+/// and runner.
 const MAX_STDERR: u64 = 512 << 10;
 
-/// The least memory limit: the interpreter takes about 33 MiB, and it needs room to work.
-pub const MIN_MEMORY: u64 = 64 << 20;
+/// Bytes of the least memory limit. The interpreter takes about 33 MiB, and user code needs some.
+const MIN_MEMORY: u64 = 64 << 20;
 
-/// What a setting allows, for the message that refuses a value.
+/// The values that a setting allows. The error text of a bad value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be {0}")]
 pub(crate) struct Allowed(&'static str);
 
 impl Allowed {
-    /// What follows "must be".
-    pub(crate) const fn new(what: &'static str) -> Self {
-        Self(what)
+    /// `values` completes "must be …".
+    pub(crate) const fn new(values: &'static str) -> Self {
+        Self(values)
     }
 }
 
@@ -38,11 +39,11 @@ fn number<T: FromStr>(text: &str, allowed: Allowed) -> Result<T, Allowed> {
 }
 
 pub(crate) fn count(text: &str) -> Result<NonZeroUsize, Allowed> {
-    /// Each task that may run at once reserves 4 GiB of address space in a worker, which has 128 TiB.
-    const MOST: usize = 10_000;
+    /// Each task that runs at once reserves 4 GiB of a worker's address space of 128 TiB.
+    const MAX_COUNT: usize = 10_000;
     let allowed = Allowed("a whole number above 0, at most 10000");
     let count = number::<NonZeroUsize>(text, allowed)?;
-    if count.get() <= MOST { Ok(count) } else { Err(allowed) }
+    if count.get() <= MAX_COUNT { Ok(count) } else { Err(allowed) }
 }
 
 pub(crate) fn calls(text: &str) -> Result<u32, Allowed> {
@@ -50,11 +51,15 @@ pub(crate) fn calls(text: &str) -> Result<u32, Allowed> {
 }
 
 pub(crate) fn seconds(text: &str) -> Result<Duration, Allowed> {
-    /// A month: far above any use, and far below where clocks overflow.
-    const MOST: f64 = 2_592_000.0;
+    /// 30 days: above any use, and small enough that no clock overflows.
+    const MAX_SECONDS: f64 = 2_592_000.0;
     let allowed = Allowed("a number of seconds above 0, at most 2592000 (30 days)");
     let value: f64 = number(text, allowed)?;
-    if (0.001..=MOST).contains(&value) { Ok(Duration::from_secs_f64(value)) } else { Err(allowed) }
+    if (0.001..=MAX_SECONDS).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        Err(allowed)
+    }
 }
 
 pub(crate) fn seconds_or_never(text: &str) -> Result<Duration, Allowed> {
@@ -84,11 +89,11 @@ pub(crate) fn size(text: &str) -> Result<u64, Allowed> {
 }
 
 pub(crate) fn payload(text: &str) -> Result<u64, Allowed> {
-    /// Room for the small messages, without which there is no connection.
-    const LEAST: u64 = 256;
+    /// Bytes. The messages of a registration must fit, or no connection succeeds.
+    const MIN_PAYLOAD: u64 = 256;
     let allowed = Allowed("a size above 0, at least 256B, in bytes or with a unit, such as 64MiB");
     let bytes = number::<ByteSize>(text, allowed)?.as_u64();
-    if bytes >= LEAST { Ok(bytes) } else { Err(allowed) }
+    if bytes >= MIN_PAYLOAD { Ok(bytes) } else { Err(allowed) }
 }
 
 pub(crate) fn stderr(text: &str) -> Result<u64, Allowed> {
@@ -115,7 +120,7 @@ pub(crate) fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
     })
 }
 
-/// The name of a time zone, by its form: which there are, the guest knows.
+/// Checks the form of a time zone's name. The guest, which has the time zone data, checks the rest.
 pub(crate) fn time_zone(text: &str) -> Result<String, Allowed> {
     let name = text.trim();
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
@@ -134,11 +139,11 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, Allowed> {
     }
 }
 
-/// Module or function names of an allow or deny list.
+/// The names of an allow or deny list: modules, packages or functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names(pub BTreeSet<String>);
+pub(crate) struct Names(pub(crate) BTreeSet<String>);
 
-/// The names of a list: trimmed, empty ones dropped, `*` only alone.
+/// Reads an allow list: names are trimmed, empty ones dropped. `*` is valid only alone.
 pub(crate) fn allow_list(text: &str) -> Result<Names, Allowed> {
     let names = deny_list(text)?;
     if names.0.len() > 1 && names.0.contains("*") {
@@ -147,7 +152,7 @@ pub(crate) fn allow_list(text: &str) -> Result<Names, Allowed> {
     Ok(names)
 }
 
-/// As an allow list, where `*` is a name like any other.
+/// Reads a deny list: like an allow list, but `*` has no special meaning.
 pub(crate) fn deny_list(text: &str) -> Result<Names, Allowed> {
     Ok(Names(
         text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
@@ -186,7 +191,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_of_a_list_is_found_in_it(list in prop::collection::vec("[a-zA-Z_.]{1,8}", 0..8), space in " {0,2}") {
+        fn every_name_of_a_list_is_in_it(
+            list in prop::collection::vec("[a-zA-Z_.]{1,8}", 0..8),
+            space in " {0,2}",
+        ) {
             let text = list.iter().map(|name| format!("{space}{name}{space},")).collect::<String>();
             let expected: BTreeSet<_> = list.into_iter().collect();
             prop_assert_eq!(allow_list(&text).unwrap().0, expected);
@@ -194,8 +202,8 @@ mod tests {
 
         #[test]
         fn no_text_makes_a_parser_panic(text in ".*") {
-            let _ = (seconds(&text), size(&text), memory(&text), boolean(&text), port(&text), allow_list(&text));
-            let _ = (broker_uri(&text), log_level(&text), count(&text));
+            let _ = (seconds(&text), size(&text), memory(&text), boolean(&text), port(&text));
+            let _ = (allow_list(&text), broker_uri(&text), log_level(&text), count(&text));
         }
     }
 }

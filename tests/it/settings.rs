@@ -239,7 +239,8 @@ fn every_setting_is_documented_with_its_flag_and_default() {
     let shown: serde_json::Map<String, Value> = serde_json::from_str(&out).unwrap();
     assert_eq!(rows.len(), shown.len(), "a row for each setting");
     // Defaults that are words in the document, and for `config` what they come to.
-    let words = ["", "random", "everything", "none", "one a core", "32 G a second of the time-out"];
+    let words =
+        ["", "random", "everything", "none", "one per core", "32G per second of the timeout"];
     for (variable, setting) in shown {
         let row = rows.iter().find(|row| row[1] == format!("`{variable}`"));
         let row = row.unwrap_or_else(|| panic!("{variable} is not in docs/settings.md"));
