@@ -144,7 +144,7 @@ impl Sandbox {
     }
 
     /// An instance for a job that is yet to come. `None` where there is no free slot, or no memory for it.
-    #[cfg(feature = "runner")]
+    #[cfg(any(feature = "runner", test))]
     pub(crate) async fn prepare(&self) -> Option<Fresh> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
         Fresh::new(&self.image, self.kept.clone(), slot).await.ok()
