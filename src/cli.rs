@@ -1,4 +1,4 @@
-//! The command line: one file for each subcommand.
+//! The command line. Each subcommand has a file.
 
 mod bench;
 mod broker;
@@ -23,8 +23,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{MAY_BE_EMPTY, RunnerArgs, SettingFiles};
 
-/// Runs untrusted Python behind glass: each task in a fresh CPython in WebAssembly, with no files, no network, no
-/// environment, under fuel, memory and time limits.
+/// Runs untrusted Python: each task in a fresh CPython in WebAssembly, with no files, no network
+/// and no environment, under fuel, memory and time limits.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 120)]
 struct Cli {
@@ -46,17 +46,19 @@ enum Command {
     Worker(worker::Args),
 }
 
-/// Parses the command line of a process that has one thread so far, runs the subcommand (`runner` where none is named), prints its error. The exit code is the
-/// process's.
+/// Runs the subcommand that the command line names (`runner` if it names none), and prints its
+/// error. Returns the exit code of the process.
+///
+/// Call it from a process that has only one thread: it may change the environment.
 pub fn main() -> ExitCode {
     let words = with_subcommand(std::env::args_os().collect());
     let mut files = SettingFiles::default();
     if takes_settings(&words) {
-        // SAFETY: this is the process's first step, and so far its only thread.
+        // SAFETY: no other thread exists yet, as this function requires of its caller.
         files = match unsafe { SettingFiles::resolve(&RunnerArgs::variables(), &MAY_BE_EMPTY) } {
             Ok(files) => files,
             Err(error) => {
-                console::complain(error);
+                console::print_error(error);
                 return ExitCode::FAILURE;
             }
         };
@@ -81,14 +83,16 @@ pub fn main() -> ExitCode {
         Command::Worker(args) => worker::run(args),
     };
     result.unwrap_or_else(|error| {
-        console::complain(format_args!("{error:#}"));
+        console::print_error(format_args!("{error:#}"));
         ExitCode::FAILURE
     })
 }
 
-/// Names the subcommand `runner` where none is named: an operator puts the bare executable in another runner's place.
+/// Inserts the subcommand `runner` if none is named: an operator may replace another runner's
+/// executable with this one.
 ///
-/// Not by way of clap: optional arguments of the runner would be read, and refused, also where another subcommand runs.
+/// Flattening the runner's arguments into the top level would not do: clap would then read and
+/// check the runner's variables for every subcommand.
 fn with_subcommand(mut words: Vec<OsString>) -> Vec<OsString> {
     let own = ["-h", "--help", "-V", "--version"];
     if is_python(&words) {
@@ -103,29 +107,31 @@ fn with_subcommand(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Whether the command line is one for a Python interpreter that runs a module, `-I -B -m src.main`: that is how n8n and its
-/// launcher start n8n's own runner. Here it is the runner, and what is meant for Python means nothing.
+/// Whether the command line is for a Python interpreter that runs a module, such as `-I -B -m
+/// src.main`. n8n and its launcher start n8n's own runner like that. The arguments are then
+/// ignored.
 fn is_python(words: &[OsString]) -> bool {
     let is_flag = words.get(1).is_some_and(|word| word.as_encoded_bytes().starts_with(b"-"));
     is_flag && words.iter().rev().nth(1).is_some_and(|word| word == "-m")
 }
 
-/// Whether the subcommand takes the runner's settings, which may stand in files and whose faults exit with 1.
+/// Whether the subcommand takes the runner's settings. Their values may come from files, and a bad
+/// value exits with 1.
 fn takes_settings(words: &[OsString]) -> bool {
     words.get(1).is_some_and(|word| word == "runner" || word == "config")
 }
 
-/// Exit code where the command line is wrong.
+/// Exit code for a wrong command line.
 const USAGE: u8 = 2;
 
-/// Says what is wrong with the command line: in one line where it is a value. A runner that is given a wrong value ends
-/// with 1, as n8n's own does.
+/// Prints the error of the command line; in one line if a value is wrong. The runner exits with 1,
+/// as n8n's own does.
 fn refuse(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let code = if takes_settings(words) { ExitCode::FAILURE } else { USAGE.into() };
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     match usage::explain(Cli::command(), error, &words) {
         Some(line) => {
-            console::complain(line);
+            console::print_error(line);
             code
         }
         None => error.exit(),
@@ -141,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runner_is_what_runs_where_nothing_else_is_named() {
+    fn without_a_subcommand_the_runner_runs() {
         assert_eq!(named(&["s"]), ["s", "runner"]);
         assert_eq!(
             named(&["s", "--max-concurrency", "3"]),
@@ -158,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn clap_accepts_the_definition() {
         Cli::command().debug_assert();
     }
 }

@@ -1,5 +1,6 @@
-//! Faults of the runner's own, reported to Sentry where an operator has set it up. What is reported are log lines of level
-//! error: faults of the runner, its workers or its Python. What user code does wrong is none.
+//! Reports faults of the runner to Sentry, if an operator has set a DSN. It sends the log lines of
+//! level error: faults of the runner, its workers or the Python image. Errors of user code are
+//! never reported.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,13 +11,13 @@ use sentry::{
 
 use crate::{config::SentryConfig, net::tls};
 
-/// How long the last reports may take at the end of the process; as long as n8n's own runner gives them.
+/// Time that the last reports have at the end of the process. n8n's own runner has the same.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Reports until the guard is dropped, which sends what is left.
+/// Starts reporting. Dropping the guard sends the queued reports.
 ///
 /// # Errors
-/// There is no way to reach Sentry over TLS; the text says why.
+/// TLS to Sentry cannot be set up. The text names the cause.
 pub(crate) fn start(config: &SentryConfig) -> Result<ClientInitGuard, String> {
     let SentryConfig { dsn, version, environment, deployment } = config;
     let tls = match dsn.scheme() {
@@ -29,20 +30,20 @@ pub(crate) fn start(config: &SentryConfig) -> Result<ClientInitGuard, String> {
         .maybe_release(version.as_ref().map(|version| format!("n8n@{version}")))
         .default_integrations(false)
         .shutdown_timeout(FLUSH)
-        .transport(OverOurTls(client));
+        .transport(SharedTls(client));
     options.dsn = Some(dsn.clone());
     options.environment = environment.clone().map(Into::into);
     options.server_name = deployment.clone().map(Into::into);
     let guard = sentry::init(options);
-    // As n8n tags its own runner's.
+    // The tag that n8n's own runner sets.
     sentry::configure_scope(|scope| scope.set_tag("server_type", "task_runner_python"));
     Ok(guard)
 }
 
-/// Sentry's own transport over HTTP, with the TLS that the rest of the runner uses.
-struct OverOurTls(reqwest::Client);
+/// Sentry's HTTP transport with the TLS settings of the rest of the runner.
+struct SharedTls(reqwest::Client);
 
-impl TransportFactory for OverOurTls {
+impl TransportFactory for SharedTls {
     fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
         Arc::new(ReqwestHttpTransportOptions::from(options).with_client(self.0.clone()).build())
     }

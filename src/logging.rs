@@ -1,5 +1,5 @@
-//! Logging: to standard output, with time and colour for people at a terminal, as bare lines for n8n's launcher (which adds
-//! time and level), as JSON for machines.
+//! Logging to standard output: with time and colour at a terminal, as bare lines for n8n's launcher
+//! (which adds time and level), or as JSON.
 
 use std::{
     fmt,
@@ -17,44 +17,46 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Fields that a line's text has already: they are for machines, and begin like this.
+/// Prefix of the fields that repeat a part of the message. Only the JSON format shows them.
 const IN_TEXT: &str = "task.";
 
-/// Lines that wait to be written before more are dropped. Room for all of them is taken at the start.
+/// Capacity of the queue of lines, allocated at the start. A full queue drops lines.
 const LINES: usize = 4096;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// A text and its fields; at a terminal with time, level and perhaps colour before it.
+    /// The message and its fields. At a terminal, time and level precede them.
     Text,
-    /// One JSON object a line: `timestamp`, `level`, `message`, and the fields.
+    /// One JSON object per line: `timestamp`, `level`, `message`, and the fields.
     Json,
 }
 
-/// What is logged, and how.
+/// The settings of the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Logging {
-    /// The least severe lines that are written.
+    /// The least severe level that is written.
     pub level: LevelFilter,
-    /// How they look.
+    /// The format of the lines.
     pub format: LogFormat,
-    /// Whether colours are welcome, on a terminal.
+    /// Whether a terminal shows colours.
     pub colour: bool,
-    /// Whether lines of level error go to Sentry as well.
+    /// Whether lines of level error also go to Sentry.
     pub reported: bool,
 }
 
 impl Logging {
-    /// Starts logging for the process, until the guard is dropped; a second call does nothing.
+    /// Starts logging for the process. Dropping the guard writes the queued lines. A second call
+    /// does nothing.
     ///
-    /// Lines are written by a thread of their own, and dropped where nobody reads them: the process has better things to do
-    /// than to wait.
+    /// A thread of its own writes the lines. If standard output blocks, lines are dropped: a slow
+    /// reader of the log must not stop the runner.
     pub fn start(self) -> WorkerGuard {
         let (output, guard) =
             NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stdout());
         let errors = self.reported.then(|| ErrorLayer::new().with_filter(LevelFilter::ERROR));
-        // Refused only where a program that embeds this library logs its own way.
+        // Fails only if the embedding program has installed a subscriber of its own, which then
+        // stays.
         let _ = registry().with(self.lines(output).with_filter(self.level)).with(errors).try_init();
         guard
     }
@@ -79,7 +81,7 @@ impl Logging {
     }
 }
 
-/// Writes one field of a line; the message is the first.
+/// Writes one field of a line. The message comes first.
 fn write_field(
     line: &mut format::Writer<'_>,
     field: &Field,

@@ -1,4 +1,4 @@
-//! The `serpentarium` binary: parse, call, print the error.
+//! The `serpentarium` command.
 
 use std::process::ExitCode;
 

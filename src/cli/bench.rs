@@ -1,4 +1,4 @@
-//! `serpentarium bench`: what Python costs, in units that are the same on every machine.
+//! `serpentarium bench`: measures Python in fuel, which is the same on every machine.
 
 mod compare;
 mod growth;
@@ -17,7 +17,7 @@ use std::{
 use serde_json::value::RawValue;
 
 use self::{
-    compare::{Against, Compared, compare, gone, parse_percent},
+    compare::{Compared, Criteria, compare, missing, parse_percent},
     measure::{Failed, Measurement, measure},
     show::Report,
     store::{Baseline, Conditions, Stored},
@@ -25,7 +25,7 @@ use self::{
 use super::{
     USAGE,
     budget::OVER_BUDGET,
-    console::{Console, complain},
+    console::{Console, print_error},
     program::{InputArgs, LimitArgs},
     ruler::{Failure, Ruler},
 };
@@ -33,45 +33,47 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 
 /// Measures Python in fuel, which is the same on every machine and in every run.
 ///
-/// Each program runs with a fixed clock, seed and hash seed, in a fresh instance, --runs times, and has to burn exactly
-/// the same each time. A file may hold named benchmarks: functions bench_x, each measured alone, without the
-/// interpreter's start. bench_x is called with what setup_x returns, where there is one, or with a parameter of the list
-/// bench_x.params; setup_x gets the parameter then. A list of three or more numbers shows how fuel grows. Any other file
-/// is a program as for `exec`, and measured from start to end.
+/// Each program runs --runs times with a fixed clock, seed and hash seed, each time in a fresh
+/// instance. All runs must consume exactly the same fuel. A file may define named benchmarks:
+/// functions bench_x, each measured alone, without the start of the interpreter. bench_x receives
+/// the result of setup_x if that exists, or else one parameter of the list bench_x.params; with
+/// both, setup_x receives the parameter. A list of three or more numbers also shows how fuel grows.
+/// Any other file is a program as for `exec`, and is measured from start to end.
 ///
-/// A benchmark that fails is named with its error after the results of the others, and gives the exit code.
+/// The error of a failed benchmark follows the results of the others, and decides the exit code.
 ///
-/// Exit codes: 0 all is well, 1 a program raised an exception (or a file could not be read, or baselines not be compared),
-/// 2 wrong usage, 3 a limit stopped a program, 4 the sandbox broke, or runs differed, 5 a benchmark burnt more than
-/// --budget, or more than --fail-above allows.
+/// Exit codes: 0 success, 1 a program raised an exception (or a file could not be read, or
+/// baselines could not be compared), 2 wrong usage, 3 a limit stopped a program, 4 the sandbox
+/// failed, or runs differed, 5 a benchmark consumed more than --budget, or more than --fail-above
+/// allows.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The Python files; - reads standard input. Several are compared with the first.
+    /// The Python files; - reads standard input. Further files are compared with the first.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
     limits: LimitArgs,
-    /// How often each benchmark runs.
+    /// The number of runs of each benchmark.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
     /// The seed of all randomness.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Keep the measurements under this name, unless a benchmark fails or costs too much.
+    /// Save the measurements under this name, unless a benchmark fails or exceeds its budget.
     #[arg(long, value_name = "NAME", value_parser = store::name)]
     save: Option<String>,
-    /// Compare with the measurements that were saved under this name.
+    /// Compare with the measurements saved under this name.
     #[arg(long, value_name = "NAME", value_parser = store::name)]
     baseline: Option<String>,
-    /// Where measurements are kept.
+    /// The directory of saved measurements.
     #[arg(long, value_name = "DIR", default_value = store::DIRECTORY)]
     store: PathBuf,
-    /// Fail where a benchmark burns this much more than in the baseline, such as 1%.
+    /// Fail if a benchmark consumes this much more than in the baseline, such as 1%.
     #[arg(long, value_name = "PERCENT", requires = "baseline", value_parser = parse_percent)]
     fail_above: Option<f64>,
-    /// Fail where a benchmark burns more than this, such as 10M.
+    /// Fail if a benchmark consumes more than this, such as 10M.
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     budget: Option<u64>,
     /// Print one JSON object instead.
@@ -82,14 +84,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let from_stdin = args.files.iter().filter(|file| *file == Path::new("-")).count();
     if from_stdin + usize::from(args.input.is_stdin()) > 1 {
-        complain("only one file, or the items, can come from standard input");
+        print_error("only one file, or the items, can come from standard input");
         return Ok(USAGE.into());
     }
     match bench(&args) {
         Ok(code) => Ok(code),
         Err(error) => match error.downcast::<Failure>() {
             Ok(failure) => {
-                complain(&failure);
+                print_error(&failure);
                 Ok(failure.code.into())
             }
             Err(error) => Err(error),
@@ -100,7 +102,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     let items = args.input.items()?;
     let conditions = Conditions::new(args.seed, args.input.each, &items);
-    // Before anything runs: what cannot be compared need not be measured.
+    // Loaded first, so that an unusable baseline fails before the measurements take their time.
     let baseline = args
         .baseline
         .as_deref()
@@ -109,9 +111,9 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     let baseline = baseline.as_ref().map(|baseline| &baseline.benchmarks);
     let ruler = Ruler::new(args.limits.limits(), args.seed)?;
     let Measured { mut measurements, failed, start } = measure_all(&ruler, args, &items)?;
-    name_apart(&mut measurements);
-    let against = Against { baseline, fail_above: args.fail_above, budget: args.budget };
-    let compared = compare(measurements, against);
+    make_names_unique(&mut measurements);
+    let criteria = Criteria { baseline, fail_above: args.fail_above, budget: args.budget };
+    let compared = compare(measurements, criteria);
     if args.fail_above.is_some()
         && failed.is_empty()
         && compared.iter().all(|one| one.before.is_none())
@@ -123,11 +125,11 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
             .next()
             .map_or("nothing", String::as_str);
         anyhow::bail!(
-            "nothing to compare: the baseline {name} has {has}, and none of what was measured"
+            "nothing to compare: the baseline {name} has {has}, and none of the measured benchmarks"
         );
     }
-    let mut gone = baseline.map(|baseline| gone(baseline, &compared)).unwrap_or_default();
-    gone.retain(|name| !failed.iter().any(|one| one.covers(name)));
+    let mut missing = baseline.map(|baseline| missing(baseline, &compared)).unwrap_or_default();
+    missing.retain(|name| !failed.iter().any(|one| one.covers(name)));
     let too_much = compared.iter().any(|one| one.worse || one.over);
     let console = Console::default();
     let report = Report {
@@ -136,11 +138,11 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
         seed: args.seed,
         start,
         compared: &compared,
-        gone,
+        missing,
         failed: &failed,
     };
-    report.print(&console, args.json, against, args.baseline.as_deref());
-    failed.iter().for_each(|one| complain(&one.failure));
+    report.print(&console, args.json, criteria, args.baseline.as_deref());
+    failed.iter().for_each(|one| print_error(&one.failure));
     if let Some(name) = args.save.as_deref().filter(|_| !too_much && failed.is_empty()) {
         let path = Baseline::new(conditions, stored(&compared)).save(&args.store, name)?;
         console.note(format_args!("Saved as {name} ({}).", path.display()));
@@ -153,16 +155,16 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(console.finish(code.into()))
 }
 
-/// What became of all the benchmarks.
+/// The results of all benchmarks.
 #[derive(Default)]
 struct Measured {
     measurements: Vec<Measurement>,
     failed: Vec<Failed>,
-    /// What an empty program burns, where whole ones were measured.
+    /// Fuel of an empty program, if whole programs were measured.
     start: Option<u64>,
 }
 
-/// Measures everything in every file. What fails stops none of the others.
+/// Measures every benchmark of every file. A failed one does not stop the others.
 fn measure_all(ruler: &Ruler, args: &Args, items: &RawValue) -> anyhow::Result<Measured> {
     let mut all = Measured::default();
     for (index, file) in args.files.iter().enumerate() {
@@ -189,8 +191,9 @@ fn measure_all(ruler: &Ruler, args: &Args, items: &RawValue) -> anyhow::Result<M
     Ok(all)
 }
 
-/// Tells measurements of the same name apart: parameters may look alike, and a file be named twice.
-fn name_apart(measurements: &mut [Measurement]) {
+/// Makes names unique with a suffix `#2`, `#3`, …: parameters may have the same label, and a file
+/// may be named twice.
+fn make_names_unique(measurements: &mut [Measurement]) {
     let mut seen = BTreeMap::<String, u32>::new();
     for one in measurements {
         let times = seen.entry(one.name.clone()).or_default();

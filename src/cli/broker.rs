@@ -1,4 +1,4 @@
-//! `serpentarium broker`: a task broker for those who have no n8n at hand, with tasks from a file.
+//! `serpentarium broker`: a task broker for use without n8n. It takes tasks from a file.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::{
     USAGE,
-    console::{Console, complain},
+    console::{Console, print_error},
     pretty::Compact,
 };
 use crate::{
@@ -32,44 +32,50 @@ use crate::{
     protocol::TaskFailure,
 };
 
-/// Tasks that are submitted at a time; the rest of the file is read when one of them ends.
+/// Tasks in flight at most. This bounds memory: the next task is read from the file when one ends.
 const IN_FLIGHT: usize = 256;
-/// How long tasks in flight may take after Ctrl-C.
+/// Time that tasks in flight have to finish after Ctrl-C.
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
 
 /// Serves runners as n8n's task broker does, and runs tasks from a file on them.
 ///
-/// A task is the JSON object that n8n would send as its settings: {"code": "return 1", "nodeMode":
-/// "runOnceForAllItems", "items": []}. With "data" beside them, in the shape of n8n's answer to a request for task data, it
-/// also has other nodes' data, variables, static data and the like; what is missing there is made up from the settings.
-/// Helpers work as well: HTTP requests go out from here, to wherever the task asks, and binary data is kept in memory.
+/// A task is the JSON object that n8n sends as the settings of a task: {"code": "return 1",
+/// "nodeMode": "runOnceForAllItems", "items": []}. A member "data", in the form of n8n's answer to
+/// a request for task data, adds other nodes' data, variables and static data. The broker derives
+/// missing members from the settings. Helpers work: the broker sends HTTP requests to any address
+/// that a task names, and keeps binary data in memory.
 ///
-/// What a task prints goes to standard error; its result is one line of JSON on
-/// standard output. Ctrl-C stops taking tasks and lets those in flight finish; a second one does not.
+/// Standard error shows the prints of a task. Standard output gets its result as one line of JSON.
+/// The first Ctrl-C takes no more tasks and lets those in flight finish. The second one stops at
+/// once.
 ///
-/// Exit codes: 0 every task is done, 1 one failed (or a file could not be read), 2 wrong usage, or a task is not JSON.
+/// Exit codes: 0 every task succeeded, 1 a task failed (or a file could not be read), 2 wrong
+/// usage, or a task is not JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A file with tasks, one JSON object after the other; - reads standard input. Without it the broker only serves.
+    /// A file of tasks, one JSON object after the other; - reads standard input. Without a file the
+    /// broker only serves.
     task: Option<PathBuf>,
-    /// Where to listen. Port 0 takes a free one.
+    /// The address to listen on. Port 0 takes a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5679")]
     listen: SocketAddr,
-    /// The token that runners show; prefer the variable, flags are visible to other users [default: a random one].
+    /// The token that runners must present; prefer the variable, other users can see flags
+    /// [default: a random token].
     #[arg(long, env = "N8N_RUNNERS_AUTH_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     auth_token: Option<SecretString>,
-    /// How long a task may run.
+    /// The time that a task may take.
     #[arg(long, value_name = "TIME", default_value = "300s", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// Print an object for each task instead: its number, result or error, custom and static data, prints, times.
+    /// Print one JSON object per task instead: number, result or error, custom and static data,
+    /// prints, times.
     #[arg(long)]
     json: bool,
 }
 
-/// Serves until the tasks are done, or until Ctrl-C where there are none.
+/// Serves until all tasks have ended, or until Ctrl-C if there is no file of tasks.
 ///
 /// # Errors
-/// The address cannot be listened on, or the file not be read.
+/// The broker cannot listen on the address, or the file cannot be read.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
@@ -77,14 +83,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .with_target(false)
         .with_ansi(colour);
     let log = log.log_internal_errors(false);
-    // Refused only where somebody logs already.
+    // Fails only if a subscriber is installed already, which then stays.
     let _ = log.with_writer(io::stderr).try_init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(args))
 }
 
 async fn serve(args: Args) -> anyhow::Result<ExitCode> {
-    // A sender that is kept: without tasks the queue never ends.
+    // Without a file the kept sender holds the queue open, so that the broker serves until Ctrl-C.
     let (sender, queue) = mpsc::channel(IN_FLIGHT);
     let _open = match &args.task {
         Some(path) => {
@@ -106,14 +112,14 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     }
     let broker = Broker::start(config).await?;
     let console = Console::default();
-    invite(&console, &broker, chosen, args.task.is_none());
+    print_runner_command(&console, &broker, chosen, args.task.is_none());
     let code = run_tasks(&console, &broker, queue, args.json).await;
     broker.shutdown().await;
     Ok(console.finish(code.into()))
 }
 
-/// Says how to start a runner. A token that the user chose is not repeated.
-fn invite(console: &Console, broker: &Broker, chosen: bool, only_serves: bool) {
+/// Prints the command that starts a runner. Hides a token that the user chose.
+fn print_runner_command(console: &Console, broker: &Broker, chosen: bool, only_serves: bool) {
     let token = if chosen { "…" } else { broker.auth_token().expose_secret() };
     let uri = broker.uri();
     console.note(format_args!("Listening on {uri}. Start a runner with:\n"));
@@ -135,7 +141,8 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
     Ok(Box::new(io::BufReader::new(file)))
 }
 
-/// Reads one JSON object after the other on a thread of its own: standard input may take its time.
+/// Reads one JSON object after the other on a separate thread, because reading standard input
+/// blocks.
 fn read_tasks(input: Box<dyn Read + Send>, queue: mpsc::Sender<Result<Box<RawValue>, String>>) {
     std::thread::spawn(move || {
         for value in serde_json::Deserializer::from_reader(input).into_iter::<Box<RawValue>>() {
@@ -152,7 +159,8 @@ fn read_tasks(input: Box<dyn Read + Send>, queue: mpsc::Sender<Result<Box<RawVal
     });
 }
 
-/// Runs every task of the queue, and prints how each ends. The exit code: whatever becomes of one, the others go on.
+/// Runs every task of the queue, and prints the result of each. Returns the exit code. A failed
+/// task does not stop the others.
 async fn run_tasks(
     console: &Console,
     broker: &Broker,
@@ -176,7 +184,7 @@ async fn run_tasks(
                     running.push(follow(console, number, broker.submit(settings), json));
                 }
                 Some(Err(wrong)) => {
-                    complain(wrong);
+                    print_error(wrong);
                     (open, code) = (false, USAGE);
                 }
                 None => open = false,
@@ -186,14 +194,14 @@ async fn run_tasks(
                 console.note("Draining; Ctrl-C again to stop at once.");
                 (open, interrupted, draining) = (false, true, true);
             }
-            // Drained: every task has ended, and what is left is to print the last ones.
+            // If drained, every task has ended, and the loop goes on to print the last results.
             drained = &mut drain, if draining => match drained {
                 true => draining = false,
                 false => break,
             },
         }
     }
-    // What a second Ctrl-C leaves is not done.
+    // A second Ctrl-C abandons the tasks that still run.
     if running.is_empty() { code } else { code.max(1) }
 }
 
@@ -215,7 +223,7 @@ struct Line<'a> {
     ran_seconds: f64,
 }
 
-/// Prints what a task prints, and how it ends. True where it is done.
+/// Prints the output and the result of a task. Returns whether it succeeded.
 async fn follow(console: &Console, number: usize, mut task: TaskHandle, json: bool) -> bool {
     let mut prints = Vec::new();
     let report = loop {
@@ -255,7 +263,7 @@ async fn follow(console: &Console, number: usize, mut task: TaskHandle, json: bo
         match serde_json::to_string(&line) {
             Ok(line) => console.out(format_args!("{}\n", Compact(&line))),
             Err(error) => {
-                complain(format_args!("task {number} cannot be shown: {error}"));
+                print_error(format_args!("task {number} cannot be shown: {error}"));
                 return false;
             }
         }

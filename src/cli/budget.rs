@@ -1,27 +1,27 @@
-//! `--budget`: how much fuel a program should burn at most, and a percentage for people.
+//! `--budget`: the fuel that a program is expected to stay within, and differences in per cent.
 
 use super::console::Console;
 use crate::fuel::display_fuel;
 
-/// Exit code where a program burnt more than it should.
+/// Exit code if a program consumed more fuel than its budget.
 pub(crate) const OVER_BUDGET: u8 = 5;
 
-/// Says so where more was burnt than the budget.
-pub(crate) fn over(console: &Console, fuel: u64, budget: u64) -> bool {
+/// Whether `fuel` exceeds the budget. Prints a note if it does.
+pub(crate) fn exceeds(console: &Console, fuel: u64, budget: u64) -> bool {
     if fuel <= budget {
         return false;
     }
-    let (burnt, allowed) = (display_fuel(fuel), display_fuel(budget));
+    let (consumed, allowed) = (display_fuel(fuel), display_fuel(budget));
     console.note(format_args!(
-        "Over the budget of {allowed}: {burnt} units burnt ({})",
-        change(budget, fuel)
+        "Over the budget of {allowed}: {consumed} units consumed ({})",
+        percent_change(budget, fuel)
     ));
     true
 }
 
-/// How much more or less the second number is than the first: `+12.3 %`, `−0.5 %`, `=` where they are the same.
-/// Of nothing there is no percentage.
-pub(crate) fn change(from: u64, to: u64) -> String {
+/// The difference of `to` from `from`: `+12.30 %`, `−0.50 %`, `=` if they are equal, or `from 0`,
+/// which has no percentage.
+pub(crate) fn percent_change(from: u64, to: u64) -> String {
     if from == to {
         return "=".into();
     }
@@ -31,7 +31,7 @@ pub(crate) fn change(from: u64, to: u64) -> String {
     let percent = (to as f64 / from as f64 - 1.0) * 100.0;
     let sign = if percent < 0.0 { '−' } else { '+' };
     let size = percent.abs();
-    // A difference is a difference, however small.
+    // A small difference must not look like none.
     if size < 0.01 { format!("{sign}<0.01 %") } else { format!("{sign}{size:.2} %") }
 }
 
@@ -48,7 +48,7 @@ mod tests {
             (1_000_000_000, 1_000_000_001, "+<0.01 %"),
             (0, 5, "from 0"),
         ] {
-            assert_eq!(change(from, to), shown);
+            assert_eq!(percent_change(from, to), shown);
         }
     }
 }

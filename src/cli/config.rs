@@ -1,4 +1,4 @@
-//! `serpentarium config`: what the runner would work with, and where each setting comes from.
+//! `serpentarium config`: the runner's settings, and the source of each.
 
 use std::{
     io::{self, IsTerminal},
@@ -18,17 +18,19 @@ use crate::{
     fuel::display_fuel,
 };
 
-/// Width of the table where nobody can say how wide the screen is.
+/// Width of the table in characters if standard output is not a terminal.
 const WIDTH: u16 = 120;
 
-/// Show the settings that the runner would work with, and where each comes from
+/// Shows the settings that the runner would use, and the source of each.
 ///
-/// Takes the runner's flags and variables, checks them as the runner does, and runs nothing. Secrets are not shown.
+/// Takes the runner's flags and variables, checks them as the runner does, and runs nothing. Hides
+/// secrets.
 ///
-/// Exit codes: 0 if the runner would start with these settings, 1 if not, with the reason on standard error.
+/// Exit codes: 0 the runner would start with these settings, 1 it would not (the reason is on
+/// standard error).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Print one JSON object: each setting's value and source by its variable's name
+    /// Print one JSON object: the value and source of each setting, by the name of its variable.
     #[arg(long)]
     json: bool,
 
@@ -36,7 +38,7 @@ pub(crate) struct Args {
     settings: RunnerArgs,
 }
 
-/// One setting, as it is shown.
+/// One row of the table.
 struct Row {
     variable: String,
     flag: String,
@@ -71,7 +73,7 @@ pub(crate) fn run(
     }
     let code = args.settings.config().map_or_else(
         |error| {
-            console::complain(format_args!("the runner would not start: {error}"));
+            console::print_error(format_args!("the runner would not start: {error}"));
             ExitCode::FAILURE
         },
         |_| ExitCode::SUCCESS,
@@ -103,7 +105,7 @@ fn row(
     Some(Row { variable, flag: format!("--{}", arg.get_long()?), value, source })
 }
 
-/// What holds where a setting without a default of its own is not set.
+/// The effective value of a setting that is not set and has no fixed default.
 fn unset(id: &str, settings: &RunnerArgs) -> String {
     let policy = settings.policy.policy().unwrap_or_default();
     let list = |names: Option<std::collections::BTreeSet<String>>, open: &str| match names {

@@ -1,4 +1,4 @@
-//! Where subcommands write: standard output and standard error, either of which may be gone or full.
+//! Standard output and standard error of the subcommands. Either may be closed or full.
 
 use std::{
     fmt::Display,
@@ -7,15 +7,15 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Standard output and standard error of a subcommand. A write that fails stops nothing: where its reader has gone it is
-/// nobody's loss, anything else is said once and makes the exit code 1.
+/// Standard output and standard error of a subcommand. A failed write stops nothing. A closed pipe
+/// is ignored; any other error is reported once and makes the exit code 1.
 #[derive(Debug, Default)]
 pub(crate) struct Console {
     failed: AtomicBool,
 }
 
 impl Console {
-    /// Writes to standard output, as it is.
+    /// Writes to standard output, without a newline.
     pub(crate) fn out(&self, text: impl Display) {
         let mut out = BufWriter::new(io::stdout().lock());
         self.check("standard output", write!(out, "{text}").and_then(|()| out.flush()));
@@ -26,7 +26,7 @@ impl Console {
         self.check("standard error", to_stderr(line));
     }
 
-    /// The exit code: the task's own unless something could not be written.
+    /// `code`, or 1 if a write failed.
     pub(crate) fn finish(&self, code: ExitCode) -> ExitCode {
         if self.failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { code }
     }
@@ -36,22 +36,22 @@ impl Console {
             && error.kind() != ErrorKind::BrokenPipe
             && !self.failed.swap(true, Ordering::Relaxed)
         {
-            complain(format_args!("cannot write to {stream}: {error}"));
+            print_error(format_args!("cannot write to {stream}: {error}"));
         }
     }
 }
 
-/// Says on standard error what went wrong, if anybody can hear it.
-pub(crate) fn complain(error: impl Display) {
+/// Prints an error to standard error. Ignores a failed write: there is no other place to report it.
+pub(crate) fn print_error(error: impl Display) {
     let _ = to_stderr(format_args!("serpentarium: {error}"));
 }
 
-/// Text of others, fit for a terminal: nothing in it moves the cursor or changes colours.
+/// Replaces control characters, so that untrusted text cannot send escape sequences to a terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// One line in one write: whole beside the lines of others.
+/// Writes a line in one system call, so that lines of other processes cannot split it.
 fn to_stderr(line: impl Display) -> io::Result<()> {
     io::stderr().write_all(format!("{line}\n").as_bytes())
 }

@@ -1,6 +1,7 @@
-//! `serpentarium demo`: broker and runner in one process, talking over a real WebSocket, and tasks that show what happens.
+//! `serpentarium demo`: a broker and a runner in one process, connected by a WebSocket, and tasks
+//! that show the behaviour of good, bad and hostile code.
 
-mod machine;
+mod local_runner;
 mod show;
 mod tasks;
 
@@ -14,7 +15,7 @@ use anyhow::bail;
 use serde_json::Value;
 
 use self::{
-    machine::Machine,
+    local_runner::LocalRunner,
     show::Screen,
     tasks::{DemoTask, Expect, TASKS},
 };
@@ -23,29 +24,31 @@ use crate::{
     config,
 };
 
-/// How long the runner may take to register: worker processes and all.
+/// Time for the runner to start its worker processes and to register.
 const START_UP: Duration = Duration::from_secs(30);
 
-/// Shows what the runner does with good code, bad code and hostile code.
+/// Shows how the runner handles good code, bad code and hostile code.
 ///
-/// Starts a broker and a runner in this process, which talk over a real WebSocket as they do with n8n, and runs small
-/// Code-node tasks. Exit codes: 0 every task behaved as its description says, 1 one did not.
+/// Starts a broker and a runner in this process, connects them by a WebSocket as with n8n, and runs
+/// small Code-node tasks.
+///
+/// Exit codes: 0 every task behaved as described, 1 a task did not.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Print one JSON object for each task instead of the table.
+    /// Print one JSON object per task instead of the table.
     #[arg(long)]
     json: bool,
 }
 
-/// What became of one task.
-struct Performance {
+/// One task of the demo, and how it ended.
+struct TaskRun {
     task: &'static DemoTask,
     result: TaskResult,
     prints: Vec<String>,
-    /// From the settings going out to the answer.
+    /// Time from sending the settings to receiving the result.
     took: Duration,
-    /// What is not as it should be.
-    surprise: Option<String>,
+    /// The difference from the expected behaviour, if there is one.
+    mismatch: Option<String>,
 }
 
 /// Runs the demo.
@@ -59,42 +62,42 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .with_target(false)
         .with_ansi(colour);
     let log = log.log_internal_errors(false);
-    // Refused only where somebody logs already.
+    // Fails only if a subscriber is installed already, which then stays.
     let _ = log.with_writer(io::stderr).try_init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(perform(args.json))
+    runtime.block_on(run_tasks(args.json))
 }
 
-async fn perform(json: bool) -> anyhow::Result<ExitCode> {
+async fn run_tasks(json: bool) -> anyhow::Result<ExitCode> {
     let screen = Screen::new(json);
     let started = Instant::now();
-    let mut machine = Machine::start().await?;
+    let mut local = LocalRunner::start().await?;
     tokio::select! {
-        () = machine.broker.runner_registered() => {}
-        end = &mut machine.runner => bail!("the runner ended: {}", end?),
+        () = local.broker.runner_registered() => {}
+        end = &mut local.runner => bail!("the runner ended: {}", end?),
         () = tokio::time::sleep(START_UP) => bail!("the runner did not register within {} s", START_UP.as_secs()),
     }
-    screen.registered(&machine.broker.uri(), started.elapsed());
-    let mut performances = Vec::new();
+    screen.registered(&local.broker.uri(), started.elapsed());
+    let mut runs = Vec::new();
     for task in TASKS {
         screen.begin(task);
-        let handle = machine.broker.submit(task.settings()?);
-        let performance = tokio::select! {
-            performance = watch(task, handle, &screen) => performance,
-            end = &mut machine.runner => bail!("the runner ended: {}", end?),
+        let handle = local.broker.submit(task.settings()?);
+        let run = tokio::select! {
+            run = watch(task, handle, &screen) => run,
+            end = &mut local.runner => bail!("the runner ended: {}", end?),
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         };
-        screen.end(&performance);
-        performances.push(performance);
+        screen.end(&run);
+        runs.push(run);
     }
-    machine.stop().await;
-    screen.summary(&performances, started.elapsed());
-    let behaved = performances.iter().all(|performance| performance.surprise.is_none());
+    local.stop().await;
+    screen.summary(&runs, started.elapsed());
+    let behaved = runs.iter().all(|run| run.mismatch.is_none());
     Ok(screen.finish(if behaved { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
 }
 
-/// Follows a task to its end, and compares it with what it should do.
-async fn watch(task: &'static DemoTask, mut handle: TaskHandle, screen: &Screen) -> Performance {
+/// Follows a task to its end, and compares the result with the expected one.
+async fn watch(task: &'static DemoTask, mut handle: TaskHandle, screen: &Screen) -> TaskRun {
     let mut prints = Vec::new();
     let (result, took) = loop {
         match handle.event().await {
@@ -107,12 +110,12 @@ async fn watch(task: &'static DemoTask, mut handle: TaskHandle, screen: &Screen)
             None => break (TaskResult::BrokerClosed, Duration::ZERO),
         }
     };
-    let surprise = surprise(task, &result, &prints);
-    Performance { task, result, prints, took, surprise }
+    let mismatch = mismatch(task, &result, &prints);
+    TaskRun { task, result, prints, took, mismatch }
 }
 
-/// What is not as the task says it should be.
-fn surprise(task: &DemoTask, result: &TaskResult, prints: &[String]) -> Option<String> {
+/// Describes the first difference from the expected prints and result.
+fn mismatch(task: &DemoTask, result: &TaskResult, prints: &[String]) -> Option<String> {
     if prints != task.prints {
         return Some(format!("expected the prints {:?}, got {prints:?}", task.prints));
     }
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_expected_result_is_json_and_meets_itself() {
+    fn every_expected_result_is_json_and_matches_itself() {
         for task in TASKS {
             let prints: Vec<_> = task.prints.iter().map(ToString::to_string).collect();
             let as_expected = match task.expect {
@@ -158,20 +161,20 @@ mod tests {
                     TaskResult::Failed(TaskFailure { message: format!("Oh: {text}!"), details })
                 }
             };
-            assert_eq!(surprise(task, &as_expected, &prints), None, "{}", task.name);
+            assert_eq!(mismatch(task, &as_expected, &prints), None, "{}", task.name);
             assert!(
-                surprise(task, &done("\"something else\""), &prints).is_some(),
+                mismatch(task, &done("\"something else\""), &prints).is_some(),
                 "{}",
                 task.name
             );
-            assert!(surprise(task, &TaskResult::RunnerLost, &prints).is_some(), "{}", task.name);
+            assert!(mismatch(task, &TaskResult::RunnerLost, &prints).is_some(), "{}", task.name);
             task.settings().unwrap();
         }
     }
 
     #[test]
-    fn prints_that_are_missing_are_a_surprise() {
+    fn missing_prints_are_a_mismatch() {
         let task = TASKS.iter().find(|task| !task.prints.is_empty()).unwrap();
-        assert!(surprise(task, &done("[]"), &[]).is_some());
+        assert!(mismatch(task, &done("[]"), &[]).is_some());
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     USAGE,
     budget::{self, OVER_BUDGET},
-    console::{Console, complain},
+    console::{Console, print_error},
     pretty::{Compact, Indented},
     program::{InputArgs, LimitArgs, exit_code, read},
 };
@@ -60,7 +60,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.file == Path::new("-") && args.input.is_stdin() {
-        complain("code and items cannot both come from standard input");
+        print_error("code and items cannot both come from standard input");
         return Ok(USAGE.into());
     }
     let job = job(&args)?;

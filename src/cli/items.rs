@@ -1,4 +1,5 @@
-//! The input items of `serpentarium exec`, handed on as they are written: no number is rounded, no key moved.
+//! The input items of `serpentarium exec`. They pass through as raw JSON: no number is rounded, no
+//! key is moved.
 
 use std::fmt;
 
@@ -13,13 +14,14 @@ use serde_json::value::{RawValue, to_raw_value};
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Item<'a> {
-    /// An item already.
+    /// An object that is an n8n item already.
     Whole(&'a RawValue),
-    /// An object that becomes one.
+    /// An object to wrap in an n8n item.
     Bare { json: &'a RawValue },
 }
 
-/// n8n's items from a list of objects, each of which may be an item already: one whose `json` is an object.
+/// Makes n8n items from a JSON list of objects. An object whose `json` is an object is an item
+/// already.
 ///
 /// # Errors
 /// The text is not a JSON list of objects.
@@ -29,7 +31,7 @@ pub(crate) fn items(text: &str) -> anyhow::Result<Box<RawValue>> {
     let mut items = Vec::with_capacity(list.len());
     for (index, json) in list.into_iter().enumerate() {
         if !json.get().starts_with('{') {
-            bail!("{EXPECTED}: element {index} is none");
+            bail!("{EXPECTED}: element {index} is not an object");
         }
         let HasJson(whole) = serde_json::from_str(json.get()).context(EXPECTED)?;
         items.push(if whole { Item::Whole(json) } else { Item::Bare { json } });
@@ -37,7 +39,7 @@ pub(crate) fn items(text: &str) -> anyhow::Result<Box<RawValue>> {
     Ok(to_raw_value(&items)?)
 }
 
-/// Whether an object's `json` is an object. Of several the last counts, as everywhere.
+/// Whether an object's `json` is an object. Of duplicate keys the last one counts, as in Python.
 struct HasJson(bool);
 
 impl<'de> Deserialize<'de> for HasJson {
@@ -66,7 +68,7 @@ impl<'de> Deserialize<'de> for HasJson {
     }
 }
 
-/// Whether a key is `json`. Read as bytes: a key need not be Unicode.
+/// Whether a key is `json`. Read as bytes, because a key may contain a lone surrogate.
 struct IsJson(bool);
 
 impl<'de> Deserialize<'de> for IsJson {
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects_are_wrapped_and_items_left_alone_and_neither_is_changed() {
+    fn objects_are_wrapped_and_items_are_left_as_they_are() {
         for (text, expected) in [
             ("[]", "[]"),
             (
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn anything_but_a_list_of_objects_is_refused() {
         for text in ["", "{}", "1", "[1]", "[{}, []]", r#"[{"a":}]"#, "[{}] []"] {
             let error = items(text).unwrap_err().to_string();
             assert!(error.starts_with("expected a JSON list of objects"), "{text}: {error}");

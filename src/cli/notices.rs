@@ -1,13 +1,14 @@
-//! `serpentarium notices`: the licences of what this executable carries.
+//! `serpentarium notices`: the licences of the works in this executable.
 
 use std::process::ExitCode;
 
 use super::console::Console;
 
-/// Collected by `scripts/build-python` from the sources that the Python image is built from.
+/// `scripts/build-python` collects it from the sources of the Python image.
 const NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/NOTICES.txt"));
 
-/// Prints the licences of the works that this executable carries: CPython, wasi-libc, zlib, tzdata and others.
+/// Prints the licences of the works in this executable: CPython, wasi-libc, zlib, tzdata and
+/// others.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 

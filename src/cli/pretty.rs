@@ -1,9 +1,10 @@
-//! JSON text laid out anew, token by token: nothing is parsed into numbers or maps, so nothing is lost, however long a
-//! number, deep a list or odd a string is.
+//! Formats JSON text token by token. It parses no numbers or maps, so long numbers, deep lists and
+//! lone surrogates stay as they are.
 
 use std::fmt::{self, Display, Formatter, Write};
 
-/// Levels that are indented; what lies deeper stays on its line. A task may return millions of levels.
+/// Levels that are indented. Deeper values stay on one line: a task may return millions of levels,
+/// and indentation would grow with the square of the depth.
 const DEEPEST: usize = 64;
 
 /// Valid JSON text, indented by two spaces.
@@ -42,7 +43,7 @@ impl Display for Compact<'_> {
     }
 }
 
-/// The tokens of the rest of a JSON text: brackets, commas, colons, whole strings, and everything else by the word.
+/// The tokens of a JSON text: brackets, commas, colons, strings, numbers and literals.
 struct Tokens<'a>(&'a str);
 
 impl<'a> Iterator for Tokens<'a> {
@@ -65,7 +66,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// Bytes of the string that a text begins with, quotes included.
+/// Length in bytes of the string at the start of `bytes`, quotes included.
 fn string(bytes: &[u8]) -> usize {
     let mut escaped = false;
     let end = bytes.iter().skip(1).position(|byte| {
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_and_objects_are_indented_and_empty_ones_kept_short() {
+    fn containers_are_indented_and_empty_ones_stay_short() {
         for (json, expected) in [
             ("1", "1"),
             ("[ ]", "[]"),
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn millions_of_levels_take_no_more_room_than_they_need() {
+    fn deep_levels_are_not_indented() {
         let json = format!("{}1,2{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
         let indented = Indented(&json).to_string();
         assert!(indented.len() < json.len() + 20_000);
@@ -129,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_value_is_the_same_however_it_is_laid_out(value in json()) {
+        fn the_layout_does_not_change_the_value(value in json()) {
             let (compact, pretty) = (value.to_string(), format!("{value:#}"));
             prop_assert_eq!(Indented(&compact).to_string(), &pretty[..]);
             prop_assert_eq!(Compact(&pretty).to_string(), &compact[..]);
@@ -137,7 +138,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_taken_without_a_panic(text in r#"([\[\]{},:"\\ \n1]|\PC)*"#) {
+        fn no_text_causes_a_panic(text in r#"([\[\]{},:"\\ \n1]|\PC)*"#) {
             let _ = (Indented(&text).to_string(), Compact(&text).to_string());
         }
     }

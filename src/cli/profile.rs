@@ -1,12 +1,12 @@
-//! `serpentarium profile`: where a program's fuel goes, by function and by line.
+//! `serpentarium profile`: the fuel of a program by function and by line.
 
+mod aggregate;
 mod calibrate;
 mod export;
 mod pprof;
+mod reconcile;
 mod record;
-mod settle;
 mod show;
-mod tally;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,24 +16,26 @@ use std::{
 
 use anyhow::Context;
 
-use self::{calibrate::calibrate, record::Recorder, tally::Profile};
+use self::{aggregate::Profile, calibrate::calibrate, record::Recorder};
 use super::{
     USAGE,
     budget::{self, OVER_BUDGET},
-    console::{Console, complain},
+    console::{Console, print_error},
     program::{InputArgs, LimitArgs, read},
     ruler::{Failure, Measure, Ruler, Span},
 };
 use crate::{fuel::parse_fuel, sandbox::NoHost};
 
-/// Shows where a program's fuel goes: by function and by line, the same on every machine and in every run.
+/// Shows the fuel of a program by function and by line, the same on every machine and in every run.
 ///
-/// The program is one as for `exec`, and runs with a fixed clock, seed and hash seed: twice as it is, to know what it burns,
-/// and once while every line of its own text is watched. What watching costs is measured beforehand and taken off; what
-/// that leaves unexplained is stated. The standard library counts for the lines that call it.
+/// The program is one as for `exec`, and runs with a fixed clock, seed and hash seed: twice as it
+/// is, to measure its fuel, and once with every line of its own text traced. The cost of tracing is
+/// measured beforehand and subtracted; the report states the difference that remains. The standard
+/// library counts for the lines that call it.
 ///
-/// Exit codes: 0 the program returned, 1 it raised an exception (or a file could not be read or written), 2 wrong usage,
-/// 3 a limit stopped it, 4 the sandbox broke, 5 it burnt more than its --budget.
+/// Exit codes: 0 the program returned, 1 it raised an exception (or a file could not be read or
+/// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox failed, 5 it consumed more than its
+/// --budget.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The Python file; - reads standard input.
@@ -45,16 +47,16 @@ pub(crate) struct Args {
     /// The seed of all randomness.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Fail where the program burns more than this, such as 10M.
+    /// Fail if the program consumes more than this, such as 10M.
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     budget: Option<u64>,
-    /// Write a flame graph, a picture for a browser.
+    /// Write a flame graph (SVG, for a browser).
     #[arg(long, value_name = "FILE.svg")]
     flamegraph: Option<PathBuf>,
     /// Write a file for speedscope.
     #[arg(long, value_name = "FILE.json")]
     speedscope: Option<PathBuf>,
-    /// Write a file for pprof (not compressed, which `go tool pprof` reads as well).
+    /// Write a file for pprof (uncompressed; `go tool pprof` reads it).
     #[arg(long, value_name = "FILE.pb")]
     pprof: Option<PathBuf>,
     /// Print one JSON object instead.
@@ -64,7 +66,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.file == Path::new("-") && args.input.is_stdin() {
-        complain("code and items cannot both come from standard input");
+        print_error("code and items cannot both come from standard input");
         return Ok(USAGE.into());
     }
     let text = read(&args.file)?;
@@ -77,7 +79,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(profile) => profile,
         Err(error) => {
             let failure = error.downcast::<Failure>()?;
-            complain(&failure);
+            print_error(&failure);
             return Ok(failure.code.into());
         }
     };
@@ -88,7 +90,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         show::print(&console, &profile, &text);
     }
     if text.contains("def bench_") {
-        console.note("Functions bench_… are not called here: `serpentarium bench` measures them, each alone.");
+        console.note("Functions bench_… are not called here: `serpentarium bench` measures each of them alone.");
     }
     for (path, bytes) in [
         (&args.flamegraph, export::flamegraph as fn(&Profile, &str) -> anyhow::Result<Vec<u8>>),
@@ -102,11 +104,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             console.note(format_args!("Wrote {}.", path.display()));
         }
     }
-    let over = args.budget.is_some_and(|budget| budget::over(&console, profile.fuel, budget));
+    let over = args.budget.is_some_and(|budget| budget::exceeds(&console, profile.fuel, budget));
     Ok(console.finish(if over { OVER_BUDGET.into() } else { ExitCode::SUCCESS }))
 }
 
-/// Runs the program as it is, between marks, and watched.
+/// Runs the program three times: as it is, between marks, and traced.
 fn profile(args: &Args, name: &str, text: &str) -> anyhow::Result<Profile> {
     let settings = args.input.settings(text.to_owned())?;
     let ruler = Ruler::new(args.limits.limits(), args.seed)?;
@@ -117,7 +119,7 @@ fn profile(args: &Args, name: &str, text: &str) -> anyhow::Result<Profile> {
     let recorder = Arc::new(Recorder::new(costs));
     ruler.run(name, &settings, Some(Measure::Profile), recorder.clone())?;
     let recording = recorder.take();
-    let marks = costs.span * i64::try_from(recording.stretches).unwrap_or(i64::MAX);
+    let marks = costs.span * i64::try_from(recording.sections).unwrap_or(i64::MAX);
     let inside = i64::try_from(span.fuel()).unwrap_or(i64::MAX) - marks;
     Ok(Profile::new(recording, fuel, inside))
 }

@@ -12,7 +12,7 @@ use crate::{
     workers::{Pool, PoolConfig},
 };
 
-/// Run Python tasks for n8n's task broker
+/// Runs Python tasks for n8n's task broker.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -22,7 +22,8 @@ pub(super) struct Args {
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The settings do not go together, the workers cannot be started, or there is no token for another connection.
+/// The settings are inconsistent, a worker cannot start, or no token is left for another
+/// connection.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.settings.config()?;
     let sentry = args.settings.sentry.config();
@@ -33,7 +34,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         reported: sentry.is_some(),
     }
     .start();
-    // Dropped, and with it the last reports sent, at the end.
+    // Dropped at the end, which sends the last reports.
     let _reports = sentry.and_then(|config| {
         let reports = error_reports::start(&config);
         reports
@@ -42,9 +43,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             .ok()
     });
     let workers = workers(&args.settings);
-    // One more than the tasks need: for the task that a health check may run beside them.
+    // One more slot: a health check may run a task beside the broker's.
     let slots = config.max_concurrency.div_ceil(workers) + usize::from(config.health.is_some());
-    // One thread: the work is done by the workers, and what is left here is short.
+    // One thread is enough: the workers do the computing, and this process only passes messages on.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = runner::shutdown::requested()?;
@@ -54,7 +55,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The number of worker processes: one for each core unless it is set. More than there are tasks would only stand by.
+/// The number of worker processes: as set, or one per core, at most one per concurrent task.
 pub(crate) fn workers(settings: &RunnerArgs) -> usize {
     let cores = available_parallelism().map_or(1, usize::from);
     settings.workers.map_or(cores.min(settings.max_concurrency.get()), Into::into)

@@ -1,4 +1,4 @@
-//! What the command line says of a value that it cannot take: one line that names the variable or flag to change.
+//! The error for a refused value: one line that names the variable or flag to change.
 
 use clap::{
     Arg, Command, Error,
@@ -7,8 +7,9 @@ use clap::{
 
 use crate::config::SECRET_VARS;
 
-/// One line for a value that was refused: where it stands, the value, what is allowed. None where the error is another
-/// one. `words` are the command line's: clap does not say whether a value came from there or from a variable.
+/// One line for a refused value: its flag or variable, the value, and the allowed values. `None`
+/// for any other error. `words` is the command line: clap does not tell whether a value came from a
+/// flag or a variable.
 pub(super) fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<String> {
     if error.kind() != ErrorKind::ValueValidation {
         return None;
@@ -33,7 +34,7 @@ pub(super) fn explain(mut command: Command, error: &Error, words: &[String]) -> 
         .iter()
         .filter_map(|arg| arg.get_env()?.to_str())
         .any(|name| SECRET_VARS.contains(&name));
-    // An address may hold a password.
+    // A URI may contain a password.
     let value = if is_secret || value.contains('@') {
         "…".into()
     } else {
@@ -42,7 +43,7 @@ pub(super) fn explain(mut command: Command, error: &Error, words: &[String]) -> 
     Some(format!("{name} is '{value}': {allowed}"))
 }
 
-/// The arguments that clap shows by this text, in the command and its subcommands.
+/// Collects the arguments that clap shows as `shown`, in the command and its subcommands.
 fn collect<'a>(command: &'a Command, shown: &str, found: &mut Vec<&'a Arg>) {
     found.extend(command.get_arguments().filter(|arg| arg.to_string() == shown));
     for subcommand in command.get_subcommands() {
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_flag_is_named_with_its_value_and_what_is_allowed() {
+    fn a_bad_flag_is_named_with_its_value_and_the_allowed_ones() {
         let expected = Some(
             "--max-concurrency is '0': must be a whole number above 0, at most 10000".to_owned(),
         );

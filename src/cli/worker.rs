@@ -1,11 +1,12 @@
-//! `serpentarium worker`: hidden; the runner starts it.
+//! `serpentarium worker`: a worker process. Hidden from the help, because only the runner starts
+//! it.
 
 use std::process::ExitCode;
 
-/// Runs tasks for a parent process, over a pipe on standard input.
+/// Runs tasks for a parent process, over a socket on standard input.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Tasks that run or wait at the same time.
+    /// The number of tasks that run or wait at once.
     #[arg(long, default_value_t = 64)]
     slots: usize,
 }

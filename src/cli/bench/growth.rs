@@ -1,7 +1,7 @@
-//! How fuel grows with a parameter: each law that algorithms usually follow is fitted, and the simplest that explains the
-//! measurements is chosen.
+//! The growth of fuel with a parameter: fits the common complexity classes, and chooses the
+//! simplest that explains the measurements.
 
-/// The laws, simplest first.
+/// The complexity classes, simplest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Law {
     Constant,
@@ -14,16 +14,20 @@ pub(crate) enum Law {
 
 const LAWS: [Law; 6] =
     [Law::Constant, Law::Logarithmic, Law::Linear, Law::Linearithmic, Law::Quadratic, Law::Cubic];
-/// Parameters that a fit needs: with two, every law passes through both.
+/// Fewest different parameters. Two are too few: every law with two coefficients passes through
+/// both points.
 const FEWEST: usize = 3;
-/// Residual up to which a law explains the measurements in any case.
+/// Relative residual up to which a law explains the measurements. 2 % is above the noise that fixed
+/// costs cause.
 const GOOD: f64 = 0.02;
-/// How much larger a simpler law's residual may be than the best one's.
+/// A simpler law is preferred if its residual is at most this multiple of the best one's.
 const SLACK: f64 = 2.5;
-/// Residual above which not even the best law explains much.
+/// Relative residual above which a law is reported as a poor fit. Between two classes, such as
+/// n^1.5, it is larger.
 const POOR: f64 = 0.12;
 
-/// Units that do not matter: an object more or less that Python has to make.
+/// Units added to every measurement as a floor, so that one allocation more or less does not
+/// dominate the relative error of a small measurement.
 const SMALL: f64 = 500.0;
 
 impl Law {
@@ -38,7 +42,7 @@ impl Law {
         }
     }
 
-    /// The part that grows, as in `a + b·n`.
+    /// The growing term, `n` in `a + b·n`.
     pub(crate) fn term(self) -> &'static str {
         match self {
             Self::Constant => "",
@@ -63,21 +67,21 @@ impl Law {
     }
 }
 
-/// One law with the numbers that fit best.
+/// A law with its best coefficients.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Fit {
     pub law: Law,
-    /// Units that do not grow. Never below zero: nothing burns less than nothing.
+    /// Constant units. At least 0: fuel cannot be negative.
     pub constant: f64,
-    /// Units for each unit of the law's term. Never below zero.
+    /// Units per unit of the law's term. At least 0.
     pub coefficient: f64,
-    /// The root of the mean square of the relative errors: 0.05 is five per cent off.
+    /// Root mean square of the relative errors: 0.05 is 5 %.
     pub residual: f64,
-    /// The share of the measurements' spread that the law explains, at most 1.
+    /// Coefficient of determination, at most 1.
     pub r2: f64,
 }
 
-/// All laws fitted to the measurements, and the one that was chosen.
+/// All fitted laws, and the chosen one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Growth {
     pub fits: Vec<Fit>,
@@ -85,7 +89,8 @@ pub(crate) struct Growth {
 }
 
 impl Growth {
-    /// Fits `(parameter, fuel)` pairs. None where there are too few different parameters, or one is below zero.
+    /// Fits `(parameter, fuel)` pairs. `None` if there are fewer than 3 different parameters, or
+    /// one is negative.
     pub(crate) fn of(points: &[(f64, f64)]) -> Option<Self> {
         let mut parameters: Vec<f64> = points.iter().map(|point| point.0).collect();
         parameters.sort_by(f64::total_cmp);
@@ -95,19 +100,20 @@ impl Growth {
         }
         let fits: Vec<Fit> = LAWS.iter().map(|&law| fit(law, points)).collect();
         let best = fits.iter().map(|fit| fit.residual).fold(f64::INFINITY, f64::min);
-        // Where no law explains the measurements, the closest is all there is to say.
+        // If all fits are poor, report the closest.
         let bound = if best > POOR { best } else { GOOD.max(SLACK * best).min(POOR) };
         let chosen = *fits.iter().find(|fit| fit.residual <= bound)?;
         Some(Self { fits, chosen })
     }
 
-    /// Whether the chosen law explains so little that it should not be believed.
+    /// Whether even the chosen law does not explain the measurements.
     pub(crate) fn is_poor(&self) -> bool {
         self.chosen.residual > POOR
     }
 }
 
-/// Least squares of the relative errors, so that small parameters count as much as large ones.
+/// Weighted least squares: minimises relative errors, so that small parameters count as much as
+/// large ones.
 fn fit(law: Law, points: &[(f64, f64)]) -> Fit {
     let (mut uu, mut uv, mut vv, mut u, mut v) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for &(n, fuel) in points {
@@ -152,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn each_law_is_known_by_its_measurements() {
+    fn each_law_is_recognised() {
         assert_eq!(chosen(|_| 500.0), Law::Constant);
         assert_eq!(chosen(|n| 500.0 + n.log2()), Law::Constant);
         assert_eq!(chosen(|n| 300.0 + 60.0 * n.log2()), Law::Logarithmic);
@@ -163,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_law_with_terms_of_lower_order_is_known_by_its_largest() {
+    fn terms_of_lower_order_do_not_hide_the_law() {
         assert_eq!(chosen(|n| 4000.0 + 12.0 * n + 7.0 * n * n), Law::Quadratic);
         assert_eq!(chosen(|n| 200.0 + 90.0 * n + 15.0 * n.log2()), Law::Linear);
     }
@@ -175,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn what_no_law_explains_is_said_to_be_so() {
+    fn a_poor_fit_is_reported() {
         let growth = Growth::of(&[(1.0, 1000.0), (2.0, 5.0), (3.0, 90_000.0), (4.0, 7.0)]).unwrap();
         assert!(growth.is_poor(), "{growth:?}");
     }
 
     #[test]
-    fn what_grows_between_two_laws_is_none_of_them() {
+    fn growth_between_two_laws_is_a_poor_fit() {
         for sweep in [
             &[100.0, 200.0, 400.0, 800.0][..],
             &[10.0, 100.0, 1000.0, 10_000.0],
@@ -197,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_measurements_are_fitted_with_numbers(points in prop::collection::vec((0.0..1e9f64, 0.0..1e15f64), 3..9)) {
+        fn all_fits_are_finite(points in prop::collection::vec((0.0..1e9f64, 0.0..1e15f64), 3..9)) {
             if let Some(growth) = Growth::of(&points) {
                 prop_assert!(growth.fits.iter().all(|fit| fit.residual.is_finite() && fit.constant >= 0.0));
             }

@@ -1,4 +1,5 @@
-//! Measuring one benchmark: several runs, each in a fresh instance, which all have to burn the same.
+//! Measures one benchmark: several runs, each in a fresh instance, which must all consume the same
+//! fuel.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,23 +9,23 @@ use crate::cli::{
     ruler::{Failure, Measure, Ruler, Span},
 };
 
-/// What a benchmark burnt.
+/// The measurement of one benchmark.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Measurement {
     /// `sort.py::bench_x[10]`
     pub name: String,
-    /// Which file it is from, by its place on the command line.
+    /// Index of its file on the command line.
     pub file: usize,
     pub benchmark: Benchmark,
-    /// Units: of a function its own, of a program all from the task's start to its end.
+    /// Units: those of the function alone, or those of a whole task.
     pub fuel: u64,
-    /// The largest size of the guest's memory in bytes, with the interpreter's.
+    /// Peak size of the guest's memory in bytes, interpreter included.
     pub memory: u64,
-    /// The shortest wall-clock time of a run, with start and end.
+    /// Shortest wall-clock time of a run, start and end included.
     pub took: Duration,
 }
 
-/// A benchmark, or a whole file, that could not be measured.
+/// A benchmark or a file that could not be measured.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub name: String,
@@ -33,12 +34,12 @@ pub(crate) struct Failed {
 
 impl Failed {
     /// # Errors
-    /// It failed for a reason that none of the others would escape.
+    /// The error is not the program's, and would stop every other benchmark too.
     pub(crate) fn of(name: String, error: anyhow::Error) -> anyhow::Result<Self> {
         Ok(Self { name, failure: error.downcast()? })
     }
 
-    /// Whether a benchmark of this name is among what failed: it, or all of its file.
+    /// Whether the benchmark of this name failed, by itself or with its file.
     pub(crate) fn covers(&self, name: &str) -> bool {
         name.strip_prefix(&self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     }
@@ -47,7 +48,7 @@ impl Failed {
 /// Measures one benchmark of a program `runs` times.
 ///
 /// # Errors
-/// It fails, or its runs differ.
+/// A run fails, or the runs differ.
 pub(crate) fn measure(
     ruler: &Ruler,
     (file, program): (usize, &Program),
@@ -55,15 +56,15 @@ pub(crate) fn measure(
     runs: usize,
 ) -> anyhow::Result<Measurement> {
     let name = benchmark.name(&program.name);
-    // What the ruler itself burns around a function: measured in the same way, with nothing in the function's place.
+    // The fuel of the harness around a function, measured with an empty function in its place.
     let overhead = match benchmark.function {
         Some(_) => run(ruler, &name, program, benchmark, true)?.fuel,
         None => 0,
     };
-    let runs: Vec<One> = (0..runs)
+    let runs: Vec<SingleRun> = (0..runs)
         .map(|_| run(ruler, &name, program, benchmark, false))
         .collect::<Result<_, _>>()?;
-    let fuel = agreed(&name, runs.iter().map(|run| run.fuel))?;
+    let fuel = identical_fuel(&name, runs.iter().map(|run| run.fuel))?;
     Ok(Measurement {
         name,
         file,
@@ -74,8 +75,8 @@ pub(crate) fn measure(
     })
 }
 
-/// One run.
-struct One {
+/// The figures of one run.
+struct SingleRun {
     fuel: u64,
     memory: u64,
     took: Duration,
@@ -87,7 +88,7 @@ fn run(
     program: &Program,
     benchmark: &Benchmark,
     empty: bool,
-) -> anyhow::Result<One> {
+) -> anyhow::Result<SingleRun> {
     let measure = benchmark.function.as_deref().map(|function| Measure::Bench {
         name: function,
         param: benchmark.index,
@@ -96,21 +97,21 @@ fn run(
     let span = Arc::new(Span::default());
     let run = ruler.run(name, &program.settings, measure, span.clone())?;
     let fuel = if measure.is_some() { span.fuel() } else { run.fuel };
-    Ok(One { fuel, memory: run.memory, took: run.took })
+    Ok(SingleRun { fuel, memory: run.memory, took: run.took })
 }
 
-/// The fuel of all runs, which is the same.
+/// The fuel of all runs.
 ///
 /// # Errors
-/// It is not.
-fn agreed(name: &str, mut runs: impl Iterator<Item = u64>) -> Result<u64, Failure> {
+/// The runs differ.
+fn identical_fuel(name: &str, mut runs: impl Iterator<Item = u64>) -> Result<u64, Failure> {
     let first = runs.next().unwrap_or_default();
     match runs.find(|&fuel| fuel != first) {
         None => Ok(first),
         Some(other) => Err(Failure {
             text: format!(
-                "{name}: two runs burnt different amounts of fuel, {first} and {other} units: the same code and input \
-                 must burn the same, so this is a defect of serpentarium; please report it"
+                "{name}: two runs consumed different amounts of fuel, {first} and {other} units: the same code and input \
+                 must consume the same, so this is a defect of serpentarium; please report it"
             ),
             code: BROKEN,
         }),
@@ -122,11 +123,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_that_differ_are_an_error_that_says_so() {
-        assert_eq!(agreed("a.py", [7, 7, 7].into_iter()).unwrap(), 7);
-        let error = agreed("a.py", [7, 7, 8].into_iter()).unwrap_err();
+    fn differing_runs_are_an_error() {
+        assert_eq!(identical_fuel("a.py", [7, 7, 7].into_iter()).unwrap(), 7);
+        let error = identical_fuel("a.py", [7, 7, 8].into_iter()).unwrap_err();
         assert!(
-            error.text.starts_with("a.py: two runs burnt different amounts of fuel, 7 and 8 units"),
+            error
+                .text
+                .starts_with("a.py: two runs consumed different amounts of fuel, 7 and 8 units"),
             "{error}"
         );
         assert_eq!(error.code, BROKEN);

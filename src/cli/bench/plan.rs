@@ -1,4 +1,4 @@
-//! Which benchmarks there are: the named ones of a file, or the file as a whole.
+//! The benchmarks of a file: its named functions, or the file as a whole program.
 
 use std::{
     path::{Component, Path, PathBuf},
@@ -21,33 +21,33 @@ use crate::{
 
 /// One file to measure.
 pub(crate) struct Program {
-    /// As the command line names it.
+    /// Its name in reports.
     pub name: String,
     pub settings: TaskSettings,
     pub benchmarks: Vec<Benchmark>,
 }
 
-/// One thing to measure.
+/// A function or a whole program to measure.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Benchmark {
-    /// The function; none where it is the whole program.
+    /// The function. `None`: the whole program.
     pub function: Option<String>,
-    /// What the function is called with.
+    /// The parameter that the function receives.
     pub param: Option<Param>,
-    /// Which of the function's parameters that is.
+    /// Index of that parameter in the function's list.
     pub index: Option<usize>,
 }
 
 /// A parameter of a benchmark.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Param {
-    /// As Python shows it.
+    /// Its `repr`, shortened by the guest.
     pub label: String,
-    /// Its value where it is a number.
+    /// Its value, if it is a number.
     pub number: Option<f64>,
 }
 
-/// A named benchmark, as the guest finds it.
+/// A named benchmark, as the guest reports it.
 #[derive(Deserialize)]
 struct Found {
     name: String,
@@ -71,16 +71,16 @@ impl Benchmark {
     }
 }
 
-/// What a file is called in reports: `./sort.py` is `sort.py`, also in a baseline.
+/// The name of a file in reports and baselines. `./sort.py` and `sort.py` have the same name.
 pub(crate) fn name(file: &Path) -> String {
     let plain: PathBuf = file.components().filter(|part| *part != Component::CurDir).collect();
     if file == Path::new("-") { "<stdin>".into() } else { printable(&plain.display().to_string()) }
 }
 
-/// Reads a file, and finds out what is to be measured in it.
+/// Reads a file and lists its benchmarks.
 ///
 /// # Errors
-/// It cannot be read, or fails before it can say.
+/// The file cannot be read, or the program fails before the guest has listed them.
 pub(crate) fn plan(
     ruler: &Ruler,
     file: &Path,
@@ -90,15 +90,17 @@ pub(crate) fn plan(
     let name = name(file);
     let settings = input.settings_with(read(file)?, items.to_owned());
     let whole = || vec![Benchmark { function: None, param: None, index: None }];
-    // Without the word there is nothing to ask Python for.
+    // A cheap test first: without this text the file has no benchmarks, and needs no run to list
+    // them.
     if !settings.code.contains("def bench_") {
         return Ok(Program { name, settings, benchmarks: whole() });
     }
     let run = ruler.run(&name, &settings, Some(Measure::Plan), Arc::new(NoHost))?;
     let found: Option<Vec<Found>> = serde_json::from_str(run.value.get())?;
     if input.each && found.is_some() {
-        let text =
-            format!("{name}: --each is for whole programs, and this file has functions bench_…");
+        let text = format!(
+            "{name}: --each is for whole programs, and this file defines functions bench_…"
+        );
         return Err(Failure { text, code: USAGE }.into());
     }
     let benchmarks =
@@ -106,7 +108,7 @@ pub(crate) fn plan(
     Ok(Program { name, settings, benchmarks })
 }
 
-/// A parameter whose label goes to terminals: the guest has made it fit, and is not trusted to.
+/// Makes the label safe for a terminal: the guest is not trusted to.
 fn shown(param: Param) -> Param {
     Param { label: printable(&param.label), ..param }
 }

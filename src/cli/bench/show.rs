@@ -1,4 +1,4 @@
-//! What `bench` prints: a table, the growth of sweeps, and one JSON object for machines.
+//! The output of `bench`: a table and the growth of sweeps, or one JSON object.
 
 use std::io::{self, IsTerminal};
 
@@ -7,32 +7,32 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 use serde_json::{Value, json};
 
 use super::{
-    compare::{Against, Compared},
+    compare::{Compared, Criteria},
     growth::{Fit, Growth},
     measure::{Failed, Measurement},
 };
 use crate::{
-    cli::{budget::change, console::Console},
+    cli::{budget::percent_change, console::Console},
     config,
     fuel::display_fuel,
     sandbox::IMAGE_VERSION,
 };
 
-/// Everything that was measured.
+/// The results of all measurements.
 pub(crate) struct Report<'a> {
-    /// What makes it the same everywhere.
+    /// The conditions that make fuel reproducible, as text.
     pub mode: String,
     pub runs: u16,
     pub seed: u64,
-    /// What an empty program burns, where whole programs were measured.
+    /// Fuel of an empty program, if whole programs were measured.
     pub start: Option<u64>,
     pub compared: &'a [Compared],
     /// Benchmarks of the baseline that were not measured.
-    pub gone: Vec<&'a str>,
+    pub missing: Vec<&'a str>,
     pub failed: &'a [Failed],
 }
 
-/// A benchmark with several parameters, and what each burnt.
+/// A benchmark with several parameters, as `(parameter, fuel)` points.
 struct Sweep {
     file: usize,
     name: String,
@@ -44,7 +44,7 @@ impl Report<'_> {
         &self,
         console: &Console,
         json: bool,
-        against: Against,
+        criteria: Criteria,
         baseline: Option<&str>,
     ) {
         if json {
@@ -57,44 +57,45 @@ impl Report<'_> {
             }
             self.remarks(console);
         }
-        self.verdict(console, against);
+        self.verdict(console, criteria);
     }
 
-    /// What is not a measurement, on standard error.
+    /// Prints the conditions and remarks to standard error.
     fn remarks(&self, console: &Console) {
         let runs = match self.runs {
             1 => "1 run of each".to_owned(),
-            n => format!("{n} runs of each burnt the same"),
+            n => format!("{n} runs of each consumed the same"),
         };
         console.note(format_args!("{runs}; {}.", self.mode));
         if let Some(start) = self.start {
             let start = display_fuel(start);
             console.note(format_args!(
-                "Of a whole program {start} is the start and end of its task: an empty one burns that."
+                "The start and end of a task take {start} of each whole program: the fuel of an empty one."
             ));
         }
-        if !self.gone.is_empty() {
-            console.note(format_args!("In the baseline only: {}.", self.gone.join(", ")));
+        if !self.missing.is_empty() {
+            console.note(format_args!("In the baseline only: {}.", self.missing.join(", ")));
         }
     }
 
-    /// What burnt too much.
-    fn verdict(&self, console: &Console, against: Against) {
+    /// Prints the benchmarks that exceed the baseline's margin or the budget.
+    fn verdict(&self, console: &Console, criteria: Criteria) {
         for one in self.compared {
             let (name, fuel) = (&one.measurement.name, one.measurement.fuel);
-            if let (true, Some(before), Some(percent)) = (one.worse, one.before, against.fail_above)
+            if let (true, Some(before), Some(percent)) =
+                (one.worse, one.before, criteria.fail_above)
             {
                 let (change, before, fuel) =
-                    (change(before, fuel), display_fuel(before), display_fuel(fuel));
+                    (percent_change(before, fuel), display_fuel(before), display_fuel(fuel));
                 console.note(format_args!(
-                    "{name} burns {fuel} after {before} in the baseline ({change}): more than the {percent} % allowed"
+                    "{name} consumes {fuel} after {before} in the baseline ({change}): more than the {percent} % allowed"
                 ));
             }
-            if let (true, Some(budget)) = (one.over, against.budget) {
+            if let (true, Some(budget)) = (one.over, criteria.budget) {
                 let (shown, allowed) = (display_fuel(fuel), display_fuel(budget));
                 console.note(format_args!(
-                    "{name} burns {shown}, over the budget of {allowed} ({})",
-                    change(budget, fuel)
+                    "{name} consumes {shown}, over the budget of {allowed} ({})",
+                    percent_change(budget, fuel)
                 ));
             }
         }
@@ -128,9 +129,10 @@ impl Report<'_> {
                 row.push(right(one.ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}×"))));
             }
             if baseline.is_some() {
-                let shown = one
-                    .before
-                    .map_or_else(|| "new".into(), |before| change(before, measurement.fuel));
+                let shown = one.before.map_or_else(
+                    || "new".into(),
+                    |before| percent_change(before, measurement.fuel),
+                );
                 row.push(red(right(shown), one.worse));
             }
             row.push(right(ByteSize::b(measurement.memory).display().iec().to_string()));
@@ -140,7 +142,7 @@ impl Report<'_> {
         table
     }
 
-    /// The sweeps, by the names of their functions.
+    /// The growth of each sweep, by the name of its function.
     fn growths(&self) -> Vec<(String, Growth)> {
         let mut sweeps: Vec<Sweep> = Vec::new();
         for one in self.compared {
@@ -194,14 +196,14 @@ impl Report<'_> {
             "startFuel": self.start,
             "baseline": baseline,
             "benchmarks": self.compared.iter().map(benchmark).collect::<Vec<_>>(),
-            "onlyInBaseline": self.gone,
+            "onlyInBaseline": self.missing,
             "failed": self.failed.iter().map(failed).collect::<Vec<_>>(),
             "growth": self.growths().into_iter().map(growth).collect::<Vec<_>>(),
         })
     }
 }
 
-/// The law, and every candidate with its evidence.
+/// The chosen law, and all fits with their residuals.
 fn shown_growth(name: &str, growth: &Growth) -> String {
     let chosen = &growth.chosen;
     let law = chosen.law.name();

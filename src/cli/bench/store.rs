@@ -1,4 +1,4 @@
-//! Baselines: what was measured, kept as a small JSON file for each name.
+//! Baselines: saved measurements, one JSON file per name.
 
 use std::{
     collections::BTreeMap,
@@ -11,17 +11,18 @@ use serde_json::value::RawValue;
 
 use crate::{cli::console::printable, sandbox::IMAGE_VERSION};
 
-/// Where baselines lie: in the directory in which the command runs, so that they can be committed with the code.
+/// Default directory, relative to the working directory, so that baselines can be committed with
+/// the code.
 pub(crate) const DIRECTORY: &str = ".serpentarium/bench";
-/// The form of the file.
+/// Version of the file format.
 const FORMAT: u32 = 2;
 
-/// What was measured once, and under which conditions.
+/// Saved measurements and their conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Baseline {
     format: u32,
-    /// The Python image: fuel can be compared only within one.
+    /// Version of the Python image. Fuel is comparable only within one image.
     image: String,
     #[serde(flatten)]
     conditions: Conditions,
@@ -29,13 +30,13 @@ pub(crate) struct Baseline {
     pub benchmarks: BTreeMap<String, Stored>,
 }
 
-/// What has to be the same for a comparison.
+/// Conditions that must be equal for a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Conditions {
     pub seed: u64,
     pub each: bool,
-    /// A hash of the input items.
+    /// FNV-1a hash of the input items, 16 hexadecimal digits.
     pub items: String,
 }
 
@@ -45,20 +46,21 @@ impl Conditions {
     }
 }
 
-/// FNV-1a: the same in every release. It guards against mistakes only, and so need not be hard to forge.
+/// [FNV-1a](https://datatracker.ietf.org/doc/html/draft-eastlake-fnv): the same in every release.
+/// It detects mistakes only, so it need not resist forgery.
 fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// What every format has.
+/// The member that every version of the format has.
 #[derive(Deserialize)]
 struct Format {
     format: u32,
 }
 
-/// One benchmark.
+/// The saved figures of one benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stored {
     pub fuel: u64,
@@ -72,7 +74,7 @@ pub(crate) enum StoreError {
     None { name: String, path: PathBuf },
     #[error("cannot read {}: {error}", path.display())]
     Read { path: PathBuf, error: io::Error },
-    #[error("{} is no baseline: {error}; measure the old code again, and --save it", path.display())]
+    #[error("{} is not a baseline: {error}; measure the old code again, and --save it", path.display())]
     Form { path: PathBuf, error: serde_json::Error },
     #[error(
         "{} has format {format}, and this serpentarium knows format {FORMAT}: save the baseline again", path.display()
@@ -96,10 +98,11 @@ pub(crate) enum StoreError {
     Write { path: PathBuf, error: io::Error },
 }
 
-/// Checks the name of a baseline, which becomes a file's.
+/// Checks the name of a baseline, which becomes a file name.
 ///
 /// # Errors
-/// It is anything but 1 to 64 letters, digits, dots, dashes and underscores, or begins with a dot.
+/// The name is not 1 to 64 ASCII letters, digits, dots, dashes and underscores, or begins with a
+/// dot.
 pub(crate) fn name(text: &str) -> Result<String, String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.bytes().all(fits) {
@@ -113,7 +116,7 @@ impl Baseline {
         Self { format: FORMAT, image: IMAGE_VERSION.into(), conditions, benchmarks }
     }
 
-    /// Reads a baseline that can be compared with what is measured under these conditions.
+    /// Reads a baseline, and checks that it was measured under `conditions`.
     pub(crate) fn load(
         directory: &Path,
         name: &str,
@@ -136,11 +139,11 @@ impl Baseline {
             Ok(baseline) => baseline,
             Err(error) => return Err(StoreError::Form { path, error }),
         };
-        baseline.fits(name, conditions)
+        baseline.checked(name, conditions)
     }
 
-    /// The same, with names fit for a terminal, where it can be compared with.
-    fn fits(mut self, name: &str, conditions: &Conditions) -> Result<Self, StoreError> {
+    /// Checks image and conditions, and makes the names safe for a terminal.
+    fn checked(mut self, name: &str, conditions: &Conditions) -> Result<Self, StoreError> {
         let name = name.to_owned();
         if self.image != IMAGE_VERSION {
             return Err(StoreError::Image { name, theirs: printable(&self.image) });
@@ -157,7 +160,7 @@ impl Baseline {
         Ok(self)
     }
 
-    /// Writes it, whole or not at all. Returns the file.
+    /// Writes the file atomically (write to a temporary file, then rename). Returns its path.
     pub(crate) fn save(&self, directory: &Path, name: &str) -> Result<PathBuf, StoreError> {
         let path = path(directory, name);
         let write = || {
@@ -182,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_baseline_reads_back_as_it_was_saved_and_only_under_its_conditions() {
+    fn a_baseline_loads_only_under_its_own_conditions() {
         let with = |seed, items: &str| {
             Conditions::new(seed, false, &RawValue::from_string(items.into()).unwrap())
         };
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stay_inside_of_the_directory() {
+    fn names_cannot_leave_the_directory() {
         for good in ["main", "v1.2", "a_b-c"] {
             assert_eq!(name(good).unwrap(), good);
         }

@@ -1,4 +1,4 @@
-//! What the demo puts on the screen: progress on standard error, the table or JSON on standard output.
+//! The output of the demo: progress on standard error, a table or JSON on standard output.
 
 use std::{
     fmt,
@@ -10,27 +10,27 @@ use std::{
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::{Performance, tasks::DemoTask};
+use super::{TaskRun, tasks::DemoTask};
 use crate::{
     broker::TaskResult,
     cli::console::{Console, printable},
     config,
 };
 
-/// Width of the table where nobody can say how wide the screen is.
+/// Width of the table in characters if standard output is not a terminal.
 const WIDTH: u16 = 120;
-/// Characters of a result that the table shows.
+/// Characters of one line of a result that the table shows. Longer lines are cut.
 const SHOWN: usize = 300;
 
-/// Where things are shown.
+/// The output of the demo, as text or JSON.
 pub(crate) struct Screen {
     console: Console,
     json: bool,
-    /// Colours on standard error, on standard output.
+    /// Whether standard error shows colours, and whether standard output does.
     colours: (bool, bool),
 }
 
-/// How something is coloured, as ANSI has it.
+/// A text style, with its ANSI SGR code (ECMA-48, 8.3.117).
 #[derive(Clone, Copy)]
 enum Ink {
     Bold = 1,
@@ -59,17 +59,17 @@ impl Screen {
         self.console.note(format_args!("  {} {}", self.paint(Ink::Dim, "│"), printable(text)));
     }
 
-    /// One task's end: a line of progress, and with `--json` its object.
-    pub(crate) fn end(&self, performance: &Performance) {
-        let took = time(performance.took);
-        self.console.note(match &performance.surprise {
+    /// Prints a line of progress for a task that has ended, and with `--json` its object.
+    pub(crate) fn end(&self, run: &TaskRun) {
+        let took = time(run.took);
+        self.console.note(match &run.mismatch {
             None => format!("  {} {}", self.paint(Ink::Green, "✓"), self.paint(Ink::Dim, took)),
-            Some(surprise) => {
-                format!("  {} {took} {}", self.paint(Ink::Red, "✗"), printable(surprise))
+            Some(mismatch) => {
+                format!("  {} {took} {}", self.paint(Ink::Red, "✗"), printable(mismatch))
             }
         });
         if self.json {
-            let (result, error) = match &performance.result {
+            let (result, error) = match &run.result {
                 TaskResult::Done(data) => {
                     (serde_json::from_str(data.result.get()).unwrap_or(Value::Null), Value::Null)
                 }
@@ -77,42 +77,38 @@ impl Screen {
                 other => (Value::Null, json!({"message": other.to_string()})),
             };
             let line = json!({
-                "task": performance.task.name,
-                "shows": performance.task.shows,
-                "asExpected": performance.surprise.is_none(),
+                "task": run.task.name,
+                "shows": run.task.shows,
+                "asExpected": run.mismatch.is_none(),
                 "result": result,
                 "error": error,
-                "prints": performance.prints,
-                "seconds": performance.took.as_secs_f64(),
+                "prints": run.prints,
+                "seconds": run.took.as_secs_f64(),
             });
             self.console.out(format_args!("{line}\n"));
         }
     }
 
-    /// The table, and how many tasks behaved.
-    pub(crate) fn summary(&self, performances: &[Performance], took: Duration) {
+    /// Prints the table, and how many tasks behaved as described.
+    pub(crate) fn summary(&self, runs: &[TaskRun], took: Duration) {
         if !self.json {
-            let table = self.table(performances);
+            let table = self.table(runs);
             self.console.out(format_args!("\n{table}\n"));
         }
-        let surprises =
-            performances.iter().filter(|performance| performance.surprise.is_some()).count();
-        let (ink, verdict) = match surprises {
-            0 => (Ink::Green, format!("All {} tasks behaved as they should", performances.len())),
-            n => (
-                Ink::Red,
-                format!("{n} of {} tasks did not behave as they should", performances.len()),
-            ),
+        let mismatches = runs.iter().filter(|run| run.mismatch.is_some()).count();
+        let (ink, verdict) = match mismatches {
+            0 => (Ink::Green, format!("All {} tasks behaved as described", runs.len())),
+            n => (Ink::Red, format!("{n} of {} tasks did not behave as described", runs.len())),
         };
         self.console.note(format_args!("{} ({}).", self.paint(ink, verdict), time(took)));
     }
 
-    /// The exit code: the demo's own unless something could not be written.
+    /// `code`, or 1 if a write failed.
     pub(crate) fn finish(&self, code: ExitCode) -> ExitCode {
         self.console.finish(code)
     }
 
-    fn table(&self, performances: &[Performance]) -> Table {
+    fn table(&self, runs: &[TaskRun]) -> Table {
         let mut table = Table::new();
         table
             .load_style(presets::UTF8_FULL_CONDENSED)
@@ -123,15 +119,12 @@ impl Screen {
         table.set_header(
             ["", "Task", "What it shows", "What the user sees", "Time"].map(|text| self.bold(text)),
         );
-        for performance in performances {
-            let DemoTask { name, shows, .. } = performance.task;
-            let (mark, colour) = if performance.surprise.is_none() {
-                ("✓", Color::Green)
-            } else {
-                ("✗", Color::Red)
-            };
-            let mut seen = Cell::new(seen(performance));
-            if !matches!(performance.result, TaskResult::Done(_)) {
+        for run in runs {
+            let DemoTask { name, shows, .. } = run.task;
+            let (mark, colour) =
+                if run.mismatch.is_none() { ("✓", Color::Green) } else { ("✗", Color::Red) };
+            let mut seen = Cell::new(seen(run));
+            if !matches!(run.result, TaskResult::Done(_)) {
                 seen = self.colour(seen, Color::Yellow);
             }
             table.add_row([
@@ -139,7 +132,7 @@ impl Screen {
                 self.bold(name),
                 Cell::new(shows),
                 seen,
-                Cell::new(time(performance.took)).set_alignment(CellAlignment::Right),
+                Cell::new(time(run.took)).set_alignment(CellAlignment::Right),
             ]);
         }
         table
@@ -159,10 +152,10 @@ impl Screen {
     }
 }
 
-/// What a user sees of a task: what it printed, then its result, one line for each item, or its error.
-fn seen(performance: &Performance) -> String {
-    let mut lines: Vec<_> = performance.prints.iter().map(|line| format!("│ {line}")).collect();
-    match &performance.result {
+/// The prints of a task, then its error or its result with one line per item.
+fn seen(run: &TaskRun) -> String {
+    let mut lines: Vec<_> = run.prints.iter().map(|line| format!("│ {line}")).collect();
+    match &run.result {
         TaskResult::Done(data) => match serde_json::from_str(data.result.get()) {
             Ok(Value::Array(items)) if !items.is_empty() => lines.extend(items.iter().map(spaced)),
             Ok(value) => lines.push(spaced(&value)),
@@ -179,7 +172,7 @@ fn seen(performance: &Performance) -> String {
     lines.iter().map(|line| printable(&shorten(line))).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON in one line with spaces, as Python writes it: so a table can break it between words.
+/// JSON on one line with spaces, as Python writes it. The table can wrap it at the spaces.
 fn spaced(value: &Value) -> String {
     match value {
         Value::Array(values) => {
@@ -211,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_has_room_to_breathe() {
+    fn json_is_spaced_as_in_python() {
         assert_eq!(
             spaced(&json!({"a\"b": [1, "ü", null], "c": {}})),
             r#"{"a\"b": [1, "ü", null], "c": {}}"#

@@ -1,33 +1,34 @@
-//! What the demo plays: for each task its code, its input, and what must come of it.
+//! The tasks of the demo, with the code, the input and the expected result of each.
 
 use serde_json::value::RawValue;
 
 use crate::protocol::{NodeMode, TaskSettings};
 
-/// One act of the demo.
+/// One task of the demo.
 pub(crate) struct DemoTask {
     pub(crate) name: &'static str,
-    /// What it shows, in a few words.
+    /// The description that the table shows.
     pub(crate) shows: &'static str,
     code: &'static str,
     mode: NodeMode,
-    /// A JSON list.
+    /// The input items, a JSON list.
     items: &'static str,
-    /// What it prints, in order.
+    /// The expected prints, in order.
     pub(crate) prints: &'static [&'static str],
     pub(crate) expect: Expect,
 }
 
 /// How a task must end.
 pub(crate) enum Expect {
-    /// With this result, as JSON.
+    /// With this result, JSON text.
     Result(&'static str),
-    /// With an error whose message contains this text, at this line of the code (none where the code is not to blame).
+    /// With an error whose message contains `text`, at this line of the code. `None`: the error has
+    /// no line.
     Error { text: &'static str, line: Option<u64> },
 }
 
 impl DemoTask {
-    /// What n8n would send.
+    /// The settings, as n8n sends them.
     pub(crate) fn settings(&self) -> Result<Box<RawValue>, serde_json::Error> {
         let settings = TaskSettings {
             workflow_name: "Demo".into(),
@@ -38,7 +39,7 @@ impl DemoTask {
     }
 }
 
-/// The acts, in order.
+/// The tasks, in order.
 pub(crate) const TASKS: &[DemoTask] = &[
     DemoTask {
         name: "sales",
@@ -115,7 +116,7 @@ pub(crate) const TASKS: &[DemoTask] = &[
     },
     DemoTask {
         name: "endless loop",
-        shows: "A loop without an end, stopped when its fuel is burnt",
+        shows: "A loop without an end, stopped at its fuel limit",
         code: include_str!("endless_loop.py"),
         mode: NodeMode::AllItems,
         items: "[]",
@@ -124,7 +125,7 @@ pub(crate) const TASKS: &[DemoTask] = &[
     },
     DemoTask {
         name: "memory bomb",
-        shows: "A hoarder, stopped at its memory limit",
+        shows: "A list that grows for ever, stopped at its memory limit",
         code: include_str!("memory_bomb.py"),
         mode: NodeMode::AllItems,
         items: "[]",
@@ -133,7 +134,7 @@ pub(crate) const TASKS: &[DemoTask] = &[
     },
     DemoTask {
         name: "secrets",
-        shows: "A look at the machine: no files, no environment, no shell",
+        shows: "A search of the machine: no files, no environment, no shell",
         code: include_str!("secrets.py"),
         mode: NodeMode::AllItems,
         items: "[]",
@@ -145,7 +146,7 @@ pub(crate) const TASKS: &[DemoTask] = &[
     },
     DemoTask {
         name: "network",
-        shows: "A connection to the world: there are no sockets",
+        shows: "An attempt to connect: there are no sockets",
         code: include_str!("network.py"),
         mode: NodeMode::AllItems,
         items: "[]",

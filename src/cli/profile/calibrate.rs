@@ -1,19 +1,20 @@
-//! What an event costs: from small programs of known events, run without and with being watched.
+//! Measures the cost of each trace event, with small programs whose events are known, run with and
+//! without tracing.
 
 use std::sync::Arc;
 
-use super::record::{Costs, Event, PerEvent, Recorder, Recording, Stretch};
+use super::record::{Costs, Event, PerEvent, Recorder, Recording, Section};
 use crate::{
     cli::ruler::{Measure, Ruler, Span},
     protocol::{NodeMode, TaskSettings},
 };
 
-/// Why the costs are not known.
+/// The costs could not be measured.
 #[derive(Debug, thiserror::Error)]
-#[error("the cost of measuring could not be found out: the guest did not run its program '{0}'")]
+#[error("the cost of tracing could not be measured: the guest did not run its program '{0}'")]
 pub(crate) struct CalibrateError(&'static str);
 
-/// Finds out what measuring costs in this image: the same every time.
+/// Measures the costs of tracing in this image. They are the same in every run.
 pub(crate) fn calibrate(ruler: &Ruler) -> anyhow::Result<Costs> {
     let items = serde_json::value::to_raw_value(&[(); 0])?;
     let settings = TaskSettings::new("pass", NodeMode::AllItems, items);
@@ -22,10 +23,10 @@ pub(crate) fn calibrate(ruler: &Ruler) -> anyhow::Result<Costs> {
     let known = costs(&record(ruler, &settings, Measure::Calibrate, Costs::default())?.named)?;
     let span = i64::try_from(span.fuel()).unwrap_or(i64::MAX);
     let known = Costs { span, ..known };
-    // What is left of nothing is what watching costs by itself.
+    // The fuel that remains for an empty program is the fixed cost of tracing.
     let nothing = record(ruler, &settings, Measure::Profile, known)?;
-    let watching = nothing.nodes.iter().map(|node| node.own).sum();
-    Ok(Costs { watching, ..known })
+    let fixed = nothing.nodes.iter().map(|node| node.own).sum();
+    Ok(Costs { fixed, ..known })
 }
 
 fn record(
@@ -39,9 +40,9 @@ fn record(
     Ok(recorder.take())
 }
 
-/// What one program says of so many rounds.
+/// The differences between a few rounds and many rounds of one calibration program.
 struct Program {
-    /// Units that watching added.
+    /// Units that tracing added.
     added: i64,
     events: PerEvent<i64>,
     laps: PerEvent<i64>,
@@ -49,16 +50,16 @@ struct Program {
 }
 
 impl Program {
-    fn find(stretches: &[Stretch], name: &'static str) -> Result<Self, CalibrateError> {
+    fn find(sections: &[Section], name: &'static str) -> Result<Self, CalibrateError> {
         let find = |kind: &str| {
             let mut found =
-                stretches.iter().filter(|stretch| stretch.name.0 == kind && stretch.name.1 == name);
+                sections.iter().filter(|section| section.name.0 == kind && section.name.1 == name);
             found.next().zip(found.next())
         };
         let (Some(plain), Some(watched)) = (find("plain"), find("watched")) else {
             return Err(CalibrateError(name));
         };
-        // What happens once for all rounds is in both, and not in the difference.
+        // Fixed costs are in both, and cancel out in the difference.
         let more = |one: u64, two: u64| two as i64 - one as i64;
         let each = |one: &PerEvent<u64>, two: &PerEvent<u64>| {
             std::array::from_fn(|at| more(one[at], two[at]))
@@ -71,7 +72,7 @@ impl Program {
         })
     }
 
-    /// What is left for events whose cost is not known yet.
+    /// Units left for the events whose cost is still unknown (0 in `costs`).
     fn rest(&self, costs: &PerEvent<i64>) -> i64 {
         self.added - self.events.iter().zip(costs).map(|(count, cost)| count * cost).sum::<i64>()
     }
@@ -80,22 +81,24 @@ impl Program {
         self.events[event as usize].max(1)
     }
 
-    /// Units from the event before to this one, on average: where next to nothing lies between them, that is its cost.
+    /// Mean units from the previous event to this one. It is the cost of the event if almost no
+    /// code runs between them.
     fn lap(&self, event: Event) -> i64 {
         self.laps[event as usize] / self.count(event)
     }
 }
 
-fn costs(stretches: &[Stretch]) -> Result<Costs, CalibrateError> {
-    let find = |name| Program::find(stretches, name);
+fn costs(sections: &[Section]) -> Result<Costs, CalibrateError> {
+    let find = |name| Program::find(sections, name);
     let (lines, calls, yields) = (find("lines")?, find("calls")?, find("yields")?);
     let (raises, asides) = (find("raises")?, find("asides")?);
     let mut costs = PerEvent::default();
     costs[Event::Line as usize] = lines.added / lines.count(Event::Line);
-    // Nothing lies between a function's start and its first line. All events but lines end in the same way.
+    // No code runs between the start of a function and its first line. All events but lines have
+    // the same tail.
     let tail = calls.after[Event::Start as usize] / calls.count(Event::Start)
         - costs[Event::Line as usize];
-    // What comes in pairs is shared out by what lies before the second.
+    // Events that come in pairs have only a known sum. The lap before the second one splits it.
     costs[Event::Return as usize] = calls.lap(Event::Return) + tail;
     costs[Event::Start as usize] = calls.rest(&costs) / calls.count(Event::Start);
     costs[Event::Yield as usize] = yields.lap(Event::Yield) + tail;

@@ -1,17 +1,18 @@
-//! A profile for other programs: a flame graph, and speedscope's format.
+//! Exports a profile as a flame graph and in speedscope's format.
 
 use std::{collections::BTreeMap, fmt::Write};
 
 use inferno::flamegraph;
 use serde_json::json;
 
-use super::tally::Profile;
+use super::aggregate::Profile;
 use crate::fuel::display_fuel;
 
-/// The frame of what a task burns outside of its own code: with it, all samples add up to the total.
+/// The frame of the fuel that a task consumes outside its own code. With it all samples add up to
+/// the total.
 pub(crate) const OUTSIDE: &str = "(start, input, compiling, result)";
 
-/// A flame graph as SVG: functions by their calls, and on top the lines that burnt the fuel.
+/// A flame graph as SVG: the call stacks of functions, and on top the lines that consumed the fuel.
 pub(crate) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut stacks = BTreeMap::<String, u64>::new();
     for (nodes, own) in profile.stacks() {
@@ -31,14 +32,14 @@ pub(crate) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8
     options.title = format!("{name}: {} units of fuel", display_fuel(profile.fuel));
     options.count_name = "units".into();
     options.name_type = "Function:".into();
-    // Colours that do not change from run to run.
+    // Colours by name, not at random: the same program gives the same file.
     options.deterministic = true;
     let mut svg = Vec::new();
     flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
     Ok(svg)
 }
 
-/// One profile of weighted stacks, as <https://www.speedscope.app/file-format-schema.json> has it.
+/// A sampled profile in [speedscope's format](https://www.speedscope.app/file-format-schema.json).
 pub(crate) fn speedscope(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut frames: Vec<_> = profile
         .codes

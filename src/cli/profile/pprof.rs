@@ -1,13 +1,15 @@
-//! A profile in pprof's format: the protocol-buffer message `perftools.profiles.Profile`, written by hand, because the few
-//! fields that a profile of one program has are less than a library to write them with.
+//! Exports a profile in pprof's format: the protocol-buffer message `perftools.profiles.Profile`.
+//! The encoder is written by hand, because a profile needs few fields, and a protobuf library would
+//! be larger.
 //!
-//! Field numbers are those of pprof's `profile.proto`.
+//! Field numbers are from
+//! [`profile.proto`](https://github.com/google/pprof/blob/main/proto/profile.proto).
 
 use std::collections::BTreeMap;
 
-use super::{export::OUTSIDE, tally::Profile};
+use super::{aggregate::Profile, export::OUTSIDE};
 
-/// A message under construction.
+/// A protocol-buffer message under construction.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -43,20 +45,20 @@ impl Message {
     }
 }
 
-/// The table of texts, which the rest names by their places. The first is empty.
-struct Texts(Vec<String>);
+/// The string table, to which the rest refers by index. The first entry must be empty.
+struct StringTable(Vec<String>);
 
-impl Texts {
-    fn place(&mut self, text: &str) -> u64 {
-        let place = self.0.iter().position(|known| known == text).unwrap_or_else(|| {
+impl StringTable {
+    fn index(&mut self, text: &str) -> u64 {
+        let index = self.0.iter().position(|known| known == text).unwrap_or_else(|| {
             self.0.push(text.to_owned());
             self.0.len() - 1
         });
-        place as u64
+        index as u64
     }
 }
 
-/// A place, as its locations from the innermost on, and the fuel that was burnt there.
+/// A sample: its locations from the innermost outwards, and its own fuel.
 fn sample(path: impl IntoIterator<Item = u64>, own: u64) -> Vec<u8> {
     Message::default().with(|sample| {
         sample.numbers(1, path);
@@ -64,17 +66,17 @@ fn sample(path: impl IntoIterator<Item = u64>, own: u64) -> Vec<u8> {
     })
 }
 
-/// One sample for each place with the calls that led there, its value the fuel that was burnt there.
+/// Encodes one sample per call path, with the fuel that its innermost line consumed.
 pub(crate) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
-    let mut texts = Texts(vec![String::new()]);
+    let mut texts = StringTable(vec![String::new()]);
     let mut message = Message::default();
-    let (fuel, units, file) = (texts.place("fuel"), texts.place("units"), texts.place(name));
+    let (fuel, units, file) = (texts.index("fuel"), texts.index("units"), texts.index(name));
     let kind = |message: &mut Message| {
         message.number(1, fuel);
         message.number(2, units);
     };
     message.bytes(1, &Message::default().with(kind));
-    // A location is a line in a function.
+    // A location is a line of a function.
     let mut locations = BTreeMap::new();
     for (stack, own) in profile.stacks() {
         let next = |(code, line): (usize, u32), locations: &mut BTreeMap<(usize, u32), u64>| {
@@ -85,7 +87,7 @@ pub(crate) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
             stack.iter().rev().map(|node| next((node.code, node.line), &mut locations)).collect();
         message.bytes(2, &sample(path, own));
     }
-    // The last function is none of the program's.
+    // One more function stands for the fuel outside the program's code.
     let outside = (profile.codes.len(), 0);
     let id = locations.len() as u64 + 1;
     locations.insert(outside, id);
@@ -105,12 +107,13 @@ pub(crate) fn encode(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
     }
     let functions = profile.codes.iter().map(|code| (code.name.as_str(), code.line));
     for (index, (called, line)) in functions.chain([(OUTSIDE, 0)]).enumerate() {
-        let called = texts.place(called);
+        let called = texts.index(called);
         message.bytes(
             5,
             &Message::default().with(|function| {
                 function.number(1, index as u64 + 1);
-                // No system name: pprof would take it for C++, and `<module>` for a template's argument.
+                // No system name: pprof would demangle it as C++, and take `<module>` for a
+                // template argument.
                 function.number(2, called);
                 function.number(4, file);
                 function.number(5, line.into());
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_texts_are_encoded_as_protocol_buffers_have_it() {
+    fn the_encoding_matches_the_protobuf_examples() {
         let mut message = Message::default();
         message.number(1, 150);
         message.bytes(2, b"testing");

@@ -1,8 +1,9 @@
-//! Hears what the guest does, event by event, and adds up what each line burnt, by the calls that led there.
+//! Records the guest's trace events, and adds up the fuel of each line by call path.
 //!
-//! The guest tells every event by a word and a number, and with each comes the fuel burnt so far. What lies between two
-//! events belongs to the line that was running, less the cost of the event itself. None of it is trusted: user code can tell
-//! the host whatever it likes, and only spoils its own profile.
+//! The guest notifies the host of each event by a name and a number. The sandbox adds the fuel
+//! consumed so far. The fuel between two events belongs to the line that ran, less the cost of the
+//! event itself. The events are not trusted: user code can forge them, and thereby only falsify its
+//! own profile.
 
 use std::{
     collections::HashMap,
@@ -18,18 +19,20 @@ use crate::{
     sync::lock,
 };
 
-/// Places, each with the calls that led there, that are told apart; what comes beyond counts for its caller.
+/// Most call paths that are kept apart. The fuel of further ones counts for their callers. This
+/// bounds memory.
 const MAX_NODES: usize = 1 << 19;
-/// Frames that are told apart.
+/// Deepest frame that is kept apart.
 const MAX_DEPTH: usize = 1 << 16;
-/// Code objects that are told apart.
+/// Most code objects that are kept apart.
 const MAX_CODES: usize = 1 << 16;
-/// What the guest adds to every number, so that all are told with the same effort.
+/// Offset that the guest adds to every number, so that all have seven digits and cost the same to
+/// write.
 const FIRST: u32 = 1_000_000;
-/// The node of everything outside of the watched code.
+/// The node of everything outside the traced code.
 pub(crate) const ROOT: usize = 0;
 
-/// What the guest can tell.
+/// The kinds of trace events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     Line,
@@ -38,34 +41,35 @@ pub(crate) enum Event {
     Return,
     Yield,
     Unwind,
-    /// An exception went through code that is not watched.
+    /// An exception passed through code that is not traced.
     Aside,
 }
 
-/// Something for each event.
+/// One value per kind of event.
 pub(crate) type PerEvent<T> = [T; 7];
 
-/// What measuring costs, in units.
+/// Costs of tracing, in units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Costs {
-    /// Each event.
+    /// Of each kind of event.
     pub events: PerEvent<i64>,
-    /// Of that, what comes after the message, and so upon the code that goes on. A line's mark has no such part.
+    /// The part of an event's cost after its notification, which falls on the code that continues.
+    /// Lines have none.
     pub tail: i64,
-    /// All around one run of the program's code, its marks included.
+    /// Of one run of the program's code, marks included.
     pub span: i64,
-    /// Once, beside the events.
-    pub watching: i64,
+    /// Fixed cost of tracing.
+    pub fixed: i64,
 }
 
 /// A function, or the program's own body.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Code {
-    /// As Python qualifies it.
+    /// Its qualified name.
     pub name: String,
     /// Its first line.
     pub line: u32,
-    /// It has no other line, and none is told.
+    /// It has only one line, and the guest sends no line events for it.
     #[serde(default)]
     single: bool,
     /// The line that ran last.
@@ -73,56 +77,58 @@ pub(crate) struct Code {
     last_line: u32,
 }
 
-/// A line, in a function, called by the line of the parent node.
+/// A line of a function, called by the line of the parent node.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub parent: usize,
     /// The function's index.
     pub code: usize,
     pub line: u32,
-    /// Units burnt here, without what the calls burnt that it made. Below zero where an event cost less than most.
+    /// Units without callees. Negative if events cost less than their average.
     pub own: i64,
-    /// Events whose cost was taken off here.
+    /// Events whose cost was subtracted here.
     pub events: u64,
-    /// How often the line began.
+    /// Executions of the line.
     pub hits: u64,
-    /// How often the function was called.
+    /// Calls of the function.
     pub calls: u64,
 }
 
-/// A stretch between two marks.
+/// The trace between two marks.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stretch {
-    /// The mark that began it: a word and a parameter.
+pub(crate) struct Section {
+    /// Name and parameter of the mark that began it.
     pub name: (String, String),
     pub fuel: u64,
     pub events: PerEvent<u64>,
-    /// Units between the event before and each event of a kind, with the event's cost, in all.
+    /// Total units from the previous event to each event of a kind, the event's cost included.
     pub laps: PerEvent<u64>,
-    /// Units from each event of a kind to the event after.
+    /// Total units from each event of a kind to the next event.
     pub after: PerEvent<u64>,
 }
 
-/// All that was heard.
+/// The recorded events, aggregated.
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
     pub costs: Costs,
     pub codes: Vec<Code>,
     pub nodes: Vec<Node>,
     children: HashMap<(usize, usize, u32), usize>,
-    /// The node of each frame, the root first; empty outside of a stretch.
+    /// The node of each frame, the root first. Empty outside a section.
     stack: Vec<usize>,
-    /// Frames beyond those on the stack.
+    /// Number of frames above the recorded stack.
     deeper: usize,
-    /// Fuel at the last event, and what that was.
+    /// Fuel at the last event.
     last: u64,
+    /// The kind of the last event.
     before: Option<Event>,
+    /// Fuel at the begin of the section.
     begun: u64,
-    stretch: Stretch,
-    /// The stretches that have a name.
-    pub named: Vec<Stretch>,
-    /// Stretches in all.
-    pub stretches: u64,
+    section: Section,
+    /// The sections of calibration programs.
+    pub named: Vec<Section>,
+    /// The number of all sections.
+    pub sections: u64,
     pub events: PerEvent<u64>,
 }
 
@@ -133,7 +139,7 @@ impl Recording {
         Self { costs, nodes: vec![root], ..Self::default() }
     }
 
-    fn hear(&mut self, name: &str, params: &str, fuel: u64) {
+    fn handle(&mut self, name: &str, params: &str, fuel: u64) {
         let number = || params.parse::<u32>().unwrap_or_default().saturating_sub(FIRST);
         match name {
             "line" => self.line(number(), fuel),
@@ -164,42 +170,43 @@ impl Recording {
         self.stack = vec![ROOT];
         self.deeper = 0;
         (self.begun, self.last, self.before) = (fuel, fuel, None);
-        self.stretch =
-            Stretch { name: (name.into(), params.trim_matches('"').into()), ..Stretch::default() };
+        self.section =
+            Section { name: (name.into(), params.trim_matches('"').into()), ..Section::default() };
     }
 
     fn end(&mut self, fuel: u64) {
         let Some(top) = self.stack.pop() else { return };
         self.stack.clear();
-        // To free what its variables held is the program's, too. All around it is the same every time.
+        // Freeing the program's variables counts as the program's. The cost around it is the same
+        // in every run.
         let before = std::mem::take(&mut self.nodes[ROOT].own) - self.tail();
         self.nodes[top].own +=
             i64::try_from(fuel - self.last).unwrap_or(i64::MAX) + before - self.costs.span;
-        self.stretches += 1;
-        let mut stretch = std::mem::take(&mut self.stretch);
-        stretch.fuel = fuel - self.begun;
-        if stretch.name.0 != "begin" {
-            self.named.push(stretch);
+        self.sections += 1;
+        let mut section = std::mem::take(&mut self.section);
+        section.fuel = fuel - self.begun;
+        if section.name.0 != "begin" {
+            self.named.push(section);
         }
     }
 
-    /// What the last event still costs after its message.
+    /// Units of the last event that come after its notification.
     fn tail(&self) -> i64 {
         self.before.map_or(0, |event| if event == Event::Line { 0 } else { self.costs.tail })
     }
 
-    /// Gives what was burnt since the last event to the line that was running.
+    /// Attributes the fuel since the last event to the line that ran.
     fn lap(&mut self, event: Event, fuel: u64) -> Option<usize> {
         let top = *self.stack.last()?;
-        let (kind, burnt, tail) = (event as usize, fuel - self.last, self.tail());
+        let (kind, consumed, tail) = (event as usize, fuel - self.last, self.tail());
         if let Some(before) = self.before.replace(event) {
-            self.stretch.after[before as usize] += burnt;
+            self.section.after[before as usize] += consumed;
         }
         let cost = tail + self.costs.events[kind] - self.tail();
-        self.nodes[top].own += i64::try_from(burnt).unwrap_or(i64::MAX) - cost;
+        self.nodes[top].own += i64::try_from(consumed).unwrap_or(i64::MAX) - cost;
         self.nodes[top].events += 1;
-        self.stretch.events[kind] += 1;
-        self.stretch.laps[kind] += burnt;
+        self.section.events[kind] += 1;
+        self.section.laps[kind] += consumed;
         self.events[kind] += 1;
         self.last = fuel;
         Some(top)
@@ -230,7 +237,7 @@ impl Recording {
             self.deeper += 1;
             return;
         };
-        // A generator goes on in the line where it stopped.
+        // A generator resumes in the line where it yielded.
         let line = if event == Event::Start { about.line } else { about.last_line };
         let (call, single) = (u64::from(event == Event::Start), u64::from(about.single));
         let node = self.child(top, code, line);
@@ -244,12 +251,12 @@ impl Recording {
         if self.deeper > 0 {
             self.deeper -= 1;
         } else if self.stack.len() > 2 {
-            // The outermost stays, for what comes after it.
+            // The outermost frame stays, for the code after it.
             self.stack.pop();
         }
     }
 
-    /// The node of a line below another; the other itself where there are too many.
+    /// The node of a line called by `parent`. Returns `parent` if there are too many nodes.
     fn child(&mut self, parent: usize, code: usize, line: u32) -> usize {
         if let Some(&node) = self.children.get(&(parent, code, line)) {
             return node;
@@ -263,12 +270,12 @@ impl Recording {
     }
 }
 
-/// A host that records what the guest does.
+/// A host that records the guest's trace events.
 #[derive(Debug)]
 pub(crate) struct Recorder(Mutex<Recording>);
 
 impl Recorder {
-    /// Takes these costs off, one for each event.
+    /// Creates a recorder that subtracts these costs.
     pub(crate) fn new(costs: Costs) -> Self {
         Self(Mutex::new(Recording::new(costs)))
     }
@@ -277,7 +284,7 @@ impl Recorder {
         lock(&self.0)
     }
 
-    /// What was recorded so far; nothing is kept.
+    /// Takes the recording, and leaves an empty one.
     pub(crate) fn take(&self) -> Recording {
         std::mem::replace(&mut *self.recording(), Recording::new(Costs::default()))
     }
@@ -291,7 +298,7 @@ impl HostCalls for Recorder {
     fn tell(&self, _name: &str, _params: Box<RawValue>) {}
 
     fn tell_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
-        self.recording().hear(name, params.get(), fuel);
+        self.recording().handle(name, params.get(), fuel);
     }
 }
 
@@ -301,16 +308,16 @@ mod tests {
 
     use super::*;
 
-    fn heard(costs: Costs, events: &[(&str, &str, u64)]) -> Recording {
+    fn recorded(costs: Costs, events: &[(&str, &str, u64)]) -> Recording {
         let mut recording = Recording::new(costs);
         for (name, params, fuel) in events {
-            recording.hear(name, params, *fuel);
+            recording.handle(name, params, *fuel);
         }
         recording
     }
 
     #[test]
-    fn what_an_event_costs_after_its_message_is_taken_off_the_code_that_goes_on() {
+    fn the_tail_of_an_event_is_subtracted_from_the_next_line() {
         let code = r#"{"name":"f","line":1}"#;
         let costs = Costs { events: [10; 7], tail: 4, ..Costs::default() };
         let events = [
@@ -322,15 +329,15 @@ mod tests {
             ("end", "0", 130),
         ];
         let own: Vec<_> =
-            heard(costs, &events).nodes.iter().map(|node| (node.line, node.own)).collect();
+            recorded(costs, &events).nodes.iter().map(|node| (node.line, node.own)).collect();
         assert_eq!(own, [(0, 0), (1, 0), (2, 0)]);
     }
 
     #[test]
-    fn what_lies_between_two_events_belongs_to_the_line_that_ran_less_the_events_cost() {
+    fn fuel_between_events_belongs_to_the_line_that_ran() {
         let code = |name: &str, line: u32| format!(r#"{{"name":"{name}","line":{line}}}"#);
         let (main, f) = (code("<module>", 1), code("f", 5));
-        let recording = heard(
+        let recording = recorded(
             Costs { events: [10; 7], span: 4, ..Costs::default() },
             &[
                 ("code", &main, 0),
@@ -348,14 +355,15 @@ mod tests {
         );
         let own: Vec<_> =
             recording.nodes.iter().map(|node| (node.code, node.line, node.own)).collect();
-        // The last line has all that is around the program, too: nothing before, 7 units after, less 4.
+        // The last line also gets the fuel around the program: 0 units before, 7 after, less the
+        // cost of 4.
         assert_eq!(own[1..], [(0, 1, 0), (0, 2, 22), (1, 5, 5), (1, 6, 25), (0, 3, 4)]);
         assert_eq!(recording.nodes[4].parent, 2, "line 6 was called by line 2");
     }
 
     proptest! {
         #[test]
-        fn nothing_that_a_guest_tells_makes_it_panic(
+        fn no_event_of_a_guest_causes_a_panic(
             events in prop::collection::vec((0..10usize, "[0-9]{1,3}|100000[0-9]|\\PC{0,5}", 0..1000u64), 0..200)
         ) {
             const NAMES: [&str; 10] =
@@ -364,7 +372,7 @@ mod tests {
             let mut fuel = 0;
             for (name, params, more) in events {
                 fuel += more;
-                recording.hear(NAMES[name], &params, fuel);
+                recording.handle(NAMES[name], &params, fuel);
             }
         }
     }

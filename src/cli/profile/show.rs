@@ -1,4 +1,5 @@
-//! What `profile` prints: a table of functions, the program's text with what each line burnt, and one JSON object.
+//! The output of `profile`: a table of functions and the program's text with the fuel of each line,
+//! or one JSON object.
 
 use std::{
     fmt::Write,
@@ -9,17 +10,17 @@ use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, pre
 use serde_json::{Value, json};
 
 use super::{
+    aggregate::{Profile, Share},
     record::PerEvent,
-    tally::{Profile, Share},
 };
 use crate::{cli::console::Console, config, fuel::display_fuel, sandbox::IMAGE_VERSION};
 
-/// Functions that the table shows.
+/// Most functions that the table shows.
 const MOST_FUNCTIONS: usize = 30;
-/// Share of the fuel from which a line is worth a look, in hundredths.
+/// Share of the fuel in per cent from which a line is highlighted.
 const HOT: f64 = 10.0;
 
-/// Prints everything that people want to see.
+/// Prints the table, the listing and the totals.
 pub(crate) fn print(console: &Console, profile: &Profile, text: &str) {
     console.out(format_args!("{}\n\n{}", functions(profile), listing(profile, text)));
     let events: u64 = profile.events.iter().sum();
@@ -30,22 +31,22 @@ pub(crate) fn print(console: &Console, profile: &Profile, text: &str) {
         display_fuel(profile.outside()),
     ));
     console.note(format_args!(
-        "Watching cost {} ({events} events), which is taken off; {:+.2} % of the lines' fuel was unexplained by that, and is \
+        "Tracing cost {} ({events} events), which is subtracted. {:+.2} % of the lines' fuel remained unexplained, and is \
          spread over them. Image {IMAGE_VERSION}.",
-        amount(watching(profile)),
+        amount(tracing_cost(profile)),
         profile.unexplained_percent(),
     ));
 }
 
-/// Units that watching cost.
-fn watching(profile: &Profile) -> i64 {
+/// Units that tracing cost.
+fn tracing_cost(profile: &Profile) -> i64 {
     let cost = |(count, cost): (&u64, &i64)| {
         i64::try_from(*count).unwrap_or(i64::MAX).saturating_mul(*cost)
     };
-    profile.costs.watching + profile.events.iter().zip(&profile.costs.events).map(cost).sum::<i64>()
+    profile.costs.fixed + profile.events.iter().zip(&profile.costs.events).map(cost).sum::<i64>()
 }
 
-/// An amount, never below zero here.
+/// An amount of fuel as text; negative ones count as 0.
 fn amount(fuel: i64) -> String {
     display_fuel(u64::try_from(fuel).unwrap_or_default())
 }
@@ -84,7 +85,8 @@ fn functions(profile: &Profile) -> Table {
     table
 }
 
-/// The program's text, each line with its own fuel, its share, its fuel with callees, and how often it began.
+/// The program's text, with the fuel of each line, its share, its fuel with callees, and its
+/// executions.
 fn listing(profile: &Profile, text: &str) -> String {
     let colour = config::colour() && io::stdout().is_terminal();
     let (dim, hot, off) = if colour { ("\x1b[2m", "\x1b[1;33m", "\x1b[0m") } else { ("", "", "") };
@@ -114,7 +116,7 @@ fn listing(profile: &Profile, text: &str) -> String {
     out
 }
 
-/// The kinds of events, as they are numbered.
+/// The names of the kinds of events, in the order of [`Event`](super::record::Event).
 const EVENTS: PerEvent<&str> = ["line", "start", "resume", "return", "yield", "unwind", "aside"];
 
 /// What `--json` prints.
@@ -144,7 +146,7 @@ pub(crate) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
         "unexplained": profile.unexplained,
         "unexplainedPercent": profile.unexplained_percent(),
         "events": profile.events.iter().sum::<u64>(),
-        "watching": watching(profile),
+        "watching": tracing_cost(profile),
         "costs": costs,
         "functions": functions,
         "lines": lines,

@@ -1,26 +1,29 @@
-//! From what was recorded to what each function and each line burnt.
+//! Aggregates a recording into the fuel of each function and each line.
 
 use std::collections::BTreeMap;
 
 use super::{
+    reconcile::reconcile,
     record::{Code, Costs, Node, PerEvent, ROOT, Recording},
-    settle::settle,
 };
 
-/// Nodes of a path that the exports show.
-const DEEPEST: usize = 500;
+/// Longest path in nodes that exports show. Viewers cannot show deeper stacks, and the files would
+/// be huge.
+const MAX_PATH: usize = 500;
 
-/// Where a program's fuel went.
+/// The fuel of a program by function and by line.
 #[derive(Debug)]
 pub(crate) struct Profile {
-    /// All that the program burnt when nobody watched, as `bench` counts it.
+    /// Units that the program consumed without tracing, as `bench` counts them.
     pub fuel: u64,
-    /// Of that, what its own code burnt: its lines together.
+    /// Of these, the units of its own code: the sum over its lines.
     pub inside: i64,
-    /// What measuring left unexplained, and was then spread over the lines: they had so much too much.
+    /// Units by which the traced lines exceeded `inside`, after subtracting the cost of tracing.
+    /// The lines' figures are adjusted by it (see [`reconcile`]).
     pub unexplained: i64,
-    /// Events heard, and what was taken off for them.
+    /// The recorded events of each kind.
     pub events: PerEvent<u64>,
+    /// The subtracted costs.
     pub costs: Costs,
     pub codes: Vec<Code>,
     pub nodes: Vec<Node>,
@@ -30,21 +33,21 @@ pub(crate) struct Profile {
     pub lines: BTreeMap<u32, Share>,
 }
 
-/// What a function burnt.
+/// The fuel of a function.
 #[derive(Debug)]
 pub(crate) struct Function {
-    /// Its index among the codes.
+    /// Its index in [`Profile::codes`].
     pub code: usize,
     pub calls: u64,
     pub share: Share,
 }
 
-/// Units of fuel.
+/// Fuel of a function or a line, in units.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Share {
-    /// Burnt there.
+    /// Without callees.
     pub own: i64,
-    /// With what the calls burnt that were made from there. Recursion counts once.
+    /// With callees. Recursion counts once.
     pub total: i64,
     /// How often the line began.
     pub hits: u64,
@@ -53,10 +56,10 @@ pub(crate) struct Share {
 impl Profile {
     pub(crate) fn new(recording: Recording, fuel: u64, inside: i64) -> Self {
         let Recording { costs, codes, mut nodes, events, .. } = recording;
-        // A program may have told the host what it likes, or have nothing to run.
+        // The guest is not trusted: its marks may be forged or missing.
         let most = if nodes.len() > 1 { i64::try_from(fuel).unwrap_or(i64::MAX) } else { 0 };
         let inside = inside.clamp(0, most);
-        let unexplained = settle(&mut nodes, inside) - costs.watching;
+        let unexplained = reconcile(&mut nodes, inside) - costs.fixed;
         let mut functions: Vec<Function> = (0..codes.len())
             .map(|code| Function { code, calls: 0, share: Share::default() })
             .collect();
@@ -82,26 +85,27 @@ impl Profile {
         Self { fuel, inside, unexplained, events, costs, codes, nodes, functions, lines }
     }
 
-    /// What measuring left unexplained, in hundredths of what the program's own code burnt.
+    /// The unexplained units in per cent of the fuel of the program's own code.
     pub(crate) fn unexplained_percent(&self) -> f64 {
         100.0 * self.unexplained as f64 / self.inside.max(1) as f64
     }
 
-    /// What the task burnt outside of the program's own code: its start, input, compiling, result.
+    /// Units that the task consumed outside the program's own code: start, input, compilation,
+    /// result.
     pub(crate) fn outside(&self) -> u64 {
         self.fuel - self.inside.unsigned_abs()
     }
 
-    /// The nodes that burnt something, each with the nodes that led there, itself last. What is deeper than anybody looks
-    /// is counted where it becomes so.
+    /// The nodes with fuel of their own, each as its path from the outermost node. A node deeper
+    /// than [`MAX_PATH`] counts for its ancestor at that depth.
     pub(crate) fn stacks(&self) -> impl Iterator<Item = (Vec<&Node>, u64)> {
         let (mut depths, mut shown) =
             (vec![0_usize; self.nodes.len()], vec![ROOT; self.nodes.len()]);
         let mut own = vec![0_u64; self.nodes.len()];
-        // A parent always comes before its children.
+        // Invariant: a parent precedes its children.
         for (index, node) in self.nodes.iter().enumerate().skip(1) {
             depths[index] = depths[node.parent] + 1;
-            shown[index] = if depths[index] <= DEEPEST { index } else { shown[node.parent] };
+            shown[index] = if depths[index] <= MAX_PATH { index } else { shown[node.parent] };
             own[shown[index]] += u64::try_from(node.own).unwrap_or(0);
         }
         own.into_iter().enumerate().skip(1).filter(|&(_, fuel)| fuel > 0).map(|(index, fuel)| {
@@ -117,7 +121,8 @@ impl Profile {
     }
 }
 
-/// What each node burnt together with those below it. A parent always comes before its children.
+/// The fuel of each node with its descendants. Relies on the invariant that a parent precedes its
+/// children.
 fn totals(nodes: &[Node]) -> Vec<i64> {
     let mut totals: Vec<i64> = nodes.iter().map(|node| node.own).collect();
     for index in (1..nodes.len()).rev() {
@@ -126,13 +131,13 @@ fn totals(nodes: &[Node]) -> Vec<i64> {
     totals
 }
 
-/// Whether a node is the outermost one of its function, and of its line.
+/// Whether a node is the outermost one of its function, and of its line: recursion must count once.
 struct Outermost {
     function: bool,
     line: bool,
 }
 
-/// Every node but the root, and whether it is the outermost one.
+/// Every node but the root, in depth-first order.
 fn outermost(nodes: &[Node], codes: usize) -> Vec<(usize, Outermost)> {
     let mut children = vec![Vec::new(); nodes.len()];
     for (index, node) in nodes.iter().enumerate().skip(1) {
@@ -140,7 +145,7 @@ fn outermost(nodes: &[Node], codes: usize) -> Vec<(usize, Outermost)> {
     }
     let (mut functions, mut lines) = (vec![0_u32; codes], BTreeMap::<u32, u32>::new());
     let mut found = Vec::with_capacity(nodes.len());
-    // Each node twice: on the way down, and on the way back up.
+    // Each node twice: on entry, and on exit (`true`).
     let mut todo: Vec<(usize, bool)> = children[ROOT].iter().map(|&child| (child, false)).collect();
     while let Some((index, done)) = todo.pop() {
         let node = &nodes[index];

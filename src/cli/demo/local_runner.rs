@@ -1,4 +1,4 @@
-//! The machinery behind the demo: a broker, worker processes, and a runner between them, as in production but small.
+//! The processes of the demo: a broker, one worker process, and a runner.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::{
     workers::{Pool, PoolConfig},
 };
 
-/// What stops the endless loop: a moment of computing.
+/// Fuel limit in units. The endless loop reaches it in well under a second.
 const FUEL: u64 = 1_000_000_000;
-/// What stops the hoarder.
+/// Memory limit. The memory bomb reaches it after a few allocations.
 const MEMORY: ByteSize = ByteSize::mib(128);
-/// More than the slowest machine takes for that fuel.
+/// Time limit. Larger than any machine needs for `FUEL`, so that the fuel limit always comes first.
 const TIME: Duration = Duration::from_secs(20);
 
-/// A broker and a runner that is connected to it.
-pub(crate) struct Machine {
+/// A broker and a runner connected to it.
+pub(crate) struct LocalRunner {
     pub(crate) broker: Broker,
-    /// Says why it ended; before [`stop`](Self::stop) it should not.
+    /// Ends with the reason. It ends before [`stop`](Self::stop) only on an error.
     pub(crate) runner: JoinHandle<String>,
     shutdown: oneshot::Sender<()>,
 }
 
-impl Machine {
+impl LocalRunner {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let broker = Broker::start(BrokerConfig::default()).await?;
-        // One task at a time, one worker: what is shown does not need more.
+        // One worker suffices: the demo runs one task at a time.
         let pool = Pool::start(&PoolConfig { workers: 1, ..PoolConfig::default() })?;
         let credentials = Credentials { grant: None, auth: Some(broker.auth_token().clone()) };
         let config = RunnerConfig {
@@ -44,14 +44,14 @@ impl Machine {
         let runner = tokio::spawn(async move {
             let shutdown = async { stopped.await.unwrap_or(()) };
             match runner::run(config, pool, shutdown).await {
-                Ok(()) => "it was told to".into(),
+                Ok(()) => "shutdown was requested".into(),
                 Err(error) => error.to_string(),
             }
         });
         Ok(Self { broker, runner, shutdown })
     }
 
-    /// The runner first, so that it says good-bye.
+    /// Stops the runner before the broker, so that the runner can close its connection.
     pub(crate) async fn stop(self) {
         let _ = self.shutdown.send(());
         let _ = tokio::time::timeout(Duration::from_secs(10), self.runner).await;
