@@ -75,8 +75,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print_text(&prints.console, &outcome);
     }
-    let over =
-        args.budget.is_some_and(|budget| budget::over(&prints.console, outcome.usage.fuel, budget));
+    let over = args
+        .budget
+        .is_some_and(|budget| budget::exceeds(&prints.console, outcome.usage.fuel, budget));
     let code = match exit_code(&outcome.end) {
         0 if over => OVER_BUDGET,
         code => code,

@@ -86,7 +86,7 @@ fn bench_and_exec_agree_and_the_mode_is_stated() {
     let out = project.run(&["bench", "a.py"]);
     assert!(text(&out).contains("a.py") && !text(&out).contains("hi\n"), "{}", text(&out));
     for stated in [
-        "3 runs of each burnt the same",
+        "3 runs of each consumed the same",
         "clock from 2023-11-14",
         "seed 0",
         "hash seed 0",
@@ -270,7 +270,7 @@ fn an_impossible_comparison_is_refused_with_a_clear_line() {
         "{line}"
     );
     fs::write(&path, "{").unwrap();
-    assert!(errors(&compare(&[])).contains("s/b.json is no baseline: "));
+    assert!(errors(&compare(&[])).contains("s/b.json is not a baseline: "));
     assert!(errors(&compare(&[])).contains("measure the old code again, and --save it"));
     fs::write(&path, r#"{"format": 1}"#).unwrap();
     assert!(errors(&compare(&[])).contains("s/b.json has format 1"), "{}", errors(&compare(&[])));

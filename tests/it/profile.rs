@@ -342,12 +342,12 @@ fn people_see_functions_and_each_line_with_its_fuel() {
     assert!(shown(" fib ").contains("1973"));
     assert!(shown("return fib(n - 1) + fib(n - 2)").contains("│    6 "));
     assert!(shown("    6 ").contains('%'));
-    for stated in ["in all", "taken off", "unexplained", "Image "] {
+    for stated in ["in all", "subtracted", "unexplained", "Image "] {
         assert!(remarks.contains(stated), "{stated}: {remarks}");
     }
     assert!(!remarks.contains("serpentarium bench"));
     let (_directory, path) = write("def bench_x(): pass");
-    assert!(run(&["profile", &path]).1.contains("`serpentarium bench` measures them"));
+    assert!(run(&["profile", &path]).1.contains("`serpentarium bench` measures each of them"));
 }
 
 #[test]
