@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use serpentarium::{
     fuel::display_fuel,
     protocol::{NodeMode, TaskSettings},
-    sandbox::{End, Job, Limits, NoHost, Outcome, Sandbox, SandboxConfig},
+    sandbox::{Failure, Job, Limits, NoHost, Outcome, Sandbox},
 };
 use tokio::runtime::Runtime;
 
@@ -83,7 +83,7 @@ struct Measured {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let sandbox = Sandbox::new(SandboxConfig::default())?;
+    let sandbox = Sandbox::builder().build()?;
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| only == name);
     let mut tasks = Vec::new();
     for (name, code, mode, items) in TASKS.iter().filter(|task| wanted(task.0)) {
@@ -106,7 +106,7 @@ fn main() -> anyhow::Result<()> {
 
 fn job(code: &str, mode: NodeMode, items: &str) -> anyhow::Result<Job> {
     let input = TaskSettings::new(code, mode, RawValue::from_string(items.into())?).to_input()?;
-    Ok(Job { input, limits: Limits::default(), deterministic: None })
+    Ok(Job::new(input, Limits::default()))
 }
 
 fn measure(
@@ -119,8 +119,8 @@ fn measure(
     let (mut times, mut fuel) = (Vec::with_capacity(tasks), 0);
     for run in 0..tasks + tasks / 10 {
         let (outcome, time) = timed(runtime, sandbox, job.clone());
-        if !matches!(outcome.end, End::Returned(_) | End::Raised(_)) {
-            bail!("{name}: {:?}", outcome.end);
+        if !matches!(outcome.result, Ok(_) | Err(Failure::Raised(_))) {
+            bail!("{name}: {:?}", outcome.result);
         }
         fuel = outcome.usage.fuel;
         if run >= tasks / 10 {

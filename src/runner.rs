@@ -9,6 +9,7 @@
 //! | `offers`, `task` | state of the offers and of the tasks |
 //! | `config`, `variables` | settings, and the environment variables of the limits |
 //! | `calls` | host calls of a task, over the broker |
+//! | `effects` | checks what a task changed beside its result |
 //! | `answer` | turns an outcome into the message that ends the task |
 //! | `report` | log lines |
 //! | `health` | the health endpoint |
@@ -20,6 +21,7 @@ mod backoff;
 mod calls;
 mod config;
 mod connection;
+pub(crate) mod effects;
 mod endpoint;
 mod error;
 mod health;

@@ -16,7 +16,7 @@ HOST(call) int32_t host_call(const char *name, uint32_t name_length, const char 
 HOST(start) uint32_t host_start(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
 HOST(wait) int32_t host_wait(double seconds, uint32_t *number);
 HOST(take) void host_take(char *into, uint32_t length);
-HOST(tell) void host_tell(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
+HOST(notify) void host_notify(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
 
 // A string's UTF-8. For plain ASCII, nearly all text here, that is the string's own memory; otherwise `copy` owns it.
 // (PyUnicode_AsUTF8 would keep the copy in the string for as long as that lives.)
@@ -161,13 +161,13 @@ static PyObject *method_wait(PyObject *, PyObject *limit)
     return nullptr;
 }
 
-static PyObject *method_tell(PyObject *, PyObject *const *args, Py_ssize_t count)
+static PyObject *method_notify(PyObject *, PyObject *const *args, Py_ssize_t count)
 {
     struct utf8 name, params;
-    if (!open_name_and_params(args, count, "tell", &name, &params)) {
+    if (!open_name_and_params(args, count, "notify", &name, &params)) {
         return nullptr;
     }
-    host_tell(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
+    host_notify(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
     utf8_close(&params);
     utf8_close(&name);
     Py_RETURN_NONE;
@@ -252,8 +252,8 @@ static PyMethodDef methods[] = {
      "wait(seconds: float) -> tuple[int, bool, str] | None\n\n"
      "Wait for the first answer to a call that was begun: its number, whether it went well, the answer or the error.\n"
      "None after so many seconds; negative ones are no limit. ValueError where that would be for ever."},
-    {"tell", _PyCFunction_CAST(method_tell), METH_FASTCALL,
-     "tell(name: str, params: str) -> None\n\nLet the host know something; there is no answer."},
+    {"notify", _PyCFunction_CAST(method_notify), METH_FASTCALL,
+     "notify(name: str, params: str) -> None\n\nLet the host know something; there is no answer."},
     {"read_input", method_read_input, METH_NOARGS, "read_input() -> bytes\n\nAll of the task's input."},
     {"decode_plain", method_decode_plain, METH_O,
      "decode_plain(json: bytes | str) -> object\n\nThe value of a JSON text. ValueError where this is not for it."},

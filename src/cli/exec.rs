@@ -22,9 +22,10 @@ use super::{
 use crate::{
     config,
     fuel::{display_fuel, parse_fuel},
+    runner::effects::{self, Effects, Returned},
     sandbox::{
-        Answer, End, Exceeded, Extras, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer,
-        Sandbox, SandboxConfig,
+        Answer, Exceeded, Failure, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer,
+        Sandbox, Usage,
     },
 };
 
@@ -64,21 +65,22 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(USAGE.into());
     }
     let job = job(&args)?;
-    let sandbox = Sandbox::new(SandboxConfig { slots: 1 })?;
+    let sandbox = Sandbox::builder().slots(1).build()?;
     let prints = Arc::new(Prints { live: !args.json, ..Prints::default() });
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
     let outcome = runtime.block_on(sandbox.run(job, prints.clone()));
+    let ended = Ended::new(outcome);
     if args.json {
-        let report = serde_json::to_string_pretty(&Report::new(&outcome, &prints.text())?)?;
+        let report = serde_json::to_string_pretty(&Report::new(&ended, &prints.text())?)?;
         prints.console.out(format_args!("{report}\n"));
     } else {
-        print_text(&prints.console, &outcome);
+        print_text(&prints.console, &ended);
     }
     let over = args
         .budget
-        .is_some_and(|budget| budget::exceeds(&prints.console, outcome.usage.fuel, budget));
-    let code = match exit_code(&outcome.end) {
+        .is_some_and(|budget| budget::exceeds(&prints.console, ended.usage.fuel, budget));
+    let code = match exit_code(&ended.result) {
         0 if over => OVER_BUDGET,
         code => code,
     };
@@ -87,11 +89,22 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn job(args: &Args) -> anyhow::Result<Job> {
     let input = args.input.settings(read(&args.file)?)?.to_input()?;
-    Ok(Job {
-        input,
-        limits: args.limits.limits(),
-        deterministic: args.deterministic.then_some(args.seed),
-    })
+    let seed = args.deterministic.then_some(args.seed);
+    Ok(Job { input, limits: args.limits.limits(), seed })
+}
+
+/// An outcome with its effects checked.
+struct Ended {
+    result: Result<Returned, Failure>,
+    usage: Usage,
+    stderr: String,
+}
+
+impl Ended {
+    fn new(outcome: Outcome) -> Self {
+        let Outcome { result, usage, stderr } = outcome;
+        Self { result: effects::interpret(result), usage, stderr }
+    }
 }
 
 /// What the code prints: shown as it happens, or kept.
@@ -135,7 +148,7 @@ impl HostCalls for Prints {
         Box::pin(std::future::ready(answer))
     }
 
-    fn tell(&self, name: &str, params: Box<RawValue>) {
+    fn notify(&self, name: &str, params: Box<RawValue>) {
         let Ok(Printed(text)) = serde_json::from_str(params.get()) else {
             return;
         };
@@ -150,35 +163,38 @@ impl HostCalls for Prints {
     }
 }
 
-fn print_text(console: &Console, outcome: &Outcome) {
+fn print_text(console: &Console, outcome: &Ended) {
     if !outcome.stderr.is_empty() {
         console.note(outcome.stderr.trim_end());
     }
     let colour = config::colour() && std::io::stderr().is_terminal();
     let (red, dim, off) = if colour { ("\x1b[31m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
-    match &outcome.end {
-        End::Returned(value) if value.get() == "null" => {}
-        End::Returned(value) => console.out(format_args!("{}\n", Indented(value.get()))),
-        End::Raised(exception) => {
+    match &outcome.result {
+        Ok(Returned { value, .. }) if value.get() == "null" => {}
+        Ok(Returned { value, .. }) => {
+            console.out(format_args!("{}\n", Indented(value.get())));
+        }
+        Err(Failure::Raised(exception)) => {
             let text = exception.description.as_ref().unwrap_or(&exception.message);
             console.note(format_args!("{red}{}{off}", text.trim_end()));
         }
-        End::Exceeded(limit) => {
+        Err(Failure::Exceeded(limit)) => {
             console.note(format_args!("{red}{limit}{off}"));
             if let Some(flag) = flag_of(limit) {
                 console.note(format_args!("Raise it with {flag}."));
             }
         }
-        End::Broken(reason) | End::WorkerLost(reason) => {
+        Err(Failure::Broken(reason) | Failure::WorkerLost(reason)) => {
             console.note(format_args!("{red}{reason}{off}"))
         }
     }
-    let Extras { custom_data, static_data } = &outcome.extras;
-    for (key, value) in custom_data.iter().flatten() {
-        console.note(format_args!("custom data {key}: {value}"));
-    }
-    if let Some(data) = static_data {
-        console.note(format_args!("static data {}", Compact(data.get())));
+    if let Ok(Returned { effects: Effects { custom_data, static_data }, .. }) = &outcome.result {
+        for (key, value) in custom_data.iter().flatten() {
+            console.note(format_args!("custom data {key}: {value}"));
+        }
+        if let Some(data) = static_data {
+            console.note(format_args!("static data {}", Compact(data.get())));
+        }
     }
     let usage = &outcome.usage;
     let memory = ByteSize::b(usage.memory).display().iec();
@@ -208,7 +224,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a RawValue>,
     #[serde(flatten)]
-    extras: &'a Extras,
+    effects: Option<&'a Effects>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,
     prints: &'a str,
@@ -219,23 +235,25 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(outcome: &'a Outcome, prints: &'a str) -> serde_json::Result<Self> {
-        let (status, result, error) = match &outcome.end {
-            End::Returned(value) => ("returned", Some(&**value), None),
-            End::Raised(exception) => ("raised", None, Some(serde_json::to_value(exception)?)),
-            End::Exceeded(limit) => (
+    fn new(outcome: &'a Ended, prints: &'a str) -> serde_json::Result<Self> {
+        let (status, result, error) = match &outcome.result {
+            Ok(returned) => ("returned", Some(&*returned.value), None),
+            Err(Failure::Raised(exception)) => {
+                ("raised", None, Some(serde_json::to_value(exception)?))
+            }
+            Err(Failure::Exceeded(limit)) => (
                 "exceeded",
                 None,
                 Some(json!({"message": limit.to_string(), "limit": limit.name()})),
             ),
-            End::Broken(reason) | End::WorkerLost(reason) => {
+            Err(Failure::Broken(reason) | Failure::WorkerLost(reason)) => {
                 ("broken", None, Some(json!({"message": reason})))
             }
         };
         Ok(Self {
             status,
             result,
-            extras: &outcome.extras,
+            effects: outcome.result.as_ref().ok().map(|returned| &returned.effects),
             error,
             prints,
             stderr: &outcome.stderr,

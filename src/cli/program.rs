@@ -14,7 +14,7 @@ use crate::{
     config,
     fuel::parse_fuel,
     protocol::{NodeMode, TaskSettings},
-    sandbox::{End, FUEL_PER_SECOND, Limits},
+    sandbox::{FUEL_PER_SECOND, Failure, Limits},
 };
 
 /// Bytes that the code may print: `exec --json` keeps them until it ends.
@@ -96,7 +96,7 @@ impl LimitArgs {
             memory: self.memory,
             // Time and fuel bound how often it prints.
             calls: u32::MAX,
-            told: MAX_PRINTED,
+            notified: MAX_PRINTED,
             ..Limits::default()
         }
     }
@@ -122,11 +122,11 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// The exit code that tells how a program ended.
-pub(crate) fn exit_code(end: &End) -> u8 {
-    match end {
-        End::Returned(_) => 0,
-        End::Raised(_) => RAISED,
-        End::Exceeded(_) => EXCEEDED,
-        End::Broken(_) | End::WorkerLost(_) => BROKEN,
+pub(crate) fn exit_code<T>(result: &Result<T, Failure>) -> u8 {
+    match result {
+        Ok(_) => 0,
+        Err(Failure::Raised(_)) => RAISED,
+        Err(Failure::Exceeded(_)) => EXCEEDED,
+        Err(Failure::Broken(_) | Failure::WorkerLost(_)) => BROKEN,
     }
 }

@@ -15,8 +15,8 @@ use super::program::exit_code;
 use crate::{
     protocol::TaskSettings,
     sandbox::{
-        Answer, End, HostCalls, IMAGE_VERSION, Job, Limits, METHOD_NOT_ALLOWED, Outcome,
-        PendingAnswer, Sandbox, SandboxConfig, SandboxError,
+        self, Answer, HostCalls, IMAGE_VERSION, Job, Limits, METHOD_NOT_ALLOWED, PendingAnswer,
+        Sandbox, SandboxError,
     },
     sync::lock,
 };
@@ -68,7 +68,7 @@ pub(crate) enum RulerError {
 
 impl Ruler {
     pub(crate) fn new(limits: Limits, seed: u64) -> Result<Self, RulerError> {
-        let sandbox = Sandbox::new(SandboxConfig { slots: 1 })?;
+        let sandbox = Sandbox::builder().slots(1).build()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .event_interval(1)
@@ -93,8 +93,8 @@ impl Ruler {
                 let Limits { time, .. } = self.limits;
                 Limits {
                     time: time.saturating_mul(WATCHED_TIMES),
-                    fuel: Limits::MOST_FUEL,
-                    told: u64::MAX,
+                    fuel: Limits::MAX_FUEL,
+                    notified: u64::MAX,
                     ..self.limits.clone()
                 }
             }
@@ -102,21 +102,24 @@ impl Ruler {
                 let standard = Limits::default();
                 Limits {
                     time: standard.time.max(self.limits.time),
-                    fuel: Limits::MOST_FUEL,
+                    fuel: Limits::MAX_FUEL,
                     ..standard
                 }
             }
             _ => self.limits.clone(),
         };
         let input = input(settings, measure)?;
-        let job = Job { input, limits, deterministic: Some(self.seed) };
+        let job = Job::new(input, limits).seed(self.seed);
         let outcome = self.runtime.block_on(self.sandbox.run(job, host));
         let usage = outcome.usage;
-        match outcome {
-            Outcome { end: End::Returned(value), .. } => {
-                Ok(Run { value, fuel: usage.fuel, memory: usage.memory, took: usage.duration })
-            }
-            failed => Err(failure(name, &failed).into()),
+        match outcome.result {
+            Ok(completed) => Ok(Run {
+                value: completed.value,
+                fuel: usage.fuel,
+                memory: usage.memory,
+                took: usage.duration,
+            }),
+            Err(why) => Err(failure(name, why, &outcome.stderr).into()),
         }
     }
 
@@ -155,21 +158,21 @@ fn input(settings: &TaskSettings, measure: Option<Measure>) -> serde_json::Resul
     Ok(text.into())
 }
 
-fn failure(name: &str, outcome: &Outcome) -> Failure {
+fn failure(name: &str, why: sandbox::Failure, stderr: &str) -> Failure {
+    use sandbox::Failure::{Broken, Exceeded, Raised, WorkerLost};
     let mut text = format!("{name}: ");
-    match &outcome.end {
-        End::Returned(_) => {}
-        End::Raised(exception) => {
+    match &why {
+        Raised(exception) => {
             text.push_str(exception.description.as_ref().unwrap_or(&exception.message).trim_end());
         }
-        End::Exceeded(limit) => text.push_str(&limit.to_string()),
-        End::Broken(reason) | End::WorkerLost(reason) => text.push_str(reason),
+        Exceeded(limit) => text.push_str(&limit.to_string()),
+        Broken(reason) | WorkerLost(reason) => text.push_str(reason),
     }
-    if !outcome.stderr.is_empty() {
+    if !stderr.is_empty() {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n{}", outcome.stderr.trim_end());
+        let _ = write!(text, "\n{}", stderr.trim_end());
     }
-    Failure { text, code: exit_code(&outcome.end) }
+    Failure { text, code: exit_code::<()>(&Err(why)) }
 }
 
 /// A host that keeps how much fuel was burnt between marks, and nothing else that it is told.
@@ -188,9 +191,7 @@ impl HostCalls for Span {
         refuse()
     }
 
-    fn tell(&self, _name: &str, _params: Box<RawValue>) {}
-
-    fn tell_at(&self, name: &str, _params: Box<RawValue>, fuel: u64) {
+    fn notify_at(&self, name: &str, _params: Box<RawValue>, fuel: u64) {
         let mut span = lock(&self.0);
         match name {
             "begin" => span.0 = Some(fuel),
@@ -230,7 +231,7 @@ mod tests {
         for (name, fuel) in
             [("end", 5), ("begin", 10), ("line", 11), ("end", 15), ("begin", 20), ("end", 22)]
         {
-            span.tell_at(name, nothing(), fuel);
+            span.notify_at(name, nothing(), fuel);
         }
         assert_eq!(span.fuel(), 7);
     }

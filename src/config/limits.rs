@@ -139,7 +139,7 @@ impl LimitArgs {
             in_flight: self.max_calls_in_flight,
             call_time: self.call_timeout,
             call_bytes: self.max_call_bytes,
-            told: self.max_print,
+            notified: self.max_print,
         }
     }
 }

@@ -1,15 +1,18 @@
-//! What the broker is told at a task's end: every [`End`] has exactly one message.
+//! What the broker is told at a task's end: every result has exactly one message.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use tracing::debug;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::variables::{MAX_PAYLOAD_VAR, variable_of};
+use super::{
+    effects::{Effects, Returned},
+    variables::{MAX_PAYLOAD_VAR, variable_of},
+};
 use crate::{
     protocol::{RunnerMessage, TaskData, TaskFailure},
-    sandbox::{End, Exceeded, Exception, Extras, Outcome},
+    sandbox::{Exceeded, Exception, Failure},
 };
 
 /// Bytes of a text that come from a guest or name one: enough for any traceback, small beside any payload limit.
@@ -38,25 +41,26 @@ pub(crate) fn message(
     RunnerMessage::TaskError { task_id, error: failure }
 }
 
-/// What an outcome means for the broker.
-pub(crate) fn reply(outcome: Outcome) -> Result<TaskData, TaskFailure> {
-    let stderr = (!outcome.stderr.trim().is_empty()).then_some(outcome.stderr);
-    Err(match outcome.end {
-        End::Returned(result) => {
-            let Extras { custom_data, static_data } = outcome.extras;
-            let custom_data = custom_data.map(kept);
-            return Ok(TaskData { result, custom_data, static_data });
+/// What a task's result means for the broker.
+pub(crate) fn reply(
+    result: Result<Returned, Failure>,
+    stderr: String,
+) -> Result<TaskData, TaskFailure> {
+    let stderr = (!stderr.trim().is_empty()).then_some(stderr);
+    match result {
+        Ok(Returned { value: result, effects: Effects { custom_data, static_data } }) => {
+            Ok(TaskData { result, custom_data: custom_data.map(kept), static_data })
         }
-        End::Raised(exception) => raised(exception, stderr),
-        End::Exceeded(limit) => failure(&limit.to_string(), Some(&advice(&limit))),
-        End::Broken(why) => {
-            failure(&format!("Python stopped unexpectedly: {why}"), stderr.as_deref())
+        Err(Failure::Raised(exception)) => Err(raised(exception, stderr)),
+        Err(Failure::Exceeded(limit)) => Err(failure(&limit.to_string(), Some(&advice(&limit)))),
+        Err(Failure::Broken(why)) => {
+            Err(failure(&format!("Python stopped unexpectedly: {why}"), stderr.as_deref()))
         }
-        End::WorkerLost(why) => failure(
+        Err(Failure::WorkerLost(why)) => Err(failure(
             &format!("The worker process that ran the task was lost: {why}"),
             stderr.as_deref(),
-        ),
-    })
+        )),
+    }
 }
 
 /// Of custom data what n8n keeps: keys of letters, digits, marks and underscores, values that are not too long.
@@ -116,8 +120,7 @@ fn raised(exception: Exception, stderr: Option<String>) -> TaskFailure {
     if let Some(line) = exception.line_number {
         failure.details.insert("lineNumber".into(), line.into());
     }
-    if let Some(context) = exception.context {
-        let context: Value = json!({ "itemIndex": context.item_index });
+    if let Some(context) = exception.context.and_then(|raw| raw.get().parse().ok()) {
         failure.details.insert("context".into(), context);
     }
     failure
@@ -135,7 +138,7 @@ fn advice(limit: &Exceeded) -> String {
         Exceeded::InFlight(_) => {
             format!("Wait for some answers before more calls are begun, or raise {variable}.")
         }
-        Exceeded::Calls(_) | Exceeded::CallBytes(_) | Exceeded::Told(_) => {
+        Exceeded::Calls(_) | Exceeded::CallBytes(_) | Exceeded::Notified(_) => {
             format!("Call or print less in one task, or raise {variable}.")
         }
     }
@@ -150,24 +153,22 @@ fn cut(text: &str) -> &str {
 mod tests {
     use std::time::Duration;
 
-    use serde_json::value::RawValue;
+    use serde_json::{Value, value::RawValue};
 
     use super::*;
-    use crate::sandbox::{ItemContext, Usage};
 
-    fn wire(end: End, stderr: &str, continue_on_fail: bool) -> Value {
-        let outcome = Outcome {
-            end,
-            extras: Extras::default(),
-            usage: Usage::default(),
-            stderr: stderr.into(),
-        };
-        let frame = message("t1".into(), reply(outcome), continue_on_fail).to_frame().unwrap();
+    fn wire(result: Result<Returned, Failure>, stderr: &str, continue_on_fail: bool) -> Value {
+        let reply = reply(result, stderr.into());
+        let frame = message("t1".into(), reply, continue_on_fail).to_frame().unwrap();
         serde_json::from_str(&frame).unwrap()
     }
 
-    fn returned(json: &str) -> End {
-        End::Returned(RawValue::from_string(json.into()).unwrap())
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.into()).unwrap()
+    }
+
+    fn returned(json: &str) -> Result<Returned, Failure> {
+        Ok(Returned { value: raw(json), effects: Effects::default() })
     }
 
     #[test]
@@ -179,14 +180,13 @@ mod tests {
 
     #[test]
     fn custom_and_static_data_stand_beside_the_result() {
-        let static_data = RawValue::from_string(r#"{"global":{"n":1}}"#.into()).unwrap();
-        let custom_data = [("a".to_owned(), "b".to_owned())].into();
-        let extras = Extras { custom_data: Some(custom_data), static_data: Some(static_data) };
-        let outcome =
-            Outcome { end: returned("[]"), extras, usage: Usage::default(), stderr: String::new() };
-        let frame = message("t1".into(), reply(outcome), false).to_frame().unwrap();
+        let effects = Effects {
+            custom_data: Some([("a".to_owned(), "b".to_owned())].into()),
+            static_data: Some(raw(r#"{"global":{"n":1}}"#)),
+        };
+        let result = Ok(Returned { value: raw("[]"), effects });
         let expected = json!({ "result": [], "customData": { "a": "b" }, "staticData": { "global": { "n": 1 } } });
-        assert_eq!(serde_json::from_str::<Value>(&frame).unwrap()["data"], expected);
+        assert_eq!(wire(result, "", false)["data"], expected);
     }
 
     #[test]
@@ -218,9 +218,9 @@ mod tests {
             message: "boom".into(),
             description: Some("Line 3: boom".into()),
             line_number: Some(3),
-            context: Some(ItemContext { item_index: 2 }),
+            context: Some(raw(r#"{"itemIndex":2}"#)),
         };
-        let error = wire(End::Raised(exception), "noise", false)["error"].take();
+        let error = wire(Err(Failure::Raised(exception)), "noise", false)["error"].take();
         let expected = json!({
             "message": "boom", "description": "Line 3: boom", "lineNumber": 3, "context": { "itemIndex": 2 }
         });
@@ -229,32 +229,32 @@ mod tests {
 
     #[test]
     fn standard_error_explains_what_nothing_else_does() {
-        let error = wire(End::Raised(Exception::default()), "oh no", false)["error"].take();
+        let error = wire(Err(Exception::default().into()), "oh no", false)["error"].take();
         assert_eq!(error, json!({ "message": "Unknown error", "description": "oh no" }));
-        let error = wire(End::Broken("trap".into()), "oh no", false)["error"].take();
+        let error = wire(Err(Failure::Broken("trap".into())), "oh no", false)["error"].take();
         assert_eq!(error["description"], "oh no");
     }
 
     #[test]
     fn a_limit_names_the_setting_that_raises_it() {
         let error =
-            wire(End::Exceeded(Exceeded::Time(Duration::from_secs(1))), "", false)["error"].take();
+            wire(Err(Exceeded::Time(Duration::from_secs(1)).into()), "", false)["error"].take();
         assert_eq!(error["message"], "Task execution timed out after 1 second");
         assert!(error["description"].as_str().unwrap().contains("N8N_RUNNERS_TASK_TIMEOUT"));
-        let error = wire(End::Exceeded(Exceeded::Memory(64 << 20)), "", false)["error"].take();
+        let error = wire(Err(Exceeded::Memory(64 << 20).into()), "", false)["error"].take();
         assert!(error["description"].as_str().unwrap().contains("SERPENTARIUM_MEMORY"));
     }
 
     #[test]
     fn a_failure_of_any_kind_can_be_a_result() {
-        let ends = [
-            End::Raised(Exception { message: "boom".into(), ..Exception::default() }),
-            End::Exceeded(Exceeded::Fuel(1)),
-            End::Broken("trap".into()),
-            End::WorkerLost("killed".into()),
+        let failures = [
+            Failure::Raised(Exception { message: "boom".into(), ..Exception::default() }),
+            Failure::Exceeded(Exceeded::Fuel(1)),
+            Failure::Broken("trap".into()),
+            Failure::WorkerLost("killed".into()),
         ];
-        for end in ends {
-            let done = wire(end, "", true);
+        for failure in failures {
+            let done = wire(Err(failure), "", true);
             assert_eq!(done["type"], "runner:taskdone");
             assert!(done["data"]["result"][0]["json"]["error"].is_string());
         }
@@ -265,7 +265,7 @@ mod tests {
         let long = "é".repeat(MAX_TEXT);
         let exception =
             Exception { message: long.clone(), description: Some(long), ..Exception::default() };
-        let error = wire(End::Raised(exception), "", false)["error"].take();
+        let error = wire(Err(Failure::Raised(exception)), "", false)["error"].take();
         assert_eq!(error["message"].as_str().unwrap().len(), MAX_TEXT);
         assert_eq!(error["description"].as_str().unwrap().len(), MAX_TEXT);
     }

@@ -188,7 +188,7 @@ impl HostCalls for TaskCalls {
         })
     }
 
-    fn tell(&self, name: &str, params: Box<RawValue>) {
+    fn notify(&self, name: &str, params: Box<RawValue>) {
         if name != LOG_NODE_OUTPUT || !is_list(&params) || !self.is_open() {
             debug!(task_id = self.task_id, name, "dropped what a task told");
             return;
@@ -286,9 +286,9 @@ mod tests {
         assert!(calls.call("helpers.request", raw("{}")).await.is_err());
         let too_large = format!("[\"{}\"]", "x".repeat(1000));
         assert!(calls.call("helpers.request", raw(&too_large)).await.unwrap_err().contains("1000"));
-        calls.tell(LOG_NODE_OUTPUT, raw(&too_large));
-        calls.tell(LOG_NODE_OUTPUT, raw("1"));
-        calls.tell("stdout", raw("[]"));
+        calls.notify(LOG_NODE_OUTPUT, raw(&too_large));
+        calls.notify(LOG_NODE_OUTPUT, raw("1"));
+        calls.notify("stdout", raw("[]"));
         assert!(next(&mut sent).is_none());
     }
 
@@ -374,12 +374,12 @@ mod tests {
     #[tokio::test]
     async fn what_is_told_is_sent_in_order_until_the_task_is_over() {
         let (calls, mut sent) = calls();
-        calls.tell(LOG_NODE_OUTPUT, raw("[1]"));
-        calls.tell(LOG_NODE_OUTPUT, raw("[2]"));
+        calls.notify(LOG_NODE_OUTPUT, raw("[1]"));
+        calls.notify(LOG_NODE_OUTPUT, raw("[2]"));
         let pending = tokio::spawn(calls.call("helpers.request", raw("[]")));
         tokio::time::sleep(Duration::from_millis(10)).await;
         calls.close();
-        calls.tell(LOG_NODE_OUTPUT, raw("[3]"));
+        calls.notify(LOG_NODE_OUTPUT, raw("[3]"));
         assert!(
             pending.await.unwrap().is_err()
                 && calls.call("helpers.request", raw("[]")).await.is_err()

@@ -22,7 +22,7 @@ use tracing::info;
 use super::config::HealthConfig;
 use crate::{
     protocol::{NodeMode, TaskSettings},
-    sandbox::{End, Job, Limits, NoHost},
+    sandbox::{Job, Limits, NoHost},
     sync::lock,
     workers::Pool,
 };
@@ -100,14 +100,14 @@ impl Health {
             .and_then(|items| TaskSettings::new("return []", NodeMode::AllItems, items).to_input());
         let input = input.map_err(|error| error.to_string())?;
         let limits = Limits { time: PROBE_TIMEOUT, ..Limits::default() };
-        let job = self.pool.run(Job { input, limits, deterministic: None }, Arc::new(NoHost));
+        let job = self.pool.run(Job::new(input, limits), Arc::new(NoHost));
         let ended = tokio::time::timeout(PROBE_TIMEOUT, job).await;
-        match ended.map(|outcome| outcome.end) {
-            Ok(End::Returned(_)) => {
+        match ended.map(|outcome| outcome.result) {
+            Ok(Ok(_)) => {
                 self.record_task();
                 Ok(())
             }
-            Ok(end) => Err(format!("a task of the runner's own failed: {end:?}")),
+            Ok(Err(failure)) => Err(format!("a task of the runner's own failed: {failure:?}")),
             Err(_elapsed) => {
                 Err(format!("a task of the runner's own took longer than {PROBE_TIMEOUT:?}"))
             }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use tracing::{error, info};
 
+use super::effects::Returned;
 use crate::{
     protocol::TaskLabel,
-    sandbox::{End, Usage},
+    sandbox::{Failure, Usage},
 };
 
 /// How a task ended, in a word.
@@ -22,13 +23,13 @@ pub(crate) enum OutcomeKind {
 
 impl OutcomeKind {
     /// Reads it off the outcome, before that is taken apart.
-    pub(crate) fn of(end: &End) -> Self {
-        match end {
-            End::Returned(_) => Self::Well,
-            End::Raised(_) => Self::Failed("exception"),
-            End::Exceeded(limit) => Self::Failed(limit.name()),
-            End::Broken(_) => Self::Broken("broken"),
-            End::WorkerLost(_) => Self::Broken("worker lost"),
+    pub(crate) fn of(result: &Result<Returned, Failure>) -> Self {
+        match result {
+            Ok(_) => Self::Well,
+            Err(Failure::Raised(_)) => Self::Failed("exception"),
+            Err(Failure::Exceeded(limit)) => Self::Failed(limit.name()),
+            Err(Failure::Broken(_)) => Self::Broken("broken"),
+            Err(Failure::WorkerLost(_)) => Self::Broken("worker lost"),
         }
     }
 

@@ -18,6 +18,7 @@ use super::{
     calls::{TaskCalls, is_notification},
     config::RunnerConfig,
     connection::{BrokerConnection, ConnectionLost},
+    effects,
     health::Health,
     message_queue::{MessageQueue, TooLarge},
     offers::Offers,
@@ -28,7 +29,7 @@ use crate::{
     protocol::{
         BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskData, TaskFailure, TaskLabel,
     },
-    sandbox::{End, Exceeded, Extras, Job, Outcome, Usage},
+    sandbox::{Exceeded, Job, Outcome, Usage},
     workers::Pool,
 };
 
@@ -302,14 +303,12 @@ impl Session<'_> {
         let limits = self.config.limits.clone();
         let time = limits.time;
         let input = self.config.addition.apply(frame.slice_ref(text.as_bytes()));
-        let job = self.pool.run(Job { input, limits, deterministic: None }, calls.clone());
+        let job = self.pool.run(Job::new(input, limits), calls.clone());
         debug!(task_id, "running");
         self.tasks.start(task_id, label, calls, async move {
             let hung = |_| Outcome {
-                end: End::Exceeded(Exceeded::Time(time)),
-                extras: Extras::default(),
                 usage: Usage { duration: time + OVERTIME, ..Usage::default() },
-                stderr: String::new(),
+                ..Outcome::failed(Exceeded::Time(time))
             };
             tokio::time::timeout(time + OVERTIME, job).await.unwrap_or_else(hung)
         });
@@ -351,11 +350,14 @@ impl Session<'_> {
             // Of a worker that is gone nothing is known.
             usage.duration = running.since.elapsed();
         }
-        let how = OutcomeKind::of(&outcome.end);
+        let Outcome { result, stderr, .. } = outcome;
+        let result = effects::interpret(result);
+        let how = OutcomeKind::of(&result);
         if !matches!(how, OutcomeKind::Broken(_)) {
             self.health.record_task();
         }
-        let size = self.reply(&task_id, answer::reply(outcome), running.label.continue_on_fail);
+        let size =
+            self.reply(&task_id, answer::reply(result, stderr), running.label.continue_on_fail);
         how.log(&task_id, &running.label, usage, size);
     }
 

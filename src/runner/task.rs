@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use super::calls::TaskCalls;
 use crate::{
     protocol::TaskLabel,
-    sandbox::{End, Extras, Outcome, Usage},
+    sandbox::{Failure, Outcome},
 };
 
 /// How long an accepted task's settings may take; a broker sends them within milliseconds.
@@ -201,8 +201,7 @@ impl Drop for Tasks {
 
 /// The outcome of a job that ended without one: a panic, which is a fault of ours, must not leave a task unanswered.
 fn lost(error: &JoinError) -> Outcome {
-    let end = End::Broken(error.to_string());
-    Outcome { end, extras: Extras::default(), usage: Usage::default(), stderr: String::new() }
+    Outcome::failed(Failure::Broken(error.to_string()))
 }
 
 #[cfg(test)]
@@ -224,8 +223,7 @@ mod tests {
     }
 
     fn outcome() -> Outcome {
-        let end = End::Broken("test".into());
-        Outcome { end, extras: Extras::default(), usage: Usage::default(), stderr: String::new() }
+        Outcome::failed(Failure::Broken("test".into()))
     }
 
     #[tokio::test]
@@ -274,7 +272,7 @@ mod tests {
         let mut tasks = Tasks::default();
         start(&mut tasks, "t1", async { panic!("test") });
         let (_, _, outcome) = tasks.finished().await;
-        assert!(matches!(outcome.end, End::Broken(_)));
+        assert!(matches!(outcome.result, Err(Failure::Broken(_))));
     }
 
     #[test]

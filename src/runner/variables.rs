@@ -35,6 +35,6 @@ pub(crate) fn variable_of(exceeded: &Exceeded) -> &'static str {
         Exceeded::Calls(_) => MAX_CALLS_VAR,
         Exceeded::InFlight(_) => MAX_CALLS_IN_FLIGHT_VAR,
         Exceeded::CallBytes(_) => MAX_CALL_BYTES_VAR,
-        Exceeded::Told(_) => MAX_PRINT_VAR,
+        Exceeded::Notified(_) => MAX_PRINT_VAR,
     }
 }

@@ -1,8 +1,8 @@
-//! The five host functions by which a guest asks and tells: `call` waits for an answer; `start` begins a call and `wait`
-//! waits for the first of those in flight; `take` fetches the answer of either; `tell` expects none.
+//! The five host functions of the image: `call` waits for an answer; `start` begins a call and `wait` waits for the first
+//! completed one; `take` fetches an answer; `notify` has no answer.
 //!
-//! An answer is two steps because only the host knows how long it is: `call` and `wait` return the length, `take` copies
-//! the answer into a buffer that the guest has made for it.
+//! Only the host knows how long an answer is. So `call` and `wait` return its length, and the guest allocates a buffer for
+//! `take`. Layouts and return values: wasm/ABI.md.
 
 use std::time::Duration;
 
@@ -12,103 +12,105 @@ use tokio::task::JoinError;
 use wasmtime::{Caller, Linker};
 
 use super::{
-    Exceeded, PendingAnswer, aside,
-    flight::{Landed, Text, fitting, refusal, text, within},
-    state::{State, burnt, charge, memory},
+    abi::{FORGET, HOST_MODULE, MAX_NAME, WAIT_IS_ENDLESS},
+    host::PendingAnswer,
+    limits::Exceeded,
+    offload,
+    pending::{AnswerText, CompletedCall, answer_text, limit_answer, time_out, too_large},
+    state::{GuestState, charge, consumed, memory},
 };
 
-const MODULE: &str = "host";
-
-/// What the guest tells the sandbox itself: `[number]` of a call in flight whose answer it does not want any more.
-const FORGET: &str = "sandbox.forget";
-
-/// Bytes of the longest name of a call.
-const MAX_NAME: usize = 64;
-
-/// What `wait` returns where nothing is in flight and there is no end to the waiting.
-const NOTHING_COMES: i32 = -1;
-
-/// What the guest did that only hostile or broken code does.
+/// A call that only a hostile or broken guest makes. It traps.
 #[derive(Debug, thiserror::Error)]
 enum Misuse {
     #[error("the guest took an answer of {asked} bytes where {waiting} were waiting")]
     Take { asked: u32, waiting: usize },
 }
 
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap_async(MODULE, "call", |mut caller, args: (u32, u32, u32, u32)| {
+pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    linker.func_wrap_async(HOST_MODULE, "call", |mut caller, args: (u32, u32, u32, u32)| {
         Box::new(async move { call(&mut caller, args).await })
     })?;
-    linker.func_wrap_async(MODULE, "start", |mut caller, args: (u32, u32, u32, u32)| {
+    linker.func_wrap_async(HOST_MODULE, "start", |mut caller, args: (u32, u32, u32, u32)| {
         Box::new(async move { start(&mut caller, args).await })
     })?;
-    linker.func_wrap_async(MODULE, "wait", |mut caller, (seconds, number): (f64, u32)| {
+    linker.func_wrap_async(HOST_MODULE, "wait", |mut caller, (seconds, number): (f64, u32)| {
         Box::new(async move { wait(&mut caller, seconds, number).await })
     })?;
-    linker.func_wrap(MODULE, "take", take)?;
-    linker.func_wrap_async(MODULE, "tell", |mut caller, args: (u32, u32, u32, u32)| {
-        Box::new(async move { tell(&mut caller, args).await })
+    linker.func_wrap(HOST_MODULE, "take", take)?;
+    linker.func_wrap_async(HOST_MODULE, "notify", |mut caller, args: (u32, u32, u32, u32)| {
+        Box::new(async move { notify(&mut caller, args).await })
     })?;
     Ok(())
 }
 
-/// Asks the host. Returns the answer's length, or for a failure `-1 - length` of its text.
-async fn call(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<i32> {
+/// Returns the answer's length, or for a failure `-1 - length` of its text.
+async fn call(
+    caller: &mut Caller<'_, GuestState>,
+    args: (u32, u32, u32, u32),
+) -> wasmtime::Result<i32> {
     let request = request(caller, args).await?;
     let answer = ask(caller.data(), request).await;
-    let answer = fitting(text(answer), caller.data().limits.call_bytes);
-    hand_out(caller, answer).await
+    let answer = limit_answer(answer_text(answer), caller.data().limits.call_bytes);
+    offer(caller, answer).await
 }
 
-/// Begins a call; returns its number. Whatever becomes of it comes through [`wait`].
+/// Returns the call's number. Any refusal comes through [`wait`] as the call's answer.
 async fn start(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, GuestState>,
     args: (u32, u32, u32, u32),
 ) -> wasmtime::Result<u32> {
     let request = request(caller, args).await?;
     let size = request.as_ref().map_or(0, |(_, params)| params.get().len() as u64);
     let state = caller.data_mut();
-    let mut flight = std::mem::take(&mut state.flight);
-    let number = flight.begin(size, &state.limits, || ask(state, request));
-    state.flight = flight;
+    let mut pending = std::mem::take(&mut state.pending);
+    let number = pending.begin(size, &state.limits, || ask(state, request));
+    state.pending = pending;
     Ok(number?)
 }
 
-/// Waits for the first of the calls in flight that has its answer, but no longer than `seconds` (negative or infinite:
-/// without limit), and puts its number at `number`: 0 where none had. Returns as [`call`] does; [`NOTHING_COMES`] with the
-/// number 0 where waiting would never end.
+/// Waits for the next completed call for at most `seconds` (negative or infinite: without limit), and writes its number to
+/// the address `number`; 0 means none. Returns as [`call`] does, or [`WAIT_IS_ENDLESS`].
 ///
-/// Where the clock is virtual, the time that went by without an answer is added to it; an answer takes none.
-async fn wait(caller: &mut Caller<'_, State>, seconds: f64, number: u32) -> wasmtime::Result<i32> {
+/// A virtual clock advances by a wait that ends without an answer. An answer takes no virtual time, because the host's speed
+/// would otherwise change what a deterministic task sees.
+async fn wait(
+    caller: &mut Caller<'_, GuestState>,
+    seconds: f64,
+    number: u32,
+) -> wasmtime::Result<i32> {
     let time = Duration::try_from_secs_f64(seconds).ok();
-    let landed = match time {
-        None if caller.data().flight.is_empty() => None,
-        None => Some(caller.data_mut().flight.landed().await?),
-        Some(time) => land_within(caller.data_mut(), time).await?,
+    let completed = match time {
+        None if caller.data().pending.is_empty() => None,
+        None => Some(caller.data_mut().pending.next_completed().await?),
+        Some(time) => completed_within(caller.data_mut(), time).await?,
     };
-    let which = landed.as_ref().map_or(0, |landed| landed.number);
+    let which = completed.as_ref().map_or(0, |completed| completed.number);
     memory(caller, number, 4)?.0.copy_from_slice(&which.to_le_bytes());
-    match landed {
-        Some(landed) => hand_out(caller, landed.answer).await,
+    match completed {
+        Some(completed) => offer(caller, completed.answer).await,
         None if time.is_some() => Ok(0),
-        None => Ok(NOTHING_COMES),
+        None => Ok(WAIT_IS_ENDLESS),
     }
 }
 
-/// The first call that has its answer within this time.
-async fn land_within(state: &mut State, time: Duration) -> Result<Option<Landed>, JoinError> {
-    let State { flight, clock, .. } = state;
-    if !flight.is_empty() {
-        // A call that begins or ends just now gets its turn, also where the guest only looks.
+/// The next completed call, if one completes within this time.
+async fn completed_within(
+    state: &mut GuestState,
+    time: Duration,
+) -> Result<Option<CompletedCall>, JoinError> {
+    let GuestState { pending, clock, .. } = state;
+    if !pending.is_empty() {
+        // A guest that polls with a time of 0 must still give its calls a turn.
         tokio::task::yield_now().await;
-        let landed = match time {
-            Duration::ZERO => flight.landed().now_or_never(),
-            _ => tokio::time::timeout(time, flight.landed()).await.ok(),
+        let completed = match time {
+            Duration::ZERO => pending.next_completed().now_or_never(),
+            _ => tokio::time::timeout(time, pending.next_completed()).await.ok(),
         };
-        if landed.is_none() {
+        if completed.is_none() {
             clock.pass(time);
         }
-        return landed.transpose();
+        return completed.transpose();
     }
     if !time.is_zero() {
         clock.sleep(time).await;
@@ -116,25 +118,30 @@ async fn land_within(state: &mut State, time: Duration) -> Result<Option<Landed>
     Ok(None)
 }
 
-/// Sends a request to the host. A refusal is an answer as well.
-fn ask(state: &State, request: Request) -> PendingAnswer {
+/// Sends a request to the host. A refused request is answered with its refusal.
+fn ask(state: &GuestState, request: Request) -> PendingAnswer {
     match request {
-        Ok((name, params)) => within(state.limits.call_time, &name, state.host.call(&name, params)),
+        Ok((name, params)) => {
+            time_out(state.limits.call_time, &name, state.host.call(&name, params))
+        }
         Err(refused) => Box::pin(std::future::ready(Err(refused))),
     }
 }
 
-/// Keeps an answer until the guest takes it; returns its length, or for a failure `-1 - length`.
-async fn hand_out(caller: &mut Caller<'_, State>, (ok, text): Text) -> wasmtime::Result<i32> {
+/// Keeps an answer for [`take`]; returns its length, or for a failure `-1 - length`.
+async fn offer(
+    caller: &mut Caller<'_, GuestState>,
+    (ok, text): AnswerText,
+) -> wasmtime::Result<i32> {
     charge(caller, text.len() as u64).await?;
-    // The length was checked.
+    // `limit_answer` has checked that the length fits.
     let len = text.len() as i32;
     caller.data_mut().answer = Some(text);
     Ok(if ok { len } else { -1 - len })
 }
 
-/// Copies the answer that was handed out last to `ptr`; `len` must be exactly its length.
-fn take(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> wasmtime::Result<()> {
+/// Copies the last offered answer to `ptr`. `len` must be exactly its length.
+fn take(mut caller: Caller<'_, GuestState>, ptr: u32, len: u32) -> wasmtime::Result<()> {
     let answer = caller.data_mut().answer.take().unwrap_or_default();
     if answer.len() != len as usize {
         return Err(Misuse::Take { asked: len, waiting: answer.len() }.into());
@@ -143,8 +150,11 @@ fn take(mut caller: Caller<'_, State>, ptr: u32, len: u32) -> wasmtime::Result<(
     Ok(())
 }
 
-/// Tells the host. What the host cannot accept is dropped: nobody waits for an answer.
-async fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> wasmtime::Result<()> {
+/// Drops a notification that is not valid: no answer could carry the error.
+async fn notify(
+    caller: &mut Caller<'_, GuestState>,
+    args: (u32, u32, u32, u32),
+) -> wasmtime::Result<()> {
     let limit = caller.data().limits.call_bytes;
     if u64::from(args.3) > limit {
         return Err(Exceeded::CallBytes(limit).into());
@@ -152,44 +162,44 @@ async fn tell(caller: &mut Caller<'_, State>, args: (u32, u32, u32, u32)) -> was
     if let Ok((name, params)) = request(caller, args).await? {
         if name == FORGET {
             if let Ok([number]) = serde_json::from_str::<[u32; 1]>(params.get()) {
-                caller.data_mut().flight.forget(number);
-                // What the call held is let go before anything else begins.
+                caller.data_mut().pending.forget(number);
+                // The aborted call frees its parameters before the guest can begin another one.
                 tokio::task::yield_now().await;
             }
             return Ok(());
         }
-        let fuel = burnt(caller)?;
+        let fuel = consumed(caller)?;
         let state = caller.data_mut();
-        state.told += params.get().len() as u64;
-        if state.told > state.limits.told {
-            return Err(Exceeded::Told(state.limits.told).into());
+        state.notified += params.get().len() as u64;
+        if state.notified > state.limits.notified {
+            return Err(Exceeded::Notified(state.limits.notified).into());
         }
-        state.host.tell_at(&name, params, fuel);
+        state.host.notify_at(&name, params, fuel);
     }
     Ok(())
 }
 
-/// A checked request, or why it is refused.
+/// The name and parameters of a call, or why the host refuses it.
 type Request = Result<(String, Box<RawValue>), String>;
 
 /// Counts, checks and copies a request out of the guest's memory.
 async fn request(
-    caller: &mut Caller<'_, State>,
-    (np, nl, pp, pl): (u32, u32, u32, u32),
+    caller: &mut Caller<'_, GuestState>,
+    (name_ptr, name_len, params_ptr, params_len): (u32, u32, u32, u32),
 ) -> wasmtime::Result<Request> {
     let state = caller.data_mut();
     if state.calls >= state.limits.calls {
         return Err(Exceeded::Calls(state.limits.calls).into());
     }
     state.calls += 1;
-    if u64::from(pl) > state.limits.call_bytes {
-        return Ok(Err(refusal("The parameters of a host call are", state.limits.call_bytes)));
+    if u64::from(params_len) > state.limits.call_bytes {
+        return Ok(Err(too_large("The parameters of a host call are", state.limits.call_bytes)));
     }
-    charge(caller, u64::from(pl)).await?;
-    if nl as usize > MAX_NAME {
-        return Ok(Err("the name of a host call has at most 64 characters".into()));
+    charge(caller, u64::from(params_len)).await?;
+    if name_len as usize > MAX_NAME {
+        return Ok(Err(format!("the name of a host call has at most {MAX_NAME} characters")));
     }
-    let name = memory(caller, np, nl)?.0.to_vec();
+    let name = memory(caller, name_ptr, name_len)?.0.to_vec();
     let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
     let name = match String::from_utf8(name) {
         Ok(name) if !name.is_empty() && name.bytes().all(|byte| is_name_byte(&byte)) => name,
@@ -199,10 +209,11 @@ async fn request(
             ));
         }
     };
-    let params = memory(caller, pp, pl)?.0.to_vec();
-    let params =
-        aside::parse(params, |params| RawValue::from_string(String::from_utf8(params).ok()?).ok())
-            .await;
+    let params = memory(caller, params_ptr, params_len)?.0.to_vec();
+    let params = offload::parse(params, |params| {
+        RawValue::from_string(String::from_utf8(params).ok()?).ok()
+    })
+    .await;
     Ok(params
         .flatten()
         .map(|params| (name, params))

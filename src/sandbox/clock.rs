@@ -1,18 +1,18 @@
-//! The time that a task sees.
+//! The clocks of a task.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Where a deterministic task's clocks start: 2023-11-14 22:13:20 UTC.
-const EPOCH: Duration = Duration::from_secs(1_700_000_000);
+/// Start of a virtual clock, since the Unix epoch: 2023-11-14 22:13:20 UTC, a round number of seconds.
+const VIRTUAL_START: Duration = Duration::from_secs(1_700_000_000);
 
-/// What reading a deterministic clock adds to it, so that code which waits for time to pass comes to an end.
+/// Time that each reading adds to a virtual clock, so that a loop that waits for time to pass ends.
 const TICK: Duration = Duration::from_micros(1);
 
-/// Real time, or a time that passes only when it is read or slept.
+/// A real clock, or a virtual one that advances only when it is read or slept on.
 pub(crate) enum Clock {
-    /// The machine's clocks; the monotonic one starts with the task.
+    /// The machine's clocks. The monotonic one starts with the task.
     Real(Instant),
-    /// Time since the task's start, counted in ticks and sleeps.
+    /// Virtual time since the task's start.
     Virtual(Duration),
 }
 
@@ -25,11 +25,11 @@ impl Clock {
     pub(crate) fn wall(&mut self) -> Duration {
         match self {
             Self::Real(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            Self::Virtual(_) => EPOCH.saturating_add(self.monotonic()),
+            Self::Virtual(_) => VIRTUAL_START.saturating_add(self.monotonic()),
         }
     }
 
-    /// Time since a point that does not change during the task. Never zero, which some code takes for "not set".
+    /// Time since the task's start. Never zero: some code takes zero for "not set".
     pub(crate) fn monotonic(&mut self) -> Duration {
         match self {
             Self::Real(start) => start.elapsed() + TICK,
@@ -40,7 +40,7 @@ impl Clock {
         }
     }
 
-    /// Sleeps. Virtual time passes at once.
+    /// Sleeps, or advances a virtual clock at once.
     pub(crate) async fn sleep(&mut self, time: Duration) {
         if let Self::Real(_) = self {
             tokio::time::sleep(time).await;
@@ -48,7 +48,7 @@ impl Clock {
         self.pass(time);
     }
 
-    /// Time went by: the virtual clock does not notice by itself.
+    /// Advances a virtual clock. A real one needs no help.
     pub(crate) fn pass(&mut self, time: Duration) {
         if let Self::Virtual(now) = self {
             *now = now.saturating_add(time);
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn virtual_time_comes_to_an_end_without_a_panic() {
+    fn virtual_time_saturates() {
         let mut clock = Clock::new(true);
         clock.pass(Duration::MAX);
         clock.pass(Duration::MAX);

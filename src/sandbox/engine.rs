@@ -1,4 +1,4 @@
-//! The engine and the image: built once for a process, shared by all its tasks.
+//! The wasmtime engine and the Python image: built once for a process, shared by all its tasks.
 
 use std::{
     ptr::NonNull,
@@ -13,55 +13,61 @@ use wasmtime::{
     PoolingAllocationConfig,
 };
 
-use super::{MAX_MEMORY, SandboxConfig, SandboxError, calls, codegen, state::State, wasi};
+use super::{calls, codegen, error::SandboxError, limits::MAX_MEMORY, state::GuestState, wasi};
 
-/// Bytes of a finished instance's memory that are rewritten in place rather than given back to the kernel, where the
-/// kernel can tell which pages were written (`PAGEMAP_SCAN`, Linux 6.7). A trivial task writes 0.4 MiB.
+/// The version of the Python image in this executable: 16 hexadecimal digits.
+///
+/// It changes with anything in the image, and with it the fuel that code consumes. Compare amounts of fuel only between
+/// executables of the same version.
+pub const IMAGE_VERSION: &str = env!("SERPENTARIUM_IMAGE_VERSION");
+
+/// Bytes of a finished instance's memory that are reset in place instead of unmapped, where the kernel has `PAGEMAP_SCAN`
+/// (Linux 6.7). A trivial task writes 0.4 MiB. To copy much more costs more than the page faults that it saves.
 pub(crate) const KEEP_RESIDENT: usize = 4 << 20;
 
-/// Function table entries that the image may have; CPython has about 11,000 functions whose address is taken.
+/// Function table entries of the image, at most. CPython takes the address of about 11,000 functions.
 const TABLE_ELEMENTS: usize = 32_768;
 
-/// Bytes of an instance's own bookkeeping (its globals, functions, …).
+/// Bytes of wasmtime's own data for one instance (globals, functions, …), at most. The pool reserves them.
 const INSTANCE_SIZE: usize = 8 << 20;
 
-/// The Python image, compiled ahead of time, as a part of the executable file: its pages are mapped from there, shared
-/// between processes, and read only when they are needed.
+/// The Python image, compiled ahead of time, inside the executable file: the kernel maps its pages on demand and shares
+/// them between processes.
 static IMAGE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/python.cwasm")));
 
-/// Whether an engine of this process has run the image where it lies. wasmtime keeps a list of all code by its address, so
-/// that another one, which may live at the same time, runs a copy.
+/// Whether an engine of this process runs [`IMAGE`] in place. wasmtime registers code by its address, so every further
+/// engine needs a copy.
 static IN_PLACE: AtomicBool = AtomicBool::new(false);
 
-/// Native code must start on a page of its own, whatever the page size.
+/// Aligns native code to a page, for page sizes up to 64 KiB: `mprotect(2)` acts on whole pages.
 #[repr(C, align(65536))]
 struct Aligned<T: ?Sized>(T);
 
-/// The baseline's name, for people.
+/// The name of the CPU level, for error texts.
 #[cfg(target_arch = "x86_64")]
 const BASELINE_NAME: &str = "x86-64-v2";
 
-/// The baseline's name, for people.
+/// The name of the CPU level, for error texts.
 #[cfg(target_arch = "aarch64")]
 const BASELINE_NAME: &str = "armv8-a";
 
 /// Checks the CPU, builds the engine and links the image.
-pub(crate) fn load(config: &SandboxConfig) -> Result<InstancePre<State>, SandboxError> {
+pub(crate) fn load(slots: usize) -> Result<InstancePre<GuestState>, SandboxError> {
     check_cpu()?;
-    let engine = engine(config).map_err(SandboxError::Engine)?;
+    let engine = engine(slots).map_err(SandboxError::Engine)?;
     let module = if IN_PLACE.swap(true, Ordering::Relaxed) {
         // SAFETY: as below.
         unsafe { Module::deserialize(&engine, &IMAGE.0) }
     } else {
-        // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same build; nothing writes to
-        // them, and they live as long as the process.
+        // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same build. They are never
+        // written, and live as long as the process.
         unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }
     };
     link(&module.map_err(SandboxError::Image)?)
 }
 
-/// As [`load`], with a copy of the image, and with instances that are mapped when they are made.
-pub(crate) fn load_without_pool() -> Result<InstancePre<State>, SandboxError> {
+/// As [`load`], with a copy of the image, and with instances that map their own memory.
+pub(crate) fn load_without_pool() -> Result<InstancePre<GuestState>, SandboxError> {
     check_cpu()?;
     let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
     // SAFETY: as above.
@@ -69,16 +75,16 @@ pub(crate) fn load_without_pool() -> Result<InstancePre<State>, SandboxError> {
     link(&module)
 }
 
-fn link(module: &Module) -> Result<InstancePre<State>, SandboxError> {
+fn link(module: &Module) -> Result<InstancePre<GuestState>, SandboxError> {
     let mut linker = Linker::new(module.engine());
     wasi::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
     calls::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
     linker.instantiate_pre(module).map_err(SandboxError::Image)
 }
 
-fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {
-    // One more, in which nothing ever runs.
-    let slots = u32::try_from(sandbox.slots)?.saturating_add(1);
+fn engine(slots: usize) -> wasmtime::Result<Engine> {
+    // One more for `MemoryReset`, in which nothing ever runs.
+    let slots = u32::try_from(slots)?.saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(slots)
         .total_memories(slots)
@@ -86,11 +92,11 @@ fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {
         .total_stacks(slots)
         .max_core_instance_size(INSTANCE_SIZE)
         .table_elements(TABLE_ELEMENTS)
-        // The limit of a task is the store's business; the slot is as large as any task may ask for.
+        // The store enforces a task's own limit; a slot must fit the largest one.
         .max_memory_size(usize::try_from(MAX_MEMORY)?);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        // The function table goes back to the kernel: `restore` cannot reach it, and what one instance left there must never be
-        // called by the next one.
+        // Function tables are not kept resident: `restore` cannot reset them, and one instance must never call through an
+        // entry that another left.
         pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
     }
     let mut config = codegen::config();
@@ -100,7 +106,7 @@ fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// Makes the image's code executable where it lies, within this executable's own mapping.
+/// Makes the image's code executable in place, inside this executable's own mapping.
 struct InExecutable;
 
 impl CustomCodeMemory for InExecutable {
@@ -110,7 +116,7 @@ impl CustomCodeMemory for InExecutable {
 
     fn publish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
         use rustix::mm::{MprotectFlags, mprotect};
-        // SAFETY: the range is the code section of `IMAGE`: whole pages that hold nothing else and that nobody writes to.
+        // SAFETY: the range is the code section of `IMAGE`: whole pages that hold nothing else and are never written.
         Ok(unsafe {
             mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC)
         }?)
@@ -118,12 +124,12 @@ impl CustomCodeMemory for InExecutable {
 
     fn unpublish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
         use rustix::mm::{MprotectFlags, mprotect};
-        // SAFETY: as above; wasmtime calls this when no code of the range runs any more.
+        // SAFETY: as above. wasmtime calls this when no code of the range runs any more.
         Ok(unsafe { mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ) }?)
     }
 }
 
-/// Refuses a CPU that lacks a feature that the native code uses.
+/// Refuses a CPU that lacks a feature of [`codegen::BASELINE`]: native code would die with `SIGILL` on it.
 fn check_cpu() -> Result<(), SandboxError> {
     let missing: Vec<&str> =
         codegen::BASELINE.iter().copied().filter(|feature| !has(feature)).collect();
@@ -155,8 +161,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_feature_of_the_baseline_is_one_that_the_check_knows() {
-        assert!(check_cpu().is_ok(), "the machine that runs the tests has the baseline");
-        assert!(!has("a feature that nobody has"));
+    fn the_check_knows_every_feature_of_the_baseline() {
+        assert!(check_cpu().is_ok(), "the tests need a CPU with the baseline");
+        assert!(!has("no-such-feature"));
     }
 }

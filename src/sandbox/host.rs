@@ -1,38 +1,60 @@
-//! What a task may ask of the world: two verbs, behind one trait.
+//! The host's side of a task's calls: one trait.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde_json::value::RawValue;
 
 /// The answer to a host call: a JSON value, or a text that the guest raises as `_host.CallError`.
 pub type Answer = Result<Box<RawValue>, String>;
 
-/// An [`Answer`] that is still to come. Dropped when the task ends first.
+/// A pending [`Answer`]. The sandbox drops it where the task ends first.
 pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// Where a task's host calls go. The sandbox has checked them: `name` is 1 to 64 ASCII letters, digits, dots, dashes and
-/// underscores, `params` is one JSON value within [`Limits::call_bytes`](super::Limits::call_bytes), and their number is
-/// within [`Limits::calls`](super::Limits::calls). Which names exist is for the implementor to decide, but for
-/// `sandbox.forget`, which is told to the sandbox itself: the `[number]` of a call in flight that is given up. Its
-/// [`PendingAnswer`] is dropped.
+/// Serves the host calls of a task.
+///
+/// The sandbox has checked every call: `name` is 1 to 64 ASCII letters, digits, dots, dashes and underscores; `params` is
+/// one JSON value of at most [`Limits::call_bytes`](super::Limits::call_bytes) bytes; the number of calls is within
+/// [`Limits::calls`](super::Limits::calls). The implementor decides which names exist. The name `sandbox.forget` never
+/// arrives: it cancels a pending call, whose [`PendingAnswer`] the sandbox drops.
+///
+/// [`HostFunctions`](super::HostFunctions) implements this with one async function for each name.
 pub trait HostCalls: Send + Sync {
-    /// Asks, and waits for an answer. While it is pending the task costs memory only.
+    /// Answers a call. While the answer is pending, the task costs memory only.
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer;
 
-    /// Tells, and does not wait. What is told reaches the implementor in order, and before the task's outcome.
-    fn tell(&self, name: &str, params: Box<RawValue>);
+    /// Takes a notification, to which there is no answer. Notifications arrive in order, and before the task's outcome.
+    /// The default drops it.
+    fn notify(&self, name: &str, params: Box<RawValue>) {
+        let _ = (name, params);
+    }
 
-    /// As [`tell`](Self::tell), which it does unless an implementor wants to know more: the units of fuel that the task
-    /// had burnt when it said this, the same in every run; what the functions that are open just then have still to add (they add
-    /// where they branch or return) is not in it. This is what measures Python: the guest marks a place, the host reads the
-    /// counter there.
-    fn tell_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
+    /// Takes a notification with the units of fuel that the task had consumed when it sent it. The default calls
+    /// [`notify`](Self::notify).
+    ///
+    /// The number is the same in every deterministic run. Functions that are active in the guest add their fuel where they
+    /// branch or return, so the part since their last branch is not in it. The guest profiler is built on this: the guest
+    /// marks a place, and the host reads the counter there.
+    fn notify_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
         let _ = fuel;
-        self.tell(name, params);
+        self.notify(name, params);
     }
 }
 
-/// A world that answers nothing: calls fail with `Method not allowed`, what is told is dropped.
+impl<T: HostCalls + ?Sized> HostCalls for Arc<T> {
+    fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
+        (**self).call(name, params)
+    }
+
+    fn notify(&self, name: &str, params: Box<RawValue>) {
+        (**self).notify(name, params);
+    }
+
+    fn notify_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
+        (**self).notify_at(name, params, fuel);
+    }
+}
+
+/// A host without functions: every call fails with [`METHOD_NOT_ALLOWED`], every notification is dropped.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHost;
 
@@ -40,9 +62,7 @@ impl HostCalls for NoHost {
     fn call(&self, _name: &str, _params: Box<RawValue>) -> PendingAnswer {
         Box::pin(std::future::ready(Err(METHOD_NOT_ALLOWED.into())))
     }
-
-    fn tell(&self, _name: &str, _params: Box<RawValue>) {}
 }
 
-/// The error of a call whose name the host does not know; n8n's broker uses the same words (protocol, RPC).
+/// The error of a call whose name the host does not know.
 pub const METHOD_NOT_ALLOWED: &str = "Method not allowed";

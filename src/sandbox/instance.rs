@@ -1,4 +1,4 @@
-//! One task in one fresh instance: make it, run it under its limits, name its end, clear it away.
+//! One task in one instance: instantiate, run under limits, name the end, reset.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -11,100 +11,109 @@ use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{InstancePre, Memory, Store, Trap, TypedFunc};
 
 use super::{
-    Exceeded, HostCalls, Job, Kept, Limits, MAX_MEMORY, Usage,
-    outcome::{Stop, Stopped},
-    state::{State, YIELD_INTERVAL},
+    abi::{ENTRY_EXPORT, MEMORY_EXPORT},
+    host::HostCalls,
+    job::Job,
+    limits::{Exceeded, Limits, MAX_MEMORY},
+    outcome::Usage,
+    raw_outcome::{Exit, RawOutcome},
+    restore::PoolMemory,
+    state::{GuestState, YIELD_INTERVAL},
     wasi,
 };
 
-/// Bytes of input from which on a task is a large one.
+/// Bytes of input from which a task's memory grows in huge pages. A smaller task would have the kernel clear 2 MiB for the
+/// few KiB that it needs.
 const LARGE_INPUT: usize = 1 << 20;
 
-/// Bytes that the memory of a task grows for each byte of input, at least: the input, what it says, and the reply.
-const GROWTH: usize = 8;
+/// Bytes that linear memory grows for each byte of input: the text, the values parsed from it, and the reply (measured on
+/// n8n items; at least this many).
+const GROWTH_PER_INPUT_BYTE: usize = 8;
 
-/// An instance that nothing has run in yet, and its place among those that there may be at once.
-pub(crate) struct Fresh {
+/// An instance in which nothing has run yet, with its slot.
+pub(crate) struct ReadyInstance {
     store: Instance,
     entry: TypedFunc<(), i32>,
     slot: OwnedSemaphorePermit,
 }
 
-/// What a task leaves behind: an instance whose memory is reset, and whose place is free again, when this is dropped.
-pub(crate) struct Remains {
+/// An instance whose task has ended. Dropping it resets its memory and frees its slot.
+pub(crate) struct FinishedInstance {
     _store: Instance,
     _slot: OwnedSemaphorePermit,
 }
 
 #[cfg(test)]
-impl Fresh {
-    /// The memory that nothing has run in yet.
+impl ReadyInstance {
     pub(crate) fn memory(&mut self) -> &mut [u8] {
         self.store.memory.expect("an instance has memory").data_mut(&mut self.store.store)
     }
 }
 
 #[cfg(test)]
-impl Remains {
+impl FinishedInstance {
     /// The memory as the task left it.
     pub(crate) fn memory(&mut self) -> &mut [u8] {
         self._store.memory.expect("an instance has memory").data_mut(&mut self._store.store)
     }
 }
 
-/// An instance with all that belongs to it. Its memory is put right when this is dropped, however far it came.
+/// A store with its one instance. Dropping it resets its memory, even if the task never finished.
 struct Instance {
-    store: Store<State>,
+    store: Store<GuestState>,
     memory: Option<Memory>,
-    kept: Option<Arc<Kept>>,
+    pool: Option<Arc<PoolMemory>>,
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if let (Some(kept), Some(memory)) = (&self.kept, self.memory) {
-            kept.pristine.restore(memory.data_mut(&mut self.store));
+        if let (Some(pool), Some(memory)) = (&self.pool, self.memory) {
+            pool.reset.restore(memory.data_mut(&mut self.store));
         }
     }
 }
 
 impl Deref for Instance {
-    type Target = Store<State>;
+    type Target = Store<GuestState>;
 
-    fn deref(&self) -> &Store<State> {
+    fn deref(&self) -> &Store<GuestState> {
         &self.store
     }
 }
 
 impl DerefMut for Instance {
-    fn deref_mut(&mut self) -> &mut Store<State> {
+    fn deref_mut(&mut self) -> &mut Store<GuestState> {
         &mut self.store
     }
 }
 
-impl Fresh {
-    /// Makes an instance in a place that is free.
+impl ReadyInstance {
     pub(crate) async fn new(
-        image: &InstancePre<State>,
-        kept: Option<Arc<Kept>>,
+        image: &InstancePre<GuestState>,
+        pool: Option<Arc<PoolMemory>>,
         slot: OwnedSemaphorePermit,
     ) -> wasmtime::Result<Self> {
-        let mut store = Store::new(image.module().engine(), State::idle());
+        let mut store = Store::new(image.module().engine(), GuestState::idle());
         store.limiter(|state| &mut state.growth);
         let instance = image.instantiate_async(&mut store).await?;
-        let memory = instance.get_memory(&mut store, "memory");
-        if let (Some(memory), Some(kept)) = (memory, &kept) {
-            kept.pages.add(memory.data(&store));
+        let memory = instance.get_memory(&mut store, MEMORY_EXPORT);
+        if let (Some(memory), Some(pool)) = (memory, &pool) {
+            pool.suppressor.add(memory.data(&store));
         }
         store.data_mut().memory = memory;
-        let entry = instance.get_typed_func::<(), i32>(&mut store, "run_task")?;
-        Ok(Self { store: Instance { store, memory, kept }, entry, slot })
+        let entry = instance.get_typed_func::<(), i32>(&mut store, ENTRY_EXPORT)?;
+        Ok(Self { store: Instance { store, memory, pool }, entry, slot })
     }
 
-    /// Runs a job, the only one. Dropping the future stops it.
-    pub(crate) async fn run(self, job: Job, host: Arc<dyn HostCalls>) -> (Stopped, Remains) {
+    /// Runs the instance's only job. Dropping the future stops it.
+    pub(crate) async fn run(
+        self,
+        job: Job,
+        host: Arc<dyn HostCalls>,
+    ) -> (RawOutcome, FinishedInstance) {
         let started = Instant::now();
         let limits = job.limits.clone();
-        // Dropped from the last to the first: the instance goes before its place is free.
+        // Locals drop in reverse order: the instance must be gone before its slot is free.
         let Self { slot, mut store, entry } = self;
         store.data_mut().assign(job, host);
         let result =
@@ -113,33 +122,29 @@ impl Fresh {
                 Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
             };
         let left = store.get_fuel().unwrap_or(0).saturating_sub(store.data().owed);
-        // What is burnt after the last look at the fuel stops nothing by itself, and counts all the same.
+        // wasmtime checks fuel at branches only, so a guest can return with none left.
         let ran_out = left == 0;
         let fuel = limits.fuel.saturating_sub(left);
         let state = store.data_mut();
         let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
         let memory = state.growth.peak;
         let stdout = std::mem::take(&mut state.stdout);
-        let stop = match result {
-            Ok(_) if ran_out => Stop::Exceeded(Exceeded::Fuel(limits.fuel)),
-            Ok(0) => Stop::Output,
-            Ok(code) => failed(state, format!("the guest's entry point returned {code}")),
+        let exit = match result {
+            Ok(_) if ran_out => Exit::Exceeded(Exceeded::Fuel(limits.fuel)),
+            Ok(0) => Exit::Output,
+            Ok(code) => broken(state, format!("the guest's entry point returned {code}")),
             Err(error) => stopped(state, &error),
         };
-        // Calls that it began are stopped with it, and not when it is cleared away.
+        // Pending calls end here, and not when the instance is dropped later.
         state.end();
-        let stopped = Stopped {
-            stop,
-            stdout,
-            usage: Usage { fuel, memory, duration: started.elapsed() },
-            stderr,
-        };
-        (stopped, Remains { _store: store, _slot: slot })
+        let usage = Usage { fuel, memory, duration: started.elapsed() };
+        let outcome = RawOutcome { exit, stdout, usage, stderr };
+        (outcome, FinishedInstance { _store: store, _slot: slot })
     }
 }
 
 async fn execute(
-    store: &mut Store<State>,
+    store: &mut Store<GuestState>,
     entry: &TypedFunc<(), i32>,
     limits: &Limits,
 ) -> wasmtime::Result<i32> {
@@ -150,24 +155,24 @@ async fn execute(
     }
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
     let _growth = match (store.data().memory, store.data().input.len()) {
-        (Some(memory), LARGE_INPUT..) => Some(InLargePages::new(memory, store)),
+        (Some(memory), LARGE_INPUT..) => Some(HugePageGrowth::new(memory, store)),
         _ => None,
     };
     entry.call_async(store, ()).await
 }
 
-/// Where the memory of a task with large input is going to grow. What is read and made then is written for the first time, at
-/// the price of a page fault for each page: so the kernel is asked for large ones, for as long as this lives. A small task
-/// would have a whole one cleared for the little that it needs.
-struct InLargePages {
+/// Advises huge pages for the address range into which a large task's memory will grow, for as long as this lives. The task
+/// writes most of that range for the first time, at the price of one page fault for each page.
+struct HugePageGrowth {
     address: usize,
     length: usize,
 }
 
-impl InLargePages {
-    fn new(memory: Memory, store: &Store<State>) -> Self {
+impl HugePageGrowth {
+    fn new(memory: Memory, store: &Store<GuestState>) -> Self {
         let begin = memory.data_size(store);
-        let end = (begin + GROWTH * store.data().input.len()).min(MAX_MEMORY as usize);
+        let growth = GROWTH_PER_INPUT_BYTE * store.data().input.len();
+        let end = (begin + growth).min(MAX_MEMORY as usize);
         let this = Self {
             address: memory.data_ptr(store).addr() + begin,
             length: end.saturating_sub(begin),
@@ -176,44 +181,44 @@ impl InLargePages {
         this
     }
 
-    /// A kernel without large pages refuses, which does no harm.
+    /// Best effort: a kernel without huge pages refuses.
     fn advise(&self, advice: Advice) {
-        // SAFETY: the memory's own reservation reaches up to `MAX_MEMORY`, and outlives this within `execute`; the advice changes
-        // nothing of what it holds.
+        // SAFETY: the slot's reservation reaches to `MAX_MEMORY` and outlives this value. The advice does not change what
+        // memory holds.
         let _refused =
             unsafe { madvise(std::ptr::without_provenance_mut(self.address), self.length, advice) };
     }
 }
 
-impl Drop for InLargePages {
+impl Drop for HugePageGrowth {
     fn drop(&mut self) {
         self.advise(Advice::LinuxNoHugepage);
     }
 }
 
-/// Names the end of a task that was stopped from outside, or that trapped.
-fn stopped(state: &State, error: &wasmtime::Error) -> Stop {
+/// The exit of a task that trapped or that the host stopped.
+fn stopped(state: &GuestState, error: &wasmtime::Error) -> Exit {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
-        return Stop::Exceeded(*exceeded);
+        return Exit::Exceeded(*exceeded);
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Stop::Exceeded(Exceeded::Fuel(state.limits.fuel)),
-        Some(Trap::StackOverflow) => Stop::Broken(
+        Some(Trap::OutOfFuel) => Exit::Exceeded(Exceeded::Fuel(state.limits.fuel)),
+        Some(Trap::StackOverflow) => Exit::Broken(
             "the guest ran out of stack: its data or calls are nested too deeply".into(),
         ),
-        Some(trap) => failed(state, format!("the guest trapped: {trap}")),
-        None => match error.downcast_ref::<wasi::Exit>() {
-            Some(exit) => Stop::Broken(exit.to_string()),
-            None => failed(state, format!("the guest was stopped: {}", error.root_cause())),
+        Some(trap) => broken(state, format!("the guest trapped: {trap}")),
+        None => match error.downcast_ref::<wasi::ProcExit>() {
+            Some(exit) => Exit::Broken(exit.to_string()),
+            None => broken(state, format!("the guest was stopped: {}", error.root_cause())),
         },
     }
 }
 
-/// The end of a guest that broke: for want of memory if it was ever denied some, for the given reason otherwise.
-fn failed(state: &State, reason: String) -> Stop {
+/// The exit of a guest that broke. Where memory was denied before, that is taken for the cause.
+fn broken(state: &GuestState, reason: String) -> Exit {
     if state.growth.denied {
-        Stop::Exceeded(Exceeded::Memory(state.limits.memory))
+        Exit::Exceeded(Exceeded::Memory(state.limits.memory))
     } else {
-        Stop::Broken(reason)
+        Exit::Broken(reason)
     }
 }

@@ -1,4 +1,4 @@
-//! What one task may use. Every limit has a default that an ordinary n8n node never meets.
+//! What one task may use, and which limit it went over.
 
 use std::time::Duration;
 
@@ -7,46 +7,89 @@ use serde::{Deserialize, Serialize};
 
 use crate::fuel::display_fuel;
 
-/// Fuel that one second of busy Python burns, roughly: the ratio that turns a time-out into a fuel limit.
+/// Units of fuel that turn one second of a time limit into a fuel limit.
 ///
-/// A core of a server of 2021 burns 17 thousand million units a second in a tight loop, 20 in sums of long integers, less in
-/// ordinary code (`cargo bench --bench fresh_task` prints it for the machine at hand), so a task that computes all the time
-/// meets its time-out first, and its fuel limit on a machine that is much faster. What fills and copies memory all the time
-/// burns more, up to 50, for each byte counts.
+/// A core of a server of 2021 consumes about 17 G units a second in a tight loop, 20 G in sums of long integers, and less
+/// in ordinary code (measured; `cargo bench --bench fresh_task` prints it for this machine). With 32 G a task that
+/// computes all the time reaches its time limit first, and its fuel limit only on a much faster machine. Code that fills
+/// and copies memory consumes up to 50 G a second, because each byte counts.
 pub const FUEL_PER_SECOND: u64 = 32_000_000_000;
 
-/// The limits of one task. A task that goes over one ends with [`End::Exceeded`](super::End::Exceeded).
+/// The largest memory limit in bytes: the address space of 32-bit WebAssembly.
+pub const MAX_MEMORY: u64 = 4 << 30;
+
+/// The limits of one task. A task that goes over one ends with
+/// [`Failure::Exceeded`](super::Failure::Exceeded), unless its field says otherwise.
+///
+/// ```
+/// use std::time::Duration;
+/// use serpentarium::sandbox::Limits;
+///
+/// let limits = Limits::default().time(Duration::from_secs(1)).memory(128 << 20);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Limits {
     /// Wall-clock time from start to result, also while the guest sleeps or waits for a host call. Default 60 s.
     pub time: Duration,
-    /// Units of fuel (WebAssembly operations, roughly). Default 1.92 T: about as long as the default time.
+    /// Units of fuel (WebAssembly operations, roughly). Default 1.92 T: [`FUEL_PER_SECOND`] for the default time.
     pub fuel: u64,
-    /// Linear memory of the guest in bytes, its interpreter (about 33 MiB) included. Default 512 MiB, at most 4 GiB.
+    /// Bytes of the guest's linear memory, its interpreter (about 33 MiB) included. Default 512 MiB, at most
+    /// [`MAX_MEMORY`]. Python raises `MemoryError` where it can, so the code may handle it.
     pub memory: u64,
     /// Bytes of input (the settings JSON). Default 256 MiB.
     pub input: u64,
     /// Bytes of output (the reply JSON). Default 256 MiB.
     pub output: u64,
-    /// Bytes of standard error kept; what comes after is dropped, the task goes on. Default 64 KiB.
+    /// Bytes of standard error that are kept. The rest is dropped, and the task goes on. Default 64 KiB.
     pub stderr: u64,
-    /// Number of host calls, answered or not. Default 100,000.
+    /// Number of host calls and notifications, answered or not. Default 100,000.
     pub calls: u32,
-    /// Host calls that were begun and whose answers were not fetched yet, at once. Default 1,000.
+    /// Number of host calls that the guest has begun and whose answers it has not fetched. Default 1,000.
     pub in_flight: u32,
-    /// Time until a host call without an answer fails; the task goes on. Default 60 s.
+    /// Time until a host call without an answer fails. The task goes on. Default 60 s.
     pub call_time: Duration,
-    /// Bytes of one host call's parameters, and of its answer: one that is larger fails, and ends the task only where it
-    /// is a print. Default 64 MiB.
+    /// Bytes of one host call's parameters, and of its answer. A larger call fails, and the task goes on; a larger
+    /// notification ends the task. Default 64 MiB.
     pub call_bytes: u64,
-    /// Bytes that a task may tell the host (print) in all: nobody waits for what is told, so it could pile up.
-    /// Default 16 MiB.
-    pub told: u64,
+    /// Bytes of all notifications (prints) together. They have no answer that would slow the guest down, so an unbounded
+    /// number could pile up in the host. Default 16 MiB.
+    pub notified: u64,
+}
+
+/// Defines a chainable setter for each field.
+macro_rules! setters {
+    ($($field:ident: $type:ty),* $(,)?) => {
+        impl Limits {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+                #[must_use]
+                pub fn $field(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    time: Duration,
+    fuel: u64,
+    memory: u64,
+    input: u64,
+    output: u64,
+    stderr: u64,
+    calls: u32,
+    in_flight: u32,
+    call_time: Duration,
+    call_bytes: u64,
+    notified: u64,
 }
 
 impl Limits {
-    /// The most fuel that can be told apart from less: for whom another limit is enough.
-    pub const MOST_FUEL: u64 = i64::MAX as u64;
+    /// The largest useful fuel limit: wasmtime counts fuel in an `i64`.
+    pub const MAX_FUEL: u64 = i64::MAX as u64;
 }
 
 impl Default for Limits {
@@ -63,49 +106,47 @@ impl Default for Limits {
             in_flight: 1_000,
             call_time: Duration::from_secs(60),
             call_bytes: ByteSize::mib(64).as_u64(),
-            told: ByteSize::mib(16).as_u64(),
+            notified: ByteSize::mib(16).as_u64(),
         }
     }
 }
 
-/// The largest memory limit: all that 32-bit WebAssembly can address.
-pub const MAX_MEMORY: u64 = 4 << 30;
-
 /// A limit that a task went over, with the limit's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Exceeded {
-    /// Wall-clock time. The text is the one that n8n's own runner gives.
+    /// [`Limits::time`].
     #[error("Task execution timed out after {}", seconds(.0))]
     Time(Duration),
-    /// Fuel.
-    #[error("Task ran out of fuel: it burnt its limit of {} units", display_fuel(*.0))]
+    /// [`Limits::fuel`].
+    #[error("Task ran out of fuel: it consumed its limit of {} units", display_fuel(*.0))]
     Fuel(u64),
-    /// Memory, where Python could not report a `MemoryError` itself.
+    /// [`Limits::memory`], where Python could not report a `MemoryError` itself.
     #[error("Task ran out of memory: its limit is {}", size(*.0))]
     Memory(u64),
-    /// Size of the input, found before the task starts.
+    /// [`Limits::input`], found before the task starts.
     #[error("Task input is too large: the limit is {}", size(*.0))]
     Input(u64),
-    /// Size of the output.
+    /// [`Limits::output`].
     #[error("Task result is too large: the limit is {}", size(*.0))]
     Output(u64),
-    /// Number of host calls.
+    /// [`Limits::calls`].
     #[error("Task made too many host calls: the limit is {0}")]
     Calls(u32),
-    /// Number of host calls in flight at once.
+    /// [`Limits::in_flight`].
     #[error("Task has too many host calls in flight: the limit is {0}")]
     InFlight(u32),
-    /// Size of what was told at once.
+    /// [`Limits::call_bytes`], by one notification.
     #[error("Task made a host call that is too large: the limit is {}", size(*.0))]
     CallBytes(u64),
-    /// Size of all that was told together.
+    /// [`Limits::notified`].
     #[error("Task printed too much: the limit is {}", size(*.0))]
-    Told(u64),
+    Notified(u64),
 }
 
 impl Exceeded {
-    /// The name of the limit, as settings and machine-readable output spell it.
+    /// The limit's name in machine-readable output, such as `time` or `in-flight`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Time(_) => "time",
@@ -116,12 +157,12 @@ impl Exceeded {
             Self::Calls(_) => "calls",
             Self::InFlight(_) => "in-flight",
             Self::CallBytes(_) => "call-bytes",
-            Self::Told(_) => "told",
+            Self::Notified(_) => "notified",
         }
     }
 }
 
-/// `1 second`, `60 seconds`, `0.25 seconds`: the form that n8n's own runner uses.
+/// `1 second`, `60 seconds`, `0.25 seconds`. Clients of the runner compare the time-out's text, so this form is fixed.
 pub(crate) fn seconds(time: &Duration) -> String {
     let value = time.as_secs_f64();
     if value == 1.0 { "1 second".into() } else { format!("{value} seconds") }
@@ -136,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_reads_like_n8ns_own() {
+    fn a_timeout_names_its_seconds() {
         let text = |ms| Exceeded::Time(Duration::from_millis(ms)).to_string();
         assert_eq!(text(60_000), "Task execution timed out after 60 seconds");
         assert_eq!(text(1_000), "Task execution timed out after 1 second");

@@ -1,15 +1,15 @@
-//! The randomness that a task sees.
+//! The randomness of a task.
 
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
 };
 
-/// The machine's randomness, or a stream that is the same for the same seed everywhere.
+/// The operating system's randomness, or a stream that depends on a seed only.
 pub(crate) enum Random {
-    /// The operating system's generator.
+    /// `getrandom(2)`.
     System,
-    /// ChaCha with 8 rounds.
+    /// ChaCha8: its stream is the same on every machine.
     Seeded(Box<ChaCha8Rng>),
 }
 
@@ -21,7 +21,7 @@ impl Random {
     /// Fills the buffer.
     ///
     /// # Errors
-    /// The operating system has no randomness to give.
+    /// `getrandom(2)` fails.
     pub(crate) fn fill(&mut self, mut buffer: &mut [u8]) -> std::io::Result<()> {
         match self {
             Self::Seeded(generator) => generator.fill_bytes(buffer),

@@ -1,8 +1,12 @@
-//! What a finished instance wrote is put right here, and not left to wasmtime alone.
+//! Resets the memory of a finished instance before wasmtime does.
 //!
-//! wasmtime asks the kernel which pages were written and are present (`PAGEMAP_SCAN`), and puts those right. A page that is in
-//! swap, on its way there, or that the kernel is just moving elsewhere is not present: it would keep what one task left, for the
-//! next one to read. So all written pages are put right before, present or not. What wasmtime does not see then is right already.
+//! wasmtime's pool resets the pages that [`PAGEMAP_SCAN`] reports as written and present. A page in swap, or one that the
+//! kernel is migrating, is not present: wasmtime leaves it as it is, and the slot's next task could read it. So this module
+//! first resets all written pages, present or not. wasmtime then finds nothing left to reset.
+//!
+//! wasmtime fixes the same fault in 50.0 (bytecodealliance/wasmtime#14357). Remove this module with the next LTS (60).
+//!
+//! [`PAGEMAP_SCAN`]: https://docs.kernel.org/admin-guide/mm/pagemap.html
 
 use std::{
     fs::File,
@@ -19,31 +23,34 @@ use rustix::{
 };
 use wasmtime::{InstancePre, Store};
 
-use super::{engine::KEEP_RESIDENT, pages::SinglePages, state::State};
+use super::{
+    abi::MEMORY_EXPORT, engine::KEEP_RESIDENT, pages::FaultAroundSuppressor, state::GuestState,
+};
 
-/// Pieces of memory that are put right in place, as in wasmtime; with more of them, the rest is given back to the kernel.
-const PIECES: usize = 32;
+/// Regions that one scan returns, as in wasmtime. The memory behind the last one goes back to the kernel.
+const MAX_REGIONS: usize = 32;
 
-/// `PAGE_IS_*` of `linux/fs.h`.
-const WRITTEN: u64 = 1 << 1;
-const OF_A_FILE: u64 = 1 << 2;
-const PRESENT: u64 = 1 << 3;
-/// In swap, on its way, or being moved.
-const SWAPPED: u64 = 1 << 4;
-const ZERO: u64 = 1 << 5;
+// `linux/fs.h`.
+const PAGE_IS_WRITTEN: u64 = 1 << 1;
+const PAGE_IS_FILE: u64 = 1 << 2;
+const PAGE_IS_PRESENT: u64 = 1 << 3;
+/// In swap, on its way there, or under migration.
+const PAGE_IS_SWAPPED: u64 = 1 << 4;
+/// The shared page of zeroes.
+const PAGE_IS_PFNZERO: u64 = 1 << 5;
 
-const SCAN: Opcode = opcode::read_write::<Scan>(b'f', 16);
+const PAGEMAP_SCAN: Opcode = opcode::read_write::<PmScanArg>(b'f', 16);
 
-/// `struct pm_scan_arg`.
+/// `struct pm_scan_arg` of `linux/fs.h`.
 #[repr(C)]
-struct Scan {
+struct PmScanArg {
     size: u64,
     flags: u64,
     start: u64,
     end: u64,
     walk_end: u64,
-    pieces: u64,
-    pieces_length: u64,
+    vec: u64,
+    vec_len: u64,
     max_pages: u64,
     category_inverted: u64,
     category_mask: u64,
@@ -51,108 +58,133 @@ struct Scan {
     return_mask: u64,
 }
 
-/// `struct page_region`.
+/// `struct page_region` of `linux/fs.h`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-struct Piece {
+struct PageRegion {
     start: u64,
     end: u64,
     categories: u64,
 }
 
-/// The memory of an instance in which nothing ever runs.
-pub(crate) struct Pristine {
-    memory: *const [u8],
-    /// Of this process.
-    pagemap: File,
-    process: u32,
-    /// Whose memory that is.
-    _store: Mutex<Store<State>>,
+/// Memory of a pool whose pages stay mapped from one task of a slot to the next.
+pub(crate) struct PoolMemory {
+    pub suppressor: FaultAroundSuppressor,
+    pub reset: MemoryReset,
 }
 
-// SAFETY: the memory is only read, by whatever thread; all else can be sent anyhow.
-unsafe impl Send for Pristine {}
-// SAFETY: as above.
-unsafe impl Sync for Pristine {}
+impl PoolMemory {
+    /// Takes one slot of the pool for good.
+    pub(crate) fn new(image: &InstancePre<GuestState>) -> wasmtime::Result<Self> {
+        let suppressor = FaultAroundSuppressor::new();
+        // The kernel may refuse to seal the image's memory; see `Sandbox::ready_instance`.
+        let reset = MemoryReset::new(image, &suppressor)
+            .or_else(|_| MemoryReset::new(image, &suppressor))?;
+        Ok(Self { suppressor, reset })
+    }
+}
 
-impl Pristine {
-    /// Takes a place of the pool for good.
-    pub(super) fn new(image: &InstancePre<State>, pages: &SinglePages) -> wasmtime::Result<Self> {
-        let mut store = Store::new(image.module().engine(), State::idle());
-        // No code runs, so there is nothing to wait for.
+/// Copies pages from an instance in which nothing ever runs.
+pub(crate) struct MemoryReset {
+    /// The memory of that instance.
+    pristine: *const [u8],
+    /// `/proc/self/pagemap`.
+    pagemap: File,
+    /// The process that opened it.
+    process: u32,
+    /// Owns `pristine`.
+    _store: Mutex<Store<GuestState>>,
+}
+
+// SAFETY: `pristine` is only read, and nothing writes to it. All other fields are `Send`.
+unsafe impl Send for MemoryReset {}
+// SAFETY: as above; `File` and `Mutex` are `Sync`.
+unsafe impl Sync for MemoryReset {}
+
+impl MemoryReset {
+    fn new(
+        image: &InstancePre<GuestState>,
+        suppressor: &FaultAroundSuppressor,
+    ) -> wasmtime::Result<Self> {
+        let mut store = Store::new(image.module().engine(), GuestState::idle());
+        // The image has no start function, so one poll completes the instantiation.
         let instance =
             pin!(image.instantiate_async(&mut store)).poll(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(instance) = instance else {
-            return Err(wasmtime::format_err!("an instance waits for something"));
+            return Err(wasmtime::format_err!("the instantiation of the image pends"));
         };
         let instance = instance?;
         let memory = instance
-            .get_memory(&mut store, "memory")
-            .ok_or_else(|| wasmtime::format_err!("no memory"))?;
-        let memory: *const [u8] = memory.data(&store);
-        // SAFETY: the store is there.
-        pages.add(unsafe { &*memory });
+            .get_memory(&mut store, MEMORY_EXPORT)
+            .ok_or_else(|| wasmtime::format_err!("the image exports no memory"))?;
+        let pristine: *const [u8] = memory.data(&store);
+        // SAFETY: the store owns the memory and lives.
+        suppressor.add(unsafe { &*pristine });
         let pagemap = File::open("/proc/self/pagemap")?;
-        Ok(Self { memory, pagemap, process: std::process::id(), _store: Mutex::new(store) })
+        Ok(Self { pristine, pagemap, process: std::process::id(), _store: Mutex::new(store) })
     }
 
-    /// Makes an instance's memory what it was before anything ran in it.
-    pub(super) fn restore(&self, memory: &mut [u8]) {
+    /// Resets an instance's memory to the state before anything ran in it.
+    pub(crate) fn restore(&self, memory: &mut [u8]) {
         let start = memory.as_ptr().addr();
-        let mut pieces = [Piece::default(); PIECES];
-        // Where the kernel does not say, or would say it of the process that this one was forked from, all is given back.
-        let is_here = std::process::id() == self.process;
-        let walked = if is_here { self.find_written(memory, &mut pieces).unwrap_or(0) } else { 0 };
-        for piece in pieces.iter().filter(|piece| piece.end > 0) {
-            self.copy_to(memory, piece.start as usize - start, piece.end as usize - start);
+        let mut regions = [PageRegion::default(); MAX_REGIONS];
+        // After a fork the descriptor still reports the parent's pages.
+        let is_same_process = std::process::id() == self.process;
+        let scanned =
+            if is_same_process { self.scan(memory, &mut regions).unwrap_or(0) } else { 0 };
+        for region in regions.iter().filter(|region| region.end > 0) {
+            self.copy_to(memory, region.start as usize - start, region.end as usize - start);
         }
-        let Some(rest) = memory.get_mut(walked..).filter(|rest| !rest.is_empty()) else { return };
-        // SAFETY: the memory is the instance's own, whole pages of it, and nobody holds a part of it; what the kernel puts there
-        // next time is the image, or nothing.
+        let Some(rest) = memory.get_mut(scanned..).filter(|rest| !rest.is_empty()) else { return };
+        // SAFETY: `rest` is whole pages of the instance's own memory, and nothing borrows them. The kernel maps the image or
+        // zeroes there on the next access.
         let given_back =
             unsafe { madvise(rest.as_mut_ptr().cast(), rest.len(), Advice::LinuxDontNeed) };
         if given_back.is_err() {
-            self.copy_to(memory, walked, memory.len());
+            self.copy_to(memory, scanned, memory.len());
         }
     }
 
-    /// Finds the written pieces of memory. Returns how far it was looked at: not to its end, where more was written than is kept.
-    fn find_written(
+    /// Finds the written regions. Returns the number of bytes that the scan covered: not all, where more regions or pages
+    /// are written than fit.
+    fn scan(
         &self,
         memory: &[u8],
-        pieces: &mut [Piece; PIECES],
+        regions: &mut [PageRegion; MAX_REGIONS],
     ) -> rustix::io::Result<usize> {
         let start = memory.as_ptr().addr() as u64;
-        let mut scan = Scan {
-            size: size_of::<Scan>() as u64,
+        let mut scan = PmScanArg {
+            size: size_of::<PmScanArg>() as u64,
             flags: 0,
             start,
             end: start + memory.len() as u64,
             walk_end: 0,
-            pieces: pieces.as_mut_ptr().expose_provenance() as u64,
-            pieces_length: PIECES as u64,
+            vec: regions.as_mut_ptr().expose_provenance() as u64,
+            vec_len: MAX_REGIONS as u64,
             max_pages: (KEEP_RESIDENT / page_size()) as u64,
-            category_inverted: OF_A_FILE | ZERO,
-            category_mask: WRITTEN | OF_A_FILE | ZERO,
-            // A page that was never touched counts as written, too.
-            category_anyof_mask: PRESENT | SWAPPED,
+            // Written, and neither a page of the image's file nor the page of zeroes.
+            category_inverted: PAGE_IS_FILE | PAGE_IS_PFNZERO,
+            category_mask: PAGE_IS_WRITTEN | PAGE_IS_FILE | PAGE_IS_PFNZERO,
+            // The kernel reports a page that was never touched as written, but as neither of these.
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
             return_mask: 0,
         };
-        // SAFETY: the structure is the one that this request takes; as many pieces are written as there is room for.
-        unsafe { ioctl(&self.pagemap, Updater::<SCAN, _>::new(&mut scan)) }?;
+        // SAFETY: `PmScanArg` is the argument of this ioctl. It writes at most `vec_len` regions to `vec`.
+        unsafe { ioctl(&self.pagemap, Updater::<PAGEMAP_SCAN, _>::new(&mut scan)) }?;
         Ok((scan.walk_end - start) as usize)
     }
 
+    /// Resets the bytes `from..to` by copying. Memory beyond the image becomes zero.
     fn copy_to(&self, memory: &mut [u8], from: usize, to: usize) {
-        // SAFETY: the store is there, and nothing runs in it: its memory neither changes nor grows.
-        let pristine = unsafe { &*self.memory };
-        let known = to.min(pristine.len()).max(from);
-        if let (Some(written), Some(before)) =
-            (memory.get_mut(from..known), pristine.get(from..known))
+        // SAFETY: the store lives, and nothing runs in it: its memory neither changes nor grows.
+        let pristine = unsafe { &*self.pristine };
+        let image_end = to.min(pristine.len()).max(from);
+        if let (Some(written), Some(image)) =
+            (memory.get_mut(from..image_end), pristine.get(from..image_end))
         {
-            written.copy_from_slice(before);
+            written.copy_from_slice(image);
         }
-        if let Some(written) = memory.get_mut(known..to) {
+        if let Some(written) = memory.get_mut(image_end..to) {
             written.fill(0);
         }
     }
@@ -162,28 +194,23 @@ impl Pristine {
 mod tests {
     use std::sync::Arc;
 
-    use rustix::mm::{Advice, madvise};
-
-    use super::super::{Job, Kept, Limits, NoHost, Remains, Sandbox, SandboxConfig};
-    use crate::protocol::{NodeMode, TaskSettings};
+    use super::*;
+    use crate::sandbox::{NoHost, Program, Sandbox, instance::FinishedInstance};
 
     fn sandbox() -> Sandbox {
-        Sandbox::new(SandboxConfig { slots: 1 }).unwrap()
+        Sandbox::builder().slots(1).build().unwrap()
     }
 
-    async fn remains_of(code: &str, sandbox: &Sandbox) -> Remains {
-        let items = serde_json::value::RawValue::from_string("[]".into()).unwrap();
-        let input = TaskSettings::new(code, NodeMode::AllItems, items).to_input().unwrap();
-        let job = Job { input, limits: Limits::default(), deterministic: None };
-        sandbox.run_in(None, job, Arc::new(NoHost)).await.1.unwrap()
+    async fn finished(code: &str, sandbox: &Sandbox) -> FinishedInstance {
+        sandbox.run_in(None, Program::new(code).into(), Arc::new(NoHost)).await.1.unwrap()
     }
 
-    /// Pages of memory that are not those of the image.
-    fn changed(memory: &[u8], kept: &Kept) -> usize {
-        let (known, beyond) = memory.split_at(kept.pristine.memory.len());
+    /// The number of pages of memory that differ from the image.
+    fn changed(memory: &[u8], pool: &PoolMemory) -> usize {
         // SAFETY: nothing runs in that instance.
-        let pristine = unsafe { &*kept.pristine.memory };
-        let changed = known
+        let pristine = unsafe { &*pool.reset.pristine };
+        let (image, beyond) = memory.split_at(pristine.len());
+        let changed = image
             .chunks(4096)
             .zip(pristine.chunks(4096))
             .filter(|(one, other)| one != other)
@@ -191,31 +218,31 @@ mod tests {
         changed + beyond.chunks(4096).filter(|page| page.iter().any(|byte| *byte != 0)).count()
     }
 
-    /// Pages of a finished task's memory that are not what they were before, once they were put right.
+    /// The number of changed pages after a task and a reset.
     async fn left_by(code: &str) -> usize {
         let sandbox = sandbox();
-        // Without the means for it, there is nothing to put right: all of it goes back to the kernel.
-        let Some(kept) = sandbox.kept.clone() else { return 0 };
-        let mut remains = remains_of(code, &sandbox).await;
-        let memory = remains.memory();
-        assert!(changed(memory, &kept) > 0, "the task wrote something");
-        kept.pristine.restore(memory);
-        changed(memory, &kept)
+        // Without `PAGEMAP_SCAN` all memory goes back to the kernel, and there is no reset.
+        let Some(pool) = sandbox.pool_memory() else { return 0 };
+        let mut finished = finished(code, &sandbox).await;
+        let memory = finished.memory();
+        assert!(changed(memory, &pool) > 0, "the task wrote something");
+        pool.reset.restore(memory);
+        changed(memory, &pool)
     }
 
-    /// Where there is swap, that is where the task's pages are when it is cleared away.
+    /// On a machine with swap, `MADV_PAGEOUT` moves the pages there before the instance is dropped.
     #[tokio::test]
     async fn nothing_is_left_of_a_task_whose_memory_is_in_swap() {
         let sandbox = sandbox();
-        let Some(kept) = sandbox.kept.clone() else { return };
-        let mut remains = remains_of("return 1", &sandbox).await;
-        let memory = remains.memory();
-        // SAFETY: what memory holds stays the same, wherever it is.
+        let Some(pool) = sandbox.pool_memory() else { return };
+        let mut finished = finished("return 1", &sandbox).await;
+        let memory = finished.memory();
+        // SAFETY: the advice does not change what memory holds.
         let _refused =
             unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxPageOut) };
-        drop(remains);
-        let mut fresh = sandbox.prepare().await.unwrap();
-        assert_eq!(changed(fresh.memory(), &kept), 0);
+        drop(finished);
+        let mut ready = sandbox.prepare().await.unwrap();
+        assert_eq!(changed(ready.memory(), &pool), 0);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What belongs to one running task: its input and output, its clock, its counters.
+//! The data of an instance's store: the task's input and output, its clock, its counters.
 
 use std::sync::Arc;
 
@@ -6,44 +6,45 @@ use bytes::Bytes;
 use wasmtime::{Caller, Memory, ResourceLimiter};
 
 use super::{
-    Exceeded, HostCalls, Job, Limits, NoHost, clock::Clock, flight::Flight, random::Random,
+    clock::Clock,
+    host::{HostCalls, NoHost},
+    job::Job,
+    limits::{Exceeded, Limits},
+    pending::PendingCalls,
+    random::Random,
 };
 
 /// The store's data.
-pub(crate) struct State {
+pub(crate) struct GuestState {
     pub limits: Limits,
     pub host: Arc<dyn HostCalls>,
     pub clock: Clock,
     pub random: Random,
-    /// What is left of standard input.
+    /// Standard input that the guest has not read.
     pub input: Bytes,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
-    /// The guest's memory; set right after instantiation.
+    /// The guest's memory; set after instantiation.
     pub memory: Option<Memory>,
     pub growth: Growth,
     /// Host calls so far.
     pub calls: u32,
-    /// Bytes told so far.
-    pub told: u64,
-    /// Calls that the guest began and has not fetched the answer of.
-    pub flight: Flight,
-    /// The answer that was handed out last, until the guest takes it.
+    /// Bytes of notifications so far.
+    pub notified: u64,
+    pub pending: PendingCalls,
+    /// The answer whose length the guest has, until the guest takes it.
     pub answer: Option<String>,
-    /// Fuel that the guest owes for work of the host; see [`charge`].
+    /// Fuel that the guest owes for the host's work; see [`charge`].
     pub owed: u64,
 }
 
-impl State {
-    /// Of an instance that has no task yet.
+impl GuestState {
+    /// The state of an instance without a task.
     pub(crate) fn idle() -> Self {
-        Self::new(
-            Job { input: Bytes::new(), limits: Limits::default(), deterministic: None },
-            Arc::new(NoHost),
-        )
+        Self::new(Job::new(Bytes::new(), Limits::default()), Arc::new(NoHost))
     }
 
-    /// The beginning of a task in an instance that is there.
+    /// Begins a task in an existing instance.
     pub(crate) fn assign(&mut self, job: Job, host: Arc<dyn HostCalls>) {
         let (memory, peak) = (self.memory, self.growth.peak);
         *self = Self::new(job, host);
@@ -51,7 +52,7 @@ impl State {
         self.growth.peak = peak;
     }
 
-    /// The end of the task: stops the calls that it began, and lets go of all that it held outside of its memory.
+    /// Ends the task: cancels its pending calls and frees all that it held outside of linear memory.
     pub(crate) fn end(&mut self) {
         *self = Self::idle();
     }
@@ -61,21 +62,25 @@ impl State {
             growth: Growth { limit: job.limits.memory, ..Growth::default() },
             limits: job.limits,
             host,
-            clock: Clock::new(job.deterministic.is_some()),
-            random: Random::new(job.deterministic),
+            clock: Clock::new(job.seed.is_some()),
+            random: Random::new(job.seed),
             input: job.input,
             stdout: Vec::new(),
             stderr: Vec::new(),
             memory: None,
             calls: 0,
-            told: 0,
-            flight: Flight::default(),
+            notified: 0,
+            pending: PendingCalls::default(),
             answer: None,
             owed: 0,
         }
     }
 
-    /// Appends to standard output, within its limit. The bytes are the first of so many that are there to be written.
+    /// Appends to standard output. `bytes` is a prefix of `all` bytes that the guest is about to write: capacity is
+    /// reserved for all of them, so that a large reply is not copied while it grows.
+    ///
+    /// # Errors
+    /// The output goes over [`Limits::output`].
     pub(crate) fn write_stdout(&mut self, bytes: &[u8], all: usize) -> Result<(), Exceeded> {
         let room = self.limits.output.saturating_sub(self.stdout.len() as u64);
         if bytes.len() as u64 > room {
@@ -86,7 +91,7 @@ impl State {
         Ok(())
     }
 
-    /// Appends to standard error what fits.
+    /// Appends to standard error, and drops what is over [`Limits::stderr`].
     pub(crate) fn write_stderr(&mut self, bytes: &[u8]) {
         let room = self.limits.stderr.saturating_sub(self.stderr.len() as u64);
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
@@ -94,16 +99,16 @@ impl State {
     }
 }
 
-/// Grants and counts memory.
+/// Enforces [`Limits::memory`].
 #[derive(Default)]
 pub(crate) struct Growth {
     limit: u64,
-    /// The largest size granted so far, in bytes.
+    /// The largest size so far, in bytes.
     pub peak: u64,
     /// Whether the guest needed more than its limit. Python then raises `MemoryError` where it can.
     pub denied: bool,
-    /// Whether the last request was refused. The guest's heap asks for a large step first, and where that is refused for
-    /// what it needs (`wasm/heap.c`): only the second refusal in a row is one of need.
+    /// Whether the last request was refused. The guest's heap asks for a large step first, and then for only the bytes
+    /// that it needs (`wasm/heap.c`). So only the second refusal in a row means that memory is short.
     refused: bool,
 }
 
@@ -135,17 +140,17 @@ impl ResourceLimiter for Growth {
     }
 }
 
-/// A pointer or length from the guest that does not lie within its memory.
+/// A pointer or length from the guest is outside its memory.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest passed an address outside its memory")]
 pub(crate) struct BadAddress;
 
-/// The part of the guest's memory at `ptr`, and the state beside it.
+/// `len` bytes of the guest's memory at `ptr`, and the state.
 pub(crate) fn memory<'a>(
-    caller: &'a mut Caller<'_, State>,
+    caller: &'a mut Caller<'_, GuestState>,
     ptr: u32,
     len: u32,
-) -> Result<(&'a mut [u8], &'a mut State), BadAddress> {
+) -> Result<(&'a mut [u8], &'a mut GuestState), BadAddress> {
     let memory = caller.data().memory.ok_or(BadAddress)?;
     let (bytes, state) = memory.data_and_store_mut(caller);
     let start = ptr as usize;
@@ -153,20 +158,25 @@ pub(crate) fn memory<'a>(
     Ok((bytes.get_mut(range).ok_or(BadAddress)?, state))
 }
 
-/// Fuel that the guest has burnt so far, with what it owes.
-pub(crate) fn burnt(caller: &Caller<'_, State>) -> wasmtime::Result<u64> {
+/// Units of fuel that the guest has consumed so far, with what it owes.
+pub(crate) fn consumed(caller: &Caller<'_, GuestState>) -> wasmtime::Result<u64> {
     let left = caller.get_fuel()?.saturating_sub(caller.data().owed);
     Ok(caller.data().limits.fuel.saturating_sub(left))
 }
 
-/// Fuel after which a running guest lets others run: about a millisecond.
+/// Units of fuel after which a running guest yields to the runtime: less than a millisecond. A longer interval delays
+/// cancellation and the other tasks of the thread.
 pub(crate) const YIELD_INTERVAL: u64 = 5_000_000;
 
-/// Makes the guest pay for work that the host does for it, and lets others run when that has become much.
+/// Charges the guest for work that the host does for it, and yields once that has become as much as
+/// [`YIELD_INTERVAL`].
 ///
-/// What is owed is not taken from the store's fuel at once: that would begin its yield interval anew, and a guest that
-/// calls the host all the time would never be interrupted.
-pub(crate) async fn charge(caller: &mut Caller<'_, State>, units: u64) -> wasmtime::Result<()> {
+/// The units are collected in `owed` first. To set the store's fuel restarts its yield interval, so a guest that calls
+/// the host all the time would never yield.
+pub(crate) async fn charge(
+    caller: &mut Caller<'_, GuestState>,
+    units: u64,
+) -> wasmtime::Result<()> {
     let owed = caller.data().owed.saturating_add(units);
     caller.data_mut().owed = owed;
     let left = caller.get_fuel()?.checked_sub(owed).ok_or(wasmtime::Trap::OutOfFuel)?;

@@ -1,19 +1,21 @@
-//! The six functions of WASI (preview 1) that the image imports: two clocks' worth of time, randomness, three standard
-//! streams, and the exit. There is no file, directory, environment, argument or socket behind them, nor any code that
-//! could open one; an image that imports anything else does not link.
+//! The six functions of [WASI preview 1] that the image imports: clocks, randomness, standard streams, sleep and exit.
 //!
-//! Layouts and numbers are those of the WASI preview 1 specification (witx).
+//! They reach no file, directory, environment, argument or socket. An image that imports another function does not link.
+//! Layouts and numbers are those of the specification.
+//!
+//! [WASI preview 1]: https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use wasmtime::{Caller, Linker};
 
-use super::state::{BadAddress, State, charge, memory};
+use super::{
+    abi::WASI_MODULE,
+    state::{BadAddress, GuestState, charge, memory},
+};
 
-const MODULE: &str = "wasi_snapshot_preview1";
-
-/// Error numbers that a guest can get.
+/// Error numbers that these functions return (`errno` of the specification).
 mod errno {
     pub(super) const SUCCESS: i32 = 0;
     pub(super) const BADF: i32 = 8;
@@ -21,35 +23,35 @@ mod errno {
     pub(super) const IO: i32 = 29;
 }
 
-/// Buffers in one read or write, and events in one poll; more is `EINVAL`.
+/// Buffers of one read or write, and subscriptions of one poll. More is `EINVAL`: the host walks them without a yield.
 const MAX_VECTORS: u32 = 1024;
 
-/// Units of fuel for each buffer of a read or write, besides its bytes.
+/// Units of fuel for each buffer of a read or write, beside one unit for each byte.
 const BUFFER_FUEL: u64 = 48;
 
-/// The guest left through `proc_exit`; the number is its exit code.
+/// The guest called `proc_exit` with this exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest exited with code {0}")]
-pub(crate) struct Exit(pub i32);
+pub(crate) struct ProcExit(pub i32);
 
 type Errno = wasmtime::Result<i32>;
 
-/// Bytes that one read or write moves at most; the guest asks again for the rest, and others run meanwhile.
+/// Bytes that one read or write moves at most. The guest calls again for the rest, and other tasks run in between.
 const MAX_TRANSFER: usize = 4 << 20;
 
-/// Bytes of randomness that are made at a time.
-const RANDOM_PIECE: u32 = 256 << 10;
+/// Bytes of randomness between two charges of fuel, so that a large request yields and respects the fuel limit.
+const RANDOM_CHUNK: u32 = 256 << 10;
 
-/// Fuel for one byte of randomness: the kernel takes about as long for it as a guest for so many operations.
-const RANDOM_PRICE: u64 = 10;
+/// Units of fuel for one byte of randomness: the kernel takes about as long for it as a guest for 10 operations.
+const RANDOM_FUEL: u64 = 10;
 
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "clock_time_get", clock_time_get)?;
-    linker.func_wrap_async(MODULE, "random_get", |mut caller, (ptr, len): (u32, u32)| {
+pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    linker.func_wrap(WASI_MODULE, "clock_time_get", clock_time_get)?;
+    linker.func_wrap_async(WASI_MODULE, "random_get", |mut caller, (ptr, len): (u32, u32)| {
         Box::new(async move { random_get(&mut caller, ptr, len).await })
     })?;
     linker.func_wrap_async(
-        MODULE,
+        WASI_MODULE,
         "fd_read",
         |mut caller, (fd, vectors, count, out): (u32, u32, u32, u32)| {
             Box::new(
@@ -58,7 +60,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         },
     )?;
     linker.func_wrap_async(
-        MODULE,
+        WASI_MODULE,
         "fd_write",
         |mut caller, (fd, vectors, count, out): (u32, u32, u32, u32)| {
             Box::new(async move {
@@ -67,26 +69,26 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         },
     )?;
     linker.func_wrap_async(
-        MODULE,
+        WASI_MODULE,
         "poll_oneoff",
         |mut caller, (subs, events, count, out): (u32, u32, u32, u32)| {
             Box::new(async move { poll_oneoff(&mut caller, subs, events, count, out).await })
         },
     )?;
-    linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
-        Err(Exit(code).into())
+    linker.func_wrap(WASI_MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(ProcExit(code).into())
     })?;
     Ok(())
 }
 
-fn clock_time_get(mut caller: Caller<'_, State>, id: u32, _precision: u64, out: u32) -> Errno {
+fn clock_time_get(mut caller: Caller<'_, GuestState>, id: u32, _precision: u64, out: u32) -> Errno {
     let Some(now) = now(caller.data_mut(), id) else { return Ok(errno::INVAL) };
     put_u64(&mut caller, out, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))?;
     Ok(errno::SUCCESS)
 }
 
-/// The time by a clock's number: 0 is the wall clock, 1 to 3 are monotonic, process and thread time.
-fn now(state: &mut State, id: u32) -> Option<Duration> {
+/// The time of a `clockid`: 0 is the wall clock; 1 to 3 are monotonic, process and thread time.
+fn now(state: &mut GuestState, id: u32) -> Option<Duration> {
     match id {
         0 => Some(state.clock.wall()),
         1..=3 => Some(state.clock.monotonic()),
@@ -94,21 +96,21 @@ fn now(state: &mut State, id: u32) -> Option<Duration> {
     }
 }
 
-async fn random_get(caller: &mut Caller<'_, State>, ptr: u32, len: u32) -> Errno {
+async fn random_get(caller: &mut Caller<'_, GuestState>, ptr: u32, len: u32) -> Errno {
     let mut done = 0;
     while done < len {
-        let piece = (len - done).min(RANDOM_PIECE);
-        charge(caller, u64::from(piece) * RANDOM_PRICE).await?;
-        let (bytes, state) = memory(caller, ptr.checked_add(done).ok_or(BadAddress)?, piece)?;
+        let chunk = (len - done).min(RANDOM_CHUNK);
+        charge(caller, u64::from(chunk) * RANDOM_FUEL).await?;
+        let (bytes, state) = memory(caller, ptr.checked_add(done).ok_or(BadAddress)?, chunk)?;
         if state.random.fill(bytes).is_err() {
             return Ok(errno::IO);
         }
-        done += piece;
+        done += chunk;
     }
     Ok(errno::SUCCESS)
 }
 
-/// A list of buffers in the guest's memory: address and length of each, four bytes both.
+/// An array of `iovec` in the guest's memory: address and length of each buffer, 4 bytes both.
 #[derive(Clone, Copy)]
 struct Vectors {
     ptr: u32,
@@ -116,14 +118,23 @@ struct Vectors {
 }
 
 impl Vectors {
-    fn get(self, caller: &mut Caller<'_, State>, index: u32) -> Result<(u32, u32), BadAddress> {
+    fn get(
+        self,
+        caller: &mut Caller<'_, GuestState>,
+        index: u32,
+    ) -> Result<(u32, u32), BadAddress> {
         let ptr = self.ptr.checked_add(index * 8).ok_or(BadAddress)?;
         let (bytes, _) = memory(caller, ptr, 8)?;
         Ok((u32::from_le_bytes(array(bytes, 0)), u32::from_le_bytes(array(bytes, 4))))
     }
 }
 
-async fn fd_read(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out: u32) -> Errno {
+async fn fd_read(
+    caller: &mut Caller<'_, GuestState>,
+    fd: u32,
+    vectors: Vectors,
+    out: u32,
+) -> Errno {
     if fd != 0 {
         return Ok(errno::BADF);
     }
@@ -139,7 +150,7 @@ async fn fd_read(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out:
         buffer[..chunk.len()].copy_from_slice(&chunk);
         total += chunk.len();
         if state.input.is_empty() {
-            // What is empty still holds the whole buffer.
+            // An empty `Bytes` still keeps its whole buffer alive.
             state.input = Bytes::new();
         }
         if chunk.len() < len as usize {
@@ -149,7 +160,12 @@ async fn fd_read(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out:
     finish(caller, vectors.count, total, out).await
 }
 
-async fn fd_write(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out: u32) -> Errno {
+async fn fd_write(
+    caller: &mut Caller<'_, GuestState>,
+    fd: u32,
+    vectors: Vectors,
+    out: u32,
+) -> Errno {
     if fd != 1 && fd != 2 {
         return Ok(errno::BADF);
     }
@@ -174,15 +190,19 @@ async fn fd_write(caller: &mut Caller<'_, State>, fd: u32, vectors: Vectors, out
     finish(caller, vectors.count, total, out).await
 }
 
-/// Has the guest pay for the buffers and bytes of a read or write, and tells it the number of bytes.
-async fn finish(caller: &mut Caller<'_, State>, buffers: u32, total: usize, out: u32) -> Errno {
+/// Charges for the buffers and bytes of a read or write, and writes the number of bytes to `out`.
+async fn finish(
+    caller: &mut Caller<'_, GuestState>,
+    buffers: u32,
+    total: usize,
+    out: u32,
+) -> Errno {
     put_u32(caller, out, u32::try_from(total).unwrap_or(u32::MAX))?;
     charge(caller, u64::from(buffers) * BUFFER_FUEL + total as u64).await?;
     Ok(errno::SUCCESS)
 }
 
-/// A `subscription` as far as it matters: 48 bytes, of which a clock's are id, time-out, precision and flags, and a stream's
-/// its number, where a clock's id is.
+/// The fields of a `subscription` that are used. `source` is a clock's id or a stream's number, which share their offset.
 struct Subscription {
     userdata: u64,
     kind: u8,
@@ -197,7 +217,7 @@ const KIND_CLOCK: u8 = 0;
 const KIND_READ: u8 = 1;
 
 impl Subscription {
-    fn read(caller: &mut Caller<'_, State>, ptr: u32) -> Result<Self, BadAddress> {
+    fn read(caller: &mut Caller<'_, GuestState>, ptr: u32) -> Result<Self, BadAddress> {
         let (bytes, _) = memory(caller, ptr, SUBSCRIPTION_SIZE)?;
         Ok(Self {
             userdata: u64::from_le_bytes(array(bytes, 0)),
@@ -208,8 +228,8 @@ impl Subscription {
         })
     }
 
-    /// How long to wait for it. A stream is always ready.
-    fn wait(&self, state: &mut State) -> Option<Duration> {
+    /// The time until it is due. A stream is always ready.
+    fn wait(&self, state: &mut GuestState) -> Option<Duration> {
         if self.kind != KIND_CLOCK {
             return Some(Duration::ZERO);
         }
@@ -218,15 +238,15 @@ impl Subscription {
         Some(if self.absolute { timeout.saturating_sub(now) } else { timeout })
     }
 
-    /// Bytes that can be read from it.
-    fn readable(&self, state: &State) -> u64 {
+    /// Bytes that can be read from its stream.
+    fn readable(&self, state: &GuestState) -> u64 {
         if (self.kind, self.source) == (KIND_READ, 0) { state.input.len() as u64 } else { 0 }
     }
 }
 
-/// Sleeps until the first of the subscriptions, and reports those that are due.
+/// Sleeps until the first subscription is due, and reports all that are.
 async fn poll_oneoff(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, GuestState>,
     subs: u32,
     events: u32,
     count: u32,
@@ -263,19 +283,19 @@ async fn poll_oneoff(
     Ok(errno::SUCCESS)
 }
 
-/// `N` bytes from `start` of a slice that is known to be long enough.
+/// `N` bytes from `start`. Panics where the slice is too short: the callers have asked `memory` for enough.
 fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[start..start + N]);
     out
 }
 
-fn put_u32(caller: &mut Caller<'_, State>, ptr: u32, value: u32) -> Result<(), BadAddress> {
+fn put_u32(caller: &mut Caller<'_, GuestState>, ptr: u32, value: u32) -> Result<(), BadAddress> {
     memory(caller, ptr, 4)?.0.copy_from_slice(&value.to_le_bytes());
     Ok(())
 }
 
-fn put_u64(caller: &mut Caller<'_, State>, ptr: u32, value: u64) -> Result<(), BadAddress> {
+fn put_u64(caller: &mut Caller<'_, GuestState>, ptr: u32, value: u64) -> Result<(), BadAddress> {
     memory(caller, ptr, 8)?.0.copy_from_slice(&value.to_le_bytes());
     Ok(())
 }
@@ -286,7 +306,7 @@ mod tests {
 
     #[test]
     fn only_standard_input_says_how_much_can_be_read() {
-        let mut state = State::idle();
+        let mut state = GuestState::idle();
         state.input = Bytes::from_static(b"12345");
         let readable = |kind, source| {
             Subscription { userdata: 0, kind, source, timeout: 0, absolute: false }.readable(&state)

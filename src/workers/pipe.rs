@@ -15,14 +15,14 @@ use tokio::{
 
 use crate::{
     net::Backlog,
-    sandbox::{Limits, Stop, Usage},
+    sandbox::{Exit, Limits, Usage},
 };
 
 /// From the parent to a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// Run a job; the payload is its input.
-    Run { job: u64, limits: Limits, deterministic: Option<u64> },
+    Run { job: u64, limits: Limits, seed: Option<u64> },
     /// Stop a job, send nothing more about it.
     Cancel { job: u64 },
     /// The answer to a call; the payload is a JSON value, or where `ok` is false a text.
@@ -38,10 +38,10 @@ pub(crate) enum Event {
     Call { job: u64, call: u64, name: String },
     /// A job does not wait for the answer to a call any more.
     DropCall { job: u64, call: u64 },
-    /// A job tells; the payload is the parameters.
+    /// A job notifies; the payload is the parameters.
     Notify { job: u64, name: String },
     /// A job has stopped; the payload is its output.
-    Done { job: u64, stop: Stop, usage: Usage, stderr: String },
+    Done { job: u64, exit: Exit, usage: Usage, stderr: String },
     /// Yes.
     Pong,
 }
@@ -235,8 +235,8 @@ mod tests {
             duration: std::time::Duration::from_micros(270),
         };
         let input = br#"{"code":"return 1 + 2","nodeMode":"runOnceForAllItems","items":[]}"#;
-        let done = Event::Done { job: 100_000, stop: Stop::Output, usage, stderr: String::new() };
-        sender.send(&Request::Run { job: 100_000, limits, deterministic: None }, input).unwrap();
+        let done = Event::Done { job: 100_000, exit: Exit::Output, usage, stderr: String::new() };
+        sender.send(&Request::Run { job: 100_000, limits, seed: None }, input).unwrap();
         sender.send(&done, br#"{"result":3}"#).unwrap();
         let size = |frame: Frame| frame.head.len() + (*frame.payload).as_ref().len();
         let sizes = [queue.try_recv().unwrap(), queue.try_recv().unwrap()].map(size);

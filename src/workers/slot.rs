@@ -22,7 +22,8 @@ use tokio::{
 use super::pipe::{Event, FrameQueue, FrameSender, Request, frame_queue};
 use crate::{
     sandbox::{
-        Answer, End, Extras, HostCalls, Job, Outcome, Stopped, Usage, aside, fitting, text, within,
+        Answer, Failure, HostCalls, Job, Outcome, RawOutcome, answer_text, limit_answer,
+        parse_offloaded, time_out,
     },
     sync::lock,
 };
@@ -150,8 +151,7 @@ impl WorkerSlot {
             call_bytes: job.limits.call_bytes,
         };
         state.jobs.insert(id, running);
-        let request =
-            Request::Run { job: id, limits: job.limits, deterministic: job.deterministic };
+        let request = Request::Run { job: id, limits: job.limits, seed: job.seed };
         state.send(&request, job.input);
         JobReservation { slot: self, job: id, completed: false }
     }
@@ -177,20 +177,20 @@ impl WorkerSlot {
         lock(&self.state).last_event = Instant::now();
         match event {
             Event::Pong => {}
-            Event::Done { job, stop, usage, stderr } => {
+            Event::Done { job, exit, usage, stderr } => {
                 let Some(running) = lock(&self.state).jobs.remove(&job) else {
                     return Ok(());
                 };
-                let stopped = Stopped { stop, stdout: payload, usage, stderr };
+                let outcome = RawOutcome { exit, stdout: payload, usage, stderr };
                 tokio::spawn(async move {
                     // Fails if the caller dropped the job's future.
-                    let _ = running.outcome.send(stopped.outcome().await);
+                    let _ = running.outcome.send(outcome.parse().await);
                 });
             }
             Event::Notify { job, name } => {
                 let host = lock(&self.state).jobs.get(&job).map(|running| running.host.clone());
                 if let Some(host) = host {
-                    host.tell(&name, json(payload)?);
+                    host.notify(&name, json(payload)?);
                 }
             }
             Event::Call { job, call, name } => return self.call(job, call, name, payload),
@@ -221,7 +221,8 @@ impl WorkerSlot {
         }
         let (host, time, limit) = (running.host.clone(), running.call_time, running.call_bytes);
         let handle = running.calls.spawn(async move {
-            let (ok, text) = fitting(text(answer(&*host, time, &name, params).await), limit);
+            let answer = answer(&*host, time, &name, params).await;
+            let (ok, text) = limit_answer(answer_text(answer), limit);
             if let Err(error) = sender.send(&Request::Answer { call, ok }, text) {
                 // A short text fits in every frame.
                 let _ = sender.send(&Request::Answer { call, ok: false }, error.to_string());
@@ -248,8 +249,8 @@ impl WorkerSlot {
 
 /// Calls the host.
 async fn answer(host: &dyn HostCalls, time: Duration, name: &str, params: Vec<u8>) -> Answer {
-    match aside::parse(params, json).await {
-        Some(Ok(params)) => within(time, name, host.call(name, params)).await,
+    match parse_offloaded(params, json).await {
+        Some(Ok(params)) => time_out(time, name, host.call(name, params)).await,
         _ => Err("the parameters of a host call are one JSON value".into()),
     }
 }
@@ -261,6 +262,5 @@ fn json(payload: Vec<u8>) -> io::Result<Box<RawValue>> {
 
 /// The outcome of a job whose worker is lost, and its usage with it.
 pub(crate) fn worker_lost(reason: String) -> Outcome {
-    let end = End::WorkerLost(reason);
-    Outcome { end, extras: Extras::default(), usage: Usage::default(), stderr: String::new() }
+    Outcome::failed(Failure::WorkerLost(reason))
 }

@@ -20,9 +20,7 @@ use super::{
     pipe::{Event, FrameReader, FrameSender, Request, frame_queue, write_frames},
 };
 use crate::{
-    sandbox::{
-        Answer, Fresh, HostCalls, Job, PendingAnswer, Sandbox, SandboxConfig, Stop, Stopped,
-    },
+    sandbox::{Answer, Exit, HostCalls, Job, PendingAnswer, RawOutcome, ReadyInstance, Sandbox},
     sync::lock,
 };
 
@@ -58,7 +56,7 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
     tokio::spawn(write_frames(queue, output));
     let worker = Worker {
         // One more, for the instance that waits.
-        sandbox: Sandbox::new(SandboxConfig { slots: slots + 1 })?,
+        sandbox: Sandbox::builder().slots(slots + 1).build()?,
         spare: Arc::default(),
         sender,
         calls: Arc::default(),
@@ -83,8 +81,8 @@ struct Worker {
 impl Worker {
     fn handle(&self, request: Request, payload: Vec<u8>) -> io::Result<()> {
         match request {
-            Request::Run { job, limits, deterministic } => {
-                self.start(job, Job { input: payload.into(), limits, deterministic });
+            Request::Run { job, limits, seed } => {
+                self.start(job, Job { input: payload.into(), limits, seed });
             }
             Request::Cancel { job } => {
                 if let Some(task) = lock(&self.running).remove(&job) {
@@ -106,25 +104,25 @@ impl Worker {
             Arc::new(PipeHost { job: id, sender: self.sender.clone(), calls: self.calls.clone() });
         let (sandbox, sender, running) =
             (self.sandbox.clone(), self.sender.clone(), self.running.clone());
-        let (spare, fresh) = (self.spare.clone(), self.spare.take());
+        let (spare, ready) = (self.spare.clone(), self.spare.take());
         let task = tokio::spawn(async move {
             // Whatever happens in here, the parent hears of an end.
-            let ran = AssertUnwindSafe(sandbox.run_in(fresh, job, host)).catch_unwind().await;
-            let panicked =
-                || (Stopped::at_once(Stop::Broken("the host of the task panicked".into())), None);
-            let (stopped, remains) = ran.unwrap_or_else(|_| panicked());
+            let ran = AssertUnwindSafe(sandbox.run_in(ready, job, host)).catch_unwind().await;
+            let panicked = || Exit::Broken("the host of the task panicked".into());
+            let (outcome, finished) =
+                ran.unwrap_or_else(|_| (RawOutcome::not_run(panicked()), None));
             if is_last(&running, id) {
-                report(&sender, id, stopped);
+                report(&sender, id, outcome);
                 // The report goes out first: nobody waits for what comes now.
                 tokio::task::yield_now().await;
-                drop(remains);
+                drop(finished);
                 if lock(&running).is_empty() {
                     spare.refill(&sandbox).await;
                 }
             } else {
                 // The next one takes the same memory while the processor still has it at hand.
-                drop(remains);
-                report(&sender, id, stopped);
+                drop(finished);
+                report(&sender, id, outcome);
             }
         });
         // The task cannot have run yet: this is the only thread.
@@ -141,29 +139,29 @@ fn is_last(running: &Mutex<HashMap<u64, AbortHandle>>, job: u64) -> bool {
 
 /// A fresh instance that waits for the next job, so that the job need not wait for it.
 #[derive(Default)]
-struct Spare(Mutex<Option<Fresh>>);
+struct Spare(Mutex<Option<ReadyInstance>>);
 
 impl Spare {
-    fn take(&self) -> Option<Fresh> {
+    fn take(&self) -> Option<ReadyInstance> {
         lock(&self.0).take()
     }
 
     /// Makes one where there is none. Where it cannot be made, the next job says why.
     async fn refill(&self, sandbox: &Sandbox) {
         if lock(&self.0).is_none() {
-            let fresh = sandbox.prepare().await;
-            *lock(&self.0) = fresh;
+            let ready = sandbox.prepare().await;
+            *lock(&self.0) = ready;
         }
     }
 }
 
 /// Sends how a job stopped to the parent, which reads and checks the output: it would not trust this process with that.
-fn report(sender: &FrameSender, job: u64, stopped: Stopped) {
-    let Stopped { stop, stdout, usage, stderr } = stopped;
-    if let Err(error) = sender.send(&Event::Done { job, stop, usage, stderr }, stdout) {
-        let stop = Stop::Broken(format!("the result cannot be sent: {error}"));
+fn report(sender: &FrameSender, job: u64, outcome: RawOutcome) {
+    let RawOutcome { exit, stdout, usage, stderr } = outcome;
+    if let Err(error) = sender.send(&Event::Done { job, exit, usage, stderr }, stdout) {
+        let exit = Exit::Broken(format!("the result cannot be sent: {error}"));
         // A short text fits in every frame.
-        let _ = sender.send(&Event::Done { job, stop, usage, stderr: String::new() }, []);
+        let _ = sender.send(&Event::Done { job, exit, usage, stderr: String::new() }, []);
     }
 }
 
@@ -196,7 +194,7 @@ impl HostCalls for PipeHost {
         })
     }
 
-    fn tell(&self, name: &str, params: Box<RawValue>) {
+    fn notify(&self, name: &str, params: Box<RawValue>) {
         let event = Event::Notify { job: self.job, name: name.into() };
         // Parameters that are over the pipe's limit are over the task's; nobody waits for what is told.
         let _ = self.sender.send(&event, Box::<str>::from(params).into_boxed_bytes());

@@ -53,7 +53,7 @@ impl HostCalls for Desk {
         })
     }
 
-    fn tell(&self, _name: &str, _params: Box<RawValue>) {}
+    fn notify(&self, _name: &str, _params: Box<RawValue>) {}
 }
 
 fn pool() -> Pool {
@@ -207,7 +207,7 @@ alone = passed(3600)
 _host.start('after', '[100, 1]')
 return alone, passed(0.02), passed(60)
 ";
-    let virtual_time = Job { deterministic: Some(1), ..job(code) };
+    let virtual_time = job(code).seed(1);
     let (first, second) = (at_desk(virtual_time.clone()).await, at_desk(virtual_time).await);
     assert_eq!(returned(&first), json!([[null, 3600.0], [null, 0.02], [[1, true, "1"], 0.0]]));
     assert_eq!(first.usage.fuel, second.usage.fuel);

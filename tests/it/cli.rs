@@ -52,7 +52,7 @@ fn each_kind_of_end_has_its_exit_code_and_its_clear_text() {
             "while True: pass",
             &["--fuel", "50M"],
             3,
-            "Task ran out of fuel: it burnt its limit of 50M units",
+            "Task ran out of fuel: it consumed its limit of 50M units",
         ),
         (
             "while True: pass",

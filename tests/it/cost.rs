@@ -8,7 +8,7 @@
 use std::{fmt::Write, fs, path::Path, sync::Arc, task::Poll};
 
 use crate::support::{Silent, job, own_process};
-use serpentarium::sandbox::{End, Job, NoHost, Sandbox, SandboxConfig};
+use serpentarium::sandbox::{Failure, Job, NoHost, Sandbox};
 use wasmtime::PoolingAllocationConfig;
 
 /// Tasks that a count is taken over.
@@ -88,10 +88,9 @@ async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
     let (mut fuel, mut each) = (0, Vec::new());
     for _ in 0..TASKS {
         let before = faults();
-        let outcome =
-            sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
+        let outcome = sandbox.run(job(code).seed(1), Arc::new(NoHost)).await;
         each.push(faults() - before);
-        assert!(matches!(outcome.end, End::Returned(_) | End::Raised(_)), "{outcome:?}");
+        assert!(matches!(outcome.result, Ok(_) | Err(Failure::Raised(_))), "{outcome:?}");
         fuel = outcome.usage.fuel;
     }
     each.sort_unstable();
@@ -102,9 +101,8 @@ async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
 /// `uw`, proc_pid_smaps(5)): with `userfaultfd(2)` refused, pages come with their neighbours.
 async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
     for _ in 0..TASKS {
-        let outcome =
-            sandbox.run(Job { deterministic: Some(1), ..job(code) }, Arc::new(NoHost)).await;
-        assert!(matches!(outcome.end, End::Returned(_)), "{outcome:?}");
+        let outcome = sandbox.run(job(code).seed(1), Arc::new(NoHost)).await;
+        assert!(outcome.result.is_ok(), "{outcome:?}");
     }
     let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
     let images = smaps.split("wasm-memory-image").skip(1);
@@ -119,8 +117,8 @@ async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
 
 /// Private KiB of a task that waits for an answer, in memory where none ran before.
 async fn memory_of_a_task() -> u64 {
-    let sandbox = Sandbox::new(SandboxConfig { slots: TASKS + 1 }).unwrap();
-    let waits = Job { deterministic: Some(1), ..job("import _host\nreturn _host.call('x', '[]')") };
+    let sandbox = Sandbox::builder().slots(TASKS + 1).build().unwrap();
+    let waits = job("import _host\nreturn _host.call('x', '[]')").seed(1);
     let mut waiting = Vec::new();
     let mut start = async || {
         let mut task = Box::pin(sandbox.run(waits.clone(), Arc::new(Silent)));
@@ -145,8 +143,9 @@ async fn memory_of_a_task() -> u64 {
 /// All counts. Memory that a task left can be used again as it is only where the kernel tells which pages were written
 /// (`PAGEMAP_SCAN`, Linux 6.7).
 async fn counts() -> Vec<Count> {
-    let slots = || SandboxConfig { slots: 1 };
-    let (_, unused) = fuel_and_faults_of(TRIVIAL, Sandbox::without_pool(slots()).unwrap()).await;
+    let (_, unused) =
+        fuel_and_faults_of(TRIVIAL, Sandbox::builder().slots(1).pooled(false).build().unwrap())
+            .await;
     let private = memory_of_a_task().await;
     let mut counts = vec![
         Count {
@@ -157,13 +156,14 @@ async fn counts() -> Vec<Count> {
         Count { name: "private KiB of a running task", tolerance: 5, count: Some(private) },
     ];
     for (fuel_name, faults_name, code) in ORDINARY {
-        let (fuel, faults) = fuel_and_faults_of(code, Sandbox::new(slots()).unwrap()).await;
+        let (fuel, faults) =
+            fuel_and_faults_of(code, Sandbox::builder().slots(1).build().unwrap()).await;
         let faults = PoolingAllocationConfig::is_pagemap_scan_available().then_some(faults);
         counts.push(Count { name: fuel_name, tolerance: 2, count: Some(fuel) });
         // None stays none; one may be two on another kernel.
         counts.push(Count { name: faults_name, tolerance: 100, count: faults });
     }
-    let mapped = mapped_by(TRIVIAL, Sandbox::new(slots()).unwrap()).await;
+    let mapped = mapped_by(TRIVIAL, Sandbox::builder().slots(1).build().unwrap()).await;
     counts.push(Count {
         name: "KiB of the image that a trivial task has mapped",
         tolerance: 10,

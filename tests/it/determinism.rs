@@ -26,7 +26,7 @@ return [sorted(names)[0], parts[0], sum(waited), hash('x'), time.time()]
 ";
 
 fn deterministic(seed: u64) -> Job {
-    Job { deterministic: Some(seed), ..job(CODE) }
+    job(CODE).seed(seed)
 }
 
 #[tokio::test]

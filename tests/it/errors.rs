@@ -88,7 +88,7 @@ fn errors() -> Vec<(&'static str, Value)> {
         ("input", code(&format!("return '{}'", "x".repeat(100_000)))),
         ("output", code("return 'x' * 400_000")),
         ("payload", code("return 'x' * 250_000")),
-        ("calls", code("import _host\nfor i in range(100): _host.tell('x', '[]')")),
+        ("calls", code("import _host\nfor i in range(100): _host.notify('x', '[]')")),
         (
             "in flight",
             code("import _host\nfor i in range(20): _host.start('helpers.request', '[]')"),

@@ -15,14 +15,14 @@ use std::{
 use crate::support::{Echo, job_with};
 use serpentarium::{
     protocol::NodeMode,
-    sandbox::{End, IMAGE_VERSION, Job, Outcome, Sandbox, SandboxConfig},
+    sandbox::{Failure, IMAGE_VERSION, Job, Outcome, Sandbox},
     workers::{Pool, PoolConfig},
 };
 
 /// The sandbox of these tests, with fewer slots than `side_by_side` has programs.
 fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
-    SANDBOX.get_or_init(|| Sandbox::new(SandboxConfig { slots: 8 }).unwrap())
+    SANDBOX.get_or_init(|| Sandbox::builder().slots(8).build().unwrap())
 }
 
 /// How a program ended and the fuel it burnt, by the program's name.
@@ -49,10 +49,7 @@ fn programs() -> &'static BTreeMap<String, String> {
 }
 
 fn deterministic(code: &str) -> Job {
-    Job {
-        deterministic: Some(1),
-        ..job_with(code, NodeMode::AllItems, r#"[{"json":{"n":1}},{"json":{}}]"#)
-    }
+    job_with(code, NodeMode::AllItems, r#"[{"json":{"n":1}},{"json":{}}]"#).seed(1)
 }
 
 /// Runs the whole corpus, one program after the other.
@@ -66,9 +63,9 @@ async fn run_all<F: Future<Output = Outcome>>(run: impl Fn(Job) -> F) -> Corpus 
 
 /// How a program ended, to the letter, and its fuel.
 fn ending(outcome: &Outcome) -> (String, u64) {
-    let end = match &outcome.end {
-        End::Returned(value) => value.get().to_owned(),
-        End::Raised(exception) => format!("{exception:?}"),
+    let end = match &outcome.result {
+        Ok(completed) => completed.value.get().to_owned(),
+        Err(Failure::Raised(exception)) => format!("{exception:?}"),
         other => panic!("a program of the corpus ended so: {other:?}"),
     };
     (end, outcome.usage.fuel)
@@ -89,7 +86,7 @@ async fn every_run_of_a_large_corpus_consumes_the_same() {
 
 #[tokio::test]
 async fn instances_outside_the_pool_consume_the_same() {
-    let without_pool = Sandbox::without_pool(SandboxConfig { slots: 2 }).unwrap();
+    let without_pool = Sandbox::builder().slots(2).pooled(false).build().unwrap();
     assert_eq!(
         run_all(|job| without_pool.run(job, Arc::new(Echo::default()))).await,
         expected().await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::support::{Echo, job, raised, returned, run, sandbox};
 use serde_json::{Value, json};
-use serpentarium::sandbox::{End, NoHost, Outcome, Sandbox, SandboxConfig};
+use serpentarium::sandbox::{Failure, NoHost, Outcome, Sandbox};
 
 #[test]
 fn the_image_imports_exactly_these_functions() {
@@ -16,9 +16,9 @@ fn the_image_imports_exactly_these_functions() {
         sorted,
         [
             "host call",
+            "host notify",
             "host start",
             "host take",
-            "host tell",
             "host wait",
             "wasi_snapshot_preview1 clock_time_get",
             "wasi_snapshot_preview1 fd_read",
@@ -33,8 +33,8 @@ fn the_image_imports_exactly_these_functions() {
 #[tokio::test]
 async fn sandboxes_in_one_process_are_independent() {
     let first = sandbox();
-    let second = Sandbox::new(SandboxConfig { slots: 1 }).unwrap();
-    let third = Sandbox::new(SandboxConfig { slots: 1 }).unwrap();
+    let second = Sandbox::builder().slots(1).build().unwrap();
+    let third = Sandbox::builder().slots(1).build().unwrap();
     for sandbox in [first, &second, &third, first] {
         assert_eq!(returned(&sandbox.run(job("return 6 * 7"), Arc::new(NoHost)).await), 42);
     }
@@ -174,7 +174,7 @@ async fn a_forged_reply_is_not_passed_on() {
         "import _host; _host.write_output('{}')\nreturn 1",
     ] {
         let (outcome, _) = with_echo(code).await;
-        assert!(matches!(outcome.end, End::Broken(_)), "{code}: {:?}", outcome.end);
+        assert!(matches!(outcome.result, Err(Failure::Broken(_))), "{code}: {:?}", outcome.result);
     }
 }
 
@@ -184,7 +184,7 @@ async fn a_reply_that_ends_too_early_is_the_guests_own_and_harmless() {
     let mut forged = job(code);
     forged.limits.fuel = 50_000_000;
     assert!(
-        matches!(run(forged).await.end, End::Exceeded(_)),
+        matches!(run(forged).await.result, Err(Failure::Exceeded(_))),
         "what was written counts only when the task has ended"
     );
 }
@@ -215,9 +215,9 @@ async fn host_calls_with_bad_names_or_parameters_are_refused() {
 async fn notifications_with_bad_names_or_parameters_are_dropped() {
     let code = "
 import _host
-_host.tell('a b', '[]')
-_host.tell('good', '[1')
-_host.tell('good', '[1]')
+_host.notify('a b', '[]')
+_host.notify('good', '[1')
+_host.notify('good', '[1]')
 ";
     let (outcome, told) = with_echo(code).await;
     assert_eq!(returned(&outcome), Value::Null);
@@ -243,18 +243,18 @@ async fn deep_recursion_in_python_and_in_c_is_an_error_of_the_task() {
         let mut deep = job(code);
         deep.limits.fuel = 30_000_000_000;
         let outcome = run(deep).await;
-        assert!(!matches!(outcome.end, End::WorkerLost(_)), "{code}");
+        assert!(!matches!(outcome.result, Err(Failure::WorkerLost(_))), "{code}");
         assert!(
-            !matches!(&outcome.end, End::Broken(reason) if reason.contains("stack")),
+            !matches!(&outcome.result, Err(Failure::Broken(reason)) if reason.contains("stack")),
             "{code}: {:?}",
-            outcome.end
+            outcome.result
         );
     }
     let outcome = run(job("def f(): return f()\nreturn f()")).await;
     assert!(
         raised(&outcome).message.contains("maximum recursion depth exceeded"),
         "{:?}",
-        outcome.end
+        outcome.result
     );
 }
 
@@ -263,9 +263,9 @@ async fn unchecked_recursion_ends_the_task_with_a_clear_reason() {
     // A native CPython of this version crashes here.
     let outcome = run(job("x = ()\nfor _ in range(200_000): x = (x,)\nreturn hash(x)")).await;
     assert!(
-        matches!(&outcome.end, End::Broken(reason) if reason.contains("nested too deeply")),
+        matches!(&outcome.result, Err(Failure::Broken(reason)) if reason.contains("nested too deeply")),
         "{:?}",
-        outcome.end
+        outcome.result
     );
     assert_eq!(value("return 1").await, 1);
 }

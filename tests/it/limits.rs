@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::support::{Echo, Silent, exceeded, job, limited, raised, returned, run, sandbox};
 use bytesize::ByteSize;
-use serpentarium::sandbox::{End, Exceeded};
+use serpentarium::sandbox::{Failure, Exceeded};
 
 const SPIN: &str = "while True: pass";
 
@@ -128,8 +128,8 @@ async fn memory_violated_bit_by_bit_names_memory() {
         "x = {}\nwhile True: x[len(x)] = [x]",
     ] {
         let outcome = run(limited(code, |l| l.memory = ByteSize::mib(128).as_u64())).await;
-        let text = match &outcome.end {
-            End::Exceeded(limit) => limit.to_string(),
+        let text = match &outcome.result {
+            Err(Failure::Exceeded(limit)) => limit.to_string(),
             _ => raised(&outcome).message.clone(),
         };
         assert!(text.to_lowercase().contains("memory"), "{code}: {text}");
@@ -218,7 +218,7 @@ async fn calls_violated() {
 
 #[tokio::test]
 async fn notifications_count_as_calls() {
-    let code = "import _host\nwhile True: _host.tell('x', '1')";
+    let code = "import _host\nwhile True: _host.notify('x', '1')";
     let outcome =
         sandbox().run(limited(code, |limits| limits.calls = 9), Arc::new(Echo::default())).await;
     assert_eq!(exceeded(&outcome), Exceeded::Calls(9));
@@ -243,23 +243,23 @@ async fn call_bytes_violated() {
         .run(limited(BIG_CALL, |limits| limits.call_bytes = 999), Arc::new(Echo::default()))
         .await;
     let exception = raised(&outcome);
-    let refused = "The parameters of a host call are too large: the limit is 999 B (SERPENTARIUM_MAX_CALL_BYTES)";
+    let refused = "The parameters of a host call are too large: the limit is 999 B";
     assert_eq!((exception.message.as_str(), exception.line_number), (refused, Some(3)));
-    let tell = BIG_CALL.replace("return len(_host.call", "return (_host.tell");
+    let notify = BIG_CALL.replace("return len(_host.call", "return (_host.notify");
     let outcome = sandbox()
-        .run(limited(&tell, |limits| limits.call_bytes = 999), Arc::new(Echo::default()))
+        .run(limited(&notify, |limits| limits.call_bytes = 999), Arc::new(Echo::default()))
         .await;
     assert_eq!(exceeded(&outcome), Exceeded::CallBytes(999));
     still_healthy().await;
 }
 
-const MANY_TELLS: &str =
-    "import _host\nfor _ in range(100): _host.tell('x', '\"' + 'y' * 98 + '\"')";
+const MANY_NOTIFICATIONS: &str =
+    "import _host\nfor _ in range(100): _host.notify('x', '\"' + 'y' * 98 + '\"')";
 
 #[tokio::test]
 async fn notified_obeyed() {
     let outcome = sandbox()
-        .run(limited(MANY_TELLS, |limits| limits.told = 10_000), Arc::new(Echo::default()))
+        .run(limited(MANY_NOTIFICATIONS, |limits| limits.notified = 10_000), Arc::new(Echo::default()))
         .await;
     assert_eq!(returned(&outcome), serde_json::Value::Null);
 }
@@ -267,9 +267,9 @@ async fn notified_obeyed() {
 #[tokio::test]
 async fn notified_violated() {
     let outcome = sandbox()
-        .run(limited(MANY_TELLS, |limits| limits.told = 9_999), Arc::new(Echo::default()))
+        .run(limited(MANY_NOTIFICATIONS, |limits| limits.notified = 9_999), Arc::new(Echo::default()))
         .await;
-    assert_eq!(exceeded(&outcome), Exceeded::Told(9_999));
+    assert_eq!(exceeded(&outcome), Exceeded::Notified(9_999));
     still_healthy().await;
 }
 
@@ -281,7 +281,7 @@ const BUSY_WITH_THE_HOST: &[&str] = &[
     "import time\nwhile True: time.sleep(0)",
     "import uuid\nwhile True: uuid.uuid4()",
     "import _host\nwhile True: _host.call('echo', '1')",
-    "import _host\nwhile True: _host.tell('a b', '[]')",
+    "import _host\nwhile True: _host.notify('a b', '[]')",
     "import _host\nwhile True: _host.wait(0)",
     "import _host\nwhile True: _host.start('a b', '[]'), _host.wait(-1)",
     "import _host\n_host.start('echo', '1')\nwhile True: _host.wait(0), _host.start('echo', '1')",
@@ -338,9 +338,9 @@ os.abort()
 ";
     let outcome = run(limited(code, |l| l.memory = ByteSize::mib(64).as_u64())).await;
     assert!(
-        matches!(&outcome.end, End::Broken(reason) if reason.contains("trap")),
+        matches!(&outcome.result, Err(Failure::Broken(reason)) if reason.contains("trap")),
         "{:?}",
-        outcome.end
+        outcome.result
     );
 }
 
@@ -354,9 +354,9 @@ os._exit(3)
 ";
     let outcome = run(job(code)).await;
     assert!(
-        matches!(&outcome.end, End::Broken(reason) if reason.contains("code 3")),
+        matches!(&outcome.result, Err(Failure::Broken(reason)) if reason.contains("code 3")),
         "{:?}",
-        outcome.end
+        outcome.result
     );
 }
 

@@ -11,7 +11,7 @@ use crate::support::{raised, returned, run};
 use serde_json::{Value, json, value::RawValue};
 use serpentarium::{
     protocol::{HostSettings, NodeMode, Policy, TaskSettings},
-    sandbox::{End, Exception, Job, Limits, Outcome},
+    sandbox::{Exception, Failure, Job, Limits, Outcome},
 };
 
 fn list(names: &str) -> Option<BTreeSet<String>> {
@@ -27,8 +27,7 @@ async fn run_under(policy: Policy, code: &str) -> Outcome {
     let mut settings =
         TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
     settings.serpentarium = Some(HostSettings { policy: Some(policy), ..HostSettings::default() });
-    run(Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None })
-        .await
+    run(Job::new(settings.to_input().unwrap(), Limits::default())).await
 }
 
 async fn result_under(policy: Policy, code: &str) -> Value {

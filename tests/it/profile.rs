@@ -366,7 +366,7 @@ fn each_item_counts() {
 fn nonsense_to_the_host_spoils_only_its_own_profile() {
     let (_directory, path) = write(
         "import _host\nfor name in ('return', 'start', 'line', 'resume', 'end', 'code', 'begin') * 3:\n    \
-         _host.tell(name, '4000000000')\nreturn 1",
+         _host.notify(name, '4000000000')\nreturn 1",
     );
     profile(&path);
     assert_eq!(run(&["profile", &path, "--json"]).1, "");

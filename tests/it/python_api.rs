@@ -43,7 +43,7 @@ impl HostCalls for N8n {
         })
     }
 
-    fn tell(&self, _name: &str, _params: Box<RawValue>) {}
+    fn notify(&self, _name: &str, _params: Box<RawValue>) {}
 }
 
 impl N8n {

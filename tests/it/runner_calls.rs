@@ -166,7 +166,8 @@ return json.loads(_host.call('taskData', json.dumps([request])))['workflow']
 #[test]
 fn custom_and_static_data_travel_beside_the_result() {
     let (mut broker, _runner) = started();
-    let reply = r#"{"result":[1],"customData":{"a":"b"},"staticData":{"global":{"n":1}}}"#;
+    let reply =
+        r#"{"result":[1],"effects":{"customData":{"a":"b"},"staticData":{"global":{"n":1}}}}"#;
     let code = format!(
         "import _host\nfrom _serpentarium.core import wire\nwire.write_output = lambda reply: _host.write_output('{reply}')"
     );
@@ -181,7 +182,7 @@ fn custom_data_travels_as_far_as_n8n_would_keep_it() {
     let entries = json!({ "a": "b", "a b": "c", "x-y": "z", "größe": "1".repeat(600), "": "d", "e".repeat(51): "f" });
     let code = format!(
         "import _host\nfrom _serpentarium.core import wire\nwire.write_output = lambda reply: _host.write_output('{}')",
-        json!({ "result": 1, "customData": entries })
+        json!({ "result": 1, "effects": { "customData": entries } })
     );
     broker.submit("t1", settings(&code));
     assert_eq!(

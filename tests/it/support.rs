@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use serpentarium::{
     protocol::{NodeMode, TaskSettings},
     sandbox::{
-        Answer, End, Exceeded, Exception, HostCalls, Job, Limits, NoHost, Outcome, PendingAnswer,
-        Sandbox, SandboxConfig,
+        Answer, Exceeded, Exception, Failure, HostCalls, Job, Limits, NoHost, Outcome,
+        PendingAnswer, Sandbox,
     },
 };
 
@@ -18,7 +18,7 @@ use serpentarium::{
 /// others would wait for a slot.
 pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
-    SANDBOX.get_or_init(|| Sandbox::new(SandboxConfig { slots: 32 }).expect("the sandbox starts"))
+    SANDBOX.get_or_init(|| Sandbox::builder().slots(32).build().expect("the sandbox starts"))
 }
 
 /// A job that runs the code once, with no items, under default limits.
@@ -30,7 +30,7 @@ pub(crate) fn job(code: &str) -> Job {
 pub(crate) fn job_with(code: &str, mode: NodeMode, items: &str) -> Job {
     let items = RawValue::from_string(items.into()).expect("items are JSON");
     let input = TaskSettings::new(code, mode, items).to_input().expect("settings serialise");
-    Job { input, limits: Limits::default(), deterministic: None }
+    Job::new(input, Limits::default())
 }
 
 /// A job under limits that differ from the default ones.
@@ -47,24 +47,24 @@ pub(crate) async fn run(job: Job) -> Outcome {
 
 /// The value that a job returned.
 pub(crate) fn returned(outcome: &Outcome) -> serde_json::Value {
-    match &outcome.end {
-        End::Returned(value) => serde_json::from_str(value.get()).expect("a result is JSON"),
+    match &outcome.result {
+        Ok(completed) => serde_json::from_str(completed.value.get()).expect("a result is JSON"),
         other => panic!("expected a result, not {other:?} (stderr: {})", outcome.stderr),
     }
 }
 
 /// The exception that a job raised.
 pub(crate) fn raised(outcome: &Outcome) -> &Exception {
-    match &outcome.end {
-        End::Raised(exception) => exception,
+    match &outcome.result {
+        Err(Failure::Raised(exception)) => exception,
         other => panic!("expected an exception, not {other:?} (stderr: {})", outcome.stderr),
     }
 }
 
 /// The limit that a job went over.
 pub(crate) fn exceeded(outcome: &Outcome) -> Exceeded {
-    match &outcome.end {
-        End::Exceeded(limit) => *limit,
+    match &outcome.result {
+        Err(Failure::Exceeded(limit)) => *limit,
         other => panic!("expected an exceeded limit, not {other:?} (stderr: {})", outcome.stderr),
     }
 }
@@ -81,7 +81,7 @@ impl HostCalls for Echo {
         Box::pin(std::future::ready(answer))
     }
 
-    fn tell(&self, name: &str, params: Box<RawValue>) {
+    fn notify(&self, name: &str, params: Box<RawValue>) {
         self.told.lock().expect("no test panics here").push((name.into(), params.get().into()));
     }
 }
@@ -94,5 +94,5 @@ impl HostCalls for Silent {
         Box::pin(std::future::pending())
     }
 
-    fn tell(&self, _name: &str, _params: Box<RawValue>) {}
+    fn notify(&self, _name: &str, _params: Box<RawValue>) {}
 }

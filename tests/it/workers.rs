@@ -10,7 +10,7 @@ use std::{
 use crate::support::{Echo, Silent, exceeded, job, limited, raised, returned};
 use serde_json::json;
 use serpentarium::{
-    sandbox::{End, Exceeded, Job, NoHost, Outcome},
+    sandbox::{Exceeded, Failure, Job, NoHost, Outcome},
     workers::{Pool, PoolConfig},
 };
 
@@ -58,7 +58,7 @@ async fn every_kind_of_end_comes_back_over_the_pipe() {
     assert_eq!((raised(&outcome).message.as_str(), raised(&outcome).line_number), ("no", Some(2)));
     let spin = limited("while True: pass", |limits| limits.fuel = 10_000_000);
     assert_eq!(exceeded(&pool.run(spin, Arc::new(NoHost)).await), Exceeded::Fuel(10_000_000));
-    assert!(matches!(run(&pool, "import os; os._exit(3)").await.end, End::Broken(_)));
+    assert!(matches!(run(&pool, "import os; os._exit(3)").await.result, Err(Failure::Broken(_))));
     assert_eq!(run(&pool, "import sys; sys.stderr.write('oops')").await.stderr, "oops");
 }
 
@@ -78,7 +78,7 @@ return [seen, time.perf_counter() < 1]
         pool.run(before, Arc::new(NoHost)).await;
         // The worker gets the next one ready meanwhile.
         tokio::time::sleep(Duration::from_millis(1_100)).await;
-        let deterministic = || Job { deterministic: Some(1), ..job(probe) };
+        let deterministic = || job(probe).seed(1);
         // One takes what was ready, the others come while it runs.
         let outcomes = futures_util::future::join_all(
             (0..3).map(|_| pool.run(deterministic(), Arc::new(NoHost))),
@@ -100,7 +100,7 @@ async fn host_calls_cross_the_pipe_in_order() {
     let code = "
 import _host, json
 for n in range(100):
-    _host.tell('log', str(n))
+    _host.notify('log', str(n))
     assert _host.call('echo', json.dumps({'n': n})) == json.dumps({'n': n})
 return 'done'
 ";
@@ -139,13 +139,16 @@ async fn a_killed_worker_fails_its_tasks_and_is_replaced() {
     kill(before[0]);
     let mut ends = Vec::new();
     for task in spinning {
-        ends.push(task.await.expect("no panic").end);
+        ends.push(task.await.expect("no panic").result);
     }
     let lost = ends
         .iter()
-        .filter(|end| matches!(end, End::WorkerLost(reason) if reason.contains("signal: 9")))
+        .filter(
+            |end| matches!(end, Err(Failure::WorkerLost(reason)) if reason.contains("signal: 9")),
+        )
         .count();
-    let spent = ends.iter().filter(|end| matches!(end, End::Exceeded(Exceeded::Fuel(_)))).count();
+    let spent =
+        ends.iter().filter(|end| matches!(end, Err(Failure::Exceeded(Exceeded::Fuel(_))))).count();
     assert_eq!((lost, spent), (2, 2), "{ends:?}");
     assert_eq!(returned(&run(&pool, "return 1").await), 1);
     until("a new worker", || {
@@ -171,9 +174,9 @@ async fn a_worker_that_does_not_move_is_stopped() {
     );
     let outcome = run(&pool, "return 1").await;
     assert!(
-        matches!(&outcome.end, End::WorkerLost(reason) if reason.contains("did not move")),
+        matches!(&outcome.result, Err(Failure::WorkerLost(reason)) if reason.contains("did not move")),
         "{:?}",
-        outcome.end
+        outcome.result
     );
     assert_eq!(returned(&run(&pool, "return 2").await), 2);
     assert!(!is_alive(stuck));

@@ -43,7 +43,7 @@ IMPORTS = {
     "host.call",
     "host.start",
     "host.take",
-    "host.tell",
+    "host.notify",
     "host.wait",
     "wasi_snapshot_preview1.clock_time_get",
     "wasi_snapshot_preview1.fd_read",

@@ -295,9 +295,7 @@ impl HostCalls for Recorder {
         refuse()
     }
 
-    fn tell(&self, _name: &str, _params: Box<RawValue>) {}
-
-    fn tell_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
+    fn notify_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
         self.recording().handle(name, params.get(), fuel);
     }
 }

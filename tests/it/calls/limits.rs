@@ -59,7 +59,7 @@ async fn the_size_of_calls_in_flight_obeyed() {
 async fn the_size_of_calls_in_flight_violated() {
     let small = |limits: &mut serpentarium::sandbox::Limits| limits.call_bytes = 999;
     let outcome = sandbox().run(limited(LARGE, small), Arc::new(Echo::default())).await;
-    let refused = "The parameters of a host call are too large: the limit is 999 B (SERPENTARIUM_MAX_CALL_BYTES)";
+    let refused = "The parameters of a host call are too large: the limit is 999 B";
     assert_eq!(returned(&outcome), json!([refused, refused, refused, refused]));
 }
 
@@ -69,7 +69,7 @@ params = '\"' + 'x' * 998 + '\"'
 for n in range(6): _host.start('never', params)
 refused = []
 while answer := _host.wait(0.05): refused.append(answer)
-_host.tell('sandbox.forget', '[1]')
+_host.notify('sandbox.forget', '[1]')
 _host.start('never', params)
 return [refused, _host.wait(0.05)]
 ";
@@ -86,11 +86,11 @@ async fn an_abandoned_call_frees_its_place() {
     let code = "
 import _host
 for n in range(50):
-    _host.tell('sandbox.forget', f'[{_host.start(\"never\", \"[]\")}]')
-for bad in ('[1]', '[7000]', '[-1]', '[]', '{}', '7', '[1, 2]', '[\"1\"]'): _host.tell('sandbox.forget', bad)
+    _host.notify('sandbox.forget', f'[{_host.start(\"never\", \"[]\")}]')
+for bad in ('[1]', '[7000]', '[-1]', '[]', '{}', '7', '[1, 2]', '[\"1\"]'): _host.notify('sandbox.forget', bad)
 number = _host.start('after', '[0, 1]')
 assert _host.call('after', '[20, 1]') == '1'
-_host.tell('sandbox.forget', f'[{number}]')
+_host.notify('sandbox.forget', f'[{number}]')
 number = _host.start('after', '[0, 2]')
 answer = _host.wait(-1)
 try: _host.wait(-1)
@@ -111,7 +111,7 @@ impl HostCalls for Large {
         Box::pin(std::future::ready(Ok(answer)))
     }
 
-    fn tell(&self, _name: &str, _params: Box<RawValue>) {}
+    fn notify(&self, _name: &str, _params: Box<RawValue>) {}
 }
 
 #[tokio::test]
@@ -126,8 +126,7 @@ return [blocking, len(text) if ok else text]";
     let run =
         |size| sandbox().run(limited(code, |limits| limits.call_bytes = size), Arc::new(Large));
     assert_eq!(returned(&run(100).await), json!([100, 100]));
-    let refused =
-        "The answer of a host call is too large: the limit is 99 B (SERPENTARIUM_MAX_CALL_BYTES)";
+    let refused = "The answer of a host call is too large: the limit is 99 B";
     assert_eq!(returned(&run(99).await), json!([refused, refused]));
     let over_the_pipe =
         pool().run(limited(code, |limits| limits.call_bytes = 99), Arc::new(Large)).await;

@@ -52,7 +52,7 @@ async fn calls_in_flight_end_with_their_task_over_the_pipe() {
 import _host
 for n in range(10): _host.start('never', '[]')
 _host.wait(0.2)
-for n in range(10): _host.tell('sandbox.forget', f'[{n + 1}]')
+for n in range(10): _host.notify('sandbox.forget', f'[{n + 1}]')
 import time
 time.sleep(0.5)
 return 1";
@@ -94,7 +94,7 @@ async fn parameters_of_abandoned_calls_do_not_accumulate() {
     let code = "
 import _host
 params = '\"' + 'x' * 30_000_000 + '\"'
-for _ in range(60): _host.tell('sandbox.forget', f\"[{_host.start('never', params)}]\")
+for _ in range(60): _host.notify('sandbox.forget', f\"[{_host.start('never', params)}]\")
 return 1";
     assert_eq!(returned(&pool.run(job(code), Arc::new(Desk::default())).await), 1);
     let peak = peak_of(pool.process_ids()[0]).expect("the worker lives");

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
-use serpentarium::sandbox::{End, Exception, Outcome};
+use serpentarium::sandbox::{Failure, Exception, Outcome};
 
 use crate::support::{Echo, job, sandbox};
 
@@ -91,9 +91,9 @@ impl Case {
     }
 
     fn ends_as_expected(&self, outcome: &Outcome) -> bool {
-        match (&outcome.end, &self.result, &self.error) {
-            (End::Returned(value), Some(expected), None) => json_fits(expected, value.get()),
-            (End::Raised(exception), None, Some(expected)) => {
+        match (&outcome.result, &self.result, &self.error) {
+            (Ok(value), Some(expected), None) => json_fits(expected, value.get()),
+            (Err(Failure::Raised(exception)), None, Some(expected)) => {
                 let mut got = fields(exception);
                 // A description counts only in cases that name one.
                 if !expected.contains_key("description") {

@@ -41,11 +41,7 @@ async fn the_policy_holds_for_each_item_and_for_code_that_is_indented() {
     );
     settings.serpentarium =
         Some(HostSettings { policy: Some(allow("json")), ..HostSettings::default() });
-    let job = |settings: &TaskSettings| Job {
-        input: settings.to_input().unwrap(),
-        limits: Limits::default(),
-        deterministic: None,
-    };
+    let job = |settings: &TaskSettings| Job::new(settings.to_input().unwrap(), Limits::default());
     assert_eq!(returned(&run(job(&settings)).await)[1]["json"], json!({ "a": 1 }));
     settings.code = "\u{feff}  import json\n  import os".into();
     settings.serpentarium =
@@ -60,8 +56,7 @@ async fn the_environment_holds_what_the_host_gives_and_nothing_else() {
         TaskSettings::new(code, NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
     let env = [("A".to_owned(), "é".to_owned())].into();
     settings.serpentarium = Some(HostSettings { env: Some(env), ..HostSettings::default() });
-    let job =
-        Job { input: settings.to_input().unwrap(), limits: Limits::default(), deterministic: None };
+    let job = Job::new(settings.to_input().unwrap(), Limits::default());
     assert_eq!(returned(&run(job).await), json!([{ "A": "é" }, "é", "none"]));
     assert_eq!(
         returned(&run(crate::support::job("import os\nreturn dict(os.environ)")).await),

@@ -285,7 +285,11 @@ async fn no_way_round_the_policy_is_found() {
         };
         let policy = if stdlib == "*" { Policy { external_allow: None, ..policy } } else { policy };
         let outcome = run_under(policy, &code).await;
-        assert!(matches!(outcome.end, End::Raised(_)), "{stdlib}: {code}: {:?}", outcome.end);
+        assert!(
+            matches!(outcome.result, Err(Failure::Raised(_))),
+            "{stdlib}: {code}: {:?}",
+            outcome.result
+        );
     }
 }
 

@@ -104,15 +104,13 @@ _execution.custom_data.set('customer', 'Ada \\ud800')
 return 1";
     let ran = run(code).await;
     assert_eq!(ran.value(), 1);
-    let extras = &ran.outcome.extras;
-    let static_data = json!({ "global": { "runs": 4 }, "node:Code": { "seen": ["a"] } });
-    assert_eq!(
-        serde_json::from_str::<serde_json::Value>(extras.static_data.as_ref().unwrap().get())
-            .unwrap(),
-        static_data
-    );
-    assert_eq!(extras.custom_data.as_ref().unwrap()["customer"], "Ada ?");
+    let effects = ran.outcome.result.unwrap().effects.unwrap();
+    let expected = json!({
+        "customData": { "customer": "Ada ?" },
+        "staticData": { "global": { "runs": 4 }, "node:Code": { "seen": ["a"] } },
+    });
+    assert_eq!(serde_json::from_str::<serde_json::Value>(effects.get()).unwrap(), expected);
     let unchanged = run("return _get_workflow_static_data('global')").await;
     assert_eq!(unchanged.value(), json!({ "runs": 4 }));
-    assert!(unchanged.outcome.extras.static_data.is_none());
+    assert!(unchanged.outcome.result.unwrap().effects.is_none());
 }

@@ -138,11 +138,11 @@ async fn code_that_is_too_deep_ends_in_an_error() {
     ] {
         let ran = run(&code).await;
         let head: String = code.chars().take(30).collect();
-        match &ran.outcome.end {
-            serpentarium::sandbox::End::Raised(exception) => {
+        match &ran.outcome.result {
+            Err(serpentarium::sandbox::Failure::Raised(exception)) => {
                 assert!(!exception.message.is_empty(), "{head}")
             }
-            serpentarium::sandbox::End::Returned(_) => {}
+            Ok(_) => {}
             other => panic!("{head}…: {other:?}"),
         }
     }

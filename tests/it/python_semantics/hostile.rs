@@ -1,7 +1,7 @@
 //! Code that works against its own reply: there is always exactly one.
 
 use serde_json::json;
-use serpentarium::sandbox::End;
+use serpentarium::sandbox::Failure;
 
 use super::{all_fail, all_return, run};
 
@@ -59,9 +59,9 @@ async fn a_reply_survives_tracing() {
             ))
             .await;
             assert!(
-                matches!(ran.outcome.end, End::Raised(_)),
+                matches!(ran.outcome.result, Err(Failure::Raised(_))),
                 "{hook}, {ending}: {:?}",
-                ran.outcome.end
+                ran.outcome.result
             );
         }
     }
@@ -72,7 +72,11 @@ async fn a_monitor_that_raises_breaks_only_its_own_task() {
     let monitor = "import sys\ndef t(*a): raise ValueError('t')\nm = sys.monitoring\nm.use_tool_id(0, 'x')\n\
         m.register_callback(0, m.events.LINE, t)\nm.set_events(0, m.events.LINE)\nreturn 1";
     let ran = run(monitor).await;
-    assert!(matches!(ran.outcome.end, End::Raised(_) | End::Broken(_)), "{:?}", ran.outcome.end);
+    assert!(
+        matches!(ran.outcome.result, Err(Failure::Raised(_) | Failure::Broken(_))),
+        "{:?}",
+        ran.outcome.result
+    );
     assert_eq!(run("return 1").await.value(), 1);
 }
 
@@ -85,7 +89,11 @@ async fn writing_to_the_reply_itself_is_caught() {
         "import os\nos.abort()",
     ] {
         let ran = run(code).await;
-        assert!(matches!(ran.outcome.end, End::Broken(_)), "{code}: {:?}", ran.outcome.end);
+        assert!(
+            matches!(ran.outcome.result, Err(Failure::Broken(_))),
+            "{code}: {:?}",
+            ran.outcome.result
+        );
     }
 }
 

@@ -40,7 +40,7 @@ pub fn wasi(input: Vec<u8>, output: &MemoryOutputPipe) -> WasiP1Ctx {
 pub fn linker(engine: &Engine, module: &Module) -> Result<Linker<WasiP1Ctx>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_async(&mut linker, |wasi| wasi)?;
-    linker.func_wrap("host", "tell", |_: i32, _: i32, _: i32, _: i32| {})?;
+    linker.func_wrap("host", "notify", |_: i32, _: i32, _: i32, _: i32| {})?;
     linker.define_unknown_imports_as_traps(module)?;
     Ok(linker)
 }

@@ -163,7 +163,7 @@ class _Flight:
 
 def _rehearse() -> None:
     """Runs tasks of every kind through the real path, with the host replaced."""
-    host = wire.read_input, wire.write_output, wire.tell_host, wire.call_host, wire.start_call, wire.wait_for_answer
+    host = wire.read_input, wire.write_output, wire.notify_host, wire.call_host, wire.start_call, wire.wait_for_answer
     settings = [_settings("runOnceForAllItems", code) for code in _ALL_ITEMS]
     settings += [_settings("runOnceForEachItem", code) for code in _EACH_ITEM]
     settings += [_settings("runOnceForAllItems", "print('hello')", printMode="text")]
@@ -171,7 +171,7 @@ def _rehearse() -> None:
     replies: list[wire.Reply] = []
     # Functions in C of the same kind as the host's, so that the calls specialise for those.
     wire.write_output = replies.append
-    wire.tell_host = operator.is_  # type: ignore[assignment]
+    wire.notify_host = operator.is_  # type: ignore[assignment]
     wire.call_host = _ANSWERS.get
     flight = _Flight()
     wire.start_call, wire.wait_for_answer = flight.start, flight.wait
@@ -184,7 +184,7 @@ def _rehearse() -> None:
                 running.__init__()  # type: ignore[misc]
                 guards.uninstall()
     finally:
-        wire.read_input, wire.write_output, wire.tell_host, wire.call_host, wire.start_call, wire.wait_for_answer = host
+        wire.read_input, wire.write_output, wire.notify_host, wire.call_host, wire.start_call, wire.wait_for_answer = host
     if len(replies) < _ROUNDS or "result" not in json.loads(replies[0]):
         raise RuntimeError(f"the rehearsal failed: {replies[:1]}")
 

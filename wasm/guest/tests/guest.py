@@ -61,7 +61,7 @@ class FakeHost(types.ModuleType):
         text.encode()
         self.output.append(text)
 
-    def tell(self, name: str, params: str) -> None:
+    def notify(self, name: str, params: str) -> None:
         params.encode()
         if name == "sandbox.forget":
             [number] = json.loads(params)
@@ -136,9 +136,13 @@ class Reply:
 
     @property
     def result(self) -> Any:
-        if not {"result"} <= set(self.value) <= {"result", "customData", "staticData"}:
+        if not {"result"} <= set(self.value) <= {"result", "effects"}:
             raise AssertionError(self.value)
         return self.value["result"]
+
+    @property
+    def effects(self) -> dict[str, Any]:
+        return self.value.get("effects", {})
 
     @property
     def error(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import unittest
 
 from _serpentarium.measure import marks
 
-_TOLD = "\0serpentarium.tell"
+_TOLD = "\0serpentarium.notify"
 
 
 def _marked(code: str) -> list[str]:
@@ -43,11 +43,11 @@ class MarksTest(unittest.TestCase):
         marks.mark(tree)
         told: list[str] = []
 
-        def tell(name: str, number: str) -> None:
+        def notify(name: str, number: str) -> None:
             told.append(f"{name} {int(number) - 1_000_000}")
 
         namespace: dict[str, int] = {}
-        exec(marks.connect(marks.quiet(lambda: compile(tree, "x", "exec")), tell), namespace)
+        exec(marks.connect(marks.quiet(lambda: compile(tree, "x", "exec")), notify), namespace)
         self.assertEqual(namespace["r"], 1)
         self.assertEqual(told, [f"line {line}" for line in (1, 6, 2, 3, 4, 3, 4, 3, 5)])
 

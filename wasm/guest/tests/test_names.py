@@ -257,11 +257,11 @@ return answers"""
         ):
             with self.subTest(code):
                 answer(workflow={**DATA["workflow"], "staticData": {"global": {"count": 4}}})
-                self.assertEqual(run_all(code).value.get("staticData"), after)
+                self.assertEqual(run_all(code).effects.get("staticData"), after)
         for missing in ({}, None):
             answer(workflow={"staticData": missing})
             reply = run_all("_get_workflow_static_data('global')['first'] = 1\nreturn 2")
-            self.assertEqual(reply.value, {"result": 2, "staticData": {"global": {"first": 1}}})
+            self.assertEqual(reply.value, {"result": 2, "effects": {"staticData": {"global": {"first": 1}}}})
         error = run_all("_get_workflow_static_data('x')").error
         self.assertEqual(error["message"], "static data is 'global' or 'node', not 'x'")
         error = run_all("d = _get_workflow_static_data('global')\nd['d'] = d").error
@@ -271,12 +271,12 @@ return answers"""
 
     def test_custom_data_goes_back(self) -> None:
         reply = run_all("c = _execution.custom_data\nc.set('a', 1)\nc.set('b', 'x' * 600)\nreturn c.get('a')")
-        self.assertEqual(reply.value, {"result": "1", "customData": {"a": "1", "b": "x" * 512}})
+        self.assertEqual(reply.value, {"result": "1", "effects": {"customData": {"a": "1", "b": "x" * 512}}})
         self.assertEqual(HOST.called, [])
         reply = run_all("c = _execution.customData\nc.setAll({'é_1': 2.5})\nreturn [c.get('earlier'), c.getAll(), c.get('no')]")
         self.assertEqual(reply.result, ["yes", {"earlier": "yes", "é_1": "2.5"}, None])
         reply = run_all("for i in range(12): _execution.custom_data.set(f'k{i}', i)")
-        self.assertEqual(len(reply.value["customData"]), 10)
+        self.assertEqual(len(reply.effects["customData"]), 10)
         for call, message in (
             ("set('a-b', 1)", "Custom data key can only contain letters, numbers, and underscores (key 'a-b')"),
             ("set(1, 1)", "a custom data key must be a str, not int"),

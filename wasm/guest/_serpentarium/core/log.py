@@ -5,7 +5,7 @@ first hundred are sent. As plain text, everything goes as it is written, without
 has its later text gathered into larger pieces, because the host limits the number of calls.
 """
 
-from _serpentarium.core.wire import tell
+from _serpentarium.core.wire import notify
 
 _CAP = 100
 
@@ -33,7 +33,7 @@ class Log:
         """Sends one statement, with one text for each of its values."""
         self.statements += 1
         if self.statements <= _CAP:
-            tell("logNodeOutput", values)
+            notify("logNodeOutput", values)
 
     def text(self, text: str) -> None:
         """Sends text: at once in plain form, line by line otherwise."""
@@ -61,12 +61,12 @@ class Log:
         """Sends what is left when the task has ended."""
         self.end_line()
         if self.statements > _CAP and not self.as_text:
-            tell("logNodeOutput", [f"[Output truncated - {self.statements - _CAP} more print statements]"])
+            notify("logNodeOutput", [f"[Output truncated - {self.statements - _CAP} more print statements]"])
 
     def _plain_text(self, text: str) -> None:
         self.statements += 1
         if self.statements <= _PIECES:
-            tell("stdout", text)
+            notify("stdout", text)
             return
         self.partial.append(text)
         self.gathered += len(text)
@@ -76,7 +76,7 @@ class Log:
     def _send_gathered(self) -> None:
         if self.partial:
             self.gathered = 0
-            tell("stdout", self._take_partial())
+            notify("stdout", self._take_partial())
 
     def _take_partial(self) -> str:
         line = "".join(self.partial)

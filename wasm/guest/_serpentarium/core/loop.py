@@ -36,7 +36,7 @@ async def call(name: str, params: str) -> tuple[bool, str]:
         finally:
             # Cancelled: the host need not keep a place for the answer.
             if _waiting.pop(number, None) is not None:
-                wire.tell_host("sandbox.forget", f"[{number}]")
+                wire.notify_host("sandbox.forget", f"[{number}]")
 
 
 def allow(most: int) -> None:

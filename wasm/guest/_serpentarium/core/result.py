@@ -25,10 +25,10 @@ class Circular(TaskError):
 
 
 def encode_result(value: object, effects: dict[str, object] | None = None) -> Reply:
-    """The reply for a returned value, with what else the task changed."""
+    """Encodes the reply for a returned value, with what the task changed beside it."""
     reply = {"result": value}
     if effects:
-        reply |= effects
+        reply["effects"] = effects
     plainly = encode_plain(reply)
     if plainly is not None:
         return plainly

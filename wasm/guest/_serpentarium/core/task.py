@@ -78,19 +78,16 @@ def _execute(task: Task) -> Reply:
         settings = task.settings = wire.decode(wire.read_input())
     except ValueError as error:
         raise TaskError(f"Invalid task settings: not JSON: {error}") from None
-    for_all_items = _check(settings)
+    run_body = _check(settings)
     task.code = settings["code"]
     if "printMode" in settings and settings["printMode"] == "text":
         log.as_text = True
     check = None
     if "serpentarium" in settings:
         if "measure" in settings["serpentarium"]:
-            return measure.run(task, _run_for_all_items if for_all_items else _run_for_each_item)
+            return measure.run(task, run_body)
         check = _obey(task)
-    body = code.compile_body(task.code, check)
-    if for_all_items:
-        return _run_for_all_items(task, body)
-    return _run_for_each_item(task, body)
+    return run_body(task, code.compile_body(task.code, check))
 
 
 def _obey(task: Task) -> Callable[[Module], None] | None:
@@ -110,17 +107,23 @@ def _obey(task: Task) -> Callable[[Module], None] | None:
     return policy.check
 
 
-def _check(settings: Any) -> bool:
-    """Checks the settings' required fields, and says whether the code runs once for all items."""
+def _check(settings: Any) -> Callable[[Task, Any], Reply]:
+    """Checks the required fields of the settings. Returns the function that runs the code in their mode.
+
+    Settings with neither `nodeMode` nor `items` are a plain program, not a task of n8n.
+    """
     if type(settings) is not dict:
         raise TaskError("Invalid task settings: not an object")
     get = settings.get
-    if type(get("code")) is str and type(get("items")) is list:
-        mode = get("nodeMode")
-        if mode == "runOnceForAllItems":
-            return True
-        if mode == "runOnceForEachItem":
-            return False
+    if type(get("code")) is str:
+        if type(get("items")) is list:
+            mode = get("nodeMode")
+            if mode == "runOnceForAllItems":
+                return _run_for_all_items
+            if mode == "runOnceForEachItem":
+                return _run_for_each_item
+        elif "nodeMode" not in settings and "items" not in settings:
+            return _run_program
     raise _bad_settings(settings)
 
 
@@ -133,6 +136,17 @@ def _bad_settings(settings: dict[str, Any]) -> TaskError:
     if type(settings["items"]) is not list:
         return TaskError("Invalid task settings: 'items' must be a list")
     return TaskError(f"Unknown nodeMode: {settings['nodeMode']}")
+
+
+def _run_program(task: Task, body: Any) -> Reply:
+    """Runs a plain program: it has the name `input`, prints plain text, and has no names of n8n."""
+    log.as_text = True
+    settings = task.settings
+    if "input" in settings:
+        task.namespace["input"] = settings["input"]
+    if body is not None:
+        task.result = code.bind(body, task.namespace)()
+    return encode_result(task.result)
 
 
 def _run_for_all_items(task: Task, body: Any) -> Reply:

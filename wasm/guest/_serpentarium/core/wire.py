@@ -38,7 +38,7 @@ read_input: Callable[[], bytes] = _host.read_input
 write_output: Callable[[Reply], None] = _host.write_output
 # JSON of a value that is made of plain dicts, lists, texts and numbers; None for any other.
 encode_plain: Callable[[object], bytes | None] = _host.encode_plain
-tell_host: Callable[[str, str], None] = _host.tell
+notify_host: Callable[[str, str], None] = _host.notify
 
 # Calls of the host, by a name and the parameters' JSON. `call_host` waits for the answer's JSON; `start_call` returns the
 # call's number at once, and `wait_for_answer` gives the first answer to any call, or None after so many seconds
@@ -62,13 +62,13 @@ def decode(text: bytes | str) -> Any:
         return _loads(text, parse_constant=int)
 
 
-def tell(name: str, value: object) -> None:
+def notify(name: str, value: object) -> None:
     """Lets the host know something. This is text to read: a lone surrogate is shown as `\\udXXX`."""
     text = "".join(encode(value, 0))
     try:
-        tell_host(name, text)
+        notify_host(name, text)
     except UnicodeEncodeError:
-        tell_host(name, escape_surrogates(text, "\\\\"))
+        notify_host(name, escape_surrogates(text, "\\\\"))
 
 
 def send(reply: Reply) -> None:

@@ -11,7 +11,7 @@ from types import CodeType
 from typing import Any
 
 # Stands in the tree for what is called, which a tree cannot hold.
-_TELL = "\0serpentarium.tell"
+_NOTIFY = "\0serpentarium.notify"
 # Every number has as many digits, and so costs the same to tell.
 _FIRST = 1_000_000
 
@@ -40,21 +40,21 @@ def quiet(make: Callable[[], Any]) -> Any:
         return make()
 
 
-def connect(code: CodeType, tell: Callable[[str, str], None]) -> CodeType:
-    """The same code with marks that call `tell`."""
-    constants = [_constant(constant, tell) for constant in code.co_consts]
+def connect(code: CodeType, notify: Callable[[str, str], None]) -> CodeType:
+    """The same code with marks that call `notify`."""
+    constants = [_constant(constant, notify) for constant in code.co_consts]
     return code.replace(co_consts=tuple(constants))
 
 
-def has_marks(code: CodeType, tell: Callable[[str, str], None]) -> bool:
+def has_marks(code: CodeType, notify: Callable[[str, str], None]) -> bool:
     """Whether code tells of its lines: what lies on one line does not."""
-    return any(constant is tell for constant in code.co_consts)
+    return any(constant is notify for constant in code.co_consts)
 
 
-def _constant(constant: Any, tell: Callable[[str, str], None]) -> Any:
+def _constant(constant: Any, notify: Callable[[str, str], None]) -> Any:
     if type(constant) is CodeType:
-        return connect(constant, tell)
-    return tell if type(constant) is str and constant == _TELL else constant
+        return connect(constant, notify)
+    return notify if type(constant) is str and constant == _NOTIFY else constant
 
 
 def _block(body: list[ast.stmt], before: int | None, loop: int | None) -> None:
@@ -121,7 +121,7 @@ def _line(statement: Any) -> int:
 
 
 def _mark(line: int) -> ast.stmt:
-    called = ast.Call(ast.Constant(_TELL), [ast.Constant("line"), ast.Constant(number(line))], [])
+    called = ast.Call(ast.Constant(_NOTIFY), [ast.Constant("line"), ast.Constant(number(line))], [])
     mark = ast.Expr(called)
     for node in (mark, called, called.func, *called.args):
         node.lineno = node.end_lineno = line

@@ -70,12 +70,12 @@ def _marked(function: Callable[[], object]) -> Callable[[], object]:
 
 def begin() -> None:
     """What is measured begins."""
-    wire.tell_host("begin", "0")
+    wire.notify_host("begin", "0")
 
 
 def end() -> None:
     """What is measured has ended."""
-    wire.tell_host("end", "0")
+    wire.notify_host("end", "0")
 
 
 def _plan(task: Any) -> list[dict[str, Any]] | None:

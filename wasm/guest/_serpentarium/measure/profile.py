@@ -32,38 +32,38 @@ _low = 0
 _MARGIN = 1 << 16
 _MOST_PLACES = 4 << 20
 
-_tell: Callable[[str, str], None] = wire.tell_host
+_notify: Callable[[str, str], None] = wire.notify_host
 
 # The Python that runs this package's own tests need not have it.
 _monitoring: Any = getattr(sys, "monitoring", None)
 
 
 def _on_start(code: CodeType, offset: int) -> None:
-    _tell("start", _places[(id(code) - _low) >> 4])
+    _notify("start", _places[(id(code) - _low) >> 4])
 
 
 def _on_resume(code: CodeType, offset: int) -> None:
-    _tell("resume", _places[(id(code) - _low) >> 4])
+    _notify("resume", _places[(id(code) - _low) >> 4])
 
 
 def _on_return(code: CodeType, offset: int, value: object) -> None:
-    _tell("return", "0")
+    _notify("return", "0")
 
 
 def _on_yield(code: CodeType, offset: int, value: object) -> None:
-    _tell("yield", "0")
+    _notify("yield", "0")
 
 
 def _on_unwind(code: CodeType, offset: int, error: BaseException) -> None:
-    _tell("unwind" if _number(code) else "aside", "0")
+    _notify("unwind" if _number(code) else "aside", "0")
 
 
 def _on_throw(code: CodeType, offset: int, error: BaseException) -> None:
     number = _number(code)
     if number:
-        _tell("resume", number)
+        _notify("resume", number)
     else:
-        _tell("aside", "0")
+        _notify("aside", "0")
 
 
 def _number(code: CodeType) -> str:
@@ -77,7 +77,7 @@ def compile_watched(text: str) -> CodeType | None:
     body: CodeType | None = marks.quiet(lambda: programs.compile_body(text, marks.mark))
     if body is None:
         return None
-    body = marks.connect(body, _tell)
+    body = marks.connect(body, _notify)
     watch([body])
     return body
 
@@ -125,8 +125,8 @@ def _place(codes: list[CodeType]) -> None:
 def _describe(code: CodeType) -> None:
     """Tells the host a code object's name and first line, and whether it will tell of others. It counts them."""
     name = code.co_qualname.removeprefix(_PREFIX)
-    about = {"name": name, "line": code.co_firstlineno, "single": not marks.has_marks(code, _tell)}
-    _tell("code", "".join(encode(about, 0)))
+    about = {"name": name, "line": code.co_firstlineno, "single": not marks.has_marks(code, _notify)}
+    _notify("code", "".join(encode(about, 0)))
 
 
 def _rehearse(code: CodeType) -> None:
@@ -174,7 +174,7 @@ def _load(name: str, is_watched: bool) -> dict[str, Any]:
             if function.name != "other":
                 marks.mark(function)
     code = marks.quiet(lambda: compile(tree, FILENAME, "exec"))
-    exec(marks.connect(code, _tell), namespace)
+    exec(marks.connect(code, _notify), namespace)
     return namespace
 
 
@@ -184,6 +184,6 @@ def _span(kind: str, name: str, namespace: dict[str, Any]) -> None:
     program(range(20))
     for rounds in (_ROUNDS, 2 * _ROUNDS):
         gc.collect()
-        _tell(kind, f'"{name}"')
+        _notify(kind, f'"{name}"')
         program(range(rounds))
-        _tell("end", "0")
+        _notify("end", "0")

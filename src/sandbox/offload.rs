@@ -1,9 +1,9 @@
-//! Large texts are parsed beside the thread that runs guests, so that they hold up nobody.
+//! Parses large texts on a blocking thread, so that they do not delay the guests of this one.
 
-/// Bytes up to which a text is parsed at once: it takes a millisecond at most.
+/// Bytes up to which a text is parsed in place: that takes 1 ms at most, less than a guest's own time slice.
 const LARGE: usize = 1 << 20;
 
-/// What `read` makes of the bytes. `None` where it panicked, or the runtime is shutting down.
+/// Applies `read` to the bytes. `None` where it panicked, or where the runtime is shutting down.
 pub(crate) async fn parse<T: Send + 'static>(
     bytes: Vec<u8>,
     read: impl FnOnce(Vec<u8>) -> T + Send + 'static,

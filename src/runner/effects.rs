@@ -1,0 +1,179 @@
+//! What a task changed beside its result: the reply's `effects` and an exception's `context`, which the sandbox passes on
+//! unread. The guest is not trusted, so both are checked here.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::sandbox::{Completed, Exception, Failure};
+
+/// Entries of custom data that are read. The guest sends 10 at most, as n8n keeps no more; only a hostile guest sends 100.
+const MAX_CUSTOM_DATA: usize = 100;
+
+/// A completed task with its effects checked.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    /// The returned value: one JSON text.
+    pub value: Box<RawValue>,
+    pub effects: Effects,
+}
+
+/// What a task changed beside its result.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Effects {
+    /// Custom data of the execution that the code set, by name.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "bounded_custom_data"
+    )]
+    pub custom_data: Option<BTreeMap<String, String>>,
+    /// The workflow's static data, where the code changed it: one JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub static_data: Option<Box<RawValue>>,
+}
+
+/// The context of an exception.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemContext {
+    /// The index, from 0, of the item that the code was working on.
+    item_index: u32,
+}
+
+/// Checks what the guest says beside its result or exception. Where it is malformed, the task is [`Failure::Broken`].
+pub(crate) fn interpret(result: Result<Completed, Failure>) -> Result<Returned, Failure> {
+    match result {
+        Ok(Completed { value, effects }) => {
+            let effects = effects.map(|raw| check_effects(&raw)).transpose()?.unwrap_or_default();
+            Ok(Returned { value, effects })
+        }
+        Err(Failure::Raised(exception)) => Err(check_context(exception)?.into()),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn check_effects(raw: &RawValue) -> Result<Effects, Failure> {
+    let effects: Effects = serde_json::from_str(raw.get()).map_err(not_agreed)?;
+    if effects.static_data.as_ref().is_none_or(|data| data.get().starts_with('{')) {
+        Ok(effects)
+    } else {
+        Err(Failure::Broken("the static data in the guest's output is not an object".into()))
+    }
+}
+
+/// Keeps the item's index of an exception's context, and nothing else.
+fn check_context(exception: Exception) -> Result<Exception, Failure> {
+    let Some(context) = &exception.context else { return Ok(exception) };
+    let item: ItemContext = serde_json::from_str(context.get()).map_err(not_agreed)?;
+    let context = Some(to_raw_value(&item).map_err(not_agreed)?);
+    Ok(Exception { context, ..exception })
+}
+
+fn not_agreed(error: serde_json::Error) -> Failure {
+    Failure::Broken(format!("the guest's output is not the agreed JSON: {error}"))
+}
+
+/// Reads at most [`MAX_CUSTOM_DATA`] entries, so that a hostile guest cannot fill the runner's memory with them.
+fn bounded_custom_data<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    struct Bounded;
+
+    impl<'de> Visitor<'de> for Bounded {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            write!(f, "an object of at most {MAX_CUSTOM_DATA} texts")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut texts = BTreeMap::new();
+            // Counts duplicate keys, too.
+            for _ in 0..MAX_CUSTOM_DATA {
+                let Some((key, text)) = entries.next_entry()? else { return Ok(texts) };
+                texts.insert(key, text);
+            }
+            match entries.next_key::<String>()? {
+                None => Ok(texts),
+                Some(_) => Err(A::Error::custom(format!(
+                    "custom data has more than {MAX_CUSTOM_DATA} entries"
+                ))),
+            }
+        }
+    }
+
+    deserializer.deserialize_map(Bounded).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.into()).unwrap()
+    }
+
+    fn returned(effects: Option<&str>) -> Result<Returned, Failure> {
+        interpret(Ok(Completed { value: raw("1"), effects: effects.map(raw) }))
+    }
+
+    fn context_of(context: &str) -> Result<Returned, Failure> {
+        let context = Some(raw(context));
+        interpret(Err(Exception { message: "x".into(), context, ..Exception::default() }.into()))
+    }
+
+    #[test]
+    fn custom_and_static_data_are_read() {
+        let reply = r#"{"customData":{"a":"b"},"staticData":{"global": {"n": 1}}}"#;
+        let effects = returned(Some(reply)).unwrap().effects;
+        assert_eq!(effects.custom_data.unwrap()["a"], "b");
+        assert_eq!(effects.static_data.unwrap().get(), r#"{"global": {"n": 1}}"#);
+        for none in [None, Some("{}")] {
+            let effects = returned(none).unwrap().effects;
+            assert!(effects.custom_data.is_none() && effects.static_data.is_none());
+        }
+    }
+
+    #[test]
+    fn custom_data_has_few_entries() {
+        let reply = |count: usize| {
+            let entries: Vec<_> = (0..count).map(|i| format!(r#""k{i}":"v""#)).collect();
+            format!(r#"{{"customData":{{{}}}}}"#, entries.join(","))
+        };
+        assert_eq!(returned(Some(&reply(100))).unwrap().effects.custom_data.unwrap().len(), 100);
+        let failure = returned(Some(&reply(101))).unwrap_err().to_string();
+        assert!(failure.contains("custom data has more than 100 entries"), "{failure}");
+    }
+
+    #[test]
+    fn malformed_effects_break_the_task() {
+        for effects in [
+            r#"{"customData":{"a":1}}"#,
+            r#"{"customData":[]}"#,
+            r#"{"staticData":[]}"#,
+            r#"{"staticData":1}"#,
+            r#"{"more":1}"#,
+        ] {
+            let result = returned(Some(effects));
+            assert!(matches!(result, Err(Failure::Broken(_))), "{effects} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_context_keeps_its_item_index_only() {
+        let Err(Failure::Raised(exception)) = context_of(r#"{"itemIndex": 2, "more": []}"#) else {
+            panic!("not an exception");
+        };
+        assert_eq!(exception.context.unwrap().get(), r#"{"itemIndex":2}"#);
+        for context in ["{}", r#"{"itemIndex":-1}"#, r#"{"itemIndex":"2"}"#] {
+            let result = context_of(context);
+            assert!(matches!(result, Err(Failure::Broken(_))), "{context} was accepted");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The sandbox itself: builds the engine once, and runs each job in an instance of its own.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use wasmtime::{InstancePre, PoolingAllocationConfig};
+
+use super::{
+    engine,
+    error::SandboxError,
+    host::HostCalls,
+    instance::{FinishedInstance, ReadyInstance},
+    job::Job,
+    limits::Exceeded,
+    outcome::Outcome,
+    raw_outcome::{Exit, RawOutcome},
+    restore::PoolMemory,
+    state::GuestState,
+};
+
+/// Slots of a sandbox that does not set them: far more tasks than cores, because a task that waits for a host call keeps
+/// its slot.
+const DEFAULT_SLOTS: usize = 64;
+
+/// Configures a [`Sandbox`]; see [`Sandbox::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct SandboxBuilder {
+    slots: usize,
+    pooled: bool,
+}
+
+impl SandboxBuilder {
+    /// Sets how many tasks run at the same time, waiting for host calls included; further ones queue. Each slot reserves
+    /// 4 GiB of address space, and no memory. Default 64, at most 16,384.
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// Sets whether instances come from a pool whose slots keep their address space. Default true.
+    ///
+    /// Without a pool each task maps its own address space, and a fresh instance costs several times as much. The same code
+    /// still consumes the same fuel: the tests show that with this setting.
+    pub fn pooled(mut self, pooled: bool) -> Self {
+        self.pooled = pooled;
+        self
+    }
+
+    /// Builds the engine and maps the image. Takes a few milliseconds, because the image is native code already.
+    ///
+    /// # Errors
+    /// The CPU is too old, or the address space is too small for the slots.
+    pub fn build(self) -> Result<Sandbox, SandboxError> {
+        let Self { slots, pooled } = self;
+        let image = if pooled { engine::load(slots) } else { engine::load_without_pool() }?;
+        // Without `PAGEMAP_SCAN`, wasmtime unmaps a slot's pages after each task.
+        let pool = if pooled && PoolingAllocationConfig::is_pagemap_scan_available() {
+            Some(Arc::new(PoolMemory::new(&image).map_err(SandboxError::Engine)?))
+        } else {
+            None
+        };
+        Ok(Sandbox { image, slots: Arc::new(Semaphore::new(slots)), pool })
+    }
+}
+
+/// Runs Python tasks, each in a fresh instance of the image.
+///
+/// Build one for a process and share it: it is cheap to clone, and each further one maps a copy of the image of 44 MB.
+///
+/// Needs a tokio runtime with timers. A task runs on the thread that polls it, and yields to other tasks every few
+/// milliseconds.
+///
+/// ```
+/// use serpentarium::sandbox::{NoHost, Program, Sandbox};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+/// # runtime.block_on(async {
+/// let sandbox = Sandbox::builder().slots(4).build()?;
+/// let outcome = sandbox.run(Program::new("return 1 + 2"), NoHost).await;
+/// assert_eq!(outcome.result?.value.get(), "3");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Sandbox {
+    image: InstancePre<GuestState>,
+    slots: Arc<Semaphore>,
+    /// Present where a slot's pages stay mapped after a task: with a pool, and with `PAGEMAP_SCAN` (Linux 6.7).
+    pool: Option<Arc<PoolMemory>>,
+}
+
+impl Sandbox {
+    /// A builder with the default settings.
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder { slots: DEFAULT_SLOTS, pooled: true }
+    }
+
+    /// Runs one job to its end. Waits for a free slot first.
+    ///
+    /// Dropping the future stops the task at once and frees all that it held.
+    pub async fn run(&self, job: impl Into<Job>, host: impl HostCalls + 'static) -> Outcome {
+        let (outcome, finished) = self.run_in(None, job.into(), Arc::new(host)).await;
+        // Reset the instance first: a task whose outcome is known holds nothing.
+        drop(finished);
+        outcome.parse().await
+    }
+
+    /// The imports of the image, as pairs of module and name: the whole interface between guest and host.
+    pub fn imports(&self) -> Vec<(String, String)> {
+        self.image
+            .module()
+            .imports()
+            .map(|import| (import.module().to_owned(), import.name().to_owned()))
+            .collect()
+    }
+
+    /// An instance for a job that is still to come. `None` where no slot is free, or where memory is short.
+    #[cfg(any(feature = "runner", test))]
+    pub(crate) async fn prepare(&self) -> Option<ReadyInstance> {
+        let slot = self.slots.clone().try_acquire_owned().ok()?;
+        ReadyInstance::new(&self.image, self.pool.clone(), slot).await.ok()
+    }
+
+    /// As [`run`](Self::run), in `ready` if there is one. Leaves the reply unparsed, and the reset to the caller.
+    pub(crate) async fn run_in(
+        &self,
+        ready: Option<ReadyInstance>,
+        job: Job,
+        host: Arc<dyn HostCalls>,
+    ) -> (RawOutcome, Option<FinishedInstance>) {
+        if job.input.len() as u64 > job.limits.input {
+            let exit = Exit::Exceeded(Exceeded::Input(job.limits.input));
+            return (RawOutcome::not_run(exit), None);
+        }
+        let ready = match ready {
+            Some(ready) => Ok(ready),
+            None => self.ready_instance().await,
+        };
+        match ready {
+            Ok(ready) => {
+                let (outcome, finished) = ready.run(job, host).await;
+                (outcome, Some(finished))
+            }
+            Err(error) => {
+                let exit = Exit::Broken(format!("no instance can be made: {error:#}"));
+                (RawOutcome::not_run(exit), None)
+            }
+        }
+    }
+
+    /// Makes an instance, in two attempts. For the first instance wasmtime seals the memory file of the image, and the
+    /// kernel refuses that (`EBUSY`) while it migrates one of the file's pages: 2 of 2,000 starts on a busy machine.
+    async fn ready_instance(&self) -> wasmtime::Result<ReadyInstance> {
+        match self.try_ready_instance().await {
+            Ok(ready) => Ok(ready),
+            Err(_) => self.try_ready_instance().await,
+        }
+    }
+
+    /// Waits for a free slot.
+    async fn try_ready_instance(&self) -> wasmtime::Result<ReadyInstance> {
+        let slot = self.slots.clone().acquire_owned().await?;
+        ReadyInstance::new(&self.image, self.pool.clone(), slot).await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pool_memory(&self) -> Option<Arc<PoolMemory>> {
+        self.pool.clone()
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("free_slots", &self.slots.available_permits())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::abi::{HOST_IMPORTS, HOST_MODULE, WASI_IMPORTS, WASI_MODULE};
+
+    #[test]
+    fn the_image_imports_what_the_abi_lists() {
+        let mut imports = Sandbox::builder().slots(1).build().unwrap().imports();
+        imports.sort();
+        let listed = [(HOST_MODULE, &HOST_IMPORTS[..]), (WASI_MODULE, &WASI_IMPORTS[..])];
+        let listed: Vec<_> = listed
+            .into_iter()
+            .flat_map(|(module, names)| names.iter().map(move |name| (module, *name)))
+            .map(|(module, name)| (module.to_owned(), name.to_owned()))
+            .collect();
+        assert_eq!(imports, listed);
+    }
+}

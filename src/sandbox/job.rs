@@ -1,0 +1,121 @@
+//! A task to run: its input and its limits.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::limits::Limits;
+
+/// One task to run, as the sandbox takes it: the guest's input, and limits.
+///
+/// [`Program`] builds one from Python code; a `Job` is for callers that have the guest's settings as JSON already.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Job {
+    /// The settings JSON that the guest reads on standard input (wasm/ABI.md).
+    pub input: Bytes,
+    /// What the task may use.
+    pub limits: Limits,
+    /// Seed of the deterministic mode; see [`Job::seed`].
+    pub seed: Option<u64>,
+}
+
+impl Job {
+    /// A job with this settings JSON, on the machine's own clock and randomness.
+    pub fn new(input: impl Into<Bytes>, limits: Limits) -> Self {
+        Self { input: input.into(), limits, seed: None }
+    }
+
+    /// Makes the run deterministic: the clock advances only when it is read or slept on, and all randomness comes from
+    /// this seed. The same input then consumes exactly the same fuel on every machine.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+}
+
+/// A piece of Python to run: the body of a function.
+///
+/// The code sees its input under the name `input`; `return` gives the result.
+///
+/// ```
+/// use serpentarium::sandbox::{Limits, Program};
+///
+/// # fn main() -> Result<(), serde_json::Error> {
+/// let program = Program::new("return sum(input)").input([1, 2, 3])?.limits(Limits::default());
+/// # let _ = program;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Program {
+    code: String,
+    input: Option<Box<RawValue>>,
+    limits: Limits,
+    seed: Option<u64>,
+}
+
+impl Program {
+    /// A program with this code, no input, and the default limits.
+    pub fn new(code: impl Into<String>) -> Self {
+        Self { code: code.into(), input: None, limits: Limits::default(), seed: None }
+    }
+
+    /// Sets the value of the name `input`. A [`RawValue`] is passed on byte for byte.
+    ///
+    /// # Errors
+    /// The value has no form in JSON: it has a map whose keys are not strings, or its `Serialize` fails.
+    pub fn input(mut self, value: impl Serialize) -> serde_json::Result<Self> {
+        self.input = Some(to_raw_value(&value)?);
+        Ok(self)
+    }
+
+    /// Sets what the program may use.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Makes the run deterministic; see [`Job::seed`].
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+}
+
+/// The settings of a plain program, as the guest reads them.
+#[derive(Serialize)]
+struct Settings<'a> {
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'a RawValue>,
+}
+
+impl From<Program> for Job {
+    fn from(program: Program) -> Self {
+        let settings = Settings { code: &program.code, input: program.input.as_deref() };
+        let input = serde_json::to_vec(&settings).expect("a string and raw JSON always serialise");
+        Self { input: input.into(), limits: program.limits, seed: program.seed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::abi::SETTINGS_KEYS;
+
+    #[test]
+    fn a_program_becomes_the_guests_settings() {
+        let program = Program::new("return \"é\"").seed(7);
+        let job = Job::from(program.clone());
+        assert_eq!((&*job.input, job.seed), (r#"{"code":"return \"é\""}"#.as_bytes(), Some(7)));
+        let raw = RawValue::from_string("[1,  2.50]".into()).unwrap();
+        let job = Job::from(program.input(&raw).unwrap());
+        assert_eq!(&*job.input, r#"{"code":"return \"é\"","input":[1,  2.50]}"#.as_bytes());
+        let keys: serde_json::Map<_, _> = serde_json::from_slice(&job.input).unwrap();
+        assert!(keys.keys().map(String::as_str).eq(SETTINGS_KEYS));
+    }
+}

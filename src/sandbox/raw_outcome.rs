@@ -1,0 +1,52 @@
+//! The outcome of a task before its reply is parsed. A worker process sends it over the pipe: only the parent parses.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    limits::Exceeded,
+    offload,
+    outcome::{Failure, Outcome, Usage},
+    reply,
+};
+
+/// How an instance stopped.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Exit {
+    /// The entry point returned. The reply is in [`RawOutcome::stdout`].
+    Output,
+    /// See [`Failure::Exceeded`].
+    Exceeded(Exceeded),
+    /// See [`Failure::Broken`].
+    Broken(String),
+}
+
+/// An instance that has stopped, with its reply not parsed yet.
+#[derive(Debug)]
+pub(crate) struct RawOutcome {
+    pub exit: Exit,
+    /// All that the guest wrote to standard output, unchecked.
+    pub stdout: Vec<u8>,
+    pub usage: Usage,
+    /// See [`Outcome::stderr`].
+    pub stderr: String,
+}
+
+impl RawOutcome {
+    /// The outcome of a task that never ran.
+    pub(crate) fn not_run(exit: Exit) -> Self {
+        Self { exit, stdout: Vec::new(), usage: Usage::default(), stderr: String::new() }
+    }
+
+    /// Parses the reply, a large one on another thread.
+    pub(crate) async fn parse(self) -> Outcome {
+        let Self { exit, stdout, usage, stderr } = self;
+        let result = match exit {
+            Exit::Output => offload::parse(stdout, reply::parse).await.unwrap_or_else(|| {
+                Err(Failure::Broken("the guest's output could not be read".into()))
+            }),
+            Exit::Exceeded(limit) => Err(Failure::Exceeded(limit)),
+            Exit::Broken(reason) => Err(Failure::Broken(reason)),
+        };
+        Outcome { result, usage, stderr }
+    }
+}
