@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::support::{Echo, Silent, exceeded, job, limited, raised, returned, run, sandbox};
 use bytesize::ByteSize;
-use serpentarium::sandbox::{Failure, Exceeded};
+use serpentarium::sandbox::{Exceeded, Failure};
 
 const SPIN: &str = "while True: pass";
 
@@ -259,7 +259,10 @@ const MANY_NOTIFICATIONS: &str =
 #[tokio::test]
 async fn notified_obeyed() {
     let outcome = sandbox()
-        .run(limited(MANY_NOTIFICATIONS, |limits| limits.notified = 10_000), Arc::new(Echo::default()))
+        .run(
+            limited(MANY_NOTIFICATIONS, |limits| limits.notified = 10_000),
+            Arc::new(Echo::default()),
+        )
         .await;
     assert_eq!(returned(&outcome), serde_json::Value::Null);
 }
@@ -267,7 +270,10 @@ async fn notified_obeyed() {
 #[tokio::test]
 async fn notified_violated() {
     let outcome = sandbox()
-        .run(limited(MANY_NOTIFICATIONS, |limits| limits.notified = 9_999), Arc::new(Echo::default()))
+        .run(
+            limited(MANY_NOTIFICATIONS, |limits| limits.notified = 9_999),
+            Arc::new(Echo::default()),
+        )
         .await;
     assert_eq!(exceeded(&outcome), Exceeded::Notified(9_999));
     still_healthy().await;

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
-use serpentarium::sandbox::{Failure, Exception, Outcome};
+use serpentarium::sandbox::{Exception, Failure, Outcome};
 
 use crate::support::{Echo, job, sandbox};
 

@@ -7,25 +7,17 @@ use super::{all_return, run};
 #[tokio::test]
 async fn huge_integers_are_carried() {
     let ran = run("return 10 ** 5000").await;
-    let Ok(completed) = &ran.outcome.result else {
-        panic!("{:?}", ran.outcome)
-    };
+    let Ok(completed) = &ran.outcome.result else { panic!("{:?}", ran.outcome) };
     assert_eq!(completed.value.get().len(), 5001);
 }
 
 #[tokio::test]
 async fn deep_results_are_carried() {
     let ran = run("a = []\nfor i in range(2000): a = [a]\nreturn a").await;
-    let Ok(completed) = &ran.outcome.result else {
-        panic!("{:?}", ran.outcome)
-    };
+    let Ok(completed) = &ran.outcome.result else { panic!("{:?}", ran.outcome) };
     assert_eq!(completed.value.get().len(), 4002);
     let ran = run("a = float('nan')\nfor i in range(2000): a = {i: a}\nreturn a").await;
-    assert!(
-        ran.outcome.result.is_ok(),
-        "{:?}",
-        ran.outcome.result
-    );
+    assert!(ran.outcome.result.is_ok(), "{:?}", ran.outcome.result);
 }
 
 #[tokio::test]
