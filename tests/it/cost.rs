@@ -8,7 +8,7 @@
 use std::{fmt::Write, fs, path::Path, sync::Arc, task::Poll};
 
 use crate::support::{Silent, job, own_process};
-use serpentarium::sandbox::{Failure, Job, NoHost, Sandbox};
+use serpentarium::sandbox::{Failure, NoHost, Sandbox};
 use wasmtime::PoolingAllocationConfig;
 
 /// Tasks that a count is taken over.

@@ -10,7 +10,7 @@ use std::{
 use crate::support::{Echo, Silent, exceeded, job, limited, raised, returned};
 use serde_json::json;
 use serpentarium::{
-    sandbox::{Exceeded, Failure, Job, NoHost, Outcome},
+    sandbox::{Exceeded, Failure, NoHost, Outcome},
     workers::{Pool, PoolConfig},
 };
 

@@ -92,7 +92,7 @@ impl Case {
 
     fn ends_as_expected(&self, outcome: &Outcome) -> bool {
         match (&outcome.result, &self.result, &self.error) {
-            (Ok(value), Some(expected), None) => json_fits(expected, value.get()),
+            (Ok(completed), Some(expected), None) => json_fits(expected, completed.value.get()),
             (Err(Failure::Raised(exception)), None, Some(expected)) => {
                 let mut got = fields(exception);
                 // A description counts only in cases that name one.
@@ -119,8 +119,8 @@ fn fields(exception: &Exception) -> Map<String, Value> {
     if let Some(line) = exception.line_number {
         fields.insert("lineNumber".into(), line.into());
     }
-    if let Some(context) = exception.context {
-        fields.insert("context".into(), json!({ "itemIndex": context.item_index }));
+    if let Some(context) = &exception.context {
+        fields.insert("context".into(), serde_json::from_str(context.get()).expect("JSON"));
     }
     fields
 }
