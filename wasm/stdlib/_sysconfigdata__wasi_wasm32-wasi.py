@@ -1,4 +1,7 @@
-"""What `sysconfig` knows about this build. There is nothing to compile against here, so it is next to nothing."""
+"""The build's variables for `sysconfig`.
+
+Only the few that need no compiler: the image cannot compile extensions.
+"""
 
 build_time_vars = {
     "EXT_SUFFIX": ".cpython-313-wasm32-wasi.so",

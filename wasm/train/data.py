@@ -15,11 +15,14 @@ from items import orders
 
 
 def json_both_ways() -> None:
-    """Documents of several shapes."""
+    """Encodes and decodes documents of several shapes."""
     documents = [
         orders(120),
         {"rows": [[i, i / 3, str(i), None, i % 2 == 0] for i in range(500)]},
-        {"text": 'Grüße, 世界! \u2014 "quoted" \\ \n' * 60, "deep": [[[[[{"a": {"b": {"c": []}}}]]]]]},
+        {
+            "text": 'Grüße, 世界! \u2014 "quoted" \\ \n' * 60,
+            "deep": [[[[[{"a": {"b": {"c": []}}}]]]]],
+        },
     ]
     for document in documents:
         text = json.dumps(document)
@@ -29,7 +32,7 @@ def json_both_ways() -> None:
 
 
 def dates() -> None:
-    """Dates parsed, moved and formatted."""
+    """Parses, adds and formats dates."""
     start = datetime.datetime(2026, 1, 31, 12, 30, tzinfo=datetime.timezone.utc)
     for i in range(300):
         moment = start + datetime.timedelta(days=i, minutes=i * 7)
@@ -56,9 +59,11 @@ def digests() -> None:
 
 
 def addresses() -> None:
-    """URLs put together and taken apart."""
+    """Builds URLs and parses them."""
     for i in range(120):
-        query = urllib.parse.urlencode({"q": f"söme text {i}", "page": i, "tags": ["a", "b"]}, doseq=True)
+        query = urllib.parse.urlencode(
+            {"q": f"söme text {i}", "page": i, "tags": ["a", "b"]}, doseq=True
+        )
         parts = urllib.parse.urlsplit(f"https://shop.example:8443/a/b{i}?{query}#top")
         urllib.parse.parse_qs(parts.query)
         urllib.parse.urljoin(parts.geturl(), "../c")
@@ -66,7 +71,7 @@ def addresses() -> None:
 
 
 def xml() -> None:
-    """A feed made and read."""
+    """Writes XML and parses it."""
     root = ElementTree.Element("feed")
     for i in range(120):
         entry = ElementTree.SubElement(root, "entry", id=str(i))
@@ -76,7 +81,7 @@ def xml() -> None:
 
 
 def main() -> None:
-    """One round."""
+    """Runs one round."""
     json_both_ways()
     dates()
     digests()

@@ -1,17 +1,20 @@
-"""Lists of items, mapped, filtered, joined, grouped and sorted: what most Code nodes do."""
+"""Maps, filters, joins, groups and sorts lists of items, as most Code nodes do."""
 
 import collections
 import copy
 import itertools
 import random
 from operator import itemgetter
+from typing import Any
+
+Item = dict[str, Any]
 
 CITIES = ["Berlin", "Lagos", "Lima", "Osaka", "Oslo", "Pune", "Quito", "Turin"]
 STATES = ["new", "paid", "packed", "sent", "returned"]
 
 
-def orders(count: int) -> list[dict]:
-    """Some orders, always the same."""
+def orders(count: int) -> list[Item]:
+    """Returns orders that depend on `count` only."""
     rng = random.Random(count)
     return [
         {
@@ -39,8 +42,8 @@ def orders(count: int) -> list[dict]:
     ]
 
 
-def totals(items: list[dict]) -> list[dict]:
-    """A new field for every item."""
+def totals(items: list[Item]) -> list[Item]:
+    """Adds fields to every item."""
     result = []
     for item in items:
         data = item["json"]
@@ -49,20 +52,28 @@ def totals(items: list[dict]) -> list[dict]:
     return result
 
 
-def report(items: list[dict]) -> dict:
-    """Groups, counts and the largest of each."""
+def report(items: list[Item]) -> Item:
+    """Groups and counts items, and finds the largest of each group."""
     by_city = collections.defaultdict(list)
-    states = collections.Counter()
+    states: collections.Counter[str] = collections.Counter()
     for item in items:
         by_city[item["json"]["customer"]["city"]].append(item["json"]["total"])
         states[item["json"]["state"]] += 1
-    cities = {city: {"n": len(t), "sum": sum(t), "mean": sum(t) / len(t), "max": max(t)} for city, t in by_city.items()}
-    return {"cities": dict(sorted(cities.items(), key=lambda pair: -pair[1]["sum"])), "states": states.most_common(3)}
+    cities = {
+        city: {"n": len(t), "sum": sum(t), "mean": sum(t) / len(t), "max": max(t)}
+        for city, t in by_city.items()
+    }
+    return {
+        "cities": dict(sorted(cities.items(), key=lambda pair: -pair[1]["sum"])),
+        "states": states.most_common(3),
+    }
 
 
-def join(items: list[dict]) -> list[dict]:
-    """Items matched with a second list, and duplicates dropped."""
-    prices = {f"S-{i:03}": {"name": f"Thing {i}", "weight": i / 7} for i in range(40)}
+def join(items: list[Item]) -> list[Item]:
+    """Joins items with a second list and drops duplicates."""
+    prices: dict[str, Item] = {
+        f"S-{i:03}": {"name": f"Thing {i}", "weight": i / 7} for i in range(40)
+    }
     seen, rows = set(), []
     for item in items:
         for line in item["json"]["lines"]:
@@ -72,29 +83,35 @@ def join(items: list[dict]) -> list[dict]:
             seen.add(key)
             product = prices.get(line["sku"], {})
             rows.append(
-                {"mail": key[0], "sku": key[1], "name": product.get("name"), "grams": int(product["weight"] * 1000)}
+                {
+                    "mail": key[0],
+                    "sku": key[1],
+                    "name": product.get("name"),
+                    "grams": int(product["weight"] * 1000),
+                }
             )
     return rows
 
 
-def pages(rows: list[dict]) -> list[list[dict]]:
-    """Sorted by two keys, then cut into pages."""
+def pages(rows: list[Item]) -> list[list[Item]]:
+    """Sorts rows by two keys and cuts them into pages."""
     rows = sorted(rows, key=lambda row: (row["mail"], -row["grams"]))
     rows.sort(key=itemgetter("sku"))
     batches = [rows[i : i + 50] for i in range(0, len(rows), 50)]
     return [[dict(row, page=n) for row in batch] for n, batch in enumerate(batches)]
 
 
-def groups(items: list[dict]) -> dict:
-    """Adjacent groups, as after a sort."""
+def groups(items: list[Item]) -> Item:
+    """Groups adjacent items after a sort."""
     ordered = sorted((item["json"] for item in items), key=itemgetter("state", "id"))
     return {
-        state: [order["id"] for order in group] for state, group in itertools.groupby(ordered, key=itemgetter("state"))
+        state: [order["id"] for order in group]
+        for state, group in itertools.groupby(ordered, key=itemgetter("state"))
     }
 
 
 def main() -> None:
-    """One round."""
+    """Runs one round."""
     items = orders(600)
     with_totals = totals(items)
     report(with_totals)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 
 def loan(amount: float, rate: float, months: int) -> list[tuple[int, float, float]]:
-    """A repayment plan."""
+    """Returns a repayment plan."""
     payment = amount * rate / (1 - (1 + rate) ** -months)
     plan, rest = [], amount
     for month in range(1, months + 1):
@@ -19,7 +19,7 @@ def loan(amount: float, rate: float, months: int) -> list[tuple[int, float, floa
 
 
 def primes(limit: int) -> int:
-    """How many primes there are below a limit."""
+    """Counts the primes below a limit."""
     sieve = bytearray([1]) * limit
     sieve[0:2] = b"\0\0"
     for i in range(2, math.isqrt(limit) + 1):
@@ -29,7 +29,7 @@ def primes(limit: int) -> int:
 
 
 def collatz(limit: int) -> int:
-    """Plain integer loops."""
+    """Returns the length of the longest Collatz sequence: integer loops."""
     longest = 0
     for start in range(1, limit):
         n, length = start, 0
@@ -41,7 +41,7 @@ def collatz(limit: int) -> int:
 
 
 def matrix(size: int) -> float:
-    """Nested lists of floats multiplied, element by element and row by row."""
+    """Multiplies nested lists of floats, by element and by row."""
     a = [[(i * j) % 7 / 3 for j in range(size)] for i in range(size)]
     b = [[0.0] * size for _ in range(size)]
     for i in range(size):
@@ -55,7 +55,7 @@ def matrix(size: int) -> float:
 
 
 def distances(count: int) -> float:
-    """Distances between places on the globe."""
+    """Sums distances between places on the globe."""
     rng = random.Random(7)
     places = [(rng.uniform(-80, 80), rng.uniform(-180, 180)) for _ in range(count)]
     total = 0.0
@@ -67,17 +67,23 @@ def distances(count: int) -> float:
 
 
 def exact() -> None:
-    """Arithmetic without rounding, and with a chosen one."""
+    """Computes with decimals, fractions and large integers."""
     total = Decimal("0")
     for i in range(400):
         total += (Decimal(i) * Decimal("1.19")).quantize(Decimal("0.01"))
     sum(fractions.Fraction(1, i) for i in range(1, 60))
     number = math.factorial(300)
-    str(number), number % 97, pow(7, number, 1_000_007), number.bit_length(), (number >> 200) & 0xFFFF
+    (
+        str(number),
+        number % 97,
+        pow(7, number, 1_000_007),
+        number.bit_length(),
+        (number >> 200) & 0xFFFF,
+    )
 
 
 def main() -> None:
-    """One round."""
+    """Runs one round."""
     loan(250_000, 0.003, 360)
     primes(150_000)
     collatz(700)
@@ -86,6 +92,11 @@ def main() -> None:
     exact()
     rng = random.Random(11)
     sample = [rng.gauss(50, 12) for _ in range(600)]
-    statistics.mean(sample), statistics.stdev(sample), statistics.median(sample), statistics.quantiles(sample)
+    (
+        statistics.mean(sample),
+        statistics.stdev(sample),
+        statistics.median(sample),
+        statistics.quantiles(sample),
+    )
     sorted(sample)[len(sample) // 2]
     [round(abs(x - 50) ** 1.5, 3) for x in sample if 20 < x < 80]

@@ -1,4 +1,4 @@
-"""Programs rather than transformations: classes, recursion, generators, exceptions, searches."""
+"""Runs general programs: classes, recursion, generators, exceptions, searches."""
 
 import asyncio
 import collections
@@ -9,20 +9,21 @@ import functools
 import heapq
 import itertools
 import random
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 
 @dataclasses.dataclass(order=True)
 class Job:
-    """Something with a priority."""
+    """A name with a priority."""
 
     priority: int
     name: str = dataclasses.field(compare=False)
-    tags: list = dataclasses.field(default_factory=list, compare=False)
+    tags: list[str] = dataclasses.field(default_factory=list, compare=False)
 
 
 class Colour(enum.Enum):
-    """Some names."""
+    """Two colours."""
 
     RED = "red"
     GREEN = "green"
@@ -36,7 +37,7 @@ class Point(NamedTuple):
 
 
 class Vector:
-    """Operators, properties and a slot or two."""
+    """Operators, a property and slots."""
 
     __slots__ = ("x", "y")
 
@@ -54,21 +55,22 @@ class Vector:
 
     @property
     def square(self) -> float:
-        """Its length, squared."""
+        """The squared length."""
         return self.x * self.x + self.y * self.y
 
 
 class Account:
-    """Attributes, methods, inheritance."""
+    """An account: attributes, methods, inheritance."""
 
     opened = 0
 
     def __init__(self, owner: str) -> None:
-        self.owner, self.balance, self.history = owner, 0, []
+        self.owner, self.balance = owner, 0
+        self.history: list[int] = []
         type(self).opened += 1
 
     def pay(self, amount: int) -> None:
-        """Changes the balance, or refuses."""
+        """Adds to the balance, or raises at the limit."""
         if amount < 0 and self.balance + amount < self.limit():
             raise ValueError(f"{self.owner} cannot pay {-amount}")
         self.balance += amount
@@ -87,7 +89,7 @@ class Credit(Account):
 
 
 def accounts() -> int:
-    """Method calls and refused ones."""
+    """Counts refused payments: method calls and exceptions."""
     refused = 0
     for kind, name in itertools.product((Account, Credit), "abc"):
         account = kind(name)
@@ -102,7 +104,7 @@ def accounts() -> int:
 
 
 def shortest_paths(size: int) -> int:
-    """Dijkstra on a grid."""
+    """Returns the cheapest way through a grid (Dijkstra's algorithm)."""
     rng = random.Random(size)
     cost = {(x, y): rng.randint(1, 9) for x in range(size) for y in range(size)}
     best, queue = {(0, 0): 0}, [(0, (0, 0))]
@@ -118,7 +120,11 @@ def shortest_paths(size: int) -> int:
 
 
 def queens(
-    n: int, row: int = 0, columns: frozenset = frozenset(), up: frozenset = frozenset(), down: frozenset = frozenset()
+    n: int,
+    row: int = 0,
+    columns: frozenset[int] = frozenset(),
+    up: frozenset[int] = frozenset(),
+    down: frozenset[int] = frozenset(),
 ) -> int:
     """Counts the ways to place queens."""
     if row == n:
@@ -128,20 +134,22 @@ def queens(
 
 
 def fibonacci(n: int) -> int:
-    """Calls and nothing else."""
+    """Computes Fibonacci numbers by recursion: calls."""
     return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
 
 
 @functools.cache
 def ways(amount: int, coins: tuple[int, ...]) -> int:
-    """Recursion with a memory."""
+    """Counts ways to pay an amount: recursion with a cache."""
     if amount == 0:
         return 1
-    return 0 if amount < 0 or not coins else ways(amount - coins[0], coins) + ways(amount, coins[1:])
+    return (
+        0 if amount < 0 or not coins else ways(amount - coins[0], coins) + ways(amount, coins[1:])
+    )
 
 
 def edit_distance(a: str, b: str) -> int:
-    """A table of integers."""
+    """Computes the edit distance of two texts: a table of integers."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         previous, row[0] = row[0], i
@@ -150,8 +158,8 @@ def edit_distance(a: str, b: str) -> int:
     return row[-1]
 
 
-def flatten(value: object):
-    """A recursive generator."""
+def flatten(value: object) -> Iterator[object]:
+    """Yields the leaves and keys of nested values: a recursive generator."""
     if isinstance(value, (list, tuple)):
         for part in value:
             yield from flatten(part)
@@ -163,14 +171,14 @@ def flatten(value: object):
         yield value
 
 
-def tree(depth: int) -> tuple | None:
-    """Many small objects."""
+def tree(depth: int) -> tuple[Any, int, Any] | None:
+    """Returns a binary tree: many small objects."""
     return (tree(depth - 1), depth, tree(depth - 1)) if depth else None
 
 
 @contextlib.contextmanager
-def collecting(into: list):
-    """A context that always ends."""
+def collecting(into: list[str]) -> Iterator[list[str]]:
+    """Records entry and exit of a context."""
     into.append("in")
     try:
         yield into
@@ -179,8 +187,8 @@ def collecting(into: list):
 
 
 async def exchange(count: int) -> int:
-    """Tasks that wait for each other."""
-    queue: asyncio.Queue = asyncio.Queue(10)
+    """Exchanges numbers between tasks that wait for each other."""
+    queue: asyncio.Queue[int] = asyncio.Queue(10)
 
     async def produce() -> None:
         for i in range(count):
@@ -194,7 +202,7 @@ async def exchange(count: int) -> int:
 
 
 def main() -> None:
-    """One round."""
+    """Runs one round."""
     accounts()
     shortest_paths(26)
     queens(6)
@@ -208,9 +216,12 @@ def main() -> None:
     heapq.heapify(jobs)
     [heapq.heappop(jobs).name for _ in range(100)], sorted(jobs)[:3], dataclasses.asdict(jobs[0])
     functools.reduce(Vector.__add__, (Vector(i % 5, i) for i in range(1500))).square
-    len({Vector(i % 50, 1) for i in range(800)}), {Point(i % 9, i % 7): Colour("red") for i in range(500)}
+    (
+        len({Vector(i % 50, 1) for i in range(800)}),
+        {Point(i % 9, i % 7): Colour("red") for i in range(500)},
+    )
     sum(itertools.islice((x * x for x in itertools.count() if x % 3), 2500))
-    window: collections.deque = collections.deque(maxlen=5)
+    window: collections.deque[int] = collections.deque(maxlen=5)
     for i in range(800):
         window.append(i)
         with collecting([]) as seen:

@@ -1,4 +1,4 @@
-"""Runs all training programs, each as often as it takes to weigh about the same.
+"""Runs each training program for the same time, so that all weigh the same in the profile.
 
 python run.py [SECONDS FOR EACH]
 """

@@ -1,10 +1,11 @@
-"""The way of a small task itself: read JSON, compile, run, capture what is printed, write JSON."""
+"""Runs small tasks as the guest does: JSON in, compile, run, capture output, JSON out."""
 
 import contextlib
 import io
 import json
 import marshal
 import traceback
+from typing import Any
 
 TASKS = [
     "return [{'json': {**item['json'], 'n': i}} for i, item in enumerate(_items)]",
@@ -20,17 +21,22 @@ TASKS = [
     "raise ValueError('no such thing: %s' % _items[0]['json']['name'])",
 ]
 ITEMS = json.dumps(
-    {"items": [{"json": {"name": f" ann {i}", "amount": i * 1.5, "active": i % 2 == 0}} for i in range(12)]}
+    {
+        "items": [
+            {"json": {"name": f" ann {i}", "amount": i * 1.5, "active": i % 2 == 0}}
+            for i in range(12)
+        ]
+    }
 )
 
 
 def run(body: str) -> str:
-    """One task."""
+    """Runs one task."""
     items = json.loads(ITEMS)["items"]
     source = "def _task(_items):\n" + "\n".join("    " + line for line in body.splitlines())
     printed = io.StringIO()
-    scope: dict = {"__name__": "__main__"}
-    answer: dict = {}
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    answer: dict[str, Any] = {}
     try:
         with contextlib.redirect_stdout(printed):
             exec(compile(source, "<task>", "exec"), scope)
@@ -42,13 +48,13 @@ def run(body: str) -> str:
 
 
 def main() -> None:
-    """One round."""
+    """Runs one round."""
     for _ in range(12):
         for body in TASKS:
             run(body)
     with open(__file__, encoding="utf-8") as own:
         source = own.read()
     for _ in range(3):
-        # What importing a frozen module does.
+        # As an import of a frozen module.
         code = compile(source, "<own>", "exec")
         exec(marshal.loads(marshal.dumps(code)), {"__name__": "again"})

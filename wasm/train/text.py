@@ -15,9 +15,10 @@ MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
 def log() -> int:
-    """Lines of a log taken apart."""
+    """Parses lines of a log."""
     lines = "\n".join(
-        f'10.{i % 250}.0.{i % 7} - [{i % 28 + 1:02}/Mar/2026] "GET /page/{i}?q={i * 7} HTTP/1.1" {200 + i % 3} {i * 31}'
+        f"10.{i % 250}.0.{i % 7} - [{i % 28 + 1:02}/Mar/2026] "
+        f'"GET /page/{i}?q={i * 7} HTTP/1.1" {200 + i % 3} {i * 31}'
         for i in range(800)
     )
     size = sum(int(match.group(6)) for match in LINE.finditer(lines))
@@ -28,7 +29,7 @@ def log() -> int:
 
 
 def clean(names: list[str]) -> list[str]:
-    """Names made fit for addresses."""
+    """Turns names into parts of addresses."""
     slugs = []
     for name in names:
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
@@ -38,7 +39,7 @@ def clean(names: list[str]) -> list[str]:
 
 
 def messages(count: int) -> str:
-    """Text put together in all the usual ways."""
+    """Formats text in all usual ways."""
     template = string.Template("Dear $name, your order $number costs $price.")
     parts = []
     for i in range(count):
@@ -50,13 +51,20 @@ def messages(count: int) -> str:
     return textwrap.fill(text[:3000], 70) + textwrap.dedent("  a\n   b\n") + text.upper()[:50]
 
 
-def table(rows: int) -> int:
-    """CSV written and read back."""
+def table(rows: int) -> float:
+    """Writes CSV and reads it back."""
     out = io.StringIO()
     writer = csv.DictWriter(out, ["id", "name", "amount", "remark"])
     writer.writeheader()
     for i in range(rows):
-        writer.writerow({"id": i, "name": f"Müller, {i}", "amount": i * 1.5, "remark": 'said "yes"' if i % 5 else ""})
+        writer.writerow(
+            {
+                "id": i,
+                "name": f"Müller, {i}",
+                "amount": i * 1.5,
+                "remark": 'said "yes"' if i % 5 else "",
+            }
+        )
     out.seek(0)
     return sum(float(row["amount"]) for row in csv.DictReader(out) if row["remark"])
 
@@ -66,25 +74,26 @@ class Links(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.found: list[str | None] = []
 
-    def handle_starttag(self, tag: str, attrs: list) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "a":
             self.found.extend(value for name, value in attrs if name == "href")
 
 
 def page() -> list[str]:
-    """A page made and taken apart."""
+    """Writes HTML and parses it."""
     rows = "".join(
-        f'<tr><td>{html.escape(f"<{i}> & co")}</td><td><a href="/p/{i}">p{i}</a></td></tr>' for i in range(60)
+        f'<tr><td>{html.escape(f"<{i}> & co")}</td><td><a href="/p/{i}">p{i}</a></td></tr>'
+        for i in range(60)
     )
     links = Links()
     links.feed(f"<html><body><table>{rows}</table></body></html>")
-    return [html.unescape(link) for link in links.found]
+    return [html.unescape(link) for link in links.found if link]
 
 
 def main() -> None:
-    """One round."""
+    """Runs one round."""
     log()
     clean([f"Ärger & Söhne Nr. {i}: «Größe»" for i in range(250)])
     text = messages(400)

@@ -1,7 +1,7 @@
 import sys
 import types
 
-# The programs of the directory above that train here. One of them uses another, which has to be there first.
+# Training programs of the parent directory. `data` imports `items`, so `items` comes first.
 order = ["items", "text", "data", "numbers_", "programs"]
 texts = {item["json"]["name"]: item["json"]["text"] for item in _items}
 for name in order:
