@@ -1,16 +1,21 @@
-//! Makes sure that the Python image is there and current, and puts it where the crate includes it from.
+//! Builds the Python image unless it is current, and copies it to `OUT_DIR`, where `include_bytes!`
+//! reads it.
 //!
-//! `SERPENTARIUM_IMAGE=FILE` takes a ready image instead, with the `NOTICES.txt` beside it; `SERPENTARIUM_BUILD_PYTHON=--fast` leaves out link-time
-//! optimisation.
+//! | variable | effect |
+//! |---|---|
+//! | `SERPENTARIUM_IMAGE=FILE` | embeds an existing image, and the `NOTICES.txt` beside it |
+//! | `SERPENTARIUM_BUILD_PYTHON=--fast` | omits link-time optimisation |
+//! | `SERPENTARIUM_CODEGEN=stock` | omits the patches in `wasm/compiler/patches` |
 
 use std::{env, fs, path::PathBuf, process::Command};
 
-/// All that the image is made from.
+/// The inputs of the image.
 const INPUTS: &[&str] = &["wasm", "scripts/build-python", "src/sandbox/codegen.rs"];
 
 fn main() {
     println!("cargo:rerun-if-env-changed=SERPENTARIUM_IMAGE");
     println!("cargo:rerun-if-env-changed=SERPENTARIUM_BUILD_PYTHON");
+    println!("cargo:rerun-if-env-changed=SERPENTARIUM_CODEGEN");
     let image = match env::var_os("SERPENTARIUM_IMAGE") {
         Some(file) => PathBuf::from(file),
         None => built(),
@@ -32,7 +37,7 @@ fn main() {
     }
 }
 
-/// Builds the image, which takes no time where it is current.
+/// Runs `scripts/build-python`, which builds the image unless it is current, and returns its path.
 fn built() -> PathBuf {
     for input in INPUTS {
         println!("cargo:rerun-if-changed={input}");
@@ -41,14 +46,17 @@ fn built() -> PathBuf {
     let status =
         Command::new("python3").arg("scripts/build-python").args(flags.split_whitespace()).status();
     match status {
-        Ok(status) if status.success() => PathBuf::from("wasm/build/python.cwasm"),
-        Ok(_) => fail("the Python image could not be built; run scripts/build-python to see why"),
-        Err(error) => fail(&format!("python3 is needed to build the Python image: {error}")),
+        Ok(status) if status.success() => PathBuf::from(match env::var("SERPENTARIUM_CODEGEN") {
+            Ok(codegen) if codegen == "stock" => "wasm/build/stock/python.cwasm",
+            _ => "wasm/build/python.cwasm",
+        }),
+        Ok(_) => fail("the build of the Python image failed; run scripts/build-python to see why"),
+        Err(error) => fail(&format!("cannot run python3 to build the Python image: {error}")),
     }
 }
 
-/// A number that tells images apart. It guards nothing, so it need not be hard to forge; here, without optimisation, a
-/// cryptographic hash of 44 MB would take seconds.
+/// A hash that identifies the image in reports. It guards nothing, so it need not resist forgery. A
+/// cryptographic hash of 44 MB would take seconds in an unoptimised build script.
 fn version(image: &[u8]) -> u64 {
     image.chunks(8).fold(image.len() as u64, |hash, chunk| {
         let mut word = [0; 8];

@@ -1,34 +1,36 @@
-//! The settings that the native code of the Python image depends on.
+//! The engine settings that the native code of the Python image depends on.
 //!
-//! Two programs need exactly the same ones: `wasm/compiler`, which makes the native code, and this crate, which runs it.
-//! wasmtime refuses code that was compiled under other settings, so they live in this one file, which both include.
+//! `wasm/compiler`, which makes the native code, and this crate, which runs it, both include this
+//! file. wasmtime refuses code that was compiled with other settings. The patches of the code
+//! generator change none of them, so patched and stock code load alike.
 
 use wasmtime::Config;
 
-/// The CPU that x86-64 code is compiled for: the level "x86-64-v2", which every 64-bit server, desktop and small board
-/// since about 2011 has. Names as `/proc/cpuinfo` gives them.
+/// CPU features that x86-64 code requires: the level
+/// [x86-64-v2](https://gitlab.com/x86-psABIs/x86-64-ABI), in CPUs since about 2011.
 #[cfg(target_arch = "x86_64")]
 pub(super) const BASELINE: &[&str] = &["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"];
 
-/// The CPU that 64-bit Arm code is compiled for: plain Armv8.0.
+/// CPU features that 64-bit Arm code requires: none beyond Armv8.0-A.
 #[cfg(target_arch = "aarch64")]
 pub const BASELINE: &[&str] = &[];
 
-/// Native stack that guest code may use, in bytes. With 4 MiB deep recursion in C code (a nested literal, a
-/// chain of `__repr__`) may trap before CPython's own recursion limit turns it into a `RecursionError`.
+/// Native stack for guest code in bytes. With 4 MiB, deep recursion in C code (a nested literal, a
+/// chain of `__repr__`) may trap before CPython's recursion limit raises `RecursionError`.
 const WASM_STACK: usize = 8 << 20;
 
-/// The engine configuration, but for what only the running side has (instance pool, code memory).
+/// The shared engine configuration. The runtime adds its instance pool and code memory, which
+/// compiled code does not depend on.
 pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(WASM_STACK + (512 << 10))
-        // The image's heap is one dense block: always map it copy-on-write, never copy it segment by segment.
+        // The image's memory is one dense block: map it copy-on-write, never copy its segments.
         .memory_guaranteed_dense_image_size(1 << 30)
         .memory_init_cow(true)
-        // Nothing outside core WebAssembly as CPython uses it.
+        // Proposals that CPython does not use.
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false);

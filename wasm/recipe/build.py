@@ -1,8 +1,11 @@
-"""Builds the Python image: CPython with its standard library as one WebAssembly module (`python.wasm`), and that module
-with the guest package, started, snapshotted and compiled to native code (`python.cwasm`).
+"""Builds the Python image.
 
-Inputs are fetched and checked, CPython is configured and compiled, the standard library is frozen, and all of it is
-linked. Every product is kept in the user's cache under the hash of what went into it, so only what changed is built.
+`python.wasm` is CPython with its standard library, linked into one WebAssembly module.
+`python.cwasm` is the native code of that module, with the started interpreter and the guest package
+in its memory.
+
+Each step keeps its product in the user's cache, under the hash of its inputs. A build repeats only
+the steps whose inputs changed.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import configure
 import link
 import native
 import notices
+import stdlib
 import tool
 import toolchain as tools
 from compile import Flavour, compile_library
@@ -23,12 +27,10 @@ from inputs import Fetcher, Inputs, architecture, load
 from report import BuildError, fail_line, say, step
 from store import Store, hash_of, place
 
-import stdlib
-
 WASM = Path(__file__).resolve().parent.parent
 PLACE = WASM / "build"
 PRODUCTS = ("python.wasm", "NOTICES.txt")
-# Part of the recipe that the module does not depend on.
+# Files of the recipe that do not shape the module; a change in them must not cost a new link.
 NOT_INPUTS = ("native.py", "report.py", "store.py", "tool.py", "train.py")
 MEGABYTE = 1_000_000
 
@@ -38,18 +40,36 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="build-python",
         description="Build the Python image (wasm/build/python.cwasm) and its licence notices.",
-        epilog="Products are cached in $XDG_CACHE_HOME/serpentarium/python (default: ~/.cache). A build from nothing "
-        "takes a few minutes, with the link-time optimisation about ten; a second one takes no time.",
+        epilog="Products are cached in $XDG_CACHE_HOME/serpentarium/python (default: ~/.cache). "
+        "A first build takes about ten minutes, with --fast a few; an unchanged one a second. "
+        "SERPENTARIUM_CODEGEN=stock omits the patches of the code generator and writes to "
+        "wasm/build/stock: tasks burn the same fuel and run slower.",
     )
-    parser.add_argument("--fast", action="store_true", help="leave out link-time optimisation (tasks run a bit slower)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="compile N files at a time")
-    parser.add_argument("--test-tool", action="store_true", help="run the tests of wasm/compiler, and build nothing else")
-    parser.add_argument("--print-path", action="store_true", help="print the module's path in the cache")
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="omit link-time optimisation (tasks run slower)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="compile N files at a time (default: one per core)",
+    )
+    parser.add_argument(
+        "--test-tool",
+        action="store_true",
+        help="run the tests of wasm/compiler and build nothing else",
+    )
+    parser.add_argument(
+        "--print-path", action="store_true", help="print the module's path in the cache"
+    )
     return parser.parse_args(argv)
 
 
 def image_key(flavour: Flavour) -> str:
-    """The hash of everything that shapes the module. (The guest package joins later, when the snapshot is taken.)"""
+    """The hash of all inputs of the module. The guest package is none: the snapshot adds it."""
     files = [WASM / "pgo.profdata"]
     for pattern in ("*.c", "*.h", "patches/*.patch", "recipe/*.py", "recipe/*.toml", "stdlib/*.py"):
         files += sorted(path for path in WASM.glob(pattern) if path.name not in NOT_INPUTS)
@@ -57,7 +77,7 @@ def image_key(flavour: Flavour) -> str:
 
 
 def build(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Path) -> None:
-    """Builds the module into `target`, step by step, and beside it the snapshot tool: most steps leave a core to it."""
+    """Builds the module into `target`, and the image tool at the same time."""
     store.clear_logs()
     with tool.built_beside(store, WASM):
         _follow_recipe(store, inputs, flavour, jobs, target)
@@ -74,7 +94,15 @@ def _follow_recipe(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, ta
         tree, _ = compile_library(store, configured, key, toolchain, flavour, WASM, jobs)
     work = target / "work"
     with step("Freezing the standard library"):
-        stdlib.freeze(tree.source, WASM / "stdlib", inputs, fetcher, toolchain, work / "frozen", store.log("freeze"))
+        stdlib.freeze(
+            tree.source,
+            WASM / "stdlib",
+            inputs,
+            fetcher,
+            toolchain,
+            work / "frozen",
+            store.log("freeze"),
+        )
     with step("Linking"):
         log = store.log("link")
         link.compile_own(WASM, tree, work / "frozen", toolchain, flavour, work / "objects", log)
@@ -91,13 +119,15 @@ def _check_helper(toolchain: tools.Toolchain, inputs: Inputs) -> None:
     version = tools.python_version(toolchain)
     if version != inputs.python_version:
         raise BuildError(
-            f"  the helper python is {version or 'unable to run'}, the image is built from {inputs.python_version}\n"
-            "  to do: bring [python] version, the source and the helpers in wasm/recipe/inputs.toml together"
+            f"  the helper python is {version or 'unable to run'}, "
+            f"the image needs {inputs.python_version}\n"
+            "  to do: set [python] version, the source and the helpers in wasm/recipe/inputs.toml "
+            "to one version"
         )
 
 
 def ensure_built(store: Store, flavour: Flavour, jobs: int) -> Path:
-    """The cache directory with the products, built if need be."""
+    """Returns the cache directory of the module, and builds the module unless it is there."""
     directory = store.root / image_key(flavour)
     if all((directory / name).exists() for name in PRODUCTS):
         return directory
@@ -107,12 +137,14 @@ def ensure_built(store: Store, flavour: Flavour, jobs: int) -> Path:
             build(store, load(WASM / "recipe" / "inputs.toml"), flavour, jobs, directory)
             if directory != store.root / image_key(flavour):
                 shutil.rmtree(directory)
-                raise BuildError("the recipe changed while it was being followed\n  to do: start again")
+                raise BuildError(
+                    "  an input of the recipe changed during the build\n  to do: start again"
+                )
     return directory
 
 
 def main(argv: list[str]) -> int:
-    """Builds and places the image; the exit status is 0 or 1."""
+    """Builds the image and copies it to wasm/build; returns the exit status, 0 or 1."""
     options = arguments(argv)
     begin = time.monotonic()
     store = Store.for_user()
@@ -126,12 +158,13 @@ def main(argv: list[str]) -> int:
         fail_line(str(error))
         return 1
     except KeyboardInterrupt:
-        fail_line("interrupted; what was finished is kept")
+        fail_line("interrupted; finished steps stay in the cache")
         return 1
+    products = PLACE / "stock" if tool.is_stock() else PLACE
     for source in (*(directory / name for name in PRODUCTS), image / native.IMAGE):
-        place(source, PLACE / source.name)
-    size = (PLACE / native.IMAGE).stat().st_size / MEGABYTE
-    say(f"{PLACE / native.IMAGE}: {size:.1f} MB, in {time.monotonic() - begin:.1f} s")
+        place(source, products / source.name)
+    size = (products / native.IMAGE).stat().st_size / MEGABYTE
+    say(f"{products / native.IMAGE}: {size:.1f} MB, in {time.monotonic() - begin:.1f} s")
     if options.print_path:
         print(directory / "python.wasm")
     return 0

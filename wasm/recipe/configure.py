@@ -1,7 +1,7 @@
-"""CPython unpacked and configured for WASI, with the libraries that it uses.
+"""Unpacks CPython, zlib and bzip2, configures CPython for WASI and compiles the two libraries.
 
-The layout `python/py` (source) beside `python/wasi` (build) is fixed, and with it the compiler's relative view of
-the sources (`../py/Objects/…`): the profile knows static functions by that path.
+The layout is fixed: sources in `python/py`, build in `python/wasi`. The profile identifies a static
+function by its relative source path (`../py/Objects/…`), so another layout would lose the profile.
 """
 
 import os
@@ -15,7 +15,8 @@ from report import BuildError, run
 from store import Store, hash_of
 from toolchain import Toolchain
 
-# The date that __DATE__ shows, in sys.version among others: the release of this CPython, not the moment of the build.
+# Seconds since the epoch, near CPython 3.13.5's release. `__DATE__` (in sys.version) takes it
+# instead of the build's date. See https://reproducible-builds.org/specs/source-date-epoch/
 SOURCE_DATE_EPOCH = "1749600000"
 
 WASM_FEATURES = (
@@ -26,25 +27,31 @@ WASM_FEATURES = (
     "-mmultivalue",
     "-msimd128",
 )
-WASI_DEFINES = ("-D_WASI_EMULATED_SIGNAL", "-D_WASI_EMULATED_GETPID", "-D_WASI_EMULATED_PROCESS_CLOCKS")
+WASI_DEFINES = (
+    "-D_WASI_EMULATED_SIGNAL",
+    "-D_WASI_EMULATED_GETPID",
+    "-D_WASI_EMULATED_PROCESS_CLOCKS",
+)
 
 CONFIGURE_OPTIONS = (
     "--host=wasm32-unknown-wasip1",
-    "--with-pymalloc",  # off by default on WASI, and much is slow without it
+    "--with-pymalloc",  # off by default on WASI; malloc is slower for small objects
     "--disable-test-modules",
     "--without-ensurepip",
     "--disable-ipv6",
     "--prefix=/usr",
 )
 LIBRARY_FILES = {
-    "zlib": "adler32 crc32 deflate inffast inflate inftrees trees zutil compress uncompr infback".split(),
+    "zlib": (
+        "adler32 crc32 deflate inffast inflate inftrees trees zutil compress uncompr infback"
+    ).split(),
     "bzip2": "blocksort huffman crctable randtable compress decompress bzlib".split(),
 }
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A directory with the sources and the build of CPython and the libraries beside it."""
+    """A directory with CPython's sources, CPython's build, and the libraries."""
 
     root: Path
 
@@ -55,7 +62,7 @@ class Tree:
 
     @property
     def build(self) -> Path:
-        """Where it is configured and compiled."""
+        """CPython's build directory."""
         return self.root / "wasi"
 
     def library(self, name: str) -> Path:
@@ -64,19 +71,22 @@ class Tree:
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Unpacks a source archive without its top directory, and without CPython's tests, half of all its files."""
+    """Unpacks a source archive without its top directory and without CPython's tests.
+
+    The tests are half of all files.
+    """
     with tarfile.open(archive) as tar:
         members = [member for member in tar.getmembers() if "/Lib/test/" not in member.name]
         top = {member.name.split("/")[0] for member in members}
         if len(top) != 1:
-            raise BuildError(f"  {archive.name} does not have one top directory")
+            raise BuildError(f"  {archive.name} has {len(top)} top directories, not one")
         tar.extractall(into.parent / f".{into.name}", members)
     (into.parent / f".{into.name}" / top.pop()).rename(into)
     (into.parent / f".{into.name}").rmdir()
 
 
 def environment(toolchain: Toolchain) -> dict[str, str]:
-    """The environment of configure and make: nothing of the machine's that could reach into the build."""
+    """The environment of configure and make, without variables that could change the build."""
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return keep | {
         "LC_ALL": "C",
@@ -91,7 +101,7 @@ def environment(toolchain: Toolchain) -> dict[str, str]:
 def configure(
     store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, toolchain_key: str
 ) -> tuple[Tree, str]:
-    """CPython configured for WASI, with zlib and bzip2 compiled beside it."""
+    """Returns the tree with configured CPython and compiled zlib and bzip2, and its key."""
     key = hash_of(toolchain_key, Path(__file__), inputs.sources)
 
     def build(directory: Path) -> None:
@@ -106,12 +116,23 @@ def configure(
     return Tree(store.stage("configured", key, build) / "python"), key
 
 
-def _compile_library(directory: Path, name: str, files: list[str], toolchain: Toolchain, log: Path) -> None:
+def _compile_library(
+    directory: Path, name: str, files: list[str], toolchain: Toolchain, log: Path
+) -> None:
     short = {"zlib": "libz.a", "bzip2": "libbz2.a"}[name]
     for file in files:
-        command = [toolchain.tool("wcc"), "-O3", *WASM_FEATURES, f"-ffile-prefix-map={directory}=/{name}"]
+        command = [
+            toolchain.tool("wcc"),
+            "-O3",
+            *WASM_FEATURES,
+            f"-ffile-prefix-map={directory}=/{name}",
+        ]
         run([*command, "-c", f"{file}.c", "-o", f"{file}.o"], log=log, cwd=directory)
-    run([toolchain.tool("llvm-ar"), "rcsD", short, *(f"{file}.o" for file in files)], log=log, cwd=directory)
+    run(
+        [toolchain.tool("llvm-ar"), "rcsD", short, *(f"{file}.o" for file in files)],
+        log=log,
+        cwd=directory,
+    )
 
 
 def _run_configure(tree: Tree, toolchain: Toolchain, log: Path) -> None:

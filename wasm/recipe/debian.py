@@ -1,7 +1,7 @@
-"""Fetches Debian packages and sources of suites that this machine may not have configured.
+"""Fetches Debian packages and sources, also from suites that this machine has not configured.
 
-It works with a package manager configuration of its own: mirrors, keys and proxies are the machine's, lists and
-cache are private, and nothing is installed.
+apt runs with a private configuration (`APT_CONFIG`, apt.conf(5)). Mirror, keys and proxies are the
+machine's. Lists and cache are private. Nothing is installed.
 """
 
 import os
@@ -14,20 +14,35 @@ from pathlib import Path
 from report import BuildError, run
 
 SUITES = ("bookworm", "trixie")
-# Names under which a Debian mirror's main archive may be listed; Debian's derivatives use other names.
-_DEBIAN_SUITES = {"bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"}
+# Suite names that identify a mirror of Debian itself; derivatives use other names.
+_DEBIAN_SUITES = {
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "sid",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+}
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """Where this machine gets Debian from, and which keys it trusts for that."""
+    """A Debian mirror, and the keyring that signs it."""
 
     uri: str
     signed_by: str | None
 
     def stanza(self) -> str:
-        """The sources entry that offers our suites from this mirror."""
-        lines = ["Types: deb deb-src", f"URIs: {self.uri}", f"Suites: {' '.join(SUITES)}", "Components: main"]
+        """The deb822 stanza of this mirror for `SUITES` (sources.list(5))."""
+        lines = [
+            "Types: deb deb-src",
+            f"URIs: {self.uri}",
+            f"Suites: {' '.join(SUITES)}",
+            "Components: main",
+        ]
         if self.signed_by:
             lines.append(f"Signed-By: {self.signed_by}")
         return "\n".join(lines) + "\n"
@@ -37,17 +52,29 @@ def _from_deb822(text: str) -> Mirror | None:
     for stanza in re.split(r"\n\s*\n", re.sub(r"(?m)^#.*\n?", "", text)):
         fields = {
             name.lower(): value.strip()
-            for name, value in re.findall(r"(?m)^([A-Za-z-]+):((?:.*\n?)(?:[ \t]+.*\n?)*)", stanza + "\n")
+            for name, value in re.findall(
+                r"(?m)^([A-Za-z-]+):((?:.*\n?)(?:[ \t]+.*\n?)*)", stanza + "\n"
+            )
         }
-        suites, components = set(fields.get("suites", "").split()), fields.get("components", "").split()
-        if suites & _DEBIAN_SUITES and "main" in components and fields.get("enabled", "yes") != "no":
+        suites, components = (
+            set(fields.get("suites", "").split()),
+            fields.get("components", "").split(),
+        )
+        if (
+            suites & _DEBIAN_SUITES
+            and "main" in components
+            and fields.get("enabled", "yes") != "no"
+        ):
             return Mirror(fields["uris"].split()[0], fields.get("signed-by"))
     return None
 
 
 def _from_list(text: str) -> Mirror | None:
     for line in text.splitlines():
-        entry = re.match(r"\s*deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<rest>.*)", line)
+        entry = re.match(
+            r"\s*deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<rest>.*)",
+            line,
+        )
         if entry and entry["suite"] in _DEBIAN_SUITES and "main" in entry["rest"].split():
             key = re.search(r"signed-by=(\S+)", entry["options"] or "")
             return Mirror(entry["uri"], key[1] if key else None)
@@ -55,7 +82,7 @@ def _from_list(text: str) -> Mirror | None:
 
 
 def find_mirror(etc: Path = Path("/etc/apt")) -> Mirror:
-    """The Debian mirror of this machine, from its own sources in either of their two forms."""
+    """Finds this machine's Debian mirror in its sources, in deb822 or one-line format."""
     for path in sorted(etc.glob("sources.list.d/*.sources")):
         if mirror := _from_deb822(path.read_text(encoding="utf-8")):
             return mirror
@@ -63,13 +90,13 @@ def find_mirror(etc: Path = Path("/etc/apt")) -> Mirror:
         if path.exists() and (mirror := _from_list(path.read_text(encoding="utf-8"))):
             return mirror
     raise BuildError(
-        "  no Debian mirror among this machine's package sources (/etc/apt/sources.list, /etc/apt/sources.list.d)\n"
-        "  to do: build on Debian 12 or later, or add a Debian mirror with the component main to the sources"
+        "  no Debian mirror in /etc/apt/sources.list or /etc/apt/sources.list.d\n"
+        "  to do: build on Debian 12 or later, or add a Debian mirror with the component main"
     )
 
 
 class PrivateApt:
-    """A package manager that sees Debian's suites side by side and touches nothing of the machine's."""
+    """apt with private state that offers all of `SUITES`."""
 
     def __init__(self, root: Path, log: Path) -> None:
         self._root = root
@@ -80,9 +107,15 @@ class PrivateApt:
     def _prepare(self) -> None:
         if self._ready:
             return
-        missing = [tool for tool in ("apt-get", "apt-cache", "apt-config", "dpkg") if shutil.which(tool) is None]
+        missing = [
+            tool
+            for tool in ("apt-get", "apt-cache", "apt-config", "dpkg")
+            if shutil.which(tool) is None
+        ]
         if missing:
-            raise BuildError(f"  not on this machine: {', '.join(missing)}\n  to do: build on Debian 12 or later")
+            raise BuildError(
+                f"  not on this machine: {', '.join(missing)}\n  to do: build on Debian 12 or later"
+            )
         shutil.rmtree(self._root, ignore_errors=True)
         for part in ("lists/partial", "cache/archives/partial", "sources"):
             (self._root / part).mkdir(parents=True)
@@ -94,9 +127,10 @@ class PrivateApt:
         self._ready = True
 
     def _configuration(self) -> str:
-        # The machine's configuration files stay out (some run commands after an update), except for how to reach
-        # the network.
-        network = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
+        # Machine configuration may run commands after an update, so only its network options stay.
+        network = subprocess.run(
+            ["apt-config", "dump"], capture_output=True, text=True, check=True
+        ).stdout
         lines = [line for line in network.splitlines() if line.startswith("Acquire::")]
         lines += [
             'Dir::Etc::main "/dev/null";',
@@ -113,30 +147,55 @@ class PrivateApt:
 
     def _ask(self, *command: str) -> str:
         self._prepare()
-        return subprocess.run(command, env=self._env, capture_output=True, text=True, check=False).stdout
+        return subprocess.run(
+            command, env=self._env, capture_output=True, text=True, check=False
+        ).stdout
 
     def versions(self, name: str) -> list[str]:
-        """The versions of a binary package on offer."""
+        """The versions of a binary package that the mirror offers."""
         return re.findall(r"(?m)^Version: (\S+)$", self._ask("apt-cache", "show", name))
 
     def source_versions(self, name: str) -> list[str]:
-        """The versions of a source package on offer."""
+        """The versions of a source package that the mirror offers."""
         shown = self._ask("apt-cache", "showsrc", "--only-source", name)
         return re.findall(r"(?m)^Version: (\S+)$", shown)
 
     def download(self, packages: list[str], into: Path) -> None:
-        """Fetches binary packages, each `name=version` or `name/suite`; their signatures are checked on the way."""
+        """Fetches binary packages, each `name=version` or `name/suite`. apt checks signatures."""
         self._prepare()
         into.mkdir(parents=True, exist_ok=True)
-        advice = "check the network; if a version is gone, wasm/recipe/inputs.toml needs its successor"
-        run(["apt-get", "-q", "download", *packages], log=self._log, cwd=into, env=self._env, advice=advice)
+        advice = (
+            "check the network; if a version is gone, wasm/recipe/inputs.toml needs its successor"
+        )
+        run(
+            ["apt-get", "-q", "download", *packages],
+            log=self._log,
+            cwd=into,
+            env=self._env,
+            advice=advice,
+        )
 
     def download_source(self, name: str, version: str, into: Path) -> None:
-        """Fetches a source package's original archive without unpacking it.
+        """Fetches the upstream archive of a source package without unpacking it.
 
-        Not Debian's own changes to it: they are not used, and while a mirror updates itself, they may be missing.
+        Debian's changes are not fetched: the build does not use them, and a mirror that updates may
+        lack them.
         """
         self._prepare()
         into.mkdir(parents=True, exist_ok=True)
-        command = ["apt-get", "-q", "source", "--only-source", "--download-only", "--tar-only", f"{name}={version}"]
-        run(command, log=self._log, cwd=into, env=self._env, advice="check the network, then start again")
+        command = [
+            "apt-get",
+            "-q",
+            "source",
+            "--only-source",
+            "--download-only",
+            "--tar-only",
+            f"{name}={version}",
+        ]
+        run(
+            command,
+            log=self._log,
+            cwd=into,
+            env=self._env,
+            advice="check the network, then start again",
+        )

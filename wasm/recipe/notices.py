@@ -1,4 +1,4 @@
-"""The licence notices of what is linked into the module, from the inputs' own licence files."""
+"""Collects the licence notices of all works in the module from their own licence files."""
 
 import re
 import zipfile
@@ -16,7 +16,7 @@ _RULE = "=" * 80
 
 
 def _first_comment(path: Path) -> str:
-    """The licence that a C file carries at its top."""
+    """Returns the comment at the top of a C file: its licence."""
     comment = re.match(r"\s*/\*(.*?)\*/", path.read_text(encoding="utf-8"), re.DOTALL)
     if comment is None:
         raise ValueError(f"{path} does not begin with a licence")
@@ -25,14 +25,18 @@ def _first_comment(path: Path) -> str:
 
 def _wheel_licence(wheel: Path) -> str:
     with zipfile.ZipFile(wheel) as archive:
-        names = sorted(name for name in archive.namelist() if "/licenses/" in name or "LICENSE" in name)
+        names = sorted(
+            name for name in archive.namelist() if "/licenses/" in name or "LICENSE" in name
+        )
         if not names:
             raise ValueError(f"{wheel} has no licence files")
         return "\n\n".join(archive.read(name).decode() for name in names)
 
 
-def write(inputs: Inputs, tree: Tree, toolchain: Toolchain, wheels: dict[str, Path], target: Path) -> None:
-    """Writes all notices into one file. `wheels` are the archives of the Python packages, by name."""
+def write(
+    inputs: Inputs, tree: Tree, toolchain: Toolchain, wheels: dict[str, Path], target: Path
+) -> None:
+    """Writes all notices into `target`. `wheels` maps names of Python packages to archives."""
     source = tree.source
     sections = {
         f"CPython {inputs.python_version}": (source / "LICENSE").read_text(encoding="utf-8"),

@@ -1,4 +1,4 @@
-"""What a person sees of a build: its steps, how long each takes, and where to look when one fails."""
+"""Reports a build to a person: steps, their times, and the log of a step that failed."""
 
 import os
 import subprocess
@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+# Seconds between signs of life of a running step: CI systems end silent jobs.
 HEARTBEAT_SECONDS = 30
 SHOWN_LOG_LINES = 25
-# Commands of the compiler fill a screen each.
+# Characters; the compiler's commands are much longer.
 SHOWN_LINE_LENGTH = 160
 
 
 class BuildError(Exception):
-    """A failure with everything a person needs to act on it in its text."""
+    """A failed build. The text names the cause and the next step."""
 
 
 def _paint(text: str, code: str) -> str:
@@ -25,19 +26,21 @@ def _paint(text: str, code: str) -> str:
 
 
 def say(text: str) -> None:
-    """Prints one line of what goes on. Standard output is for results."""
+    """Prints a line on standard error. Standard output is for results."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Announces a step and tells how long it took; an error that leaves it says which step it was."""
+    """Prints a step's title and its time, and adds the title to an error."""
     say(f"{_paint('==>', '1;34')} {title}")
     begin = time.monotonic()
     try:
         yield
     except BuildError as error:
-        raise BuildError(f"the step «{title}» failed after {time.monotonic() - begin:.0f} s\n{error}") from error
+        raise BuildError(
+            f"the step «{title}» failed after {time.monotonic() - begin:.0f} s\n{error}"
+        ) from error
     say(f"    {_paint('done', '32')} in {time.monotonic() - begin:.1f} s")
 
 
@@ -59,10 +62,12 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     advice: str = "read the log",
-    progress: Callable[[], str] = lambda: "still working",
+    progress: Callable[[], str] = lambda: "running",
 ) -> None:
-    """Runs a program (its words are taken by their text) with its output in `log`; says every half minute that it is
-    still at it."""
+    """Runs a program with its output in `log`; raises `BuildError` with the log's end if it fails.
+
+    `progress` gives the text of the heartbeat.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as output:
         output.write("$ " + " ".join(str(word) for word in command) + "\n")
@@ -84,7 +89,10 @@ def run(
             raise
     if status != 0:
         program = Path(str(command[0])).name
-        raise BuildError(f"  {program} ended with status {status}\n  to do: {advice}\n  its log: {log}\n{_tail(log)}")
+        raise BuildError(
+            f"  {program} ended with status {status}\n  to do: {advice}\n"
+            f"  its log: {log}\n{_tail(log)}"
+        )
 
 
 def _wait(process: subprocess.Popen[bytes], begin: float, progress: Callable[[], str]) -> int:

@@ -1,4 +1,4 @@
-"""The standard library as one blob of compiled modules, with the table that frozen.c includes."""
+"""Freezes the standard library into one blob of bytecode, and the table that frozen.c includes."""
 
 import json
 import zipfile
@@ -8,11 +8,12 @@ from inputs import Fetcher, Inputs
 from report import run
 from toolchain import Toolchain
 
-_NO_PROCESSES = "there are no processes to start"
-_NO_TERMINAL = "there is no terminal"
+_NO_PROCESSES = "the sandbox starts no processes"
+_NO_TERMINAL = "the sandbox has no terminal"
 _NO_LIBRARY = "its C library is not in the image"
 
-# Top-level modules that are left out, and why. Importing one says that it is not available, by its own name.
+# Top-level modules that the image omits, and why. The import error names the module
+# (wasm/patches/0001).
 LEFT_OUT = {
     "__hello__": "a test of frozen modules",
     "__phello__": "a test of frozen modules",
@@ -21,12 +22,12 @@ LEFT_OUT = {
     "_apple_support": "another platform",
     "_ios_support": "another platform",
     "_osx_support": "another platform",
-    "antigravity": "there is no browser",
+    "antigravity": "the sandbox has no browser",
     "ctypes": _NO_LIBRARY,
     "curses": _NO_TERMINAL,
-    "dbm": "there are no files",
+    "dbm": "the sandbox has no files",
     "ensurepip": "nothing can be installed",
-    "idlelib": "there is no display",
+    "idlelib": "the sandbox has no display",
     "lzma": _NO_LIBRARY,
     "multiprocessing": _NO_PROCESSES,
     "pty": _NO_TERMINAL,
@@ -35,17 +36,17 @@ LEFT_OUT = {
     "sqlite3": _NO_LIBRARY,
     "ssl": _NO_LIBRARY,
     "test": "CPython's own tests",
-    "tkinter": "there is no display",
+    "tkinter": "the sandbox has no display",
     "tty": _NO_TERMINAL,
-    "turtle": "there is no display",
-    "turtledemo": "there is no display",
+    "turtle": "the sandbox has no display",
+    "turtledemo": "the sandbox has no display",
     "venv": "nothing can be installed",
 }
 _TEST_FOLDERS = {"__pycache__", "test", "tests"}
 
 
 def modules(library: Path) -> list[tuple[str, Path, bool]]:
-    """Every module of a library directory that goes in: its name, its file, and whether it is a package."""
+    """Lists the modules of a library that the image has: name, file, whether it is a package."""
     found: list[tuple[str, Path, bool]] = []
 
     def walk(directory: Path, prefix: str) -> None:
@@ -63,7 +64,10 @@ def modules(library: Path) -> list[tuple[str, Path, bool]]:
 
 
 def time_zones(wheel: Path) -> str:
-    """The source of the module _tzdata. Zones that are links share their bytes, because equal constants are one."""
+    """Returns the source of the module `_tzdata`.
+
+    The compiler merges equal constants, so zones that are links share their bytes.
+    """
     prefix = "tzdata/zoneinfo/"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.read("tzdata/zones").decode().split()
@@ -71,13 +75,22 @@ def time_zones(wheel: Path) -> str:
         contents = {name.removeprefix(prefix): archive.read(name) for name in files}
     zones = {key: data for key, data in contents.items() if data.startswith(b"TZif")}
     lines = "".join(f"    {key!r}: {data!r},\n" for key, data in zones.items())
-    return f'"""The time zone database."""\n\nNAMES = frozenset({tuple(names)!r})\nZONES = {{\n{lines}}}\n'
+    return (
+        f'"""The time zone database."""\n\nNAMES = frozenset({tuple(names)!r})\n'
+        f"ZONES = {{\n{lines}}}\n"
+    )
 
 
 def freeze(
-    source: Path, own: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, into: Path, log: Path
+    source: Path,
+    own: Path,
+    inputs: Inputs,
+    fetcher: Fetcher,
+    toolchain: Toolchain,
+    into: Path,
+    log: Path,
 ) -> None:
-    """Writes `stdlib.bin` and `stdlib_table.h`: CPython's library, our additions in `own`, and the time zones."""
+    """Writes `stdlib.bin` and `stdlib_table.h` from CPython's library, `own` and time zones."""
     into.mkdir(parents=True, exist_ok=True)
     zones = into / "_tzdata.py"
     zones.write_text(time_zones(fetcher.wheel(inputs.wheel("tzdata"))), encoding="utf-8")
@@ -85,4 +98,14 @@ def freeze(
     plan = into / "modules.json"
     plan.write_text(json.dumps([(name, str(path), package) for name, path, package in everything]))
     freezer = Path(__file__).with_name("freeze.py")
-    run([toolchain.tool("python"), "-B", freezer, plan, into / "stdlib.bin", into / "stdlib_table.h"], log=log)
+    run(
+        [
+            toolchain.tool("python"),
+            "-B",
+            freezer,
+            plan,
+            into / "stdlib.bin",
+            into / "stdlib_table.h",
+        ],
+        log=log,
+    )

@@ -1,4 +1,4 @@
-"""Where builds are kept: one directory for each product, named by the hash of everything that went into it."""
+"""The cache of build products: a directory for each product, named by the hash of its inputs."""
 
 import fcntl
 import filecmp
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from report import BuildError, say
 
-# Beside the one in use, so many older products of each kind stay, for going back and forth between branches.
+# Older products of each kind that stay beside the current one: branches often alternate.
 KEPT_OLD_PRODUCTS = 2
 
 
 def hash_of(*parts: object) -> str:
-    """The SHA-256 of some values (by their text) and files (by their name and content)."""
+    """The SHA-256 of values (by their text) and files (by their name and content)."""
     digest = hashlib.sha256()
     for part in parts:
         content = part.read_bytes() if isinstance(part, Path) else str(part).encode()
@@ -33,8 +33,10 @@ def file_sha256(path: Path) -> str:
 
 
 def place(source: Path, target: Path) -> None:
-    """Puts a copy of `source` at `target` in one move: a reader sees the old file or the new one, never a part. A
-    target that is the same already keeps its date, so that what depends on it is not built again."""
+    """Copies `source` to `target` atomically (rename(2)): readers never see a part of a file.
+
+    An equal target keeps its modification time, so cargo does not rebuild its dependents.
+    """
     if target.exists() and filecmp.cmp(source, target, shallow=False):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,37 +62,40 @@ class Store:
 
     @property
     def downloads(self) -> Path:
-        """Where fetched files lie."""
+        """The directory of fetched files."""
         return self.root / "downloads"
 
     def log(self, name: str) -> Path:
-        """The log of one step; begun anew with every build."""
+        """The log of a step in the latest build."""
         return self.root / "logs" / f"{name}.log"
 
     def clear_logs(self) -> None:
-        """Forgets the logs of the build before."""
+        """Removes the logs of earlier builds."""
         shutil.rmtree(self.root / "logs", ignore_errors=True)
 
     @contextmanager
     def locked(self, product: str) -> Iterator[None]:
-        """Keeps a second build of the same product out until this one has ended."""
+        """Holds an exclusive lock on a product (flock(2)), against builds of other checkouts."""
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with (locks / product).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say("another build of the same is running; waiting for it")
+                say(f"waiting for another build of {product}")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def product(self, kind: str, key: str) -> Path:
-        """The directory of a product, built or not."""
+        """The directory of a product; it may be missing or incomplete."""
         return self.root / "stages" / kind / key[:20]
 
     def stage(self, kind: str, key: str, build: Callable[[Path], None]) -> Path:
-        """The product of a slow step: from the store, or built into it. Products hold absolute paths, so they are
-        built where they stay, and count only once their mark is there."""
+        """Returns the product of a step, and builds it unless it is in the store.
+
+        Products hold absolute paths, so `build` works in the final directory. The file `.complete`
+        marks a finished product; an interrupted build leaves none.
+        """
         directory = self.product(kind, key)
         mark = directory / ".complete"
         with self.locked(f"{kind}-{directory.name}"):
@@ -105,18 +110,23 @@ class Store:
 
     @staticmethod
     def _drop_old(marks: Iterable[Path], keep: Path) -> None:
-        """Removes the products, by their marks, that were not used for longest. One without a mark may be under way."""
-        others = sorted((mark for mark in marks if mark != keep), key=lambda mark: mark.stat().st_mtime, reverse=True)
+        """Removes the least recently used products. A directory without a mark may be in use."""
+        others = sorted(
+            (mark for mark in marks if mark != keep),
+            key=lambda mark: mark.stat().st_mtime,
+            reverse=True,
+        )
         for mark in others[KEPT_OLD_PRODUCTS:]:
             shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def verify(path: Path, expected: str, what: str) -> None:
-    """Holds a fetched file against its pin."""
+    """Compares a fetched file with its pinned SHA-256; removes it and raises if they differ."""
     actual = file_sha256(path)
     if actual != expected:
         path.unlink()
         raise BuildError(
-            f"  {what} is not the file that was pinned:\n    pinned  {expected}\n    fetched {actual}\n"
-            "  to do: find out where that comes from; if it is wanted, put the new sum into wasm/recipe/inputs.toml"
+            f"  {what} differs from its pin:\n    pinned  {expected}\n    fetched {actual}\n"
+            "  to do: find out why; if the change is wanted, put the new sum into "
+            "wasm/recipe/inputs.toml"
         )

@@ -1,5 +1,9 @@
-"""The tool in wasm/compiler, which makes the native image. It is built with a code generator that is patched: its crates are
-fetched by cargo as the tool's lock file pins them, and the patches of each, in patches/CRATE, are applied to a copy."""
+"""Builds the tool in wasm/compiler, which snapshots the module and compiles it to native code.
+
+Cargo fetches the code generator's crates as the tool's lock file pins them. The patches in
+patches/CRATE apply to a copy of each crate. `SERPENTARIUM_CODEGEN=stock` omits the patches: the
+native code is slower and burns the same fuel.
+"""
 
 import json
 import os
@@ -11,45 +15,70 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from report import BuildError, run
+from report import BuildError, run, step
 from store import Store, hash_of
 
 NAME = "serpentarium-image"
-# Settings of a cargo that runs this build would otherwise reach the cargo that is run here, and those of a git around it.
+# Settings of an outer cargo (build.rs runs this recipe) or git would change how the tool is built.
 FOREIGN_PREFIXES = ("CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC", "GIT_")
-# Where crates come from, and how.
-KEPT_PREFIXES = ("CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_SOURCE_")
+# Settings that say where cargo fetches crates from stay.
+KEPT_PREFIXES = (
+    "CARGO_HOME",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTRIES_",
+    "CARGO_SOURCE_",
+)
+CODEGEN = "SERPENTARIUM_CODEGEN"
 
 
-def inputs(wasm: Path) -> list[Path]:
-    """All that the tool is made of."""
+def is_stock() -> bool:
+    """Whether `SERPENTARIUM_CODEGEN` asks for the code generator without patches."""
+    chosen = os.environ.get(CODEGEN) or "patched"
+    if chosen not in ("patched", "stock"):
+        raise BuildError(
+            f"  {CODEGEN} is {chosen!r}\n  to do: set it to stock or patched, or unset it"
+        )
+    return chosen == "stock"
+
+
+def sources(wasm: Path) -> list[Path]:
+    """The tool's own sources and its lock file, without the patches."""
     compiler = wasm / "compiler"
     return [
         Path(__file__),
         *sorted(path for path in (compiler / "src").glob("*.rs") if path.name != "tests.rs"),
-        *_patches(compiler),
         compiler / "Cargo.toml",
         compiler / "Cargo.lock",
         wasm.parent / "src" / "sandbox" / "codegen.rs",
     ]
 
 
+def patches(wasm: Path) -> list[Path]:
+    """The patches of the chosen code generator: none for the stock one."""
+    return [] if is_stock() else sorted((wasm / "compiler" / "patches").glob("*/*.patch"))
+
+
 @contextmanager
 def built_beside(store: Store, wasm: Path) -> Iterator[None]:
-    """Builds the tool while something else goes on that leaves a core to spare."""
+    """Builds the tool on a second thread: most steps of CPython's build leave a core idle."""
     with ThreadPoolExecutor(max_workers=1) as beside:
-        building = beside.submit(build, store, wasm)
+        building = beside.submit(_build, store, wasm)
         yield
         building.result()
 
 
-def build(store: Store, wasm: Path, into: Path | None = None) -> None:
-    """Builds the tool where it is not current, and puts a copy into a directory: other checkouts build theirs in the same
-    place."""
-    with store.locked("tool"):
-        target = _cargo(store, wasm, "build", "building")
-        if into:
-            shutil.copy2(target / "release" / NAME, into / NAME)
+@contextmanager
+def built(store: Store, wasm: Path, directory: Path) -> Iterator[Path]:
+    """Yields a copy of the built tool in `directory`, and removes it afterwards.
+
+    A copy, because other checkouts build their tool in the same target directory.
+    """
+    copy = directory / NAME
+    with step("Building the image tool"):
+        _build(store, wasm, copy)
+    yield copy
+    copy.unlink()
 
 
 def test(store: Store, wasm: Path) -> None:
@@ -58,78 +87,108 @@ def test(store: Store, wasm: Path) -> None:
         _cargo(store, wasm, "test", "testing")
 
 
-def _cargo(store: Store, wasm: Path, command: str, doing: str) -> Path:
-    """Runs cargo on the tool, and returns the directory of its products."""
-    target = store.root.parent / "compiler"
-    manifest = _manifest(store, wasm, target / "manifest")
-    words = [_found("cargo"), command, "--release", "--offline", "--manifest-path", manifest, "--target-dir", target]
-    progress = f"{doing} the snapshot tool"
-    run(words, log=store.log("compiler"), env=_environment(), advice="mend wasm/compiler", progress=lambda: progress)
-    return target
+def _build(store: Store, wasm: Path, copy: Path | None = None) -> None:
+    """Builds the tool unless it is current, and copies it while no other build can replace it."""
+    with store.locked("tool"):
+        _cargo(store, wasm, "build", "building")
+        if copy:
+            shutil.copy2(_target(store) / "release" / NAME, copy)
 
 
-def _manifest(store: Store, wasm: Path, place: Path) -> Path:
-    """The tool's manifest, in which the code generator is the patched one; with a lock file of its own, because that says
-    where crates come from."""
+def _target(store: Store) -> Path:
+    """The cargo target directory. Both code generators use it and share their common crates."""
+    return store.root.parent / "compiler"
+
+
+def _cargo(store: Store, wasm: Path, command: str, doing: str) -> None:
+    """Runs `cargo COMMAND` on the tool."""
+    target = _target(store)
+    manifest = _manifest(store, wasm, target / ("manifest-stock" if is_stock() else "manifest"))
+    words = [_found("cargo"), command, "--release", "--offline"]
+    words += ["--manifest-path", str(manifest), "--target-dir", str(target)]
+    words += ["--features", "stock"] if is_stock() else []
+    run(
+        words,
+        log=store.log("compiler"),
+        env=_environment(),
+        advice="fix wasm/compiler",
+        progress=lambda: f"{doing} the image tool",
+    )
+
+
+def _manifest(store: Store, wasm: Path, directory: Path) -> Path:
+    """Writes the manifest that replaces the crates that have patches.
+
+    It gets a lock file of its own: `[patch]` changes where the lock file says crates come from.
+    """
     compiler = wasm / "compiler"
-    place.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     text = (compiler / "Cargo.toml").read_text(encoding="utf-8")
-    text += f'\n[[bin]]\nname = "{NAME}"\npath = {json.dumps(str(compiler / "src" / "main.rs"))}\n'
+    text += f'\n[[bin]]\nname = "{NAME}"\n'
+    text += f"path = {json.dumps(str(compiler / 'src' / 'main.rs'))}\n"
     text += "\n[patch.crates-io]\n"
-    text += "".join(f"{crate.name} = {{ path = {json.dumps(str(crate))} }}\n" for crate in _patched(store, compiler))
-    (place / "Cargo.toml").write_text(text, encoding="utf-8")
-    shutil.copyfile(compiler / "Cargo.lock", place / "Cargo.lock")
-    return place / "Cargo.toml"
+    for crate in _patched(store, wasm):
+        text += f"{crate.name} = {{ path = {json.dumps(str(crate))} }}\n"
+    (directory / "Cargo.toml").write_text(text, encoding="utf-8")
+    shutil.copyfile(compiler / "Cargo.lock", directory / "Cargo.lock")
+    return directory / "Cargo.toml"
 
 
-def _patched(store: Store, compiler: Path) -> list[Path]:
-    """The directories of the patched crates, each with the name of its crate."""
-    patches = _patches(compiler)
-    crates = sorted({patch.parent.name for patch in patches})
-    originals = _fetched(compiler, crates)
+def _patched(store: Store, wasm: Path) -> list[Path]:
+    """The directories of the patched crates, each named after its crate."""
+    chosen = patches(wasm)
+    crates = sorted({patch.parent.name for patch in chosen})
+    originals = _fetched(wasm / "compiler", crates)
+    if not crates:
+        return []
 
     def build(directory: Path) -> None:
         for crate in crates:
             shutil.copytree(originals[crate], directory / crate)
-        # A repository around the cache is none of its business.
+        # Without the ceiling, `git apply` skips files when a repository surrounds the cache.
         env = _environment() | {"GIT_CEILING_DIRECTORIES": str(directory)}
-        for patch in patches:
+        for patch in chosen:
             crate = patch.parent.name
-            advice = f"bring {patch.name} up to date with the {crate} that is pinned"
-            run([_found("git"), "apply", patch], log=store.log("patch"), cwd=directory / crate, env=env, advice=advice)
+            advice = (
+                f"update {patch.name} for the pinned {crate}, "
+                f"or build with {CODEGEN}=stock until it is updated"
+            )
+            command = [_found("git"), "apply", patch]
+            run(command, log=store.log("patch"), cwd=directory / crate, env=env, advice=advice)
 
-    built = store.stage("codegen", hash_of(Path(__file__), compiler / "Cargo.lock", *crates, *patches), build)
+    lock = wasm / "compiler" / "Cargo.lock"
+    built = store.stage("codegen", hash_of(Path(__file__), lock, *crates, *chosen), build)
     return [built / crate for crate in crates]
 
 
 def _fetched(compiler: Path, crates: list[str]) -> dict[str, Path]:
-    """Where cargo keeps these crates, fetched if need be, and checked against the lock file."""
+    """Fetches all crates of the lock file and returns the directories of these ones."""
     machine = f"{platform.machine()}-unknown-linux-gnu"
     words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", machine]
-    command = [_found("cargo"), *words, "--manifest-path", compiler / "Cargo.toml"]
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
+    command = [_found("cargo"), *words, "--manifest-path", str(compiler / "Cargo.toml")]
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BuildError(f"  cargo cannot tell or fetch the crates of wasm/compiler\n{done.stderr.strip()}")
+        raise BuildError(f"  cargo cannot fetch the crates of wasm/compiler\n{done.stderr.strip()}")
     packages = json.loads(done.stdout)["packages"]
-    places = {crate: [p["manifest_path"] for p in packages if p["name"] == crate] for crate in crates}
+    places = {c: [p["manifest_path"] for p in packages if p["name"] == c] for c in crates}
     for crate, found in places.items():
         if len(found) != 1:
-            raise BuildError(f"  wasm/compiler/patches/{crate} is for a crate that Cargo.lock has {len(found)} times")
+            raise BuildError(
+                f"  wasm/compiler/Cargo.lock has {len(found)} versions of {crate}, not one\n"
+                f"  to do: update the lock file, or remove wasm/compiler/patches/{crate}"
+            )
     return {crate: Path(manifest).parent for crate, [manifest] in places.items()}
-
-
-def _patches(compiler: Path) -> list[Path]:
-    return sorted((compiler / "patches").glob("*/*.patch"))
 
 
 def _found(program: str) -> str:
     found = os.environ.get("CARGO") if program == "cargo" else None
     found = found or shutil.which(program)
     if found is None:
-        raise BuildError(f"  {program} was not found\n  to do: install it, and have it on the PATH")
+        raise BuildError(f"  {program} is not on the PATH\n  to do: install it")
     return found
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT_PREFIXES)}
-    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_PREFIXES)} | kept
+    kept = {name: text for name, text in os.environ.items() if name.startswith(KEPT_PREFIXES)}
+    own = {n: text for n, text in os.environ.items() if not n.startswith(FOREIGN_PREFIXES)}
+    return own | kept

@@ -1,11 +1,12 @@
-"""The tools of the build, unpacked from Debian packages into one directory and called by wrapper scripts.
+"""Unpacks the build's tools from Debian packages into one directory.
 
-`bin/` in it is all that the other steps know:
+The other steps call the wrapper scripts in its `bin/`:
 
     wcc                     the C compiler, for wasm32 with WASI
     llvm-ar, llvm-ranlib, llvm-readelf, llvm-profdata
     clang                   the same compiler for this machine (for training)
-    python                  the CPython that the cross build needs, of the version that it builds
+    python                  CPython of the version that is built, for this machine (cross builds
+                            need it)
     make, patch
 """
 
@@ -30,17 +31,19 @@ class Toolchain:
         self.root = root
 
     def tool(self, name: str) -> Path:
-        """The path of one of the tools."""
+        """The path of a tool."""
         return self.root / "bin" / name
 
     def licence(self, package: str) -> Path:
-        """The licence file that a Debian package brought."""
+        """The licence file of a Debian package."""
         return self.root / "debian" / "usr/share/doc" / package / "copyright"
 
 
 def prepare(store: Store, inputs: Inputs, fetcher: Fetcher) -> tuple[Toolchain, str]:
-    """The toolchain and its key."""
-    key = hash_of(Path(__file__), inputs.packages, *map(inputs.group, HELPERS), inputs.python_version)
+    """Returns the toolchain and its key."""
+    key = hash_of(
+        Path(__file__), inputs.packages, *map(inputs.group, HELPERS), inputs.python_version
+    )
 
     def build(directory: Path) -> None:
         _unpack(directory, inputs.packages, fetcher, store.log("toolchain"))
@@ -65,7 +68,7 @@ def _unpack_helpers(directory: Path, inputs: Inputs, fetcher: Fetcher, log: Path
 
 
 def _lay_out_sysroot(directory: Path) -> None:
-    """Puts the C library and the compiler's runtime where the compiler looks for this target."""
+    """Links the C library and the compiler's runtime into the compiler's search paths."""
     debian = directory / "debian"
     for kind in ("lib", "include"):
         (directory / "sysroot" / kind).mkdir(parents=True)
@@ -74,7 +77,7 @@ def _lay_out_sysroot(directory: Path) -> None:
     (runtime / "wasm32-unknown-wasip1").mkdir(parents=True)
     builtins = runtime / "wasm32-unknown-wasip1" / "libclang_rt.builtins.a"
     builtins.symlink_to(runtime / "wasi" / "libclang_rt.builtins-wasm32.a")
-    # Debian's compiler asks for its linker by this name.
+    # Debian's clang calls its linker by this name.
     (debian / LLVM / "bin" / "wasm-ld-19").symlink_to("wasm-ld")
 
 
@@ -85,10 +88,15 @@ def _multiarch() -> str:
 def _write_wrappers(directory: Path) -> None:
     debian, tools, multiarch = directory / "debian", directory / "tools", _multiarch()
     llvm = debian / LLVM
-    libraries = [debian / "usr/lib" / multiarch, llvm / "lib", tools / "usr/lib" / multiarch, tools / "lib" / multiarch]
+    libraries = [
+        debian / "usr/lib" / multiarch,
+        llvm / "lib",
+        tools / "usr/lib" / multiarch,
+        tools / "lib" / multiarch,
+    ]
     path = f"export LD_LIBRARY_PATH={':'.join(map(str, libraries))}\n"
 
-    # The linker is called by the compiler, which looks for it in the directory given by -B.
+    # clang searches its linker in the directory of -B.
     wcc = (
         f"exec {llvm}/bin/clang --target={TARGET} --sysroot={directory}/sysroot -B{llvm}/bin "
         f'-ffile-prefix-map={directory}=/toolchain "$@"\n'
@@ -103,7 +111,10 @@ def _write_wrappers(directory: Path) -> None:
 
 
 def _python_wrapper(directory: Path) -> str:
-    """The helper python comes from a newer suite than this machine may run, so it brings its own C library."""
+    """Returns the script that runs the helper python with a C library of its own.
+
+    The helper comes from a newer suite, whose C library this machine may lack.
+    """
     root = directory / "python"
     loader = next(iter(sorted((root / "usr").glob("lib*/ld-linux-*.so.*"))))
     libraries = root / "usr/lib" / _multiarch()
@@ -121,6 +132,10 @@ def _write_script(path: Path, body: str) -> None:
 
 
 def python_version(toolchain: Toolchain) -> str:
-    """The version of the helper python, as a check that it runs here."""
-    command = [str(toolchain.tool("python")), "-c", "import sys; print('.'.join(map(str, sys.version_info[:3])))"]
+    """The version of the helper python; empty if it does not run on this machine."""
+    command = [
+        str(toolchain.tool("python")),
+        "-c",
+        "import sys; print('.'.join(map(str, sys.version_info[:3])))",
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

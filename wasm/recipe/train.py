@@ -1,8 +1,8 @@
-"""Regenerates `wasm/pgo.profdata`: how the interpreter behaves under the programs in `wasm/train/`.
+"""Regenerates LLVM's profile of the interpreter, `wasm/pgo.profdata`, from `wasm/train/`.
 
-The profile is taken from a native build of the same sources by the same compiler, because there it runs at full
-speed. What has to agree with the build for WASI: the compiler, the relative paths of the sources (they are part of the
-names of static functions), and the dispatch of bytecode, which has no computed gotos in WebAssembly.
+A native build of the same sources collects it, at full speed. Three things must equal the build for
+WASI, or LLVM drops the profile: the compiler, the relative source paths (part of the names of
+static functions), and bytecode dispatch without computed gotos, which WebAssembly lacks.
 """
 
 import argparse
@@ -21,27 +21,50 @@ from toolchain import LLVM, Toolchain
 
 WASM = Path(__file__).resolve().parent.parent
 PROFILE = WASM / "pgo.profdata"
-# The second pair counts what indirect calls really call.
+# Value profiling counts the targets of indirect calls.
 INSTRUMENT = ("-fprofile-instr-generate", "-mllvm", "-enable-value-profiling=true")
-CONFIGURE_OPTIONS = ("--without-computed-gotos", "--disable-test-modules", "--without-ensurepip", "--with-pymalloc")
+CONFIGURE_OPTIONS = (
+    "--without-computed-gotos",
+    "--disable-test-modules",
+    "--without-ensurepip",
+    "--with-pymalloc",
+)
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="train-python",
-        description="Regenerate the profile that the Python image is optimised with (wasm/pgo.profdata).",
-        epilog="Builds CPython for this machine with counters in it and runs the programs in wasm/train. Needs this "
-        "machine's C library headers (the package libc6-dev). Takes about five minutes.",
+        description="Regenerate the profile that optimises the Python image (wasm/pgo.profdata).",
+        epilog="Builds CPython for this machine with counters and runs the programs in wasm/train. "
+        "Needs the C library's headers (package libc6-dev) and about five minutes.",
     )
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="compile N files at a time")
-    parser.add_argument("--seconds", type=float, default=10.0, help="train with each program for so long (default: 10)")
-    parser.add_argument("--output", type=Path, default=PROFILE, help="where to put the profile (default: %(default)s)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="compile N files at a time",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=10.0,
+        help="seconds of training for each program (default: 10)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=PROFILE,
+        help="the file to write (default: %(default)s)",
+    )
     return parser.parse_args(argv)
 
 
-def instrumented(store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, key: str, jobs: int) -> Path:
-    """CPython for this machine, with counters."""
+def instrumented(
+    store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, key: str, jobs: int
+) -> Path:
+    """Builds CPython for this machine with counters, and returns its path."""
     patches = sorted((WASM / "patches").glob("*.patch"))
     key = hash_of(key, Path(__file__), inputs.sources, inputs.group("train"), *patches)
 
@@ -56,8 +79,10 @@ def instrumented(store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Tool
     return store.stage("instrumented", key, build) / "python" / "native" / "python"
 
 
-def _lay_out_resources(directory: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, log: Path) -> None:
-    """The compiler's own files as it wants them: its headers, and the runtime of the counters for this machine."""
+def _lay_out_resources(
+    directory: Path, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, log: Path
+) -> None:
+    """Lays out clang's resource directory: its headers, and the profiling runtime."""
     for archive in fetcher.helpers(inputs.group("train"), directory / "archives"):
         run(["dpkg", "-x", archive, directory / "debian"], log=log)
     own = LLVM / "lib/clang/19"
@@ -66,18 +91,27 @@ def _lay_out_resources(directory: Path, inputs: Inputs, fetcher: Fetcher, toolch
     (directory / "resource/lib").symlink_to(directory / "debian" / own / "lib")
 
 
-def _configure_and_make(native: Path, resource: Path, toolchain: Toolchain, store: Store, jobs: int) -> None:
+def _configure_and_make(
+    native: Path, resource: Path, toolchain: Toolchain, store: Store, jobs: int
+) -> None:
     env = configure.environment(toolchain) | {
         "CC": " ".join((str(toolchain.tool("clang")), f"-resource-dir={resource}", *INSTRUMENT)),
-        # The programs that the build itself runs count too; their counts are not wanted.
+        # The build runs instrumented programs too; their counts must not enter the profile.
         "LLVM_PROFILE_FILE": os.devnull,
-        # All in one program, as in the image.
+        # Static modules, as in the image.
         "MODULE_BUILDTYPE": "static",
     }
     machine = f"--build={platform.machine()}-pc-linux-gnu"
-    advice = "this machine's compiler or C library headers may be missing: install gcc and libc6-dev"
+    advice = "install gcc and libc6-dev: the compiler or the C library's headers may be missing"
     command: list[object] = ["../py/configure", "-q", machine, *CONFIGURE_OPTIONS]
-    run(command, log=store.log("train"), cwd=native, env=env, advice=advice, progress=lambda: "configuring")
+    run(
+        command,
+        log=store.log("train"),
+        cwd=native,
+        env=env,
+        advice=advice,
+        progress=lambda: "configuring",
+    )
 
     def progress() -> str:
         return f"{sum(1 for _ in native.rglob('*.o'))} files compiled"
@@ -87,7 +121,7 @@ def _configure_and_make(native: Path, resource: Path, toolchain: Toolchain, stor
 
 
 def train(python: Path, toolchain: Toolchain, seconds: float, store: Store) -> Path:
-    """Runs the programs and merges what they counted."""
+    """Runs the programs and merges their counts into a profile."""
     counts, profile = python.parent / "counts.profraw", python.parent / "pgo.profdata"
     env = {"LLVM_PROFILE_FILE": str(counts), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
     command = [python, "-B", WASM / "train" / "run.py", seconds]
@@ -97,7 +131,7 @@ def train(python: Path, toolchain: Toolchain, seconds: float, store: Store) -> P
 
 
 def main(argv: list[str]) -> int:
-    """Trains and places the profile; the exit status is 0 or 1."""
+    """Trains and writes the profile; returns the exit status, 0 or 1."""
     options = arguments(argv)
     store = Store.for_user()
     try:
@@ -114,10 +148,10 @@ def main(argv: list[str]) -> int:
         fail_line(str(error))
         return 1
     except KeyboardInterrupt:
-        fail_line("interrupted; what was finished is kept")
+        fail_line("interrupted; finished steps stay in the cache")
         return 1
     place(profile, options.output)
-    say(f"{options.output}: now build with scripts/build-python and compare before committing it")
+    say(f"{options.output}: build with scripts/build-python and compare before you commit it")
     return 0
 
 

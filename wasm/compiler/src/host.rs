@@ -1,4 +1,4 @@
-//! What the interpreter finds outside while the image is made: always the same.
+//! The deterministic host of the snapshot and the training: equal inputs give equal images.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -12,19 +12,20 @@ use wasmtime_wasi::{
     p2::pipe::{MemoryInputPipe, MemoryOutputPipe},
 };
 
-/// Native stack of the interpreter, in bytes.
+/// Native stack of the interpreter in bytes, as in `WASM_STACK` of the runtime.
 const STACK: usize = 8 << 20;
 
-/// An engine's settings, where code runs only to make the image.
+/// The engine configuration of the snapshot and the training.
 pub fn config() -> Config {
     let mut config = Config::new();
     config.max_wasm_stack(STACK).async_stack_size(STACK + (1 << 20));
-    // A copy for each of the few instances, and no file in memory to map: to seal one fails now and then on a busy machine.
+    // Copies memory instead of mapping a sealed memfd: sealing fails at times on a busy machine
+    // (EBUSY, fcntl(2), F_SEAL_WRITE), and only few instances are made.
     config.memory_init_cow(false);
     config
 }
 
-/// WASI with this input, and both outputs in one.
+/// WASI with `input` as standard input. Standard output and standard error share `output`.
 pub fn wasi(input: Vec<u8>, output: &MemoryOutputPipe) -> WasiP1Ctx {
     WasiCtxBuilder::new()
         .stdin(MemoryInputPipe::new(input))
@@ -36,7 +37,7 @@ pub fn wasi(input: Vec<u8>, output: &MemoryOutputPipe) -> WasiP1Ctx {
         .build_p1()
 }
 
-/// WASI, messages that nobody hears, and host calls that fail.
+/// Links WASI, notifications that are discarded, and host calls that trap.
 pub fn linker(engine: &Engine, module: &Module) -> Result<Linker<WasiP1Ctx>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_async(&mut linker, |wasi| wasi)?;
@@ -45,7 +46,7 @@ pub fn linker(engine: &Engine, module: &Module) -> Result<Linker<WasiP1Ctx>> {
     Ok(linker)
 }
 
-/// A clock that stands still: the image must not depend on when it was made.
+/// A wall clock that stands still: the image must not depend on the time of its build.
 struct Fixed;
 
 impl HostWallClock for Fixed {
@@ -58,7 +59,7 @@ impl HostWallClock for Fixed {
     }
 }
 
-/// A clock that goes on when it is looked at: who waits for it must not wait for ever.
+/// A monotonic clock that advances with each read, so that a loop that waits for time ends.
 #[derive(Default)]
 struct Steps(AtomicU64);
 

@@ -1,14 +1,20 @@
-//! Turns the linked Python module into the image that the binary carries, in three steps:
+//! Turns the linked Python module into the image that the executable embeds, in three steps:
 //!
-//! 1. snapshot: start CPython once, load the guest package and the packages beside it, warm it up, and write the whole memory
-//!    back into the module;
-//! 2. training: run tasks in a copy that counts where they come through, and note which branches they hardly ever take;
-//! 3. compile: WebAssembly to native code for the named CPU baseline.
+//! 1. snapshot: start CPython once, load the guest package and the packages that join it, warm up,
+//!    and write memory and globals back into the module;
+//! 2. training: run tasks in a copy that counts basic blocks, and add hints for rare branches;
+//! 3. compile: WebAssembly to native code for the CPU baseline.
 //!
-//! Clocks and randomness are fixed, so the same inputs give the same bytes.
+//! Clocks and randomness are fixed, so equal inputs give equal bytes.
 //!
-//! Usage: `serpentarium-image PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR OUT.cwasm`
+//! Usage:
+//!
+//! ```text
+//! serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR SNAPSHOT.wasm
+//! serpentarium-image compile SNAPSHOT.wasm PYTHON.cwasm
+//! ```
 
+mod blocks;
 #[path = "../../../src/sandbox/codegen.rs"]
 mod codegen;
 mod compile;
@@ -16,35 +22,49 @@ mod counters;
 mod guest;
 mod hints;
 mod host;
-mod runs;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod training;
 
-use std::{env, fs, path::PathBuf, time::Instant};
+use std::{env, ffi::OsString, fs, path::Path, time::Instant};
 
 use wasmtime::{Result, bail, error::Context};
 
+const USAGE: &str = "usage: \
+serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR SNAPSHOT.wasm
+       serpentarium-image compile SNAPSHOT.wasm PYTHON.cwasm";
+
 fn main() -> Result<()> {
-    let args: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [module, guest, packages, training, out] = args.as_slice() else {
-        bail!("usage: serpentarium-image PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR OUT.cwasm");
-    };
-    let module = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
-    let guest = guest::bundle(guest, packages)?;
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    let (command, paths) = args.split_first().context(USAGE)?;
+    let paths: Vec<&Path> = paths.iter().map(Path::new).collect();
+    match (command.to_str(), paths.as_slice()) {
+        (Some("snapshot"), [module, guest, packages, training, out]) => {
+            let guest = guest::bundle(guest, packages)?;
+            let started = timed("snapshot", || snapshot::take(&read(module)?, guest))?;
+            write(out, timed("training", || training::hints(&started, training))?)
+        }
+        (Some("compile"), [snapshot, out]) => {
+            write(out, timed("compile", || compile::native(&read(snapshot)?))?)
+        }
+        _ => bail!("{USAGE}"),
+    }
+}
 
+/// Runs one step, and prints its time and the size of its product.
+fn timed(step: &str, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let start = Instant::now();
-    let snapshot = snapshot::take(&module, guest).context("the snapshot failed")?;
-    println!("snapshot  {:5.1} s  {:6.1} MB", start.elapsed().as_secs_f64(), snapshot.len() as f64 / 1e6);
+    let made = make().with_context(|| format!("the step `{step}` failed"))?;
+    let (seconds, megabytes) = (start.elapsed().as_secs_f64(), made.len() as f64 / 1e6);
+    println!("{step:9} {seconds:5.1} s  {megabytes:6.1} MB");
+    Ok(made)
+}
 
-    let start = Instant::now();
-    let hinted = training::hints(&snapshot, training).context("the training failed")?;
-    println!("training  {:5.1} s", start.elapsed().as_secs_f64());
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
 
-    let start = Instant::now();
-    let code = compile::native(&hinted).context("the compilation failed")?;
-    println!("compile   {:5.1} s  {:6.1} MB", start.elapsed().as_secs_f64(), code.len() as f64 / 1e6);
-
-    fs::write(out, code).with_context(|| format!("cannot write {}", out.display()))
+fn write(path: &Path, bytes: Vec<u8>) -> Result<()> {
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,18 +1,20 @@
-//! The registers that the patched code generator sets aside: fuel is where the runtime looks for it, and each instance has its
-//! own memory, whatever the way into compiled code and out of it.
+//! Tests the reserved registers of the patched code generator: on every path into and out of
+//! compiled code, the runtime sees the fuel, and each instance its own memory.
 
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataSection, EntityType, ExportKind, ExportSection, Function, FunctionSection,
-    ImportSection, MemArg, MemorySection, MemoryType, Module, TypeSection, ValType,
+    BlockType, CodeSection, ConstExpr, DataSection, EntityType, ExportKind, ExportSection,
+    Function, FunctionSection, ImportSection, MemArg, MemorySection, MemoryType, Module,
+    TypeSection, ValType,
 };
 use wasmtime::{Caller, Config, Engine, Func, Instance, Store, Trap};
 
 use crate::compile;
 
-const PAGE: MemoryType = MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
+const PAGE: MemoryType =
+    MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
 
-/// A module with a number in its memory. `call` calls the host, then answers that number; `spin` goes round a loop, and then
-/// does what the second number says: nothing, `unreachable`, or a read far behind the memory.
+/// Makes a module with `number` in its memory. `call` calls the host and returns that number.
+/// `spin(rounds, end)` loops and then ends: 0 returns, 1 is `unreachable`, 2 reads out of bounds.
 fn module(number: u8) -> Vec<u8> {
     let at = |offset| MemArg { offset, align: 2, memory_index: 0 };
     let mut call = Function::new([]);
@@ -21,8 +23,17 @@ fn module(number: u8) -> Vec<u8> {
     let mut code = spin.instructions();
     code.loop_(BlockType::Empty).local_get(0).i32_const(1).i32_sub().local_tee(0).br_if(0).end();
     code.local_get(1).i32_const(1).i32_eq().if_(BlockType::Empty).unreachable().end();
-    code.local_get(1).i32_const(2).i32_eq().if_(BlockType::Empty).i32_const(-1).i32_load(at(64)).drop().end().end();
-    let (mut types, mut imports, mut functions) = (TypeSection::new(), ImportSection::new(), FunctionSection::new());
+    code.local_get(1)
+        .i32_const(2)
+        .i32_eq()
+        .if_(BlockType::Empty)
+        .i32_const(-1)
+        .i32_load(at(64))
+        .drop()
+        .end()
+        .end();
+    let (mut types, mut imports, mut functions) =
+        (TypeSection::new(), ImportSection::new(), FunctionSection::new());
     let (mut memories, mut exports) = (MemorySection::new(), ExportSection::new());
     let (mut bodies, mut data) = (CodeSection::new(), DataSection::new());
     types.ty().function([], []);
@@ -44,8 +55,12 @@ fn engine() -> Engine {
     Engine::new(Config::new().consume_fuel(true)).unwrap()
 }
 
-/// An instance with so much fuel, whose calls of the host do this.
-fn instance(engine: &Engine, number: u8, host: impl Fn(Caller<()>) + Send + Sync + 'static) -> (Store<()>, Instance) {
+/// Makes an instance with [`FUEL`], whose host calls run `host`.
+fn instance(
+    engine: &Engine,
+    number: u8,
+    host: impl Fn(Caller<()>) + Send + Sync + 'static,
+) -> (Store<()>, Instance) {
     let module = wasmtime::Module::new(engine, module(number)).unwrap();
     let mut store = Store::new(engine, ());
     store.set_fuel(FUEL).unwrap();
@@ -56,27 +71,30 @@ fn instance(engine: &Engine, number: u8, host: impl Fn(Caller<()>) + Send + Sync
 
 const FUEL: u64 = 1_000_000;
 
-/// What `call` answers.
+/// Calls `call` and returns its result.
 fn called((store, instance): &mut (Store<()>, Instance)) -> i32 {
     let call = instance.get_typed_func::<(), i32>(&mut *store, "call").unwrap();
     call.call(store, ()).unwrap()
 }
 
-/// How much fuel it burns to spin and to end in this way, and the trap.
-fn burnt(rounds: i32, end: i32) -> (u64, Option<Trap>) {
+/// Runs `spin` and returns the consumed fuel and the trap.
+fn consumed(rounds: i32, end: i32) -> (u64, Option<Trap>) {
     let (mut store, instance) = instance(&engine(), 0, |_| ());
     store.set_fuel(FUEL).unwrap();
     let spin = instance.get_typed_func::<(i32, i32), ()>(&mut store, "spin").unwrap();
-    let trap = spin.call(&mut store, (rounds, end)).err().map(|error| *error.downcast_ref::<Trap>().unwrap());
+    let trap = spin
+        .call(&mut store, (rounds, end))
+        .err()
+        .map(|error| *error.downcast_ref::<Trap>().unwrap());
     (FUEL - store.get_fuel().unwrap(), trap)
 }
 
 #[test]
-fn an_instance_reads_its_own_memory_after_a_call_of_the_host_that_enters_another_one() {
+fn memory_stays_its_own_after_a_nested_instance() {
     let engine = engine();
     let inner = engine.clone();
     let mut outer = instance(&engine, 1, move |_| {
-        // One that comes back, and one that traps on the way.
+        // The first nested call returns, the second traps.
         assert_eq!(called(&mut instance(&inner, 2, |_| ())), 2);
         let (mut store, instance) = instance(&inner, 3, |_| ());
         let spin = instance.get_typed_func::<(i32, i32), ()>(&mut store, "spin").unwrap();
@@ -87,9 +105,9 @@ fn an_instance_reads_its_own_memory_after_a_call_of_the_host_that_enters_another
 }
 
 #[test]
-fn a_call_of_the_host_sees_what_was_burnt_and_what_it_leaves_is_what_is_burnt_from() {
+fn a_host_call_reads_and_sets_the_fuel() {
     let mut outer = instance(&engine(), 1, |mut caller| {
-        // What the open functions have still to add may be missing.
+        // Open functions may still owe a few units.
         assert!((FUEL - 10..=FUEL).contains(&caller.get_fuel().unwrap()));
         caller.set_fuel(500).unwrap();
     });
@@ -99,20 +117,20 @@ fn a_call_of_the_host_sees_what_was_burnt_and_what_it_leaves_is_what_is_burnt_fr
 }
 
 #[test]
-fn a_trap_leaves_what_was_burnt_before_it_be_it_of_an_instruction_of_a_signal_or_of_the_runtime() {
-    let (whole, none) = burnt(1000, 0);
+fn every_kind_of_trap_leaves_the_consumed_fuel() {
+    let (whole, none) = consumed(1000, 0);
     assert!(none.is_none() && (1000..10_000).contains(&whole));
     for (end, expected) in [(1, Trap::UnreachableCodeReached), (2, Trap::MemoryOutOfBounds)] {
-        let (fuel, trap) = burnt(1000, end);
+        let (fuel, trap) = consumed(1000, end);
         assert_eq!(trap, Some(expected));
         assert!(fuel.abs_diff(whole) < 10, "{fuel} and {whole}");
     }
-    let (fuel, trap) = burnt(i32::MAX, 0);
+    let (fuel, trap) = consumed(i32::MAX, 0);
     assert_eq!((fuel, trap), (FUEL, Some(Trap::OutOfFuel)));
 }
 
 #[test]
-fn a_module_that_imports_more_than_functions_is_refused() {
+fn a_module_that_imports_a_memory_is_refused() {
     let mut imports = ImportSection::new();
     imports.import("other", "memory", EntityType::Memory(PAGE));
     let mut module = Module::new();

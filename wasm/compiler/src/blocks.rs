@@ -1,6 +1,7 @@
-//! The straight runs of a function: instructions that follow one another, and that control enters at the first one only.
+//! Finds the basic blocks of functions and the branches between them.
 //!
-//! How often a run is entered says all about the branches between them; so one counter for each run is enough.
+//! The entries of each block determine how often each branch is taken, so a counter per block
+//! suffices.
 
 use std::ops::Range;
 
@@ -8,45 +9,46 @@ use wasm_encoder::{Module, RawSection, SectionId};
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 use wasmtime::Result;
 
-/// A function of the module, taken apart.
+/// The basic blocks and branches of a function.
 pub struct Function {
-    /// The bytes of its body in the module, declarations of locals first.
+    /// The byte range of the body in the module, from the declarations of locals.
     pub body: Range<usize>,
-    /// The places in the module where its runs start, in order; the first is its first instruction.
+    /// Module offsets of the starts of the blocks, in order; the first is the first instruction.
     pub starts: Vec<usize>,
-    /// In order.
+    /// The branches, in order of their offsets.
     pub branches: Vec<Branch>,
 }
 
-/// An instruction after which control goes one of two ways. Runs are named by their number.
+/// An instruction with two successors. Blocks are identified by their index.
 pub struct Branch {
-    /// Its place in the module.
+    /// The module offset of the instruction.
     pub at: usize,
-    /// The run that it ends.
-    pub run: usize,
-    /// Where control goes from there.
-    pub way: Way,
+    /// The block that it ends.
+    pub block: usize,
+    /// Its successors.
+    pub kind: BranchKind,
 }
 
-pub enum Way {
-    /// `if`: into the run `then`, or past it.
+/// The successors of a branch.
+pub enum BranchKind {
+    /// `if`: enters the block `then`, or skips it.
     If { then: usize },
-    /// `br_if`: on to the run `next`, or to the run `target`, which is not known where that is the head of a loop, or
-    /// the end of the function.
-    Leave { next: usize, target: Option<usize> },
+    /// `br_if`: falls through to the block `next`, or branches to `target`. `None` stands for the
+    /// head of a loop or the end of the function.
+    BrIf { next: usize, target: Option<usize> },
 }
 
-/// What is open around an instruction.
+/// A control frame around an instruction.
 #[derive(Clone, Copy)]
 enum Frame {
-    /// A block, or an `if`, by its number: a run starts behind its end, where branches out of it lead.
+    /// A `block` or `if`, by its index. Branches to it lead to the basic block behind its end.
     Block(usize),
-    /// A loop, or the function.
+    /// A `loop`, or the function.
     Other,
 }
 
-/// All functions that the module defines, in their order.
-pub fn of(module: &[u8]) -> Result<Vec<Function>> {
+/// Reads all functions that the module defines, in order.
+pub fn functions(module: &[u8]) -> Result<Vec<Function>> {
     let mut functions = Vec::new();
     for payload in Parser::new(0).parse_all(module) {
         if let Payload::CodeSectionEntry(body) = payload? {
@@ -56,12 +58,12 @@ pub fn of(module: &[u8]) -> Result<Vec<Function>> {
     Ok(functions)
 }
 
-/// How many runs there are in these functions.
-pub fn number(functions: &[Function]) -> usize {
+/// The number of basic blocks in these functions.
+pub fn count(functions: &[Function]) -> usize {
     functions.iter().map(|function| function.starts.len()).sum()
 }
 
-/// The module with its code section as `write` puts it down; all else stays as it is.
+/// Copies the module, with the code section as `write` writes it.
 pub fn with_code(module: &[u8], write: impl Fn(&mut Module, RawSection)) -> Result<Vec<u8>> {
     let mut written = Module::new();
     for payload in Parser::new(0).parse_all(module) {
@@ -80,13 +82,17 @@ pub fn with_code(module: &[u8], write: impl Fn(&mut Module, RawSection)) -> Resu
 impl Function {
     fn read(body: &FunctionBody) -> Result<Self> {
         let mut reader = body.get_operators_reader()?;
-        let mut function = Self { body: body.range(), starts: vec![reader.original_position()], branches: Vec::new() };
+        let mut function = Self {
+            body: body.range(),
+            starts: vec![reader.original_position()],
+            branches: Vec::new(),
+        };
         let (mut frames, mut ends, mut targets) = (vec![Frame::Other], Vec::new(), Vec::new());
         while !reader.eof() {
             let at = reader.original_position();
             let operator = reader.read()?;
-            let (run, next) = (function.starts.len() - 1, function.starts.len());
-            let starts_run = match operator {
+            let (block, next) = (function.starts.len() - 1, function.starts.len());
+            let starts_block = match operator {
                 Operator::Block { .. } | Operator::If { .. } => {
                     frames.push(Frame::Block(ends.len()));
                     ends.push(None);
@@ -107,19 +113,30 @@ impl Function {
                 _ => false,
             };
             if let Operator::If { .. } = operator {
-                function.branches.push(Branch { at, run, way: Way::If { then: next } });
+                function.branches.push(Branch { at, block, kind: BranchKind::If { then: next } });
             }
             if let Operator::BrIf { relative_depth } = operator {
-                let frame = frames.iter().rev().nth(relative_depth as usize).copied().unwrap_or(Frame::Other);
+                let frame = frames
+                    .iter()
+                    .rev()
+                    .nth(relative_depth as usize)
+                    .copied()
+                    .unwrap_or(Frame::Other);
                 targets.push((function.branches.len(), frame));
-                function.branches.push(Branch { at, run, way: Way::Leave { next, target: None } });
+                function.branches.push(Branch {
+                    at,
+                    block,
+                    kind: BranchKind::BrIf { next, target: None },
+                });
             }
-            if starts_run {
+            if starts_block {
                 function.starts.push(reader.original_position());
             }
         }
         for (branch, frame) in targets {
-            if let (Way::Leave { target, .. }, Frame::Block(block)) = (&mut function.branches[branch].way, frame) {
+            if let (BranchKind::BrIf { target, .. }, Frame::Block(block)) =
+                (&mut function.branches[branch].kind, frame)
+            {
                 *target = ends[block];
             }
         }
