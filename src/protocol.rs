@@ -14,7 +14,6 @@ mod received;
 mod request;
 mod runner;
 mod settings;
-mod skim;
 mod wire;
 
 pub use broker::{BrokerMessage, RpcStatus};

@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 use super::{
     error::ProtocolError,
     received::ReceivedSettings,
-    skim,
     wire::{Envelope, Head},
 };
 
@@ -98,9 +97,6 @@ impl<'a> BrokerMessage<ReceivedSettings<'a>> {
     /// # Errors
     /// The frame is not JSON, has an unknown `type`, or lacks a required field.
     pub fn parse(frame: &'a str) -> Result<Self, ProtocolError> {
-        if let Some((task_id, settings)) = skim::task_settings(frame) {
-            return Ok(Self::TaskSettings { task_id, settings });
-        }
         let e = Envelope::<&RawValue>::parse(frame)?;
         Ok(match e.kind.as_str() {
             "broker:inforequest" => Self::InfoRequest,

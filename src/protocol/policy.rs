@@ -6,8 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Built-ins that n8n's own runner denies by default (`N8N_RUNNERS_BUILTINS_DENY`).
-const DENIED_BY_N8N: &str = "eval,exec,compile,open,input,breakpoint,getattr,object,type,vars,setattr,delattr,hasattr,dir,\
-                             memoryview,__build_class__,globals,locals,license,help,credits,copyright";
+const DENIED_BY_N8N: &str = "eval,exec,compile,open,input,breakpoint,getattr,object,type,vars,\
+                             setattr,delattr,hasattr,dir,memoryview,__build_class__,globals,locals,\
+                             license,help,credits,copyright";
 
 /// Imports and built-ins available to user code: the lists of n8n's runner. A list that is `None`
 /// allows everything.

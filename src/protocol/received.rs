@@ -1,5 +1,5 @@
-//! A task's settings within a broker's frame. The pass that reads the frame finds, checks and labels
-//! them.
+//! A task's settings within a broker's frame. The pass that reads the frame finds, checks and
+//! labels them.
 
 use std::{borrow::Cow, fmt};
 
@@ -17,8 +17,8 @@ pub struct ReceivedSettings<'a> {
     /// Their text within the frame, which the guest reads unchanged: a JSON object with members, or
     /// an empty text.
     pub text: &'a str,
-    /// The fields that the host uses. Present even if `checked` is an error: the report of a failure
-    /// names the node, and `continueOnFail` may turn it into a result.
+    /// The fields that the host uses. Present even if `checked` is an error: the report of a
+    /// failure names the node, and `continueOnFail` may turn it into a result.
     pub label: TaskLabel,
     /// Whether the settings are usable: an object with all required fields, each of its type, and a
     /// known mode.
@@ -75,14 +75,9 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Those of an object, of which none is known yet.
-    pub(crate) fn of_object() -> Self {
-        Self { is_object: true, ..Self::default() }
-    }
-
-    /// Takes note of a member, as its key and its value stand there. The last one of a name counts, as in Python, and null
-    /// counts as absent.
-    pub(crate) fn put(&mut self, key: &'a str, value: &'a str) -> Result<(), serde_json::Error> {
+    /// Records a member, given as the raw key and value. The last member of a name counts, as in
+    /// Python's `json`. Null counts as absent.
+    fn put(&mut self, key: &'a str, value: &'a str) -> Result<(), serde_json::Error> {
         self.first_key.get_or_insert(key);
         self.last_value = Some(value);
         let name: Cow<str> = serde_json::from_str(key)?;
@@ -94,12 +89,7 @@ impl<'a> Fields<'a> {
 
     /// Returns the settings. `frame` is the text that the fields were read from.
     pub(crate) fn within(&self, frame: &'a str) -> ReceivedSettings<'a> {
-        self.received(self.text(frame))
-    }
-
-    /// The settings of this text.
-    pub(crate) fn received(&self, text: &'a str) -> ReceivedSettings<'a> {
-        ReceivedSettings { text, label: self.label(), checked: self.check() }
+        ReceivedSettings { text: self.text(frame), label: self.label(), checked: self.check() }
     }
 
     /// Returns the text of the object. Only white space lies between its braces and its first key
@@ -177,7 +167,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut fields = Fields::of_object();
+        let mut fields = Fields { is_object: true, ..Fields::default() };
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             fields.put(key.get(), value.get()).map_err(serde::de::Error::custom)?;
         }

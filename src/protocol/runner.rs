@@ -121,8 +121,8 @@ pub struct TaskFailure {
     pub details: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Payloads of at least this many bytes stay out of the serialised text. Copying a smaller one costs
-/// less than sending it as a part of its own.
+/// Payloads of at least this many bytes become a part of their own. Copying a smaller one costs
+/// less than a further part.
 const LARGE: usize = 64 << 10;
 
 impl RunnerMessage {

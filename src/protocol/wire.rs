@@ -1,8 +1,8 @@
 //! Reads a frame of any type in one pass, into a struct with the fields of all messages.
 //!
-//! Serde's internally tagged enums buffer a message to find its tag, and do not support `RawValue`
-//! ([serde-rs/json#545](https://github.com/serde-rs/json/issues/545)). The struct borrows raw values
-//! from the frame instead, so a large message is scanned once.
+//! Serde's internally tagged enums buffer a message to find its tag, and do not support `RawValue`:
+//! see [serde-rs/json#545](https://github.com/serde-rs/json/issues/545). The struct borrows raw
+//! values from the frame instead, so a large message is scanned once.
 
 use std::fmt;
 

@@ -139,22 +139,13 @@ fn bad_settings_fail_their_task_at_once() {
     }
 }
 
-/// The runner only finds where large settings end.
 #[test]
-fn large_settings_that_are_no_json_fail_their_task_as_well() {
+fn large_settings_that_are_not_json_fail_their_task() {
     let (mut broker, _runner) = started();
     let padding = "x".repeat(100_000);
-    let items = [
-        ("[1,]", "Invalid task settings: not JSON"),
-        ("[tru]", "Invalid task settings: not JSON"),
-        (r#"[{"a" 1}]"#, "Invalid task settings: not JSON"),
-        ("[\"\t\"]", "Invalid task settings: not JSON"),
-        (r#"["\x"]"#, "Invalid task settings: not JSON"),
-        ("[NaN]", "Invalid task settings: not JSON"),
-        ("{}", "Invalid task settings: 'items' must be a list"),
-        (r#"[["]"#, "Invalid task settings"),
-    ];
-    for (items, expected) in items {
+    let bad_items =
+        ["[1,]", "[tru]", r#"[{"a" 1}]"#, "[\"\t\"]", r#"["\x"]"#, "[NaN]", "{}", r#"[["]"#];
+    for items in bad_items {
         let settings = format!(
             r#"{{"more":"{padding}","code":"","nodeMode":"runOnceForAllItems","items":{items}}}"#
         );
@@ -169,7 +160,7 @@ fn large_settings_that_are_no_json_fail_their_task_as_well() {
             "{items}"
         );
         let message = error["error"]["message"].as_str().unwrap();
-        assert!(message.starts_with(expected), "{items}: {message}");
+        assert!(message.starts_with("Invalid task settings: "), "{items}: {message}");
     }
     broker.submit("t1", settings(&format!("return [1]  # {padding}")));
     assert_eq!(broker.answer()["data"]["result"], json!([1]));
