@@ -1,4 +1,4 @@
-//! `serpentarium bench`: fuel as a ruler, as a script or a person at a terminal sees it.
+//! `serpentarium bench`: its measurements, comparisons and reports, for scripts and for people.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A directory to run in, with files.
+/// A working directory with files.
 struct Project(TempDir);
 
 impl Project {
@@ -115,7 +115,7 @@ fn named_benchmarks_are_measured_without_their_overhead() {
     assert_eq!(fuel(&report, "b.py::bench_nothing"), 0);
     let sum = fuel(&report, "b.py::bench_sum");
     assert!((1_000..200_000).contains(&sum), "{sum}: the sum, without its set-up");
-    // Another benchmark in the file, and whatever the file does first, change nothing.
+    // Neither another benchmark in the file nor the set-up of the file changes a measurement.
     project.write(
         "c.py",
         &format!(
@@ -194,8 +194,9 @@ fn items_are_worked_on_at_once_or_one_by_one() {
         ("many.json", &format!("[{}]", vec![r#"{"n": 1}"#; 100].join(","))),
     ]);
     for (file, more) in [("all.py", &[][..]), ("each.py", &["--each"])] {
-        let burnt = |items| fuel(&project.bench(&[&[file, "--items", items], more].concat()), file);
-        assert!(burnt("many.json") > burnt("few.json") + 10_000, "{file}");
+        let fuel_of =
+            |items| fuel(&project.bench(&[&[file, "--items", items], more].concat()), file);
+        assert!(fuel_of("many.json") > fuel_of("few.json") + 10_000, "{file}");
     }
 }
 
@@ -285,7 +286,7 @@ fn an_exceeded_budget_changes_the_exit_code() {
         let out = with("300k");
         assert_eq!(out.status.code(), Some(5), "{command:?}");
         assert!(errors(&out).contains("budget of 300k"), "{command:?}: {}", errors(&out));
-        // It ran to its end nevertheless.
+        // The program still runs to its end.
         assert!(!text(&out).is_empty());
     }
 }
@@ -454,10 +455,10 @@ fn a_limit_of_fuel_holds_to_the_unit() {
         project.run(&["exec", "r.py", "--deterministic", "--json", "--fuel", &fuel.to_string()])
     };
     let free: Value = serde_json::from_slice(&exec(10_000_000).stdout).unwrap();
-    let burnt = free["fuel"].as_u64().unwrap();
+    let consumed = free["fuel"].as_u64().unwrap();
     for less in [1, 50, 300, 1000] {
-        assert_eq!(exec(burnt - less).status.code(), Some(3), "{burnt} - {less}");
+        assert_eq!(exec(consumed - less).status.code(), Some(3), "{consumed} - {less}");
     }
-    let more: Value = serde_json::from_slice(&exec(burnt + 1000).stdout).unwrap();
-    assert_eq!(more["fuel"], burnt);
+    let more: Value = serde_json::from_slice(&exec(consumed + 1000).stdout).unwrap();
+    assert_eq!(more["fuel"], consumed);
 }

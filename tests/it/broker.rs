@@ -1,4 +1,5 @@
-//! The embedded broker against a raw WebSocket client: what protocol sections 1 to 3 say, from the runner's side.
+//! The embedded broker against a raw WebSocket client in the role of the runner (protocol sections
+//! 1 to 3).
 
 mod calls;
 mod entry;
@@ -24,7 +25,7 @@ use tokio_tungstenite::{
 
 const AUTH_TOKEN: &str = "a secret of the test";
 const SOON: Duration = Duration::from_secs(5);
-/// Long enough that a message which is on its way would be here.
+/// Long enough for a message in transit to arrive.
 const A_MOMENT: Duration = Duration::from_millis(80);
 
 fn config() -> BrokerConfig {
@@ -43,12 +44,12 @@ fn settings() -> Box<RawValue> {
     raw(&json!({"code": "return 1", "nodeMode": "runOnceForAllItems", "items": [], "unknown": "ä"}))
 }
 
-/// Waits for what must come soon.
+/// Awaits a future, for at most [`SOON`].
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(SOON, future).await.expect("it should have come by now")
 }
 
-/// The status and the body's text of a request for a grant token.
+/// Requests a grant token. Returns the status and the body.
 async fn auth(broker: &Broker, body: &str) -> (u16, Value) {
     let client = client();
     let request = client
@@ -85,11 +86,11 @@ async fn open(broker: &Broker, path: &str, authorization: Option<&str>) -> Resul
     }
 }
 
-/// A runner that does what the test says, and nothing else.
+/// A runner that the test controls step by step.
 struct Runner(Socket);
 
 impl Runner {
-    /// Connected, not registered.
+    /// Connects without registering.
     async fn connect(broker: &Broker, id: &str) -> Self {
         let token = grant(broker).await;
         let socket =
@@ -97,7 +98,7 @@ impl Runner {
         Self(socket.expect("a connection"))
     }
 
-    /// Connected and registered.
+    /// Connects and registers.
     async fn register(broker: &Broker, id: &str) -> Self {
         let mut runner = Self::connect(broker, id).await;
         assert_eq!(runner.receive().await["type"], "broker:inforequest");
@@ -135,7 +136,7 @@ impl Runner {
         }
     }
 
-    /// The code that the broker closes with.
+    /// Awaits the broker's close frame and returns its code.
     async fn closed(&mut self) -> u16 {
         loop {
             match soon(self.0.next()).await {
@@ -146,7 +147,7 @@ impl Runner {
         }
     }
 
-    /// Receives an accept of this offer. Gives back the task's id.
+    /// Receives the acceptance of an offer and returns the task's id.
     async fn accept_of(&mut self, offer: &str) -> String {
         let message = self.receive().await;
         assert_eq!(message["type"], "broker:taskofferaccept");
@@ -158,7 +159,7 @@ impl Runner {
         self.send(json!({"type": kind, "taskId": task_id, "reason": "test"})).await;
     }
 
-    /// Takes a task up to its settings.
+    /// Accepts a task and receives its settings.
     async fn take_task(&mut self) -> (String, Value) {
         self.offer("o", 5000).await;
         let task_id = self.accept_of("o").await;

@@ -1,4 +1,5 @@
-//! Binary data as JSON, in C: to the letter what Python's own JSON makes of it, and fast enough for files.
+//! The C conversion between bytes and n8n's JSON form of buffers: equal to Python's `json` module,
+//! and fast enough for files of 10 MiB.
 
 use std::sync::Arc;
 
@@ -74,6 +75,6 @@ return [encoded - start, called - encoded, decoded - called]
     let fuel = outcome.usage.fuel;
     println!("10 MiB: to JSON {:.0} ms, call {:.0} ms, from JSON {:.0} ms", ms(0), ms(1), ms(2));
     println!("in all {} G units of fuel, {memory} MiB of memory", fuel as f64 / 1e9);
-    // A core burns at least ten thousand million units a second here, however busy the machine is otherwise.
+    // A core executes at least 10 G units of fuel a second, so this is at most 0.4 s.
     assert!(fuel < 4_000_000_000, "10 MiB there and back took {fuel} units");
 }

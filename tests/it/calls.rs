@@ -1,4 +1,4 @@
-//! Host calls in flight: a task begins several, and waits for the first that has its answer.
+//! Concurrent host calls: a task starts several and waits for the first answer.
 
 mod limits;
 mod pipe;
@@ -18,14 +18,14 @@ use serpentarium::{
     workers::{Pool, PoolConfig},
 };
 
-/// A host that answers `after` with the second parameter when as many milliseconds have passed as the first says, fails
-/// `fail` with the text that is its parameter, never answers `never`, and counts what waits.
+/// A host with three calls: `after` (milliseconds, value) answers later with the value, `fail`
+/// fails with its parameter, `never` stays pending. It counts pending calls.
 #[derive(Default)]
 struct Desk {
     waiting: Arc<AtomicUsize>,
 }
 
-/// A call that waits, until it is dropped.
+/// Counts a pending call until it is dropped.
 struct Waits(Arc<AtomicUsize>);
 
 impl Drop for Waits {

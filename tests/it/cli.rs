@@ -1,4 +1,4 @@
-//! The command line as a script sees it: output, errors and exit codes of the built binary.
+//! The command line: output, errors and exit codes of the built binary.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ fn serpentarium(arguments: &[&str], environment: &[(&str, &str)], input: &str) -
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // One that ends before it reads closes the pipe.
+    // A process that ends before it reads closes the pipe.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -161,7 +161,7 @@ fn the_notices_of_bundled_software_can_be_read() {
     }
 }
 
-/// Results that a parser into numbers, maps and Unicode would lose: the Python, and its JSON.
+/// Python code and JSON results that do not survive parsing into floats, maps or Unicode strings.
 fn awkward() -> Vec<(&'static str, String)> {
     let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     vec![
@@ -173,7 +173,7 @@ fn awkward() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// JSON text without white space; none of what is tested here has any in its strings.
+/// JSON without white space. The strings of these tests contain none.
 fn squeezed(json: &[u8]) -> String {
     text(json).split_whitespace().collect()
 }
@@ -239,7 +239,7 @@ fn a_limit_without_a_flag_comes_without_advice() {
     assert!(!text(&out.stderr).contains("Raise it"), "{}", text(&out.stderr));
 }
 
-/// A run of the binary whose standard output and standard error are given.
+/// Runs the binary with the given standard output and standard error.
 fn spawn(
     arguments: &[&str],
     stdout: impl Into<Stdio>,
@@ -257,7 +257,7 @@ fn spawn(
     child
 }
 
-/// The writing end of a pipe that nobody reads.
+/// The writing end of a pipe without a reader.
 fn broken_pipe() -> std::io::PipeWriter {
     std::io::pipe().unwrap().1
 }
@@ -319,14 +319,14 @@ fn output_that_cannot_be_written_is_one_line_and_an_exit_code() {
     );
 }
 
-/// A broker and a runner that serves it, ended with the test.
+/// A broker and its runner. Dropping it kills both.
 struct Pair {
     broker: Child,
     runner: Child,
 }
 
 impl Pair {
-    /// Runs a task for each piece of code.
+    /// Runs one task for each program.
     fn start(codes: &[&str], arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
         let free =
             std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -348,7 +348,7 @@ impl Pair {
         Self { broker, runner }
     }
 
-    /// Exit code, standard output where it is a pipe, standard error.
+    /// Returns the exit code, standard output if it is a pipe, and standard error.
     fn end(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut errors) = (String::new(), String::new());
         if let Some(mut stdout) = self.broker.stdout.take() {

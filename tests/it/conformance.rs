@@ -1,4 +1,5 @@
-//! The conformance cases (`tests/conformance/cases`), held against the runner, and against runners that must fail them.
+//! The conformance cases (`tests/conformance/cases`) against the runner, and against commands that
+//! must fail them.
 
 mod in_process;
 
@@ -11,14 +12,14 @@ use std::{
 
 use serde_json::Value;
 
-/// The least number of cases.
+/// At least this many cases exist. Losing a file of cases must not pass unnoticed.
 const CASES: usize = 120;
 
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
-/// Runs the suite with these arguments, one run at a time: cases are timed.
+/// Runs the suite with these arguments. Runs exclude each other, because cases are timed.
 fn conformance(arguments: &[&str]) -> Output {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,7 +36,7 @@ fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).expect("the suite writes UTF-8")
 }
 
-/// What each case takes is for `scripts/conformance` to judge, on a machine that has nothing else to do.
+/// Allows each case 2 s. `scripts/conformance` holds them to 50 ms, on an idle machine.
 #[test]
 fn every_case_is_as_expected() {
     let ran = conformance(&[

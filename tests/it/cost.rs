@@ -1,9 +1,9 @@
-//! What ordinary tasks cost in things that can be counted rather than timed: fuel, page faults and memory; and the sizes of what
-//! ships. Fuel to the unit has its own test, `fuel_corpus.rs`, the bytes on the pipe are counted where the pipe is,
-//! `src/workers/pipe.rs`.
+//! Countable costs of ordinary tasks (fuel, page faults, memory), and the sizes of image and
+//! binary. `fuel_corpus.rs` checks exact fuel; `src/workers/pipe.rs` counts bytes on the pipe.
 //!
-//! Each count is held to a golden file, within a tolerance on both sides: what becomes dearer has to be meant, and what becomes
-//! cheaper stays so. `UPDATE_GOLDEN=1 cargo test --release --test it cost` writes that file anew.
+//! A golden file holds each count, with a tolerance on both sides: a regression must be intended,
+//! and an improvement must not be lost. `UPDATE_GOLDEN=1 cargo test --release --test it cost`
+//! rewrites it.
 
 use std::{fmt::Write, fs, path::Path, sync::Arc, task::Poll};
 
@@ -11,22 +11,22 @@ use crate::support::{Silent, job, own_process};
 use serpentarium::sandbox::{Failure, NoHost, Sandbox};
 use wasmtime::PoolingAllocationConfig;
 
-/// Tasks that a count is taken over.
+/// Number of tasks per count.
 const TASKS: usize = 32;
-/// The binary may never be larger.
+/// Largest size of the binary in bytes.
 const MAX_BINARY: u64 = 70_000_000;
 
-/// Something counted.
+/// A named count.
 struct Count {
     name: &'static str,
-    /// What other kernels and small changes may make of it, in percent.
+    /// Allowed difference in percent, for other kernels and small changes.
     tolerance: u64,
-    /// None where this kernel cannot do what it is about.
+    /// None if this kernel lacks the feature that the count measures.
     count: Option<u64>,
 }
 
 impl Count {
-    /// Where it is not what the golden file says, a line about that.
+    /// A line of text if the count differs from the golden file.
     fn differs_from(&self, golden: &str) -> Option<String> {
         let Self { name, tolerance, count } = self;
         let expected = golden
@@ -42,7 +42,7 @@ impl Count {
     }
 }
 
-/// Lines about all that differs, also about what the golden file has and nobody counted.
+/// Lines for all differences, including entries of the golden file without a count.
 fn differences(counts: &[Count], golden: &str) -> Vec<String> {
     let counted = |line: &str| {
         counts.iter().any(|count| line.split_once(": ").is_some_and(|(name, _)| name == count.name))
@@ -55,7 +55,7 @@ fn differences(counts: &[Count], golden: &str) -> Vec<String> {
 }
 
 const TRIVIAL: &str = "return 1 + 2";
-/// What ordinary tasks do. Their memory is used again as it is only if what they write lies in few places.
+/// Ordinary tasks. Their memory is reused in place only if they write to few ranges of pages.
 const ORDINARY: [(&str, &str, &str); 3] = [
     ("fuel of a trivial task", "page faults of a task in used memory", TRIVIAL),
     (
@@ -70,7 +70,7 @@ const ORDINARY: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// A line of a file in `/proc` that has a number after this name.
+/// The number after this name in a file of `/proc`.
 fn proc_number(path: &str, name: &str) -> u64 {
     let text = fs::read_to_string(path).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -83,7 +83,7 @@ fn faults() -> u64 {
     stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
 }
 
-/// Fuel of a task, and its page faults in memory of this sandbox, where only such tasks ran before.
+/// Fuel and page faults (median) of a task in a sandbox that runs only this task.
 async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
     let (mut fuel, mut each) = (0, Vec::new());
     for _ in 0..TASKS {
@@ -97,8 +97,9 @@ async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
     (fuel, each[TASKS / 2])
 }
 
-/// KiB of the image that a slot has mapped when only such tasks ran in it. None where it is not mapped page by page (the flag
-/// `uw`, proc_pid_smaps(5)): with `userfaultfd(2)` refused, pages come with their neighbours.
+/// KiB of the image that a slot maps for this task. None if the image is not mapped page by page
+/// (flag `uw`, proc_pid_smaps(5)): without `userfaultfd(2)`, fault-around also maps neighbouring
+/// pages.
 async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
     for _ in 0..TASKS {
         let outcome = sandbox.run(job(code).seed(1), Arc::new(NoHost)).await;
@@ -111,18 +112,18 @@ async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
         let resident = field("Rss:").trim().trim_end_matches(" kB").parse().unwrap();
         field("VmFlags:").split_whitespace().any(|flag| flag == "uw").then_some(resident)
     });
-    // One of them is that of an instance in which nothing runs.
+    // One of these mappings belongs to an instance that runs nothing.
     resident.max().expect("the image is mapped")
 }
 
-/// Private KiB of a task that waits for an answer, in memory where none ran before.
+/// Private KiB of a task that waits for an answer, in unused memory.
 async fn memory_of_a_task() -> u64 {
     let sandbox = Sandbox::builder().slots(TASKS + 1).build().unwrap();
     let waits = job("import _host\nreturn _host.call('x', '[]')").seed(1);
     let mut waiting = Vec::new();
     let mut start = async || {
         let mut task = Box::pin(sandbox.run(waits.clone(), Arc::new(Silent)));
-        // It comes up for air now and then, and then waits for good.
+        // The task yields a few times before it waits for its answer.
         for _ in 0..100 {
             let ended =
                 std::future::poll_fn(|context| Poll::Ready(task.as_mut().poll(context).is_ready()))
@@ -140,8 +141,8 @@ async fn memory_of_a_task() -> u64 {
     (private() - before) / TASKS as u64
 }
 
-/// All counts. Memory that a task left can be used again as it is only where the kernel tells which pages were written
-/// (`PAGEMAP_SCAN`, Linux 6.7).
+/// All counts. Reusing memory in place needs `PAGEMAP_SCAN` (Linux 6.7), which reports written
+/// pages.
 async fn counts() -> Vec<Count> {
     let (_, unused) =
         fuel_and_faults_of(TRIVIAL, Sandbox::builder().slots(1).pooled(false).build().unwrap())
@@ -160,7 +161,7 @@ async fn counts() -> Vec<Count> {
             fuel_and_faults_of(code, Sandbox::builder().slots(1).build().unwrap()).await;
         let faults = PoolingAllocationConfig::is_pagemap_scan_available().then_some(faults);
         counts.push(Count { name: fuel_name, tolerance: 2, count: Some(fuel) });
-        // None stays none; one may be two on another kernel.
+        // 100 %: one fault may be two on another kernel, but no fault stays none.
         counts.push(Count { name: faults_name, tolerance: 100, count: faults });
     }
     let mapped = mapped_by(TRIVIAL, Sandbox::builder().slots(1).build().unwrap()).await;
@@ -189,7 +190,7 @@ fn costs_are_those_of_the_golden_file() {
 }
 
 async fn compare_with_the_golden_file() {
-    // An image that is made otherwise has other counts, for which there is no file.
+    // The golden file holds for the image that ships, not for one that is built otherwise.
     for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE"] {
         if std::env::var_os(variable).is_some() {
             eprintln!(
@@ -240,6 +241,6 @@ fn a_count_missing_on_either_side_is_reported() {
         1
     );
     assert_eq!(differences(&[count("pages", Some(1))], "pages: 1\nothers: 1\n").len(), 1);
-    // Nothing to compare on this kernel.
+    // A kernel without the feature has nothing to compare.
     assert!(differences(&[count("pages", None)], "pages: 1\n").is_empty());
 }

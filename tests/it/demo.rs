@@ -1,4 +1,4 @@
-//! The subcommands that need no n8n: `demo`, and `broker` with a runner beside it.
+//! The subcommands that work without n8n: `demo`, and `broker` with a runner.
 
 use std::{
     io::{BufRead, BufReader},
@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// Many times what it takes.
+/// Many times the usual duration.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn serpentarium(words: &[&str]) -> Command {
@@ -17,7 +17,7 @@ fn serpentarium(words: &[&str]) -> Command {
     command
 }
 
-/// A process that does not outlive its test.
+/// A process. Dropping it kills it.
 struct Process(Child);
 
 impl Process {
@@ -61,7 +61,7 @@ fn the_demo_has_no_colours_without_a_terminal() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("What the user sees"));
 }
 
-/// Runs tasks with `serpentarium broker` and a runner. Gives back the exit code and standard output.
+/// Runs tasks with `serpentarium broker` and a runner. Returns the exit code and standard output.
 fn broker(tasks: &str, words: &[&str]) -> (Option<i32>, Vec<u8>) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tasks.json");

@@ -1,11 +1,12 @@
-//! The deterministic mode: the same code and input burn exactly the same fuel, every time and in every process.
+//! Deterministic mode: the same code and input consume exactly the same fuel in every run and
+//! process.
 
 use std::process::Command;
 
 use crate::support::{job, run};
 use serpentarium::sandbox::Job;
 
-/// Something of everything that tends to differ between runs: hashes, ids, sets, randomness, clocks, sleep, allocation.
+/// Uses the usual sources of variation: hashes, ids, sets, randomness, clocks, sleep, allocation.
 const CODE: &str = "
 import asyncio, random, time, uuid, secrets, json, re, datetime, tempfile
 names = {str(uuid.uuid4()) for _ in range(50)} | {secrets.token_hex(4) for _ in range(20)}

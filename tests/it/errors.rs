@@ -1,4 +1,4 @@
-//! Every way a task can end in an error, made to happen, and held to the table in `docs/errors.md`.
+//! Provokes every error of a task and compares it with the table in `docs/errors.md`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,7 +14,7 @@ struct Row {
     advice: String,
 }
 
-/// The rows by their names.
+/// The rows of the table, by name.
 fn table() -> BTreeMap<String, Row> {
     let text = include_str!("../../docs/errors.md");
     let rows = text.lines().filter(|line| line.starts_with("| ")).skip(1);
@@ -31,7 +31,7 @@ fn table() -> BTreeMap<String, Row> {
     .collect()
 }
 
-/// Whether a message is as the table says, where `…` stands for anything.
+/// Whether a message matches the table, in which `…` stands for any text.
 fn fits(pattern: &str, message: &str) -> bool {
     let parts: Vec<_> = pattern.split('…').collect();
     let mut rest = message;
@@ -49,7 +49,7 @@ fn fits(pattern: &str, message: &str) -> bool {
     rest.is_empty()
 }
 
-/// Runs one task under these variables, and gives its error.
+/// Runs one task under these variables and returns its error.
 fn error(variables: &[(&str, &str)], task: Value) -> Value {
     let mut broker = Broker::start();
     let _runner = Runner::start_with(broker.port, &[&[TOKEN], variables].concat());
@@ -58,7 +58,7 @@ fn error(variables: &[(&str, &str)], task: Value) -> Value {
     broker.message("runner:taskerror")["error"].take()
 }
 
-/// Runs tasks of one runner with small limits, one for each name.
+/// Runs one task for each name, on one runner with small limits.
 fn errors() -> Vec<(&'static str, Value)> {
     let limits = [
         TOKEN,
@@ -117,13 +117,13 @@ fn errors() -> Vec<(&'static str, Value)> {
         .collect()
 }
 
-/// Where the interpreter gives up for want of memory, as it does where it cannot make an exception any more.
+/// Aborts the interpreter as CPython does when it cannot allocate an exception.
 fn memory_limit() -> Value {
     let code = "import os\ntry:\n  x = bytes(1 << 30)\nexcept MemoryError:\n  os.abort()";
     error(&[("SERPENTARIUM_MEMORY", "64MiB")], settings(code))
 }
 
-/// Static data that holds itself. It has to be asked for first.
+/// Static data with a circular reference. The task must request static data first.
 fn static_data() -> Value {
     let mut broker = Broker::start();
     let _runner = Runner::start(&mut broker);
@@ -173,7 +173,7 @@ fn every_error_is_as_the_table_says_and_the_table_has_no_other() {
         let message = error["message"].as_str().unwrap();
         assert!(fits(&row.message, message), "{name}: '{message}' is not '{}'", row.message);
         assert_eq!(error["lineNumber"].is_number(), row.has_line, "{name}: {error}");
-        // What to do names a setting where the error itself does.
+        // Advice in the table names a setting if the error does.
         let description = error["description"].as_str().unwrap_or_default();
         let named = ["N8N_RUNNERS_", "SERPENTARIUM_"].iter().find_map(|prefix| {
             let from = description.find(prefix)?;

@@ -1,7 +1,8 @@
-//! Fuel is the same wherever a program runs: a corpus of programs from all over the standard library burns the same in every
-//! run, process, allocator, number of threads and company; and what it burns is kept for the image in a golden file.
+//! Fuel is reproducible: a corpus of programs that use the standard library consumes the same in
+//! every run, process and allocator, with any number of threads and beside other programs. A golden
+//! file holds the fuel for the image.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --release --test it fuel_corpus` writes that file anew.
+//! `UPDATE_GOLDEN=1 cargo test --release --test it fuel_corpus` rewrites that file.
 
 use std::{
     collections::BTreeMap,
@@ -19,13 +20,13 @@ use serpentarium::{
     workers::{Pool, PoolConfig},
 };
 
-/// The sandbox of these tests, with fewer slots than `side_by_side` has programs.
+/// A sandbox with fewer slots than `side_by_side` has programs. The shared one would be full.
 fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| Sandbox::builder().slots(8).build().unwrap())
 }
 
-/// How a program ended and the fuel it burnt, by the program's name.
+/// The result and the fuel of each program, by its name.
 type Corpus = BTreeMap<String, (String, u64)>;
 
 fn directory() -> PathBuf {
@@ -61,7 +62,7 @@ async fn run_all<F: Future<Output = Outcome>>(run: impl Fn(Job) -> F) -> Corpus 
     corpus
 }
 
-/// How a program ended, to the letter, and its fuel.
+/// The exact result of a program, and its fuel.
 fn ending(outcome: &Outcome) -> (String, u64) {
     let end = match &outcome.result {
         Ok(completed) => completed.value.get().to_owned(),
@@ -71,7 +72,7 @@ fn ending(outcome: &Outcome) -> (String, u64) {
     (end, outcome.usage.fuel)
 }
 
-/// What the corpus burns in this process, with the pool, one program after the other: what all else is compared with.
+/// The reference: the corpus in this process, with the pool, one program after the other.
 async fn expected() -> Corpus {
     run_all(|job| sandbox().run(job, Arc::new(Echo::default()))).await
 }
@@ -120,7 +121,7 @@ fn any_number_of_threads_consumes_the_same_fuel() {
     }
 }
 
-/// Runs programs all at once: each gives way to the others every few million units.
+/// Runs programs concurrently: each yields after every few million units of fuel.
 async fn side_by_side(programs: impl Iterator<Item = (&String, &String)>) -> Corpus {
     let run = |(name, code): (&String, &String)| {
         (name.clone(), tokio::spawn(sandbox().run(deterministic(code), Arc::new(Echo::default()))))
@@ -143,7 +144,7 @@ async fn the_fuel_of_the_corpus_is_that_of_the_golden_file() {
         fs::write(&path, &current).unwrap();
         return;
     }
-    // An image that is made otherwise has other counts, for which there is no file.
+    // The golden file holds for the image that ships, not for one that is built otherwise.
     for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_IMAGE"] {
         if std::env::var_os(variable).is_some() {
             eprintln!(
@@ -160,7 +161,7 @@ async fn the_fuel_of_the_corpus_is_that_of_the_golden_file() {
     );
 }
 
-/// Lines that two golden files do not share, and by how much fuel differs.
+/// Lines that differ between two golden files, with the difference of fuel in percent.
 fn differences(golden: &str, current: &str) -> String {
     let values = |text: &str| -> BTreeMap<String, String> {
         text.lines()

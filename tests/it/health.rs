@@ -1,4 +1,4 @@
-//! The health endpoint: whether the runner lives, and whether a task can run now.
+//! The health endpoint: liveness of the runner, and readiness for a task.
 
 use std::{
     io::{Read, Write},
@@ -9,7 +9,7 @@ use std::{
 use crate::support::script_broker::{Broker, PATIENCE, Runner, settings};
 use serde_json::json;
 
-/// A port that was free a moment ago.
+/// A port that was free just before.
 fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
@@ -26,7 +26,7 @@ fn start(broker: u16, health: u16) -> Runner {
     )
 }
 
-/// The status and the text of an answer; waits until somebody listens.
+/// Requests a path once the server listens. Returns the status and the text.
 fn get(port: u16, path: &str) -> (u16, String) {
     let by = std::time::Instant::now() + PATIENCE;
     let mut stream = loop {

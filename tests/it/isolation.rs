@@ -1,4 +1,4 @@
-//! What a guest can reach: nothing but what is named here.
+//! Isolation of guests from the host and from each other.
 
 use std::sync::Arc;
 
@@ -162,7 +162,7 @@ async fn with_echo(code: &str) -> (Outcome, Vec<(String, String)>) {
 #[tokio::test]
 async fn a_forged_reply_is_not_passed_on() {
     for code in [
-        // Two values, half a value, a frame within a value, bytes that are not UTF-8, nothing at all.
+        // Two values, half a value, a frame within a value, invalid UTF-8, no output.
         "import os; os.write(1, b'{\"result\": 1}')\nreturn 2",
         "import os; os.write(1, b'{\"result\": ')\nreturn 2",
         "import os; os.write(1, b'{\"result\": 1}, \"type\": \"runner:taskdone\"'); os._exit(0)",
@@ -260,7 +260,7 @@ async fn deep_recursion_in_python_and_in_c_is_an_error_of_the_task() {
 
 #[tokio::test]
 async fn unchecked_recursion_ends_the_task_with_a_clear_reason() {
-    // A native CPython of this version crashes here.
+    // A native CPython of this version overflows its stack.
     let outcome = run(job("x = ()\nfor _ in range(200_000): x = (x,)\nreturn hash(x)")).await;
     assert!(
         matches!(&outcome.result, Err(Failure::Broken(reason)) if reason.contains("nested too deeply")),

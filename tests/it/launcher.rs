@@ -1,4 +1,4 @@
-//! The runner as n8n starts it: under its launcher, and in its internal mode.
+//! The runner under n8n's launcher, and in n8n's internal mode.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 use crate::support::script_broker::{Broker, Reports, Runner, python, settings, signal};
 use serde_json::{Value, json};
 
-/// The configuration that the documentation shows, for the binary under test.
+/// The configuration of docs/n8n.md, for the binary under test.
 fn documented() -> Value {
     let text = include_str!("../../docs/n8n.md");
     let text = text
@@ -24,13 +24,13 @@ fn documented() -> Value {
     let runner = &mut config["task-runners"][0];
     runner["command"] = env!("CARGO_BIN_EXE_serpentarium").into();
     runner["workdir"] = env!("CARGO_TARGET_TMPDIR").into();
-    // A port that was free a moment ago.
+    // A port that was free just before.
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     runner["health-check-server-port"] = port.to_string().into();
     config
 }
 
-/// n8n's launcher, and what it reports. Dropping it ends it and its runner.
+/// A stand-in for n8n's launcher, with its reports. Dropping it kills it and its runner.
 struct Launcher {
     child: Child,
     reports: Reports,
@@ -54,7 +54,7 @@ impl Launcher {
         Self { child, reports }
     }
 
-    /// Has the launcher's offer accepted, and the task deferred.
+    /// Accepts the launcher's offer; the launcher defers the task.
     fn defer(&self, broker: &mut Broker, task_id: &str) {
         broker.register();
         let offer = broker.message("runner:taskoffer");
@@ -67,7 +67,7 @@ impl Launcher {
 
 impl Drop for Launcher {
     fn drop(&mut self) {
-        // The runner goes first: it is the launcher's child.
+        // The runner is the launcher's child, so it must end first.
         signal(&self.child, "TERM");
         std::thread::sleep(Duration::from_millis(200));
         let _ = self.child.kill();

@@ -1,4 +1,4 @@
-//! When the runner ends, when it comes back, and what a bad connection does to it.
+//! The life cycle of the runner: idle shutdown, reconnection, bad connections.
 
 use std::{
     process::Stdio,
@@ -51,9 +51,9 @@ fn a_runner_without_an_idle_limit_stays() {
 #[test]
 fn a_silent_connection_is_replaced() {
     let (mut broker, _runner) = started(&[("N8N_RUNNERS_HEARTBEAT_INTERVAL", "1")]);
-    // An offer tells that the broker has done all that it was told to do.
+    // After an offer, the broker has handled all earlier orders.
     broker.message("runner:taskoffer");
-    // The kernel still acknowledges what is sent to a stopped process: only silence tells.
+    // The kernel still acknowledges data for a stopped process, so only silence reveals it.
     broker.signal("STOP");
     std::thread::sleep(Duration::from_millis(3500));
     broker.signal("CONT");
@@ -114,7 +114,7 @@ fn a_broker_that_is_not_there_yet_is_waited_for() {
 #[test]
 fn of_two_runners_with_the_same_id_the_older_one_ends() {
     let (mut broker, mut runner) = started(&[("N8N_RUNNERS_ID", "same")]);
-    // As n8n's broker does when another comes.
+    // n8n's broker does the same when another runner connects.
     broker.order(&json!({ "close": 1000 }));
     assert_eq!(runner.wait().code(), Some(1));
 }

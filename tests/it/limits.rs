@@ -1,4 +1,5 @@
-//! Every limit of a task, in pairs: a task within it ends well, a task over it ends with the limit's name and value.
+//! Limits of a task in pairs: a task within the limit succeeds, a task over it fails with the
+//! limit's name and value.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +9,7 @@ use serpentarium::sandbox::{Exceeded, Failure};
 
 const SPIN: &str = "while True: pass";
 
-/// A task that runs after a limit was hit ends as always: nothing is left behind.
+/// Checks that a task succeeds after another one exceeded a limit.
 async fn still_healthy() {
     assert_eq!(returned(&run(job("return 6 * 7")).await), 42);
 }
@@ -28,7 +29,7 @@ async fn fuel_obeyed() {
 async fn fuel_violated() {
     let outcome = run(limited(SPIN, |limits| limits.fuel = 50_000_000)).await;
     assert_eq!(exceeded(&outcome), Exceeded::Fuel(50_000_000));
-    assert_eq!(outcome.usage.fuel, 50_000_000, "all of it was burnt, and no more is counted");
+    assert_eq!(outcome.usage.fuel, 50_000_000, "the task consumes its limit exactly");
     still_healthy().await;
 }
 
@@ -82,7 +83,7 @@ async fn memory_obeyed() {
     );
 }
 
-/// The heap asks for more than it needs at once, but no task is refused for that.
+/// The heap grows in large steps. A step over the limit must fall back to a smaller one.
 #[tokio::test]
 async fn memory_obeyed_to_the_last_piece() {
     let code = "
@@ -279,7 +280,7 @@ async fn notified_violated() {
     still_healthy().await;
 }
 
-/// Each of these calls the host all the time, which must not keep the engine from interrupting it.
+/// Each program calls the host without pause. Host work must not delay the interruption.
 const BUSY_WITH_THE_HOST: &[&str] = &[
     "import os\nwhile True: os.urandom(16)",
     "import os\nwhile True: os.urandom(5_000_000)",
@@ -320,9 +321,9 @@ async fn one_large_call_of_the_host_can_be_interrupted() {
 
 #[tokio::test]
 async fn work_of_the_host_consumes_fuel_of_the_guest() {
-    let burnt = async |code: &str| run(job(code)).await.usage.fuel;
-    let less = burnt("import os\nos.urandom(1_000)").await;
-    let more = burnt("import os\nos.urandom(1_001_000)").await;
+    let fuel_of = async |code: &str| run(job(code)).await.usage.fuel;
+    let less = fuel_of("import os\nos.urandom(1_000)").await;
+    let more = fuel_of("import os\nos.urandom(1_001_000)").await;
     assert!(more > less + 1_000_000, "{less}, {more}");
     let busy =
         limited("import os\nwhile True: os.urandom(1_000_000)", |limits| limits.fuel = 100_000_000);
@@ -333,7 +334,7 @@ async fn work_of_the_host_consumes_fuel_of_the_guest() {
     );
 }
 
-/// The last step of the heap was refused, what it needed was not.
+/// The host refused the last large step of the heap but granted the smaller one.
 #[tokio::test]
 async fn a_trap_near_the_memory_limit_is_no_lack_of_memory() {
     let code = "
@@ -371,7 +372,7 @@ async fn a_spinning_task_does_not_starve_another() {
     let spin = tokio::spawn(run(limited(SPIN, |limits| limits.time = Duration::from_millis(800))));
     tokio::task::yield_now().await;
     let outcome = run(job("return 1")).await;
-    assert!(!spin.is_finished(), "the other task ran while this one was spinning");
+    assert!(!spin.is_finished(), "the other task runs while this one spins");
     assert!(outcome.usage.duration < Duration::from_millis(400), "{:?}", outcome.usage.duration);
     assert_eq!(
         exceeded(&spin.await.expect("no panic")),
@@ -383,7 +384,7 @@ async fn a_spinning_task_does_not_starve_another() {
 async fn a_dropped_task_stops_at_once_and_frees_its_slot() {
     for _ in 0..20 {
         let spinning = tokio::time::timeout(Duration::from_millis(10), run(job(SPIN))).await;
-        assert!(spinning.is_err(), "the task was dropped while it ran");
+        assert!(spinning.is_err(), "the task is dropped while it runs");
     }
     still_healthy().await;
 }

@@ -1,4 +1,4 @@
-//! The runner's log: for people at a terminal, for n8n's launcher, for machines; and what of it goes to Sentry.
+//! The runner's log at a terminal, under n8n's launcher and as JSON, and its reports to Sentry.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 const TOKEN: (&str, &str) = ("N8N_RUNNERS_AUTH_TOKEN", "secret");
 
-/// What a runner with these variables logs while it runs one task that is done and one that fails. With `wrapper`, that command
-/// runs it.
+/// The log of a runner with these variables, for one task that succeeds and one that fails.
+/// `wrapper` is a command that starts the runner.
 fn log(variables: &[(&str, &str)], wrapper: Option<&[&str]>) -> Vec<String> {
     let mut broker = Broker::start();
     let mut runner = command(broker.port, &[&[TOKEN], variables].concat());
@@ -34,7 +34,7 @@ fn log(variables: &[(&str, &str)], wrapper: Option<&[&str]>) -> Vec<String> {
     assert_eq!(broker.answer()["type"], "runner:taskerror");
     broker.order(&json!({ "close": 1001 }));
     broker.report("closed");
-    // A wrapper would end alone.
+    // A signal to the wrapper would not reach the runner.
     let of_wrapper = wrapper.map(|_| format!("/proc/{0}/task/{0}/children", child.id()));
     let runner =
         of_wrapper.map_or(child.id().to_string(), |list| std::fs::read_to_string(list).unwrap());
@@ -112,7 +112,7 @@ fn at_a_terminal_lines_have_time_level_and_colour() {
     assert!(!done.contains('\u{1b}') && done.contains("Z  INFO Completed task t1"), "{done:?}");
 }
 
-/// A stand-in for Sentry, and what it was sent.
+/// A stand-in for Sentry. Returns its address and a channel of its requests.
 fn sentry() -> (String, Receiver<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let dsn = format!("http://key@127.0.0.1:{}/7", listener.local_addr().unwrap().port());
@@ -125,7 +125,7 @@ fn sentry() -> (String, Receiver<String>) {
     (dsn, received)
 }
 
-/// Reads a request, and answers it.
+/// Reads a request and answers it.
 fn envelope(mut stream: TcpStream) -> String {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let (mut head, mut length) = (String::new(), 0);

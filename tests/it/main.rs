@@ -1,7 +1,7 @@
 //! The integration tests: one module for each capability, one binary for all of them.
 //!
-//! `scripts/test --test it limits::` runs one module. The tests share a process: a test that needs a
-//! process of its own, because it measures memory or page faults, starts with
+//! `scripts/test --test it limits::` runs one module. The tests share a process: a test that needs
+//! a process of its own, because it measures memory or page faults, starts with
 //! [`support::own_process`].
 
 mod bench;

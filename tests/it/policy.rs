@@ -1,4 +1,4 @@
-//! What user code may import and call under a policy, and what it tries to get round it.
+//! The policy: allowed imports and built-ins, and attempts to bypass it.
 
 mod defaults;
 mod guards;
@@ -18,7 +18,7 @@ fn list(names: &str) -> Option<BTreeSet<String>> {
     Some(names.split_whitespace().map(str::to_owned).collect())
 }
 
-/// Nothing may be imported but these; everything else is open.
+/// Allows only these imports. Everything else is open.
 fn allow(stdlib: &str) -> Policy {
     Policy { stdlib_allow: list(stdlib), ..Policy::default() }
 }

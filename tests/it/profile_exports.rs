@@ -88,7 +88,8 @@ fn exports_add_up_to_the_total_of_bench() {
             .collect::<Vec<_>>()
     });
     assert_eq!(values.sum::<u64>(), total);
-    // pprof takes a name that is its system name as well (field 3 of field 5) for C++, and shows no <module>.
+    // pprof takes a name that is its system name as well (field 3 of field 5) for C++, and shows no
+    // <module>.
     let functions = fields(&pb).into_iter().filter(|field| field.0 == 5);
     for (_, function) in functions {
         assert!(numbers(function).iter().all(|field| field.0 != 3), "{function:?}");

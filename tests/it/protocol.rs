@@ -1,4 +1,5 @@
-//! The wire vocabulary: nothing that arrives can panic it, and what one side writes the other reads.
+//! The wire vocabulary: nothing that arrives can panic it, and what one side writes the other
+//! reads.
 
 use proptest::prelude::*;
 use serde_json::{Value, json, value::RawValue};

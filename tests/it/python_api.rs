@@ -1,5 +1,5 @@
-//! What n8n offers to Python code: in the real image, with an n8n of the test's own behind it. The cases are few where
-//! `wasm/guest/tests` has them; here is what only the image shows.
+//! What n8n offers to Python code: in the real image, with an n8n of the test's own behind it. The
+//! cases are few where `wasm/guest/tests` has them; here is what only the image shows.
 
 mod binary;
 mod cost;

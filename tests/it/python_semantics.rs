@@ -1,5 +1,5 @@
-//! Semantics of Python code that the conformance cases (tests/conformance/cases) do not own: they own
-//! the form of values, prints and errors. Here are programs that are generated, large or hostile.
+//! Python semantics beyond the conformance cases (tests/conformance/cases), which own the form of
+//! values, prints and errors: generated, large and hostile programs, and the standard library.
 
 mod asyncio;
 mod code;
@@ -40,7 +40,7 @@ impl Ran {
         self.exception().description.as_deref().unwrap_or_default()
     }
 
-    /// What went by this name, in order.
+    /// The parameters of notifications with this name, in order.
     fn told(&self, name: &str) -> Vec<Value> {
         self.told
             .iter()
@@ -49,7 +49,7 @@ impl Ran {
             .collect()
     }
 
-    /// The statements of the node's log.
+    /// The printed statements: notifications for the node's log.
     fn printed(&self) -> Vec<Value> {
         self.told("logNodeOutput")
     }
@@ -93,19 +93,19 @@ async fn run_settings(settings: &str) -> Ran {
     run_job(job).await
 }
 
-/// The value that code returns which has no items.
+/// Runs code without items and returns its result.
 async fn value(code: &str) -> Value {
     run(code).await.value()
 }
 
-/// Every code returns its value.
+/// Checks that each program returns its value.
 async fn all_return(cases: &[(&str, Value)]) {
     for (code, expected) in cases {
         assert_eq!(&value(code).await, expected, "{code}");
     }
 }
 
-/// Every code fails with its message.
+/// Checks that each program fails with its message.
 async fn all_fail(cases: &[(&str, &str)]) {
     for (code, message) in cases {
         assert_eq!(run(code).await.exception().message, *message, "{code}");

@@ -1,4 +1,4 @@
-//! A task's calls on the wire: what the broker is asked, whose answers count, and what ends them.
+//! Calls of a task on the wire: their messages, accepted answers, and the end of pending calls.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn answer(call: &Value, data: Value) -> Value {
     })
 }
 
-/// Three calls in flight, and what comes of them by their numbers.
+/// Starts three calls and returns their answers by number.
 const THREE: &str = "
 import _host, json
 for n in range(3): _host.start('helpers.binaryToString', json.dumps([n]))
@@ -32,7 +32,7 @@ while len(answers) < 3:
 return [answers[n] for n in (1, 2, 3)]
 ";
 
-/// Submits the three calls; the calls by their parameter.
+/// Submits a task with three calls. Returns the calls by their parameter.
 fn three(broker: &mut Broker) -> Vec<Value> {
     broker.submit("t1", settings(THREE));
     let calls: Vec<_> = (0..3).map(|_| broker.message("runner:rpc")).collect();

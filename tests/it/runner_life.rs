@@ -1,4 +1,4 @@
-//! The runner against a broker that shares no code with it: a task's whole life on the wire, and the runner's own.
+//! The life of tasks and of the runner on the wire, against a broker that shares no code with it.
 
 use std::time::{Duration, Instant};
 

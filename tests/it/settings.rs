@@ -1,4 +1,4 @@
-//! The runner's settings, where they may stand, and what is said of one that cannot be.
+//! Settings of the runner: their sources, and the errors for invalid values.
 
 use std::fs;
 
@@ -81,7 +81,7 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     );
 }
 
-/// Runs one task under these variables, and gives its answer.
+/// Runs one task under these variables and returns its answer.
 fn answer(variables: &[(&str, &str)], code: &str) -> serde_json::Value {
     let mut broker = Broker::start();
     let _runner = Runner::start_with(broker.port, &[&[TOKEN], variables].concat());
@@ -150,7 +150,7 @@ fn workflows_inherit_the_installations_time_zone() {
     }
 }
 
-/// What `serpentarium config` says of these variables: exit code, standard output, standard error.
+/// Runs `serpentarium config`. Returns the exit code, standard output and standard error.
 fn config(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_serpentarium"));
     let out = command
@@ -238,7 +238,7 @@ fn every_setting_is_documented_with_its_flag_and_default() {
         .collect();
     let shown: serde_json::Map<String, Value> = serde_json::from_str(&out).unwrap();
     assert_eq!(rows.len(), shown.len(), "a row for each setting");
-    // Defaults that are words in the document, and for `config` what they come to.
+    // The document describes these defaults; `config` shows their values.
     let words =
         ["", "random", "everything", "none", "one per core", "32G per second of the timeout"];
     for (variable, setting) in shown {

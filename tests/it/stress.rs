@@ -1,7 +1,7 @@
-//! The runner under load, seen from the wire: every task is answered exactly once, pings are answered while every core
-//! burns, and memory comes back.
+//! The runner under load, on the wire: it answers every task exactly once, answers pings while
+//! guests occupy every core, and does not leak memory.
 //!
-//! The broker's side is a bare WebSocket in this file, so that nothing hides a second answer or a late pong.
+//! The broker is a bare WebSocket in this file, so no library hides a second answer or a late pong.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 
-/// A runner, its connection, and where it comes back when that is cut.
+/// A runner, its connection, and the listener to which it reconnects.
 struct Wire {
     listener: TcpListener,
     socket: WebSocketStream<TcpStream>,
@@ -27,7 +27,7 @@ struct Wire {
 }
 
 impl Wire {
-    /// Starts the built binary against a fresh port and takes it through the handshake.
+    /// Starts the binary for a new port and registers it.
     async fn start(settings: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}", listener.local_addr().unwrap());
@@ -53,7 +53,7 @@ impl Wire {
         self.send(json!({"type": "broker:runnerregistered"})).await;
     }
 
-    /// Cuts the connection without a word, and waits until the runner is back.
+    /// Cuts the connection without a close frame and waits until the runner has reconnected.
     async fn cut(&mut self) {
         self.socket.get_mut().shutdown().await.unwrap();
         self.socket = accept(&self.listener).await;
@@ -64,7 +64,7 @@ impl Wire {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// The next message; pings and pongs are passed over.
+    /// The next message. Skips pings and pongs.
     async fn next(&mut self) -> Value {
         loop {
             let frame = tokio::time::timeout(Duration::from_secs(60), self.socket.next()).await;
@@ -85,12 +85,12 @@ impl Wire {
         children.into_iter().chain([runner.to_string()])
     }
 
-    /// The memory of them together, as the kernel shares it out, in MiB.
+    /// Memory of all processes, in MiB.
     fn memory(&self) -> f64 {
         self.processes().map(|process| memory_kib(&process) / 1024.0).sum()
     }
 
-    /// The memory when nothing runs any more. Anything but an offer that comes before that is an answer too many.
+    /// The memory once the runner is idle. A message other than an offer is an excess answer.
     async fn memory_at_rest(&mut self) -> f64 {
         while let Ok(frame) =
             tokio::time::timeout(Duration::from_millis(500), self.socket.next()).await
@@ -104,20 +104,20 @@ impl Wire {
         self.memory()
     }
 
-    /// Processor time of them together.
+    /// CPU time of all processes.
     fn cpu_seconds(&self) -> f64 {
         self.processes().map(|process| cpu_ticks(&process) / 100.0).sum()
     }
 }
 
-/// Processor time of a process so far, in hundredths of a second.
+/// CPU time of a process in ticks of 10 ms (`USER_HZ` is 100).
 fn cpu_ticks(process: &str) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()
 }
 
-/// The runner's next WebSocket; the requests for a grant token before it are answered.
+/// Accepts the runner's next WebSocket. Answers its requests for a grant token.
 async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     const GRANT: &str = r#"{"data":{"token":"grant"}}"#;
     loop {
@@ -143,8 +143,8 @@ async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     }
 }
 
-/// KiB of a process without the pages of files: how a page of the binary is shared out depends on
-/// how many other tests run the binary at that moment.
+/// Anonymous and shared memory of a process in KiB. The share of file pages is left out: it depends
+/// on the number of other tests that run the binary at the same time.
 fn memory_kib(process: &str) -> f64 {
     let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
     let field = |name| {
@@ -159,7 +159,7 @@ fn settings(code: &str) -> Value {
         "workflowName": "w", "workflowId": "1", "nodeName": "n", "nodeId": "2"})
 }
 
-/// What a task of the mix does, and what its one answer must look like.
+/// The programs of the mix, each with a part of its expected answer.
 const MIX: &[(&str, &str)] = &[
     (
         "return [{'json': {'n': i['json']['n'] + 1}} for i in _items]",
@@ -177,22 +177,22 @@ const MIX: &[(&str, &str)] = &[
     ),
 ];
 
-/// What the runner said about the tasks of the mix so far.
+/// Answers of the runner to tasks of the mix.
 #[derive(Default)]
 struct Answers {
     /// The data or the error of each answer, by task.
     of: HashMap<String, Vec<String>>,
-    /// The tasks whose connection was cut while they ran.
+    /// Tasks that ran when the connection was cut.
     cut: HashSet<String>,
 }
 
-/// Runs tasks of the mix, eight at a time, and cuts the connection every 500 answers; at the end, none runs.
+/// Runs tasks of the mix, eight at a time, to their end. Cuts the connection every 500 answers.
 async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
     const CUT_EVERY: usize = 500;
     let (mut waiting, mut running) = (VecDeque::new(), HashSet::new());
     let (mut next, mut answered) = (tasks.start, seen.of.len());
     while next < tasks.end || !running.is_empty() {
-        // Offers may expire while eight tasks run: only fresh ones are taken.
+        // Offers may expire while eight tasks run, so the newest is used.
         while next < tasks.end && running.len() < 8 {
             let Some(offer) = waiting.pop_back() else { break };
             let task = next.to_string();
@@ -242,7 +242,7 @@ async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
 #[tokio::test]
 async fn ten_thousand_tasks_are_answered_once_each_without_a_leak() {
     const TASKS: usize = 10_000;
-    // After so many, every slot has run every kind of task, and has mapped what they read of the image.
+    // Tasks after which every slot has run every program and has mapped its pages of the image.
     const FIRST: usize = 2_000;
     let limits = [
         ("SERPENTARIUM_FUEL", "60M"),
@@ -358,10 +358,10 @@ async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
     let begun = started.elapsed();
     let before = wire.cpu_seconds();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let (burnt, memory) = (wire.cpu_seconds() - before, wire.memory());
+    let (consumed, memory) = (wire.cpu_seconds() - before, wire.memory());
     let each = (memory - base.unwrap()) * 1024.0 / TASKS as f64;
     println!(
-        "{TASKS} tasks wait after {begun:?}: {memory:.0} MiB, {each:.0} KiB each; {burnt:.2} s of processor in 2 s"
+        "{TASKS} tasks wait after {begun:?}: {memory:.0} MiB, {each:.0} KiB each; {consumed:.2} s of CPU time in 2 s"
     );
     for (task, call) in &waiting {
         let answer = json!({"type": "broker:rpcresponse", "taskId": task, "callId": call, "status": "success", "data": task});
@@ -380,6 +380,6 @@ async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
             );
         }
     }
-    assert!(burnt < 0.5, "{TASKS} tasks that wait burnt {burnt:.2} s of processor in 2 s");
+    assert!(consumed < 0.5, "{TASKS} waiting tasks consumed {consumed:.2} s of CPU time in 2 s");
     assert!(each < 1024.0, "a task that waits holds {each:.0} KiB");
 }

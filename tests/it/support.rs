@@ -14,8 +14,8 @@ use serpentarium::{
     },
 };
 
-/// The sandbox that the tests share. A test that fills its slots makes a sandbox of its own:
-/// others would wait for a slot.
+/// The sandbox that the tests share. A test that fills its slots must create its own sandbox,
+/// because other tests would wait for a slot.
 pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| Sandbox::builder().slots(32).build().expect("the sandbox starts"))
@@ -61,7 +61,7 @@ pub(crate) fn raised(outcome: &Outcome) -> &Exception {
     }
 }
 
-/// The limit that a job went over.
+/// The limit that a job exceeded.
 pub(crate) fn exceeded(outcome: &Outcome) -> Exceeded {
     match &outcome.result {
         Err(Failure::Exceeded(limit)) => *limit,
@@ -69,7 +69,7 @@ pub(crate) fn exceeded(outcome: &Outcome) -> Exceeded {
     }
 }
 
-/// A host that keeps what it is told, and answers every call with its own parameters.
+/// A host that records notifications and answers every call with its parameters.
 #[derive(Default)]
 pub(crate) struct Echo {
     pub told: Mutex<Vec<(String, String)>>,
@@ -86,7 +86,7 @@ impl HostCalls for Echo {
     }
 }
 
-/// A host whose answers never come.
+/// A host whose calls stay pending.
 pub(crate) struct Silent;
 
 impl HostCalls for Silent {

@@ -1,4 +1,4 @@
-//! Worker processes: what they run, how they die, and that nothing else dies with them.
+//! Worker processes: outcomes over the pipe, the end of workers, and the tasks that it affects.
 
 use std::{
     path::Path,
@@ -30,7 +30,7 @@ fn kill(process: u32) {
 }
 
 fn is_alive(process: u32) -> bool {
-    // A process that has ended but was not waited for yet counts as gone.
+    // A zombie counts as ended.
     std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
         !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
     })
@@ -62,8 +62,8 @@ async fn every_kind_of_end_comes_back_over_the_pipe() {
     assert_eq!(run(&pool, "import sys; sys.stderr.write('oops')").await.stderr, "oops");
 }
 
-/// A worker without a job has an instance ready for the next one: that, too, serves one job only, and knows nothing of those
-/// before, however they ended, nor of the time that it waited.
+/// An idle worker prepares an instance for the next job. This instance must also serve one job
+/// only, with no trace of earlier jobs or of the time that it waited.
 #[tokio::test]
 async fn an_instance_prepared_ahead_of_its_job_is_fresh() {
     let pool = pool(1);
@@ -76,10 +76,10 @@ return [seen, time.perf_counter() < 1]
     for before in ["return 1", "raise ValueError", "while True: pass", "import os; os._exit(3)"] {
         let before = limited(before, |limits| limits.fuel = 10_000_000);
         pool.run(before, Arc::new(NoHost)).await;
-        // The worker gets the next one ready meanwhile.
+        // The worker prepares the next instance after one second.
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         let deterministic = || job(probe).seed(1);
-        // One takes what was ready, the others come while it runs.
+        // The first job takes the prepared instance; the others arrive while it runs.
         let outcomes = futures_util::future::join_all(
             (0..3).map(|_| pool.run(deterministic(), Arc::new(NoHost))),
         )
@@ -209,10 +209,10 @@ async fn a_dropped_task_stops_and_its_pending_call_is_dropped() {
     let process = pool.process_ids()[0];
     let before = cpu_ticks(process);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(cpu_ticks(process) - before <= 3, "a stopped task burns nothing");
+    assert!(cpu_ticks(process) - before <= 3, "a stopped task consumes no CPU time");
 }
 
-/// Processor time of a process so far, in ticks of 10 ms.
+/// CPU time of a process in ticks of 10 ms (`USER_HZ` is 100).
 fn cpu_ticks(process: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process lives");
     let fields: Vec<&str> =
@@ -232,7 +232,7 @@ async fn a_worker_knows_nothing_of_its_parents_environment() {
 
 #[test]
 fn workers_end_with_a_parent_that_is_killed() {
-    // The local broker starts workers of its own; any subcommand with a pool does.
+    // Any subcommand with a pool serves here.
     let mut parent = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
         .arg("runner")
         .env("N8N_RUNNERS_TASK_BROKER_URI", "http://127.0.0.1:9")

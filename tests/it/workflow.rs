@@ -1,5 +1,5 @@
-//! What a task asks of the workflow around it, answered by the local broker: HTTP requests, binary data, data of other
-//! nodes; through a real runner and a real WebSocket.
+//! Requests of a task to its workflow, answered by the local broker over a real WebSocket: HTTP
+//! requests, binary data, data of other nodes.
 
 use std::{
     process::Stdio,
@@ -24,7 +24,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A broker, a runner that serves it, and a server for requests.
+/// A broker, its runner, and an HTTP server.
 struct World {
     broker: Broker,
     _runner: Child,
@@ -83,7 +83,8 @@ impl World {
         Self { broker, _runner: runner, server, address }
     }
 
-    /// What the code returns. It has `call(name, *params)`, whose error is a dict with the one key `failed`.
+    /// Runs code and returns its result. The code has `call(name, *params)`; a failed call returns
+    /// `{"failed": text}`.
     async fn value(&self, code: &str, more: Value) -> Value {
         let code = format!(
             "

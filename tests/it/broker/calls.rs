@@ -1,4 +1,4 @@
-//! What tasks ask while they run.
+//! Requests of running tasks.
 
 use super::*;
 
@@ -63,7 +63,7 @@ async fn data_requests_without_a_workflow_get_empty_answers() {
     assert_eq!(runner.receive().await, expected);
 }
 
-/// A workflow whose one method answers only after task data was asked for.
+/// A workflow whose method answers only after a request for task data.
 #[derive(Default)]
 struct Workflow(Arc<Notify>);
 

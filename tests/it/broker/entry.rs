@@ -1,4 +1,4 @@
-//! Letting runners in: tokens, and upgrades that are refused.
+//! Admission of runners: tokens and refused upgrades.
 
 use super::*;
 

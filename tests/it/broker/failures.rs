@@ -1,4 +1,4 @@
-//! Ends that nobody wants: time-outs, cancels, lost and silent runners, sizes.
+//! Failures: time-outs, cancels, lost and silent runners, oversized messages.
 
 use super::*;
 

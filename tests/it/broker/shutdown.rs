@@ -1,4 +1,4 @@
-//! The end: draining and closing; and that many tasks pass.
+//! Draining and shutdown, with thousands of tasks.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The way of a task, from offers to its result.
+//! Tasks from offer to result.
 
 use super::*;
 

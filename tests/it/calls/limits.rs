@@ -1,4 +1,4 @@
-//! Limits of calls, obeyed and violated: how many, how large, how long.
+//! Limits on the number, size and time of host calls, obeyed and violated.
 
 use super::*;
 
@@ -102,7 +102,7 @@ except ValueError: return [answer == (number, True, '2'), _host.wait(0.01)]
     );
 }
 
-/// A host whose answers are larger than what it was asked.
+/// A host whose answers are larger than their parameters.
 struct Large;
 
 impl HostCalls for Large {

@@ -1,4 +1,4 @@
-//! Calls over the pipe between runner and worker.
+//! Host calls over the pipe between parent and worker.
 
 use super::*;
 
@@ -47,7 +47,7 @@ async fn calls_in_flight_end_with_their_task_over_the_pipe() {
     waiting(0).await;
     assert_eq!(returned(&pool.run(job(&code.replace("WAIT", "0.05")), host.clone()).await), 1);
     waiting(0).await;
-    // Nor is a call waited for that was given up.
+    // The parent also drops abandoned calls.
     let code = "
 import _host
 for n in range(10): _host.start('never', '[]')
@@ -61,7 +61,7 @@ return 1";
     waiting(0).await;
     assert!(!task.is_finished());
     assert_eq!(returned(&task.await.unwrap()), 1);
-    // A call that took too long is not waited for on either side.
+    // Both sides drop a call that exceeds its time.
     let late = limited(
         "import _host\n_host.start('never', '[]')\n_host.wait(-1)\n_host.wait(0.3)\nreturn 1",
         |limits| {
@@ -87,7 +87,8 @@ async fn a_task_that_waits_for_calls_consumes_no_fuel() {
     assert!(long.abs_diff(short) < 10_000, "{short} for 0.1 s, {long} for 0.5 s");
 }
 
-/// What is given up was counted until then, and is counted nowhere once it is on its way: so no more than some is.
+/// Parameters count against the limit until their call is abandoned. Abandoned parameters may still
+/// queue for the pipe, so backpressure must bound them.
 #[tokio::test]
 async fn parameters_of_abandoned_calls_do_not_accumulate() {
     let pool = pool();
@@ -101,7 +102,7 @@ return 1";
     assert!(peak < 600_000, "the worker had {peak} KiB");
 }
 
-/// The most KiB that a process had in memory. None where it is gone.
+/// The peak resident memory of a process in KiB (`VmHWM`). None if it has ended.
 fn peak_of(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     status

@@ -1,4 +1,4 @@
-//! n8n's own settings, and what is there under every policy.
+//! n8n's default settings, and names that every policy allows.
 
 use super::*;
 

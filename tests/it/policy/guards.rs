@@ -1,4 +1,4 @@
-//! What stands in for built-ins and library functions does what they do.
+//! Guards behave like the built-ins and library functions that they replace.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What may be imported, and what is not.
+//! Allowed and forbidden imports.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What code tries to get round its policy.
+//! Attempts to bypass the policy.
 
 use super::*;
 
@@ -45,8 +45,8 @@ async fn a_forbidden_name_is_found_before_the_code_runs() {
     }
 }
 
-/// Ways to a module that is not allowed, or to a function that shows the way: each must end in an error, and none may
-/// return anything.
+/// Attempts to reach a forbidden module, or a function that leads to one. Each must end in an
+/// error.
 #[tokio::test]
 async fn no_way_round_the_policy_is_found() {
     let getattr = "dunder = lambda n: '__' + n + '_' + '_'\n";
@@ -131,7 +131,7 @@ async fn no_way_round_the_policy_is_found() {
         ("collections", "import collections\nreturn collections._sys.modules"),
         ("functools", "import functools\nreturn functools.reduce(getattr, ['x', dunder('class')])"),
         ("", "import os.path"),
-        // Code and trees that are not what they were looked at as.
+        // Code objects and syntax trees that change after their check.
         (
             "",
             "c = compile('x.y', 'f', 'eval').replace(co_names=('x', dunder('globals')))\nreturn str(eval(c, {'x': print}))",
@@ -168,7 +168,7 @@ async fn no_way_round_the_policy_is_found() {
         ("", "class D(dict): pass\nreturn str(eval('getattr', D())((), dunder('class')))"),
         ("", "return str([c for c in [print, help] if dunder('globals') in dir(c)][0])"),
         ("", "return ('{0.' + dunder('globals') + '}').format(print)"),
-        // Attributes by name, in other hands.
+        // Library functions that read attributes by name.
         (
             "functools",
             "import functools\nclass W: pass\nw = W()\nfunctools.update_wrapper(w, functools.reduce, assigned=(dunder('self'),), updated=())\nreturn str(vars(w))",
@@ -198,7 +198,7 @@ async fn no_way_round_the_policy_is_found() {
             "string",
             "import string\nreturn str(string.Formatter.mro()[1]().get_field('0.' + dunder('globals'), (string.capwords,), {}))",
         ),
-        // Texts and names that the library reads for others.
+        // Library functions that evaluate texts or resolve names.
         (
             "typing",
             "import typing\nA = type('A', (), {dunder('module'): 'typing', dunder('annotations'): {'x': 'sys.modules.get'}})\nreturn str(typing.get_type_hints(A))",

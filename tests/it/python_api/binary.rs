@@ -1,4 +1,4 @@
-//! Binary data, small and large.
+//! Binary data, from bytes to 10 MiB.
 
 use serde_json::json;
 

@@ -1,8 +1,8 @@
-//! What the names cost.
+//! The fuel of n8n's names.
 
 use super::run;
 
-/// A name that is not mentioned must cost nothing: the look for names is all that every task pays.
+/// A name that the code does not mention must cost nothing. Every task pays only for the search.
 #[tokio::test]
 async fn code_pays_only_for_names_that_it_mentions() {
     let trivial = run("return []").await.outcome.usage.fuel;

@@ -1,4 +1,4 @@
-//! docs/python-api.md keeps its word.
+//! The examples and tables of docs/python-api.md are true.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::run;
 
 const DOCUMENT: &str = include_str!("../../../docs/python-api.md");
 
-/// Each example with what it says that it returns.
+/// Each example with its documented result.
 fn examples() -> Vec<(&'static str, Value)> {
     let blocks = DOCUMENT
         .split("```python\n")
@@ -36,7 +36,8 @@ async fn every_example_returns_its_documented_result() {
     }
 }
 
-/// What the first columns of the tables name: `_input.all`, and for `.first` the same of what was named before it.
+/// The names in the first columns of the tables. `.first` completes the name before it: after
+/// `_input.all` it is `_input.first`.
 fn names() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut owner = "";

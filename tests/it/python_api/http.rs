@@ -1,4 +1,4 @@
-//! HTTP requests, one by one and many at once.
+//! HTTP requests, alone and concurrent.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ import asyncio
 async def fetch(n):
     return await _helpers.http_request_async(f'http://x/pages/{n}', params={'wait': 100 + n})
 return await asyncio.gather(*[fetch(n) for n in range(100)])";
-    // The first run in a process also reads the image.
+    // The first run in a process also maps the image.
     run("return 1").await;
     let started = Instant::now();
     let ran = run(code).await;

@@ -1,4 +1,4 @@
-//! The names: what is asked for them, and what they give.
+//! n8n's names: their requests for data, and their values.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! From text to a function: positions, what may stand at the top level, texts that are no Python.
+//! Compilation of the user's text: positions, statements at the top level, syntax errors.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Errors that need many programs: recursion, lack of memory, and texts without end.
+//! Errors from recursion, lack of memory and unbounded texts.
 
 use super::run;
 

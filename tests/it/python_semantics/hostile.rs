@@ -1,4 +1,4 @@
-//! Code that works against its own reply: there is always exactly one.
+//! Code that attacks its own reply. Each task still has exactly one outcome.
 
 use serde_json::json;
 use serpentarium::sandbox::Failure;

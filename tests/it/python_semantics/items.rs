@@ -1,4 +1,4 @@
-//! The input of a task: text that is no settings, deep and large items, and the dicts that they become.
+//! The input of a task: invalid settings, deep and large items, dicts with shared keys.
 
 use serde_json::json;
 

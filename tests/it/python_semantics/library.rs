@@ -1,4 +1,4 @@
-//! The standard library in the image: what Code nodes use.
+//! The standard library in the image.
 
 use serde_json::{Value, json};
 

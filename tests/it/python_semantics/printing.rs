@@ -1,4 +1,4 @@
-//! The standard streams beside the statements of the node's log.
+//! Standard error, plain-text output, and prints of tasks that fail.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Results that a conformance case cannot write down: too long, or nested too deeply to read back.
+//! Results that are too long or too deep for a conformance case.
 
 use serde_json::json;
 

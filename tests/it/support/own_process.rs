@@ -1,18 +1,18 @@
-//! A process of its own for a test that measures its process: in the shared one, other tests map
+//! A separate process for a test that measures its process. In the shared process, other tests map
 //! memory and start threads at the same time.
 
 use std::process::Command;
 
-/// Set in the process that runs one test alone.
+/// Environment variable of the process that runs one test alone.
 const ALONE: &str = "SERPENTARIUM_TEST_ALONE";
 
-/// Runs the body of the test `path` (`module_path!()` and its name) in a fresh process of this
-/// binary, and fails as it fails.
+/// Runs the body of the test `path` (`module_path!()` and its name) in a new process of this
+/// binary. Panics if the test fails there.
 pub(crate) fn run(path: &str, body: impl FnOnce()) {
     if std::env::var_os(ALONE).is_some() {
         return body();
     }
-    // libtest names tests without the name of the binary.
+    // libtest names omit the crate.
     let (_, name) = path.split_once("::").expect("a test is in a module");
     let output = Command::new(std::env::current_exe().expect("this binary has a path"))
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
@@ -21,7 +21,7 @@ pub(crate) fn run(path: &str, body: impl FnOnce()) {
         .expect("this binary starts again");
     let (stdout, stderr) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    // A name that no test has is no failure for libtest.
+    // libtest also succeeds if no test has this name.
     let ran = stdout.contains("test result: ok. 1 passed");
     assert!(output.status.success() && ran, "{}\n{stdout}\n{stderr}", output.status);
     eprint!("{stderr}");

@@ -1,5 +1,5 @@
-//! Two processes to test the runner with: the binary itself, and `fixtures/broker.py`, which says and reports what the
-//! test tells it to. Nothing of this project is on the broker's side of the wire.
+//! The binary as a runner, and a broker that follows orders of the test and reports messages
+//! (`broker.py`). The broker shares no code with the project.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -15,14 +15,14 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// How long anything that must happen may take.
+/// Longest wait for an expected event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The reports of a script: objects of one field each, a line of standard output for each.
+/// The reports of a script: one JSON object with one field per line of standard output.
 pub(crate) struct Reports(Receiver<Value>);
 
 impl Reports {
-    /// Reads them from now on.
+    /// Starts a thread that reads them.
     pub(crate) fn of(output: ChildStdout) -> Self {
         let (sender, reports) = channel();
         thread::spawn(move || {
@@ -33,7 +33,7 @@ impl Reports {
         Self(reports)
     }
 
-    /// The next report of a kind; others before it are passed over.
+    /// The next report of a kind. Skips others.
     pub(crate) fn next(&self, kind: &str) -> Value {
         let by = Instant::now() + PATIENCE;
         loop {
@@ -47,11 +47,11 @@ impl Reports {
     }
 }
 
-/// A broker that does what it is told. Dropping it kills it.
+/// A broker that follows orders. Dropping it kills it.
 pub(crate) struct Broker {
     child: Child,
     reports: Reports,
-    /// Where it listens.
+    /// The TCP port on which it listens.
     pub port: u16,
 }
 
@@ -77,12 +77,12 @@ impl Broker {
         broker
     }
 
-    /// The next report of a kind; others before it are passed over.
+    /// The next report of a kind. Skips others.
     pub(crate) fn report(&self, kind: &str) -> Value {
         self.reports.next(kind)
     }
 
-    /// The next message of a type; others before it are passed over.
+    /// The next message of a type. Skips others.
     pub(crate) fn message(&self, kind: &str) -> Value {
         loop {
             let frame = self.report("frame");
@@ -92,7 +92,7 @@ impl Broker {
         }
     }
 
-    /// The next message but offers.
+    /// The next message that is no offer.
     pub(crate) fn answer(&self) -> Value {
         loop {
             let frame = self.report("frame");
@@ -102,7 +102,7 @@ impl Broker {
         }
     }
 
-    /// The types of the messages that come within this time.
+    /// The types of messages that arrive within this time.
     pub(crate) fn types_within(&self, time: Duration) -> Vec<String> {
         let by = Instant::now() + time;
         let mut types = Vec::new();
@@ -114,7 +114,7 @@ impl Broker {
         types
     }
 
-    /// Has the broker do something; see `broker.py`.
+    /// Sends an order to the broker; see `broker.py`.
     pub(crate) fn order(&mut self, order: &Value) {
         writeln!(self.child.stdin.as_ref().unwrap(), "{order}").expect("the broker listens");
     }
@@ -129,7 +129,7 @@ impl Broker {
         self.order(&json!({ "send": message }));
     }
 
-    /// Lets a runner register.
+    /// Registers a connected runner.
     pub(crate) fn register(&mut self) {
         self.report("connected");
         self.send(json!({ "type": "broker:inforequest" }));
@@ -139,7 +139,7 @@ impl Broker {
         self.send(json!({ "type": "broker:runnerregistered" }));
     }
 
-    /// Matches a task with the runner's next offer, and waits until it is accepted.
+    /// Matches a task with the runner's next offer and waits for its acceptance.
     pub(crate) fn place(&mut self, task_id: &str) {
         let offer = self.message("runner:taskoffer");
         self.send(json!({ "type": "broker:taskofferaccept", "taskId": task_id, "offerId": offer["offerId"] }));
@@ -168,7 +168,7 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Starts one with the auth token and two places, and lets it register.
+    /// Starts one with the auth token and two places, and registers it.
     pub(crate) fn start(broker: &mut Broker) -> Self {
         let runner = Self::start_with(broker.port, &[("N8N_RUNNERS_AUTH_TOKEN", "secret")]);
         broker.register();
@@ -211,7 +211,7 @@ impl Runner {
         }
     }
 
-    /// Waits for its end; its exit code and what it wrote to standard error.
+    /// Runs it to its end. Returns its exit code and standard error.
     pub(crate) fn failure(port: u16, variables: &[(&str, &str)]) -> (Option<i32>, String) {
         let child =
             command(port, variables).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -259,8 +259,8 @@ pub(crate) fn settings(code: &str) -> Value {
     })
 }
 
-/// A Python with the `websockets` package: `SERPENTARIUM_TEST_PYTHON` (`scripts/test` sets it), or one that is made once,
-/// with pip.
+/// A Python with the `websockets` package: `SERPENTARIUM_TEST_PYTHON` (set by `scripts/test`), or a
+/// virtual environment that the first use creates with pip.
 pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
