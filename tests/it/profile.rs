@@ -92,12 +92,12 @@ fn lines_add_up_to_the_total_of_bench() {
     assert!(number("unexplainedPercent").abs() < 2.0, "{profile:#}");
 }
 
-/// The own fuel of all lines, or of all functions.
+/// The sum of the own fuel of all lines or functions.
 fn sum(of: &Value) -> u64 {
     of.as_array().unwrap().iter().map(|one| one["own"].as_u64().unwrap()).sum()
 }
 
-/// Programs of many kinds, each with a line that can be there twice.
+/// Programs of many kinds, each with a line that may occur twice.
 const SHAPES: [(&str, &str, u64); 16] = [
     ("a tight loop", "t = 0\nfor i in range(3000):\n    t += i\nreturn t", 3),
     (
@@ -179,7 +179,7 @@ fn a_duplicated_line_adds_its_own_fuel() {
         let inside = |profile: &Value| profile["inside"].as_f64().unwrap();
         let (shown, more) =
             (line(&once, number)["total"].as_f64().unwrap(), inside(&twice) - inside(&once));
-        // Line and all: nothing is further off, but for what happens at first uses.
+        // 5 % and 5,000 units: a first use of a feature costs once, not per line.
         assert!(
             (shown - more).abs() < 0.05 * more + 5000.0,
             "{name}: {shown} shown, {more} more: {once:#}"

@@ -1,4 +1,4 @@
-//! A profile in the forms of other programs: each adds up to the whole.
+//! Exports of a profile for other programs. Each adds up to the total.
 
 use std::{fs, process::Command};
 
@@ -79,7 +79,7 @@ fn exports_add_up_to_the_total_of_bench() {
     for text in ["fuel", "units", "fib", "p.py"] {
         assert!(pb.windows(text.len()).any(|window| window == text.as_bytes()), "{text}");
     }
-    // Field 2 of a profile is a sample, and field 2 of a sample its values.
+    // Field 2 of `Profile` is `sample`; field 2 of `Sample` is `value` (pprof's profile.proto).
     let values = fields(&pb).into_iter().filter(|field| field.0 == 2).flat_map(|(_, sample)| {
         fields(sample)
             .into_iter()
@@ -88,15 +88,15 @@ fn exports_add_up_to_the_total_of_bench() {
             .collect::<Vec<_>>()
     });
     assert_eq!(values.sum::<u64>(), total);
-    // pprof takes a name that is its system name as well (field 3 of field 5) for C++, and shows no
-    // <module>.
+    // Field 3 of `Function` is `system_name`. If it equals the name, pprof demangles the name as
+    // C++ and drops `<module>`.
     let functions = fields(&pb).into_iter().filter(|field| field.0 == 5);
     for (_, function) in functions {
         assert!(numbers(function).iter().all(|field| field.0 != 3), "{function:?}");
     }
 }
 
-/// A number of the protocol buffers' form.
+/// Reads a varint of the protocol buffers encoding.
 fn varint(bytes: &mut &[u8]) -> u64 {
     let mut value = 0;
     for place in 0.. {
@@ -110,7 +110,7 @@ fn varint(bytes: &mut &[u8]) -> u64 {
     value
 }
 
-/// The fields of a message: numbers, and what are bytes.
+/// The fields of a message, with a number or bytes each.
 #[expect(clippy::type_complexity, reason = "two lists of the same form")]
 fn parse(mut message: &[u8]) -> (Vec<(u64, u64)>, Vec<(u64, &[u8])>) {
     let (mut numbers, mut fields) = (Vec::new(), Vec::new());

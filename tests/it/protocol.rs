@@ -1,5 +1,5 @@
-//! The wire vocabulary: nothing that arrives can panic it, and what one side writes the other
-//! reads.
+//! The messages of the protocol: no input makes the parser panic, and each side reads the messages
+//! of the other.
 
 use proptest::prelude::*;
 use serde_json::{Value, json, value::RawValue};
@@ -12,7 +12,7 @@ fn raw(value: &Value) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap()
 }
 
-/// Any JSON, a few levels deep.
+/// Arbitrary JSON, at most three levels deep.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -29,7 +29,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Something like a message: the right names with any values.
+/// Objects with the field names of messages and arbitrary values.
 fn almost_a_message() -> impl Strategy<Value = Value> {
     let kind = prop::sample::select(vec![
         "broker:tasksettings",
@@ -223,7 +223,7 @@ fn the_last_field_of_a_name_counts_as_it_does_in_python() {
     );
 }
 
-/// The fields around it look as if they were its place.
+/// Other fields hold text that looks like the keys of the payload.
 #[test]
 fn the_parts_of_a_large_message_make_up_its_frame() {
     let odd = r#"{"result":null,"params":null}"#;

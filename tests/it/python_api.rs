@@ -1,5 +1,5 @@
-//! What n8n offers to Python code: in the real image, with an n8n of the test's own behind it. The
-//! cases are few where `wasm/guest/tests` has them; here is what only the image shows.
+//! n8n's API for Python code, in the image and with a stand-in for n8n. `wasm/guest/tests` has the
+//! details; these tests need the image.
 
 mod binary;
 mod cost;
@@ -19,13 +19,13 @@ use serpentarium::{
     sandbox::{Answer, HostCalls, Job, Outcome, PendingAnswer},
 };
 
-/// What n8n knows of the workflow in which the examples of docs/python-api.md stand.
+/// Data of the workflow that contains the examples of docs/python-api.md.
 const DATA: &str = include_str!("../fixtures/n8n_data.json");
 
-/// Bytes of the large file.
+/// Size of the large file in bytes.
 const LARGE: usize = 10 << 20;
 
-/// An n8n that answers what the names need, and keeps what it was asked.
+/// A stand-in for n8n that answers requests and records them.
 #[derive(Default)]
 struct N8n {
     asked: Mutex<Vec<(String, Value)>>,
@@ -47,7 +47,7 @@ impl HostCalls for N8n {
 }
 
 impl N8n {
-    /// What went by this name, in order.
+    /// The parameters of requests with this name, in order.
     fn asked(&self, name: &str) -> Vec<Value> {
         let asked = self.asked.lock().expect("no test panics here");
         asked.iter().filter(|(asked, _)| asked == name).map(|(_, params)| params.clone()).collect()
@@ -59,7 +59,7 @@ fn answer(name: &str, params: &Value) -> Answer {
         "taskData" => serde_json::from_str(DATA).expect("the fixture is JSON"),
         "helpers.httpRequest" => http_answer(&params[0]),
         "helpers.getBinaryDataBuffer" if params[1] == "large" => {
-            // In the order in which n8n writes it.
+            // The order of n8n's own keys.
             let text = format!(r#"{{"type":"Buffer","data":{}}}"#, json!(large()));
             return Ok(RawValue::from_string(text).expect("an answer is JSON"));
         }
@@ -76,7 +76,7 @@ fn answer(name: &str, params: &Value) -> Answer {
     Ok(RawValue::from_string(value.to_string()).expect("an answer is JSON"))
 }
 
-/// An HTTP server that says what it was sent, and of everything missing that it is.
+/// An HTTP server that echoes requests, and answers 404 to URLs that end in `missing`.
 fn http_answer(options: &Value) -> Value {
     let url = options["url"].as_str().unwrap_or_default();
     let (status, body) = if url.ends_with("missing") {
@@ -91,12 +91,12 @@ fn http_answer(options: &Value) -> Value {
     json!({ "body": body, "headers": { "server": "test" }, "statusCode": status, "statusMessage": "" })
 }
 
-/// Bytes as JSON, with the keys in another order than n8n's.
+/// Bytes as JSON, with keys in another order than n8n's.
 fn buffer(bytes: &[u8]) -> Value {
     json!({ "type": "Buffer", "data": bytes })
 }
 
-/// A file in which every byte occurs.
+/// A file that contains every byte.
 fn large() -> Vec<u8> {
     (0..LARGE).map(|i| (i % 251) as u8).collect()
 }
@@ -129,7 +129,7 @@ async fn run_job(mut job: Job) -> Ran {
     Ran { outcome, n8n }
 }
 
-/// Runs code once, for the items of the examples.
+/// Runs code once for all items of the examples.
 async fn run(code: &str) -> Ran {
     run_job(job_with(code, NodeMode::AllItems, &items().to_string())).await
 }

@@ -78,7 +78,7 @@ async fn a_runner_that_does_not_answer_pings_is_cut_off() {
     let mut runner = Runner::register(&broker, "a").await;
     let task = broker.submit(settings());
     runner.take_task().await;
-    // A client that does not read does not answer pings either.
+    // A client that does not read does not answer pings.
     assert!(matches!(result_of(task).await, TaskResult::RunnerLost));
     assert_eq!(runner.closed().await, 1002);
 }
