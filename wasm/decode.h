@@ -64,12 +64,6 @@ const char *read_dict(struct reader *reader, const char *at, PyObject **value);
 const char *read_number(const struct reader *reader, const char *at, PyObject **value);
 HOT const char *read_text(const struct reader *reader, const char *at, PyObject **value);
 
-// A dict with the keys of the shape and these values, which go over to it. Null with a Python exception set.
-PyObject *row_of(PyObject *shape, PyObject *const *values, int count);
-
-// A dict with the keys of this one, in their order, each with None: what rows can be made after. Null with a Python exception set.
-PyObject *shape_of(PyObject *dict);
-
 // As `read_text`; `known` becomes the key's place, or null where it has none.
 const char *read_key(struct reader *reader, const char *at, PyObject **key, struct known_key **known);
 

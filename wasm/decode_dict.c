@@ -141,13 +141,57 @@ static void remember(const struct members *members, PyObject *dict)
         known->missed = true;
         return;
     }
-    PyObject *shape = has_plain_keys(members) ? shape_of(dict) : nullptr;
+    PyObject *shape = has_plain_keys(members) ? PyDict_Copy(dict) : nullptr;
     if (shape == nullptr) {
         PyErr_Clear();
         return;
     }
+    for (int index = 0; index < members->count; index++) {
+        Py_SETREF(entries_of(shape)[index].me_value, Py_None);
+    }
+    PyObject_GC_UnTrack(shape);
     Py_XSETREF(known->shape, shape);
     known->missed = false;
+}
+
+static PyDictKeysObject *row_keys(PyDictKeysObject *shape, PyObject *const *values, int count, bool *holds_container)
+{
+    PyDictKeysObject *keys = PyMem_Malloc(_PyDict_KeysSize(shape));
+    if (keys == nullptr) {
+        return nullptr;
+    }
+    PyDictUnicodeEntry *from = DK_UNICODE_ENTRIES(shape), *to;
+    copy_text((char *)keys, (const char *)shape, (size_t)((char *)from - (char *)shape));
+    to = DK_UNICODE_ENTRIES(keys);
+    *holds_container = false;
+    for (int index = 0; index < count; index++) {
+        to[index] = (PyDictUnicodeEntry){Py_NewRef(from[index].me_key), values[index]};
+        *holds_container |= PyDict_CheckExact(values[index]) || PyList_CheckExact(values[index]);
+    }
+    for (int index = count; index < count + (int)shape->dk_usable; index++) {
+        to[index] = (PyDictUnicodeEntry){};
+    }
+    return keys;
+}
+
+static PyObject *row_of(PyObject *shape, PyObject *const *values, int count)
+{
+    PyObject *row = PyDict_New();
+    if (row == nullptr) {
+        return nullptr;
+    }
+    bool holds_container;
+    PyDictKeysObject *keys = row_keys(((PyDictObject *)shape)->ma_keys, values, count, &holds_container);
+    if (keys == nullptr) {
+        Py_DECREF(row);
+        return PyErr_NoMemory();
+    }
+    ((PyDictObject *)row)->ma_keys = keys;
+    ((PyDictObject *)row)->ma_used = count;
+    if (holds_container) {
+        PyObject_GC_Track(row);
+    }
+    return row;
 }
 
 static PyObject *make_dict(struct members *members, bool whole)

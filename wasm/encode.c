@@ -299,15 +299,6 @@ static char *put_dict(struct reply *out, char *to, PyObject *object, int depth)
                 before = ',';
             }
         }
-    } else if (dict->ma_values != nullptr) {
-        // One that shares its keys, as rows do that were read.
-        const PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(dict->ma_keys);
-        PyDictValues *row = dict->ma_values;
-        const uint8_t *order = get_insertion_order_array(row);
-        for (int index = 0; index < row->size && to != nullptr; index++) {
-            to = put_member(out, to, before, entry[order[index]].me_key, row->values[order[index]], depth);
-            before = ',';
-        }
     } else {
         PyObject *key, *value;
         Py_ssize_t position = 0;

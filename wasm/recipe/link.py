@@ -16,7 +16,6 @@ OWN_FILES = (
     "decode",
     "decode_dict",
     "decode_number",
-    "decode_row",
     "decode_text",
     "encode",
     "entry",

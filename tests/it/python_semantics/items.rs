@@ -39,6 +39,6 @@ async fn returned_items_need_memory_only_for_their_text() {
 }
 
 #[tokio::test]
-async fn items_that_share_their_keys_are_dicts_like_others() {
+async fn decoded_rows_behave_like_other_dicts() {
     all_return(&[(include_str!("../../fixtures/rows.py"), json!([]))]).await;
 }
