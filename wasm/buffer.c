@@ -1,5 +1,5 @@
-// Binary data as n8n writes it in JSON, `{"type":"Buffer","data":[1,2,3]}`, to and from bytes, without a Python object
-// for each byte.
+// Converts bytes to and from n8n's JSON form of binary data, `{"type":"Buffer","data":[1,2,3]}`
+// (https://nodejs.org/api/buffer.html#buftojson). Python lists would need one object a byte.
 
 #include "image.h"
 
@@ -34,12 +34,13 @@ PyObject *buffer_to_json(PyObject *data)
         return nullptr;
     }
     const uint8_t *bytes = view.buf;
-    // At most four characters a byte, and every address has 32 bits: sizes are counted with more.
+    // 64 bits: at up to four characters a byte the length can exceed Py_ssize_t (32 bits here).
     int64_t length = HEAD_LENGTH + TAIL_LENGTH + (view.len > 0 ? view.len - 1 : 0);
     for (Py_ssize_t i = 0; i < view.len; i++) {
         length += digits_of(bytes[i]);
     }
-    PyObject *text = length <= PY_SSIZE_T_MAX ? PyUnicode_New((Py_ssize_t)length, 127) : PyErr_NoMemory();
+    PyObject *text =
+        length <= PY_SSIZE_T_MAX ? PyUnicode_New((Py_ssize_t)length, 127) : PyErr_NoMemory();
     if (text != nullptr) {
         char *to = PyUnicode_DATA(text);
         memcpy(to, HEAD, HEAD_LENGTH);
@@ -56,61 +57,63 @@ PyObject *buffer_to_json(PyObject *data)
     return text;
 }
 
-struct reader {
+struct scanner {
     const char *at;
     const char *end;
 };
 
-static void skip_space(struct reader *reader)
+static void skip_space(struct scanner *scanner)
 {
-    while (reader->at < reader->end &&
-           (*reader->at == ' ' || *reader->at == '\n' || *reader->at == '\t' || *reader->at == '\r')) {
-        reader->at++;
+    while (scanner->at < scanner->end
+           && (*scanner->at == ' ' || *scanner->at == '\n' || *scanner->at == '\t'
+               || *scanner->at == '\r')) {
+        scanner->at++;
     }
 }
 
-// Steps over `word` and the space before it, if it is there.
-static bool skip(struct reader *reader, const char *word)
+// Skips white space and then `word`. Returns false if `word` does not follow.
+static bool skip(struct scanner *scanner, const char *word)
 {
-    skip_space(reader);
+    skip_space(scanner);
     size_t length = strlen(word);
-    if ((size_t)(reader->end - reader->at) < length || memcmp(reader->at, word, length) != 0) {
+    if ((size_t)(scanner->end - scanner->at) < length || memcmp(scanner->at, word, length) != 0) {
         return false;
     }
-    reader->at += length;
+    scanner->at += length;
     return true;
 }
 
-// As `skip`, for one character: this is called for every byte.
-static bool skip_one(struct reader *reader, char character)
+// `skip` for one character. Runs once a byte, so it avoids `strlen`.
+static bool skip_one(struct scanner *scanner, char character)
 {
-    skip_space(reader);
-    bool there = reader->at < reader->end && *reader->at == character;
-    reader->at += there;
+    skip_space(scanner);
+    bool there = scanner->at < scanner->end && *scanner->at == character;
+    scanner->at += there;
     return there;
 }
 
-static bool read_byte(struct reader *reader, uint8_t *byte)
+static bool read_byte(struct scanner *scanner, uint8_t *byte)
 {
-    skip_space(reader);
-    const char *first = reader->at;
+    skip_space(scanner);
+    const char *first = scanner->at;
     unsigned value = 0;
-    while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9' && reader->at - first < 3) {
-        value = value * 10 + (unsigned)(*reader->at++ - '0');
+    while (scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9'
+           && scanner->at - first < 3) {
+        value = value * 10 + (unsigned)(*scanner->at++ - '0');
     }
-    // JSON has no leading zeros.
-    bool is_number = reader->at > first && (*first != '0' || reader->at - first == 1);
+    // RFC 8259 forbids leading zeros.
+    bool is_number = scanner->at > first && (*first != '0' || scanner->at - first == 1);
     *byte = (uint8_t)value;
     return is_number && value <= 255;
 }
 
-// Reads numbers for as long as they stand as n8n writes them: no space anywhere, a comma behind each. A Python text ends with
-// a NUL, which is neither digit nor comma, and so stops every step.
-static Py_ssize_t read_plain(struct reader *reader, uint8_t *to, Py_ssize_t room)
+// Fast path: reads numbers in n8n's compact form, without white space and with a comma after each.
+// Needs no bounds check: the NUL behind a Python str is neither digit nor comma.
+static Py_ssize_t read_compact(struct scanner *scanner, uint8_t *to, Py_ssize_t capacity)
 {
-    const char *at = reader->at;
+    const char *at = scanner->at;
     Py_ssize_t count = 0;
-    for (; count < room; count++) {
+    for (; count < capacity; count++) {
         unsigned value = (unsigned)(at[0] - '0');
         if (value > 9) {
             break;
@@ -119,7 +122,7 @@ static Py_ssize_t read_plain(struct reader *reader, uint8_t *to, Py_ssize_t room
             at += 2;
         } else {
             unsigned second = (unsigned)(at[1] - '0');
-            // JSON has no leading zeros.
+            // RFC 8259 forbids leading zeros.
             if (second > 9 || value == 0) {
                 break;
             }
@@ -137,70 +140,72 @@ static Py_ssize_t read_plain(struct reader *reader, uint8_t *to, Py_ssize_t room
         }
         to[count] = (uint8_t)value;
     }
-    reader->at = at;
+    scanner->at = at;
     return count;
 }
 
-// Reads the numbers and the bracket after them. `room` bytes can be written.
-static bool read_bytes(struct reader *reader, uint8_t *to, Py_ssize_t room, Py_ssize_t *count)
+// Reads the numbers and the closing bracket. Writes at most `capacity` bytes.
+static bool read_bytes(struct scanner *scanner, uint8_t *to, Py_ssize_t capacity, Py_ssize_t *count)
 {
     *count = 0;
-    if (skip_one(reader, ']')) {
+    if (skip_one(scanner, ']')) {
         return true;
     }
-    *count = read_plain(reader, to, room);
+    *count = read_compact(scanner, to, capacity);
     do {
-        if (*count == room || !read_byte(reader, to + *count)) {
+        if (*count == capacity || !read_byte(scanner, to + *count)) {
             return false;
         }
         ++*count;
-    } while (skip_one(reader, ','));
-    return skip_one(reader, ']');
+    } while (skip_one(scanner, ','));
+    return skip_one(scanner, ']');
 }
 
-// How many numbers there are at most: one more than commas before the bracket.
-static Py_ssize_t count_bytes(const struct reader *reader)
+// Returns an upper bound of the list's length: the commas before the bracket, plus one.
+static Py_ssize_t max_bytes(const struct scanner *scanner)
 {
-    const char *bracket = memchr(reader->at, ']', (size_t)(reader->end - reader->at));
+    const char *bracket = memchr(scanner->at, ']', (size_t)(scanner->end - scanner->at));
     Py_ssize_t count = 1;
-    for (const char *at = reader->at; at < (bracket != nullptr ? bracket : reader->end); at++) {
+    for (const char *at = scanner->at; at < (bracket != nullptr ? bracket : scanner->end); at++) {
         count += *at == ',';
     }
     return count;
 }
 
-static bool open_buffer(struct reader *reader)
+static bool open_buffer(struct scanner *scanner)
 {
-    return skip(reader, "{") && skip(reader, "\"type\"") && skip(reader, ":") && skip(reader, "\"Buffer\"") &&
-           skip(reader, ",") && skip(reader, "\"data\"") && skip(reader, ":") && skip(reader, "[");
+    return skip(scanner, "{") && skip(scanner, "\"type\"") && skip(scanner, ":")
+           && skip(scanner, "\"Buffer\"") && skip(scanner, ",") && skip(scanner, "\"data\"")
+           && skip(scanner, ":") && skip(scanner, "[");
 }
 
 PyObject *buffer_from_json(PyObject *text, Py_ssize_t start)
 {
-    if (!PyUnicode_Check(text) || !PyUnicode_IS_COMPACT_ASCII(text) || start < 0 ||
-        start > PyUnicode_GET_LENGTH(text)) {
-        PyErr_SetString(PyExc_ValueError, "expected plain ASCII text, and a place in it");
+    if (!PyUnicode_Check(text) || !PyUnicode_IS_COMPACT_ASCII(text) || start < 0
+        || start > PyUnicode_GET_LENGTH(text)) {
+        PyErr_SetString(PyExc_ValueError, "expected an ASCII str and an index in it");
         return nullptr;
     }
     const char *json = PyUnicode_DATA(text);
-    struct reader reader = {.at = json + start, .end = json + PyUnicode_GET_LENGTH(text)};
-    if (!open_buffer(&reader)) {
+    struct scanner scanner = {.at = json + start, .end = json + PyUnicode_GET_LENGTH(text)};
+    if (!open_buffer(&scanner)) {
         PyErr_SetString(PyExc_ValueError, "not a buffer");
         return nullptr;
     }
-    Py_ssize_t count = count_bytes(&reader);
+    Py_ssize_t count = max_bytes(&scanner);
     PyObject *bytes = PyBytes_FromStringAndSize(nullptr, count);
     if (bytes == nullptr) {
         return nullptr;
     }
-    if (!read_bytes(&reader, (uint8_t *)PyBytes_AS_STRING(bytes), count, &count) || !skip(&reader, "}")) {
+    if (!read_bytes(&scanner, (uint8_t *)PyBytes_AS_STRING(bytes), count, &count)
+        || !skip(&scanner, "}")) {
         Py_DECREF(bytes);
         PyErr_SetString(PyExc_ValueError, "not a buffer");
         return nullptr;
     }
-    // Only an empty list has fewer numbers than were counted.
+    // Only the empty list has fewer numbers than the upper bound.
     if (count != PyBytes_GET_SIZE(bytes) && _PyBytes_Resize(&bytes, count) < 0) {
         return nullptr;
     }
-    return Py_BuildValue("(Nn)", bytes, (Py_ssize_t)(reader.at - json));
+    return Py_BuildValue("(Nn)", bytes, (Py_ssize_t)(scanner.at - json));
 }

@@ -1,8 +1,9 @@
-// JSON to Python values, straight from UTF-8: the way in for a task's settings and items.
+// Decodes JSON to Python values, straight from UTF-8: a task's settings and items.
 //
-// It need not explain what is wrong: whatever it does not take (what is no JSON, and what is rare: numbers of more than 64
-// characters, deep nesting) is left to Python's own `json`. No code of the user can run in here, and nothing made here can be
-// garbage yet, so the collector rests meanwhile.
+// Gives no reason for a refusal: the guest then calls Python's `json`, which raises the error or
+// reads the rare valid cases refused here (numbers of more than 64 characters, deep nesting).
+// No user code runs during decoding and nothing decoded is garbage yet, so the cyclic garbage
+// collector is off meanwhile.
 
 #include "decode.h"
 
@@ -12,10 +13,12 @@
 #include <pycore_list.h>
 #include <pycore_pystate.h>
 
+// Nested containers. Bounds the C stack that recursion uses; Python's `json` reads deeper text.
 static const int MAX_DEPTH = 200;
 
-// Elements of a list that are read before the list is made.
-enum { GATHERED = 32 };
+// List elements that are buffered on the C stack. Most lists have fewer, and so are allocated once,
+// at their final size.
+enum { STACK_ELEMENTS = 32 };
 
 const char *skip_spaces(const char *at)
 {
@@ -25,14 +28,17 @@ const char *skip_spaces(const char *at)
     return at;
 }
 
-// The place behind `length` characters of which the last four are `last`.
-static inline const char *read_literal(const struct reader *reader, const char *at, const char *last, size_t length)
+// Skips a literal of `length` characters that ends with the four in `tail`. The caller has checked
+// its first character.
+static inline const char *read_literal(const struct reader *reader, const char *at,
+                                       const char *tail, size_t length)
 {
-    return (size_t)(reader->end - at) >= length && same_4(at + length - 4, last) ? at + length : nullptr;
+    return (size_t)(reader->end - at) >= length && same_4(at + length - 4, tail) ? at + length
+                                                                                 : nullptr;
 }
 
-// Reads the elements of a list that were not gathered.
-static const char *read_more(struct reader *reader, const char *at, PyObject *list)
+// Appends the elements beyond STACK_ELEMENTS.
+static const char *read_remaining_elements(struct reader *reader, const char *at, PyObject *list)
 {
     bool more = true;
     while (at != nullptr && more) {
@@ -46,15 +52,14 @@ static const char *read_more(struct reader *reader, const char *at, PyObject *li
     return at;
 }
 
-// The first elements are gathered, so that most lists are made at their right size at once.
 static const char *read_list(struct reader *reader, const char *at, PyObject **value)
 {
-    PyObject *elements[GATHERED];
+    PyObject *elements[STACK_ELEMENTS];
     int count = 0;
     at = skip_space(at);
     bool more = *at != ']';
     at += !more;
-    while (at != nullptr && more && count < GATHERED) {
+    while (at != nullptr && more && count < STACK_ELEMENTS) {
         at = read_value(reader, at, &elements[count]);
         if (at != nullptr) {
             count++;
@@ -63,7 +68,7 @@ static const char *read_list(struct reader *reader, const char *at, PyObject **v
     }
     PyObject *list = _PyList_FromArraySteal(elements, count);
     if (at != nullptr && list != nullptr && more) {
-        at = read_more(reader, at, list);
+        at = read_remaining_elements(reader, at, list);
     }
     if (at == nullptr || list == nullptr) {
         Py_XDECREF(list);
@@ -73,9 +78,10 @@ static const char *read_list(struct reader *reader, const char *at, PyObject **v
     return at;
 }
 
-// Reads by one of these what begins behind a bracket.
+// Reads a container's content with `read`, within the depth limit.
 static inline const char *read_container(struct reader *reader, const char *at, PyObject **value,
-                                         const char *(*read)(struct reader *, const char *, PyObject **))
+                                         const char *(*read)(struct reader *, const char *,
+                                                             PyObject **))
 {
     if (reader->depth == 0) {
         return nullptr;
@@ -110,9 +116,9 @@ const char *read_value(struct reader *reader, const char *at, PyObject **value)
     }
 }
 
-// Puts all young containers, those of the user as well, among the old ones, if they are enough to set the collector off: what
-// was read is no garbage for a while, and to go through all of it would take longer than to read it.
-static void make_old(void)
+// Moves every young container, the user's too, to the oldest generation if they exceed the young
+// threshold. Decoded data stays alive for a while, and a traversal would take longer than decoding.
+static void promote_young(void)
 {
     struct _gc_runtime_state *gc = &_PyInterpreterState_GET()->gc;
     struct gc_generation *young = &gc->generations[0], *old = &gc->generations[NUM_GENERATIONS - 1];
@@ -127,15 +133,16 @@ static void make_old(void)
     _PyGCHead_SET_PREV(&old->head, last);
     _PyGCHead_SET_NEXT(&young->head, &young->head);
     _PyGCHead_SET_PREV(&young->head, &young->head);
-    // The count of the young stays: it sets off a collection of the few that come next, and so counts towards those of the old.
+    // young->count stays: it triggers a collection of the few next containers, which counts towards
+    // collections of the older generations.
     gc->long_lived_pending += young->count;
 }
 
 static void reader_close(struct reader *reader)
 {
-    for (int slot = 0; slot < KEYS; slot++) {
-        Py_XDECREF(reader->known[slot].key);
-        Py_XDECREF(reader->known[slot].shape);
+    for (int slot = 0; slot < KEY_SLOTS; slot++) {
+        Py_XDECREF(reader->slots[slot].key);
+        Py_XDECREF(reader->slots[slot].shape);
     }
 }
 
@@ -151,7 +158,7 @@ PyObject *decode_plain(const char *json, size_t length)
     }
     reader_close(&reader);
     if (collecting) {
-        make_old();
+        promote_young();
         PyGC_Enable();
     }
     if (at == nullptr) {

@@ -1,18 +1,22 @@
-// JSON numbers to Python's int and float.
+// Decodes JSON numbers to Python's int and float.
 
 #include "decode.h"
 
 #include <stdint.h>
 #include <string.h>
 
+// Characters. Python's `json` reads longer numbers.
 enum { MAX_NUMBER = 64 };
-// Digits of a number that are read at once; as an integer they are below 2**63.
-enum { MOST_DIGITS = 18 };
-// A number of so many digits, and a power of ten up to this one, are exact as floats, so that one division rounds rightly.
+
+// Digits of an integer that is read without CPython's conversion: 10**18 fits an int64_t.
+enum { MAX_FAST_DIGITS = 18 };
+
+// Clinger's fast path (https://doi.org/10.1145/93542.93557): an integer of at most 15 digits and a
+// power of ten up to 10**22 are exact doubles, so one division rounds correctly.
 enum { EXACT_DIGITS = 15, EXACT_POWER = 22 };
 
-// A number that is not short, as Python reads it.
-static PyObject *long_number(const char *begin, size_t length, bool whole)
+// Slow path: converts with CPython's own functions.
+static PyObject *convert_with_cpython(const char *begin, size_t length, bool whole)
 {
     char text[MAX_NUMBER + 1];
     if (length > MAX_NUMBER) {
@@ -27,19 +31,21 @@ static PyObject *long_number(const char *begin, size_t length, bool whole)
     return value == -1.0 && PyErr_Occurred() ? nullptr : PyFloat_FromDouble(value);
 }
 
-// Reads up to eight digits at once: how many there are, and the number that they are.
+// Reads up to eight digits at once (SIMD within a register). Returns their count and stores their
+// value.
 static inline unsigned read_eight(const char *at, uint32_t *number)
 {
     uint64_t block;
     memcpy(&block, at, sizeof block);
     block ^= 0x3030303030303030;
-    // The highest bit of every character that is no digit; those behind the first one may be wrong.
+    // Sets the high bit of each byte that is no digit. Carries may corrupt those after the first.
     uint64_t others = ((block + 0x7676767676767676) | block) & 0x8080808080808080;
     unsigned count = others == 0 ? 8 : (unsigned)__builtin_ctzll(others) / 8;
     if (count == 0) {
         return 0;
     }
-    // Zeros come before the digits, in the lower bytes; then each two neighbours become one number.
+    // Shifts leading zeros into the low bytes, then combines neighbours: 8 digits, 4 pairs, 2
+    // fours.
     block <<= 64 - 8 * count;
     block = (block * 10 + (block >> 8)) & 0x00FF00FF00FF00FF;
     block = (block * 100 + (block >> 16)) & 0x0000FFFF0000FFFF;
@@ -47,7 +53,7 @@ static inline unsigned read_eight(const char *at, uint32_t *number)
     return count;
 }
 
-// Reads digits and adds them to `value`, which is right for as long as there are no more than it holds.
+// Appends digits to `*value`. Overflow wraps: the caller counts the digits.
 static const char *read_digits(const struct reader *reader, const char *at, uint64_t *value)
 {
     static const uint32_t POWERS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
@@ -69,7 +75,7 @@ static const char *read_digits(const struct reader *reader, const char *at, uint
     return at;
 }
 
-// Reads the digits of an exponent, from behind its letter on.
+// Skips an exponent's sign and digits, after its letter.
 static const char *read_exponent(const char *at)
 {
     at += *at == '-' || *at == '+';
@@ -80,12 +86,13 @@ static const char *read_exponent(const char *at)
     return at == first ? nullptr : at;
 }
 
-// Reads a number that is not an integer, from behind its integer part on, which is `value`.
-static const char *read_float(const struct reader *reader, const char *at, const char *begin, const char *first, uint64_t value,
-                              PyObject **number)
+// Reads a fraction and an exponent, after the integer part with the value `value`.
+static const char *read_float(const struct reader *reader, const char *at, const char *begin,
+                              const char *first, uint64_t value, PyObject **number)
 {
-    static const double POWERS[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double POWERS[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     ptrdiff_t digits = at - first, decimals = 0;
     if (*at == '.') {
         const char *point = at;
@@ -105,7 +112,7 @@ static const char *read_float(const struct reader *reader, const char *at, const
         *number = PyFloat_FromDouble(*begin == '-' ? -exact : exact);
         return *number == nullptr ? nullptr : at;
     }
-    *number = long_number(begin, (size_t)(at - begin), false);
+    *number = convert_with_cpython(begin, (size_t)(at - begin), false);
     return *number == nullptr ? nullptr : at;
 }
 
@@ -120,7 +127,8 @@ const char *read_number(const struct reader *reader, const char *begin, PyObject
     if (*at == '.' || *at == 'e' || *at == 'E') {
         return read_float(reader, at, begin, first, value, number);
     }
-    *number = at - first > MOST_DIGITS ? long_number(begin, (size_t)(at - begin), true)
-                                       : PyLong_FromLongLong(*begin == '-' ? -(long long)value : (long long)value);
+    *number = at - first > MAX_FAST_DIGITS
+                  ? convert_with_cpython(begin, (size_t)(at - begin), true)
+                  : PyLong_FromLongLong(*begin == '-' ? -(long long)value : (long long)value);
     return *number == nullptr ? nullptr : at;
 }

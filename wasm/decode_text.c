@@ -1,4 +1,4 @@
-// JSON strings to Python's str, and keys, which are made once.
+// Decodes JSON strings to Python's str, and interns object keys for the duration of one call.
 
 #include "decode.h"
 
@@ -8,9 +8,10 @@
 #include <pycore_object.h>
 #include <pycore_runtime.h>
 
+// Characters. Longer keys are rare and are not interned.
 static const size_t MAX_KEY = 32;
 
-// As `PyUnicode_New` does it for text that is known to be ASCII and not empty.
+// `PyUnicode_New` and a copy, for text that is ASCII and not empty.
 HOT static inline PyObject *new_ascii(const char *text, size_t length)
 {
     PyASCIIObject *string = PyObject_Malloc(sizeof(PyASCIIObject) + length + 1);
@@ -68,10 +69,12 @@ static bool put_utf8(struct bytes *out, Py_UCS4 point)
     if (point < 0x10000) {
         return bytes_append(out, (char[]){(char)(0xE0 | point >> 12), third, last}, 3);
     }
-    return bytes_append(out, (char[]){(char)(0xF0 | point >> 18), (char)(0x80 | (point >> 12 & 63)), third, last}, 4);
+    return bytes_append(
+        out, (char[]){(char)(0xF0 | point >> 18), (char)(0x80 | (point >> 12 & 63)), third, last},
+        4);
 }
 
-// Reads the number of a character, from behind `\u` on. A pair of surrogates is one character; a lone one stays what it is.
+// Reads a code point after `\u`. A surrogate pair is one character; a lone surrogate stays itself.
 static const char *read_code_point(const char *at, struct bytes *out)
 {
     Py_UCS4 point, low;
@@ -89,7 +92,7 @@ static const char *read_code_point(const char *at, struct bytes *out)
     return put_utf8(out, point) ? at : nullptr;
 }
 
-// Reads what stands behind a backslash.
+// Reads an escape sequence after its backslash.
 static const char *read_escape(const char *at, struct bytes *out)
 {
     static const char NAMES[] = "\"\\/bfnrt", VALUES[] = "\"\\/\b\f\n\r\t";
@@ -101,7 +104,7 @@ static const char *read_escape(const char *at, struct bytes *out)
     return found != nullptr && bytes_append(out, &VALUES[found - NAMES], 1) ? at : nullptr;
 }
 
-// Reads the rest of a string that has a backslash in it, at `at`; `begin` is its first character.
+// Reads the rest of a string from its first backslash, at `at`. `begin` is its first character.
 static const char *read_escaped(const char *begin, const char *at, PyObject **text)
 {
     struct bytes out = {};
@@ -115,7 +118,8 @@ static const char *read_escaped(const char *begin, const char *at, PyObject **te
             at = (unsigned char)*at >= 0x20 && bytes_append(&out, at, 1) ? at + 1 : nullptr;
         }
     }
-    *text = at != nullptr ? PyUnicode_DecodeUTF8(out.data, (Py_ssize_t)out.length, "surrogatepass") : nullptr;
+    *text = at != nullptr ? PyUnicode_DecodeUTF8(out.data, (Py_ssize_t)out.length, "surrogatepass")
+                          : nullptr;
     bytes_free(&out);
     return *text != nullptr ? at + 1 : nullptr;
 }
@@ -131,28 +135,29 @@ const char *read_text(const struct reader *reader, const char *at, PyObject **te
     return *end == '\\' ? read_escaped(at, end, text) : nullptr;
 }
 
-const char *read_key(struct reader *reader, const char *at, PyObject **key, struct known_key **known)
+const char *read_key(struct reader *reader, const char *at, PyObject **key, struct key_slot **slot)
 {
     struct run run = run_of(at, (size_t)(reader->end - at));
     size_t length = run.length;
-    *known = nullptr;
+    *slot = nullptr;
     if (!run.ascii || length == 0 || length > MAX_KEY || at[length] != '"') {
         return read_text(reader, at, key);
     }
-    unsigned first = (unsigned char)at[0], middle = (unsigned char)at[length / 2], last = (unsigned char)at[length - 1];
-    unsigned slot = first * 7 + middle * 31 + last * 131 + (unsigned)length * 17;
-    struct known_key *place = *known = &reader->known[slot % KEYS];
-    if (place->key != nullptr && (size_t)PyUnicode_GET_LENGTH(place->key) == length
-        && same_text(PyUnicode_DATA(place->key), at, length)) {
-        *key = Py_NewRef(place->key);
+    unsigned first = (unsigned char)at[0], middle = (unsigned char)at[length / 2],
+             last = (unsigned char)at[length - 1];
+    unsigned hash = first * 7 + middle * 31 + last * 131 + (unsigned)length * 17;
+    struct key_slot *entry = *slot = &reader->slots[hash % KEY_SLOTS];
+    if (entry->key != nullptr && (size_t)PyUnicode_GET_LENGTH(entry->key) == length
+        && same_text(PyUnicode_DATA(entry->key), at, length)) {
+        *key = Py_NewRef(entry->key);
         return at + length + 1;
     }
     *key = text_of(at, length, true);
     if (*key == nullptr) {
         return nullptr;
     }
-    Py_XSETREF(place->key, Py_NewRef(*key));
-    Py_CLEAR(place->shape);
-    place->missed = false;
+    Py_XSETREF(entry->key, Py_NewRef(*key));
+    Py_CLEAR(entry->shape);
+    entry->missed = false;
     return at + length + 1;
 }

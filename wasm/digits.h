@@ -1,4 +1,5 @@
-// Numbers as text. Eight digits are made at once, in the bytes of one word.
+// Writes numbers as decimal text, eight digits at once in the bytes of one word (SIMD within a
+// register).
 #pragma once
 
 #include <math.h>
@@ -6,10 +7,11 @@
 #include <stdint.h>
 #include <string.h>
 
-// The eight digits of a number below 10**8 as numbers, the first in the lowest byte.
+// Returns the eight digits of a number below 10**8, one a byte, the first in the lowest byte.
 static inline uint64_t eight_digits(uint32_t number)
 {
-    // The number is cut in two halves of four digits, those in two of two, and so on; x / 100 is x * 10486 >> 20.
+    // Halves the number into fours, pairs and digits. x / 100 == x * 10486 >> 20 for x < 10000, and
+    // x / 10 == x * 103 >> 10 for x < 100.
     uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;
     uint64_t hundreds = fours * 10486 >> 20 & 0x0000007F0000007F;
     uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
@@ -17,26 +19,28 @@ static inline uint64_t eight_digits(uint32_t number)
     return tens | (twos - tens * 10) << 8;
 }
 
-// At most 20 digits, and up to 7 characters behind them.
+// Writes at most 20 digits, and up to 7 bytes of garbage behind them. Returns the end of the
+// digits.
 static inline char *write_number(char *to, uint64_t number)
 {
-    const uint32_t most = 100'000'000;
+    const uint32_t block = 100'000'000;
     unsigned zeros = 0;
     uint64_t digits;
-    if (number < most) {
+    if (number < block) {
         digits = eight_digits((uint32_t)number);
         zeros = (unsigned)__builtin_ctzll(digits | 1ULL << 56) / 8;
     } else {
-        to = write_number(to, number / most);
-        digits = eight_digits((uint32_t)(number % most));
+        to = write_number(to, number / block);
+        digits = eight_digits((uint32_t)(number % block));
     }
     digits = digits >> zeros * 8 | 0x3030303030303030;
     memcpy(to, &digits, sizeof digits);
     return to + 8 - zeros;
 }
 
-// Most numbers in data have few decimals. One of at most 15 digits that reads back as the same number is the shortest that does,
-// and so what Python writes. Null where the number is none of those; otherwise the place behind at most 20 characters.
+// Fast path for at most four decimals. A decimal of at most 15 digits that reads back as the same
+// double is the shortest one that does, and so equals Python's `repr`. Writes at most 20 characters
+// and returns their end, or returns null for other numbers.
 static inline char *write_short_float(char *to, double number)
 {
     double scaled = fabs(number) * 10000, whole = rint(scaled);
@@ -48,7 +52,7 @@ static inline char *write_short_float(char *to, double number)
     *to = '-';
     to = write_number(to + (number < 0), digits / 10000);
     *to++ = '.';
-    // One decimal at least, and no zeros at the end.
+    // At least one decimal, without trailing zeros.
     int decimals = 4 - __builtin_clz(fraction | 1) / 8;
     fraction |= 0x30303030;
     memcpy(to, &fraction, sizeof fraction);

@@ -1,10 +1,12 @@
-// JSON of plain values, straight to UTF-8: the common case of a task's result, without a Python object for each part.
+// Encodes plain values as JSON, straight to UTF-8: the common case of a task's result.
 //
-// Plain are exactly Python's own dict, list, tuple, str, int, float, bool and None, not too deep, with text for keys.
-// Everything else (NaN, ints of thousands of digits, subclasses, other objects, lone surrogates, circles) is left to the guest
-// package, which has the rules for it. No code of the user can run in here, so what is looked at stays as it is.
+// Plain values are exactly dict (with str keys), list, tuple, str, int, float, bool and None,
+// nested up to MAX_DEPTH. The guest package encodes all others: NaN, ints of thousands of digits,
+// subclasses, other objects, lone surrogates, cycles. No user code runs during encoding, so nothing
+// changes a container while it is read.
 
 #include "digits.h"
+#include "escape.h"
 #include "image.h"
 #include "text.h"
 
@@ -16,49 +18,54 @@
 #include <pycore_dict.h>
 #include <pycore_long.h>
 
+// Nested containers. Bounds the C stack that recursion uses, and stops at cycles.
 static const int MAX_DEPTH = 200;
 
-// Digits of an int, of 30 bits each, up to which CPython makes its text in C. Beyond, it does so in Python, where code of the
-// user could run and change what is being written.
-enum { MOST_DIGITS = 1000 };
+// 30-bit digits of an int. CPython converts larger ints in Python (Lib/_pylong.py), where user code
+// could run.
+enum { MAX_INT_DIGITS = 1000 };
 
+// Bytes: enough for the reply of a small task.
 static const Py_ssize_t FIRST_CAPACITY = 4096;
 
-// Every part finds room for so many characters, and leaves as much behind it: what is short is written without a look.
-enum { ROOM = 64 };
+// Bytes. Invariant: at least SLACK bytes are free between writes, so short tokens need no bounds
+// check. The longest one is a cached key with its separator, 33 bytes.
+enum { SLACK = 64 };
 
-// Keys of which the text is kept, and how long that is at most. Rows have the same keys over and over.
-enum { KEYS = 64, KEY_ROOM = 32 };
+// Entries of the key cache, and bytes of the longest encoded key in it. Items repeat their keys.
+enum { CACHED_KEYS = 64, CACHED_KEY_BYTES = 32 };
 
-// A key as it is written, with its quotation marks and the colon.
-struct written_key {
-    char text[KEY_ROOM];
+// A key as JSON, with its quotation marks and the colon.
+struct encoded_key {
+    char text[CACHED_KEY_BYTES];
     size_t length;
 };
 
-// JSON as far as it is written. It is written into the object that is handed out. The place where it goes on is handed on from
-// part to part, so that it stays in a register; it is null where a value is not plain, or memory is short (a Python exception
-// may be set then).
-struct reply {
-    // Null when memory was short.
+// The state of one encoding. Each function takes the write position and returns the new one, so
+// that it stays in a register. It returns null if a value is not plain or memory is short; a Python
+// exception may then be set.
+struct writer {
+    // The result. Null if memory was short.
     PyObject *bytes;
+    // End of the capacity.
     char *end;
-    // Nothing is freed meanwhile, so a key is known by where it lies. Null where there is none yet.
-    PyObject *keys[KEYS];
-    struct written_key written[KEYS];
+    // The key cache, indexed by a hash of the key's address. Nothing is freed during encoding, so
+    // an address identifies a key. Null for an empty entry.
+    PyObject *keys[CACHED_KEYS];
+    struct encoded_key encoded[CACHED_KEYS];
 };
 
-static char *grow(struct reply *out, char *to, size_t length)
+static char *grow(struct writer *out, char *to, size_t length)
 {
     const size_t most = PY_SSIZE_T_MAX;
     char *begin = PyBytes_AS_STRING(out->bytes);
     size_t written = (size_t)(to - begin), capacity = (size_t)(out->end - begin);
-    if (written + length > most - ROOM) {
+    if (written + length > most - SLACK) {
         return nullptr;
     }
-    size_t needed = written + length + ROOM, twice = capacity > most / 2 ? most : capacity * 2;
-    // What comes out is often as long as what came in, and then fits where that was.
-    size_t input = length_of_input();
+    size_t needed = written + length + SLACK, twice = capacity > most / 2 ? most : capacity * 2;
+    // Output is often as long as the input; then it fits the freed block of the input.
+    size_t input = input_size();
     if (needed <= input && input < twice) {
         twice = input;
     }
@@ -71,13 +78,13 @@ static char *grow(struct reply *out, char *to, size_t length)
     return begin + written;
 }
 
-// Makes room for so many characters more.
-static inline char *reserve(struct reply *out, char *to, size_t length)
+// Reserves `length` bytes and the slack.
+static inline char *reserve(struct writer *out, char *to, size_t length)
 {
-    return (size_t)(out->end - to) >= length + ROOM ? to : grow(out, to, length);
+    return (size_t)(out->end - to) >= length + SLACK ? to : grow(out, to, length);
 }
 
-static inline char *put(struct reply *out, char *to, const char *text, size_t length)
+static inline char *put(struct writer *out, char *to, const char *text, size_t length)
 {
     to = reserve(out, to, length);
     if (to == nullptr) {
@@ -87,47 +94,13 @@ static inline char *put(struct reply *out, char *to, const char *text, size_t le
     return to + length;
 }
 
-// How a character below 0x80 is written inside of a string: as it is (0), with a letter, or by its number ('u').
-static inline char escape_of(unsigned char character)
-{
-    switch (character) {
-    case '"':
-    case '\\':
-        return (char)character;
-    case '\b':
-        return 'b';
-    case '\f':
-        return 'f';
-    case '\n':
-        return 'n';
-    case '\r':
-        return 'r';
-    case '\t':
-        return 't';
-    default:
-        return character < 0x20 ? 'u' : 0;
-    }
-}
-
-// At most six characters.
-static char *write_escaped(char *to, unsigned char character, char escape)
-{
-    static const char DIGITS[] = "0123456789abcdef";
-    *to++ = '\\';
-    *to++ = escape;
-    if (escape == 'u') {
-        memcpy(to, (char[]){'0', '0', DIGITS[character >> 4], DIGITS[character & 15]}, 4);
-        to += 4;
-    }
-    return to;
-}
-
-// Text of ASCII characters with its quotation marks: copied in blocks up to each that must be escaped.
-static char *put_ascii(struct reply *out, char *to, const char *text, size_t length)
+// Writes an ASCII text with its quotation marks.
+static char *put_ascii(struct writer *out, char *to, const char *text, size_t length)
 {
     *to++ = '"';
     for (;;) {
-        // With the mark at the end; the last block writes up to 16 characters too much.
+        // Includes the closing quotation mark. The slack takes the 16 bytes that `copy_run` may
+        // write beyond its run.
         to = reserve(out, to, length + 1);
         if (to == nullptr) {
             return nullptr;
@@ -145,36 +118,7 @@ static char *put_ascii(struct reply *out, char *to, const char *text, size_t len
     }
 }
 
-// At most six characters; null for what UTF-8 has no form for.
-static char *write_code_point(char *to, Py_UCS4 point)
-{
-    if (point < 0x80) {
-        char escape = escape_of((unsigned char)point);
-        if (escape) {
-            return write_escaped(to, (unsigned char)point, escape);
-        }
-        *to++ = (char)point;
-        return to;
-    }
-    if (Py_UNICODE_IS_SURROGATE(point)) {
-        return nullptr;
-    }
-    if (point < 0x800) {
-        *to++ = (char)(0xC0 | point >> 6);
-    } else {
-        if (point < 0x10000) {
-            *to++ = (char)(0xE0 | point >> 12);
-        } else {
-            *to++ = (char)(0xF0 | point >> 18);
-            *to++ = (char)(0x80 | (point >> 12 & 63));
-        }
-        *to++ = (char)(0x80 | (point >> 6 & 63));
-    }
-    *to++ = (char)(0x80 | (point & 63));
-    return to;
-}
-
-static char *put_string(struct reply *out, char *to, PyObject *text)
+static char *put_string(struct writer *out, char *to, PyObject *text)
 {
     size_t length = (size_t)PyUnicode_GET_LENGTH(text);
     if (PyUnicode_IS_COMPACT_ASCII(text)) {
@@ -196,7 +140,7 @@ static char *put_string(struct reply *out, char *to, PyObject *text)
     return reserve(out, to + 1, 0);
 }
 
-static char *put_int(struct reply *out, char *to, PyObject *number)
+static char *put_int(struct writer *out, char *to, PyObject *number)
 {
     int overflow = 0;
     long long value = PyUnstable_Long_IsCompact((PyLongObject *)number)
@@ -207,7 +151,7 @@ static char *put_int(struct reply *out, char *to, PyObject *number)
         to = write_number(to + (value < 0), value < 0 ? -(uint64_t)value : (uint64_t)value);
         return reserve(out, to, 0);
     }
-    if (_PyLong_DigitCount((PyLongObject *)number) > MOST_DIGITS) {
+    if (_PyLong_DigitCount((PyLongObject *)number) > MAX_INT_DIGITS) {
         return nullptr;
     }
     PyObject *text = PyObject_Str(number);
@@ -219,7 +163,7 @@ static char *put_int(struct reply *out, char *to, PyObject *number)
     return to;
 }
 
-static char *put_float(struct reply *out, char *to, double number)
+static char *put_float(struct writer *out, char *to, double number)
 {
     if (!isfinite(number)) {
         return nullptr;
@@ -237,15 +181,15 @@ static char *put_float(struct reply *out, char *to, double number)
     return to;
 }
 
-// `false` is the longest.
-static inline char *put_literal(struct reply *out, char *to, const char *text, size_t length)
+static inline char *put_literal(struct writer *out, char *to, const char *text, size_t length)
 {
     memcpy(to, text, length);
     return reserve(out, to + length, 0);
 }
 
-// Writes a key that is not known, and keeps its text if it is short.
-[[clang::noinline]] static char *put_new_key(struct reply *out, char *to, PyObject *key, size_t place)
+// Writes a key that is not in the cache, and caches its text if it is short.
+[[clang::noinline]] static char *put_new_key(struct writer *out, char *to, PyObject *key,
+                                             size_t slot)
 {
     if (!PyUnicode_CheckExact(key)) {
         return nullptr;
@@ -258,27 +202,29 @@ static inline char *put_literal(struct reply *out, char *to, const char *text, s
     *to++ = ':';
     const char *text = PyBytes_AS_STRING(out->bytes) + before;
     size_t length = (size_t)(to - text);
-    if (length <= KEY_ROOM) {
-        out->keys[place] = key;
-        memcpy(out->written[place].text, text, KEY_ROOM);
-        out->written[place].length = length;
+    if (length <= CACHED_KEY_BYTES) {
+        out->keys[slot] = key;
+        memcpy(out->encoded[slot].text, text, CACHED_KEY_BYTES);
+        out->encoded[slot].length = length;
     }
     return to;
 }
 
-static inline char *put_key(struct reply *out, char *to, PyObject *key)
+static inline char *put_key(struct writer *out, char *to, PyObject *key)
 {
-    size_t place = ((uintptr_t)key >> 4) * 0x9E3779B1 >> 26;
-    if (out->keys[place] != key) {
-        return put_new_key(out, to, key, place);
+    // Fibonacci hashing: the upper log2(CACHED_KEYS) bits of a product modulo 2**32.
+    size_t slot = ((uintptr_t)key >> 4) * 0x9E3779B1 >> 26;
+    if (out->keys[slot] != key) {
+        return put_new_key(out, to, key, slot);
     }
-    memcpy(to, out->written[place].text, KEY_ROOM);
-    return to + out->written[place].length;
+    memcpy(to, out->encoded[slot].text, CACHED_KEY_BYTES);
+    return to + out->encoded[slot].length;
 }
 
-static char *put_value(struct reply *out, char *to, PyObject *value, int depth);
+static char *put_value(struct writer *out, char *to, PyObject *value, int depth);
 
-static inline char *put_member(struct reply *out, char *to, char before, PyObject *key, PyObject *value, int depth)
+static inline char *put_member(struct writer *out, char *to, char before, PyObject *key,
+                               PyObject *value, int depth)
 {
     *to = before;
     to = put_key(out, to + 1, key);
@@ -286,14 +232,15 @@ static inline char *put_member(struct reply *out, char *to, char before, PyObjec
     return to == nullptr ? nullptr : put_value(out, to, value, depth);
 }
 
-static char *put_dict(struct reply *out, char *to, PyObject *object, int depth)
+static char *put_dict(struct writer *out, char *to, PyObject *object, int depth)
 {
     PyDictObject *dict = (PyDictObject *)object;
     char before = '{';
     if (dict->ma_values == nullptr && DK_IS_UNICODE(dict->ma_keys)) {
-        const PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(dict->ma_keys), *end = entry + dict->ma_keys->dk_nentries;
+        const PyDictUnicodeEntry *entry = DK_UNICODE_ENTRIES(dict->ma_keys),
+                                 *end = entry + dict->ma_keys->dk_nentries;
         for (; entry < end && to != nullptr; entry++) {
-            // One without a value was deleted.
+            // A deleted entry has no value.
             if (entry->me_value != nullptr) {
                 to = put_member(out, to, before, entry->me_key, entry->me_value, depth);
                 before = ',';
@@ -317,9 +264,10 @@ static char *put_dict(struct reply *out, char *to, PyObject *object, int depth)
     return reserve(out, to + 1, 0);
 }
 
-static char *put_list(struct reply *out, char *to, PyObject *const *items, Py_ssize_t count, int depth)
+static char *put_list(struct writer *out, char *to, PyObject *const *items, Py_ssize_t count,
+                      int depth)
 {
-    // Lists in lists write nothing but this, one after the other.
+    // Nested lists write only brackets, so the slack must be restored here.
     to = reserve(out, to, 1);
     if (to == nullptr) {
         return nullptr;
@@ -338,7 +286,7 @@ static char *put_list(struct reply *out, char *to, PyObject *const *items, Py_ss
     return reserve(out, to + 1, 0);
 }
 
-static char *put_value(struct reply *out, char *to, PyObject *value, int depth)
+static char *put_value(struct writer *out, char *to, PyObject *value, int depth)
 {
     if (PyUnicode_CheckExact(value)) {
         return put_string(out, to, value);
@@ -350,7 +298,8 @@ static char *put_value(struct reply *out, char *to, PyObject *value, int depth)
         return put_literal(out, to, "null", 4);
     }
     if (PyBool_Check(value)) {
-        return value == Py_True ? put_literal(out, to, "true", 4) : put_literal(out, to, "false", 5);
+        return value == Py_True ? put_literal(out, to, "true", 4)
+                                : put_literal(out, to, "false", 5);
     }
     if (PyFloat_CheckExact(value)) {
         return put_float(out, to, PyFloat_AS_DOUBLE(value));
@@ -362,16 +311,17 @@ static char *put_value(struct reply *out, char *to, PyObject *value, int depth)
         return put_dict(out, to, value, depth - 1);
     }
     if (PyList_CheckExact(value)) {
-        return put_list(out, to, ((PyListObject *)value)->ob_item, PyList_GET_SIZE(value), depth - 1);
+        return put_list(out, to, ((PyListObject *)value)->ob_item, PyList_GET_SIZE(value),
+                        depth - 1);
     }
-    return PyTuple_CheckExact(value)
-               ? put_list(out, to, ((PyTupleObject *)value)->ob_item, PyTuple_GET_SIZE(value), depth - 1)
-               : nullptr;
+    return PyTuple_CheckExact(value) ? put_list(out, to, ((PyTupleObject *)value)->ob_item,
+                                                PyTuple_GET_SIZE(value), depth - 1)
+                                     : nullptr;
 }
 
 PyObject *encode_plain(PyObject *value)
 {
-    struct reply out;
+    struct writer out;
     out.bytes = PyBytes_FromStringAndSize(nullptr, FIRST_CAPACITY);
     if (out.bytes == nullptr) {
         return nullptr;

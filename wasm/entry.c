@@ -1,4 +1,5 @@
-// What the host calls: `wizer-initialize` once, before the snapshot, and `run_task` once in every instance of it.
+// Exports for the host: `wizer-initialize`, called once before the snapshot, and `run_task`, called
+// once in each instance of the snapshot.
 
 #include "image.h"
 
@@ -9,10 +10,10 @@
 
 static const char GUEST_PACKAGE[] = "_serpentarium";
 
-// `_serpentarium.run`, found before the snapshot so that a task starts with one call.
+// `_serpentarium.run`, looked up before the snapshot, so that a task starts with one call.
 static PyObject *run_function;
 
-// Ends the start-up in a way the host cannot miss: the reason on standard error, then a trap. No snapshot is made.
+// Aborts: prints the reason to standard error, then traps, so that the host takes no snapshot.
 [[noreturn]] static void fail(const char *doing)
 {
     fprintf(stderr, "python image: %s failed\n", doing);
@@ -26,7 +27,8 @@ static PyObject *run_function;
 static void check(PyStatus status, const char *doing)
 {
     if (PyStatus_Exception(status)) {
-        fprintf(stderr, "%s: %s\n", status.func ? status.func : "python", status.err_msg ? status.err_msg : "no message");
+        fprintf(stderr, "%s: %s\n", status.func ? status.func : "python",
+                status.err_msg ? status.err_msg : "no message");
         fail(doing);
     }
 }
@@ -40,13 +42,13 @@ static void start_interpreter(void)
 
     PyConfig config;
     PyConfig_InitIsolatedConfig(&config);
-    // The hash seed is part of the snapshot: the same task takes the same steps, every time.
+    // A fixed hash seed: the same task takes the same steps, so the same fuel, in every instance.
     config.use_hash_seed = 1;
     config.hash_seed = 0;
     config.site_import = 0;
     config.write_bytecode = 0;
     config.install_signal_handlers = 0;
-    // There is no file system: nothing to search, nothing to warn about.
+    // No file system exists: a path search would find nothing and warn.
     config.pathconfig_warnings = 0;
     config.module_search_paths_set = 1;
     check(PyConfig_SetString(&config, &config.program_name, L"python3"), "configuring");
@@ -93,13 +95,13 @@ static void load_guest(void)
     }
     start_interpreter();
     load_guest();
-    if (!snapshot_make_immortal() || !snapshot_settle_memory()) {
+    if (!snapshot_make_immortal() || !snapshot_fill_heap_gaps()) {
         fail("preparing the memory for a snapshot");
     }
     fflush(stderr);
 }
 
-// Flushes Python's standard error; whatever goes wrong there has nowhere left to be reported.
+// Flushes Python's standard error. Ignores errors: no channel is left to report them.
 static void flush_standard_error(void)
 {
     PyObject *stream = PySys_GetObject("stderr");
@@ -110,7 +112,7 @@ static void flush_standard_error(void)
     fflush(stderr);
 }
 
-// Returns 0 when run() returned, 1 when it raised; the traceback is then on standard error.
+// Returns 0 if `run()` returned, 1 if it raised. The traceback is then on standard error.
 [[clang::export_name("run_task")]] int32_t image_run_task(void)
 {
     if (run_function == nullptr) {

@@ -1,8 +1,9 @@
-// The frozen modules: code that is imported from memory, because the image has no file system.
+// Frozen modules: imported from memory, because the image has no file system.
 //
-// The standard library is compiled by the build into one blob, with a table that says where each module lies
-// (`stdlib_table.h`, generated). The guest package comes later, when the snapshot is taken: its sources arrive on
-// standard input, are compiled here and join the same table, so that the ordinary frozen importer finds them.
+// The build compiles the standard library into one blob and a table of its modules
+// (`stdlib_table.h`, generated). The guest package joins before the snapshot: this file compiles
+// its sources from standard input into the same table, where CPython's FrozenImporter finds both
+// (https://docs.python.org/3/c-api/import.html#c.PyImport_FrozenModules).
 
 #include "image.h"
 
@@ -28,7 +29,7 @@ void frozen_install(void)
     PyImport_FrozenModules = stdlib_table;
 }
 
-// One module of the guest package as it lies in the records: no terminating zeros, all of it inside of them.
+// One module of the guest package. The texts point into the records and end without a NUL.
 struct record {
     const char *name;
     uint32_t name_length;
@@ -37,8 +38,9 @@ struct record {
     uint32_t source_length;
 };
 
-// Cuts `length` bytes off the front of `rest`, or returns null if there are not so many.
-static const char *cut(struct bytes *rest, size_t length)
+// Removes the first `length` bytes of `rest` and returns them, or returns null if `rest` is
+// shorter.
+static const char *take(struct bytes *rest, size_t length)
 {
     if (length > rest->length) {
         return nullptr;
@@ -49,32 +51,34 @@ static const char *cut(struct bytes *rest, size_t length)
     return piece;
 }
 
-static bool cut_length(struct bytes *rest, uint32_t *length)
+static bool take_length(struct bytes *rest, uint32_t *length)
 {
-    const unsigned char *piece = (const unsigned char *)cut(rest, 4);
+    const unsigned char *piece = (const unsigned char *)take(rest, 4);
     if (piece == nullptr) {
         return false;
     }
-    *length = piece[0] | (uint32_t)piece[1] << 8 | (uint32_t)piece[2] << 16 | (uint32_t)piece[3] << 24;
+    *length =
+        piece[0] | (uint32_t)piece[1] << 8 | (uint32_t)piece[2] << 16 | (uint32_t)piece[3] << 24;
     return true;
 }
 
-// A record is: u32le name length, name, u8 is-package, u32le source length, source (UTF-8).
-static bool cut_record(struct bytes *rest, struct record *record)
+// Record: u32le name length, name, u8 is-package, u32le source length, source (UTF-8).
+static bool take_record(struct bytes *rest, struct record *record)
 {
-    if (!cut_length(rest, &record->name_length) || (record->name = cut(rest, record->name_length)) == nullptr) {
+    if (!take_length(rest, &record->name_length)
+        || (record->name = take(rest, record->name_length)) == nullptr) {
         return false;
     }
-    const char *is_package = cut(rest, 1);
-    if (is_package == nullptr || !cut_length(rest, &record->source_length)) {
+    const char *is_package = take(rest, 1);
+    if (is_package == nullptr || !take_length(rest, &record->source_length)) {
         return false;
     }
     record->is_package = *is_package != 0;
-    record->source = cut(rest, record->source_length);
+    record->source = take(rest, record->source_length);
     return record->source != nullptr;
 }
 
-// A copy with a terminating zero that lives as long as the image does.
+// Returns a copy that ends with a NUL and is never freed.
 static char *keep_text(const char *text, size_t length)
 {
     char *copy = malloc(length + 1);
@@ -87,7 +91,8 @@ static char *keep_text(const char *text, size_t length)
     return copy;
 }
 
-// The marshalled code of a module's source, or null with an exception set. The module is known as "<frozen NAME>".
+// Returns a module's marshalled code, or null with an exception set. Its file name is
+// "<frozen NAME>", as for CPython's own frozen modules.
 static PyObject *compile_source(const char *name, const char *source)
 {
     PyObject *filename = PyUnicode_FromFormat("<frozen %s>", name);
@@ -108,26 +113,29 @@ static bool freeze_record(const struct record *record, struct _frozen *into)
 {
     char *name = keep_text(record->name, record->name_length);
     char *source = keep_text(record->source, record->source_length);
-    PyObject *marshalled = name != nullptr && source != nullptr ? compile_source(name, source) : nullptr;
+    PyObject *marshalled =
+        name != nullptr && source != nullptr ? compile_source(name, source) : nullptr;
     free(source);
     char *code = marshalled == nullptr ? nullptr
-                                       : keep_text(PyBytes_AS_STRING(marshalled), (size_t)PyBytes_GET_SIZE(marshalled));
+                                       : keep_text(PyBytes_AS_STRING(marshalled),
+                                                   (size_t)PyBytes_GET_SIZE(marshalled));
     if (code == nullptr) {
         Py_XDECREF(marshalled);
         free(name);
         return false;
     }
-    *into = (struct _frozen){name, (const unsigned char *)code, (int)PyBytes_GET_SIZE(marshalled), record->is_package};
+    *into = (struct _frozen){name, (const unsigned char *)code, (int)PyBytes_GET_SIZE(marshalled),
+                             record->is_package};
     Py_DECREF(marshalled);
     return true;
 }
 
-// Counts the records, so that the table is allocated once. Returns false if they are cut short.
+// Counts the records, so that the table is allocated once. Returns false if the last is truncated.
 static bool count_records(struct bytes rest, size_t *count)
 {
     struct record record;
     for (*count = 0; rest.length > 0; ++*count) {
-        if (!cut_record(&rest, &record)) {
+        if (!take_record(&rest, &record)) {
             return false;
         }
     }
@@ -138,7 +146,8 @@ bool frozen_add_guest(const struct bytes *records)
 {
     size_t count;
     if (!count_records(*records, &count) || count == 0) {
-        PyErr_Format(PyExc_ValueError, "%zu bytes on standard input are not the modules of a guest package",
+        PyErr_Format(PyExc_ValueError,
+                     "%zu bytes on standard input are not the modules of a guest package",
                      records->length);
         return false;
     }
@@ -150,8 +159,8 @@ bool frozen_add_guest(const struct bytes *records)
     struct bytes rest = *records;
     for (size_t i = 0; i < count; i++) {
         struct record record;
-        // The guest's modules come first: they are looked for most often, and the search is from the front.
-        if (!cut_record(&rest, &record) || !freeze_record(&record, &table[i])) {
+        // The guest's modules come first: CPython searches linearly, and imports them most often.
+        if (!take_record(&rest, &record) || !freeze_record(&record, &table[i])) {
             free(table);
             return false;
         }

@@ -1,8 +1,8 @@
-// The text of a Code node as the code of a function: what `compile_body` of the guest package does for nearly all texts, without
-// a Python object for each node of the tree.
+// Fast path of the guest's `compile_body`: compiles a Code node's text as the body of a function,
+// without a Python object for each AST node.
 //
-// Whatever is not so simple is left to that: nothing to run, a text that does not compile as it is (so that all errors come from
-// there, and what awaits at the top level), imports from the future.
+// `compile_body` itself handles the rest: texts without a statement, `__future__` imports, and
+// texts that do not compile unchanged (syntax errors, `await` at the top level).
 
 #include "image.h"
 
@@ -14,13 +14,14 @@
 #include <pycore_parser.h>
 #include <pycore_pyarena.h>
 
-// What some editors put before a text; it is not part of it.
+// U+FEFF in UTF-8. Some editors prepend it to a text.
 static const char BYTE_ORDER_MARK[] = "\xEF\xBB\xBF";
 
-// The module that holds the function, and nothing else.
+// Returns a module whose only statement is the function.
 static mod_ty module_of(asdl_stmt_seq *body, PyObject *name, PyArena *arena)
 {
-    arguments_ty none = _PyAST_arguments(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, arena);
+    arguments_ty none =
+        _PyAST_arguments(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, arena);
     asdl_stmt_seq *statements = _Py_asdl_stmt_seq_new(1, arena);
     if (none == nullptr || statements == nullptr) {
         return nullptr;
@@ -51,7 +52,7 @@ static PyObject *compile_function(const char *text, PyObject *filename, PyObject
     return function;
 }
 
-// The first line that is neither empty nor a comment.
+// Returns the first line that is neither empty nor a comment.
 static const char *first_line(const char *text)
 {
     for (;;) {
@@ -66,12 +67,13 @@ static const char *first_line(const char *text)
     }
 }
 
-// Whether a text can be Python as it is, and holds nothing that only the guest package sees to. One that is indented as a whole
-// was cut out of something.
-static bool is_for_this(const char *text, size_t length)
+// Returns false for texts that need `compile_body`: with a NUL, indented as a whole (pasted from
+// within a block), or with `__future__`.
+static bool is_simple(const char *text, size_t length)
 {
     const char *line = first_line(text);
-    return strlen(text) == length && *line != ' ' && *line != '\t' && strstr(text, "__future__") == nullptr;
+    return strlen(text) == length && *line != ' ' && *line != '\t'
+           && strstr(text, "__future__") == nullptr;
 }
 
 PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name)
@@ -82,12 +84,13 @@ PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name)
         utf8 += sizeof BYTE_ORDER_MARK - 1;
         length -= sizeof BYTE_ORDER_MARK - 1;
     }
-    if (utf8 == nullptr || !is_for_this(utf8, (size_t)length)) {
+    if (utf8 == nullptr || !is_simple(utf8, (size_t)length)) {
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
     PyObject *code = compile_function(utf8, filename, name);
-    if (code == nullptr || (((PyCodeObject *)code)->co_flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) != 0) {
+    if (code == nullptr
+        || (((PyCodeObject *)code)->co_flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) != 0) {
         PyErr_Clear();
         Py_XDECREF(code);
         Py_RETURN_NONE;

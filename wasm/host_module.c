@@ -1,7 +1,7 @@
-// The built-in module `_host`: everything that Python code in the image can say to the host, and hear from it.
+// The built-in module `_host`, the only interface between Python code in the image and the host.
 //
-// Text crosses as UTF-8 in the guest's memory. An answer waits on the host's side until `take` fetches it, because
-// only after the call is its length known.
+// Text crosses as UTF-8 in the guest's memory. The host keeps an answer until `take` fetches it:
+// the guest learns the length, and so how much memory to allocate, only when the call returns.
 
 #include "image.h"
 
@@ -12,14 +12,17 @@
 #include <unistd.h>
 
 #define HOST(name) [[clang::import_module("host"), clang::import_name(#name)]] extern
-HOST(call) int32_t host_call(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
-HOST(start) uint32_t host_start(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
+HOST(call) int32_t host_call(const char *name, uint32_t name_length, const char *params,
+                             uint32_t params_length);
+HOST(start) uint32_t host_start(const char *name, uint32_t name_length, const char *params,
+                                uint32_t params_length);
 HOST(wait) int32_t host_wait(double seconds, uint32_t *number);
 HOST(take) void host_take(char *into, uint32_t length);
-HOST(notify) void host_notify(const char *name, uint32_t name_length, const char *params, uint32_t params_length);
+HOST(notify) void host_notify(const char *name, uint32_t name_length, const char *params,
+                              uint32_t params_length);
 
-// A string's UTF-8. For plain ASCII, nearly all text here, that is the string's own memory; otherwise `copy` owns it.
-// (PyUnicode_AsUTF8 would keep the copy in the string for as long as that lives.)
+// A str's UTF-8: the str's own memory for ASCII, the common case, and otherwise memory that `copy`
+// owns. (PyUnicode_AsUTF8 would keep the copy alive as long as the str.)
 struct utf8 {
     const char *data;
     size_t length;
@@ -52,11 +55,12 @@ static void utf8_close(struct utf8 *utf8)
     Py_CLEAR(utf8->copy);
 }
 
-static bool open_name_and_params(PyObject *const *args, Py_ssize_t count, const char *function, struct utf8 *name,
-                                 struct utf8 *params)
+static bool open_name_and_params(PyObject *const *args, Py_ssize_t count, const char *function,
+                                 struct utf8 *name, struct utf8 *params)
 {
     if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "%s() takes a name and the parameters, got %zd arguments", function, count);
+        PyErr_Format(PyExc_TypeError, "%s() takes a name and parameters, got %zd arguments",
+                     function, count);
         return false;
     }
     if (!utf8_open(name, args[0])) {
@@ -69,7 +73,7 @@ static bool open_name_and_params(PyObject *const *args, Py_ssize_t count, const 
     return true;
 }
 
-// Fetches the waiting answer of `length` bytes and decodes it. Nearly all answers are ASCII, which needs no second copy.
+// Fetches an answer of `length` bytes and decodes it. ASCII, the common case, needs no second copy.
 static PyObject *take_answer(uint32_t length, const char *errors)
 {
     PyObject *text = PyUnicode_New((Py_ssize_t)length, 127);
@@ -90,8 +94,8 @@ static PyObject *take_answer(uint32_t length, const char *errors)
     return decoded;
 }
 
-// The text of an answer as the host announces it: `announced` bytes, or for a failure -1 - announced. (-1 stands for an
-// error text of no bytes, so that failure and an empty answer stay apart.)
+// Fetches the answer that a call announced: `announced` bytes, or for a failure -(announced + 1)
+// bytes of an error text. The offset tells an empty error text from an empty answer.
 static PyObject *take_announced(int32_t announced)
 {
     return announced >= 0 ? take_answer((uint32_t)announced, "strict")
@@ -113,7 +117,8 @@ static PyObject *method_call(PyObject *module, PyObject *const *args, Py_ssize_t
     if (!open_name_and_params(args, count, "call", &name, &params)) {
         return nullptr;
     }
-    int32_t answer = host_call(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
+    int32_t answer =
+        host_call(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
     utf8_close(&params);
     utf8_close(&name);
     PyObject *text = take_announced(answer);
@@ -131,7 +136,8 @@ static PyObject *method_start(PyObject *, PyObject *const *args, Py_ssize_t coun
     if (!open_name_and_params(args, count, "start", &name, &params)) {
         return nullptr;
     }
-    uint32_t number = host_start(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
+    uint32_t number =
+        host_start(name.data, (uint32_t)name.length, params.data, (uint32_t)params.length);
     utf8_close(&params);
     utf8_close(&name);
     return PyLong_FromUnsignedLong(number);
@@ -144,7 +150,7 @@ static PyObject *method_wait(PyObject *, PyObject *limit)
         return nullptr;
     }
     if (isnan(seconds)) {
-        PyErr_SetString(PyExc_ValueError, "wait() takes a number of seconds");
+        PyErr_SetString(PyExc_ValueError, "wait() takes a number of seconds, not NaN");
         return nullptr;
     }
     uint32_t number = 0;
@@ -157,7 +163,8 @@ static PyObject *method_wait(PyObject *, PyObject *limit)
     if (answer == 0) {
         Py_RETURN_NONE;
     }
-    PyErr_SetString(PyExc_ValueError, "wait() without a limit, and no call in flight");
+    PyErr_SetString(PyExc_ValueError,
+                    "wait() without a limit would never return: no call is pending");
     return nullptr;
 }
 
@@ -204,8 +211,9 @@ static PyObject *method_encode_plain(PyObject *, PyObject *value)
 
 static PyObject *method_function_code(PyObject *, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 3 || !PyUnicode_CheckExact(args[0]) || !PyUnicode_CheckExact(args[1]) || !PyUnicode_CheckExact(args[2])) {
-        PyErr_SetString(PyExc_TypeError, "function_code() takes three texts");
+    if (count != 3 || !PyUnicode_CheckExact(args[0]) || !PyUnicode_CheckExact(args[1])
+        || !PyUnicode_CheckExact(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "function_code() takes three str arguments");
         return nullptr;
     }
     return function_code(args[0], args[1], args[2]);
@@ -219,7 +227,8 @@ static PyObject *method_buffer_to_json(PyObject *, PyObject *data)
 static PyObject *method_buffer_from_json(PyObject *, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "buffer_from_json() takes a text and a place in it, got %zd arguments", count);
+        PyErr_Format(PyExc_TypeError,
+                     "buffer_from_json() takes a str and an index, got %zd arguments", count);
         return nullptr;
     }
     Py_ssize_t start = PyLong_AsSsize_t(args[1]);
@@ -245,38 +254,50 @@ static PyObject *method_write_output(PyObject *, PyObject *text)
 
 static PyMethodDef methods[] = {
     {"call", _PyCFunction_CAST(method_call), METH_FASTCALL,
-     "call(name: str, params: str) -> str\n\nAsk the host and wait for its answer. Raises CallError."},
+     "call(name: str, params: str) -> str\n\n"
+     "Call the host and wait for its answer. Raises CallError."},
     {"start", _PyCFunction_CAST(method_start), METH_FASTCALL,
-     "start(name: str, params: str) -> int\n\nBegin to ask the host, without waiting; the call's number, from 1."},
+     "start(name: str, params: str) -> int\n\n"
+     "Start a call without waiting. Returns its number, from 1."},
     {"wait", method_wait, METH_O,
      "wait(seconds: float) -> tuple[int, bool, str] | None\n\n"
-     "Wait for the first answer to a call that was begun: its number, whether it went well, the answer or the error.\n"
-     "None after so many seconds; negative ones are no limit. ValueError where that would be for ever."},
+     "Wait for the first completed call: its number, whether it succeeded, its answer or error.\n"
+     "Returns None after that many seconds; negative means no limit. Raises ValueError if no call\n"
+     "is pending and no limit is set."},
     {"notify", _PyCFunction_CAST(method_notify), METH_FASTCALL,
-     "notify(name: str, params: str) -> None\n\nLet the host know something; there is no answer."},
-    {"read_input", method_read_input, METH_NOARGS, "read_input() -> bytes\n\nAll of the task's input."},
+     "notify(name: str, params: str) -> None\n\n"
+     "Notify the host, which does not answer."},
+    {"read_input", method_read_input, METH_NOARGS,
+     "read_input() -> bytes\n\n"
+     "Read all of the task's input."},
     {"decode_plain", method_decode_plain, METH_O,
-     "decode_plain(json: bytes | str) -> object\n\nThe value of a JSON text. ValueError where this is not for it."},
+     "decode_plain(json: bytes | str) -> object\n\n"
+     "Decode a JSON text. Raises ValueError for texts that Python's json must read or refuse."},
     {"function_code", _PyCFunction_CAST(method_function_code), METH_FASTCALL,
      "function_code(text: str, filename: str, name: str) -> CodeType | None | False\n\n"
-     "The code of a function with that body. None where it does not compile as it is, False where that was not tried."},
+     "Compile a text as a function's body. Returns None if it does not compile unchanged, and\n"
+     "False if it needs the guest package."},
     {"encode_plain", method_encode_plain, METH_O,
-     "encode_plain(value: object) -> bytes | None\n\nThe value as JSON, or None where it is not made of plain parts."},
+     "encode_plain(value: object) -> bytes | None\n\n"
+     "Encode a value as JSON. Returns None if it is not made of plain values."},
     {"buffer_to_json", method_buffer_to_json, METH_O,
-     "buffer_to_json(data: bytes-like) -> str\n\n{\"type\":\"Buffer\",\"data\":[...]}, as n8n writes binary data."},
+     "buffer_to_json(data: bytes-like) -> str\n\n"
+     "Encode bytes in n8n's form, {\"type\":\"Buffer\",\"data\":[...]}."},
     {"buffer_from_json", _PyCFunction_CAST(method_buffer_from_json), METH_FASTCALL,
      "buffer_from_json(text: str, start: int) -> tuple[bytes, int]\n\n"
-     "The bytes of such a text that begins at `start`, and where it ends. ValueError where none does."},
+     "Decode that form from the index `start`. Returns the bytes and the end index. Raises\n"
+     "ValueError if the form does not start there."},
     {"write_output", method_write_output, METH_O,
-     "write_output(text: str | bytes) -> None\n\nAdd to the task's output; bytes are UTF-8 already."},
+     "write_output(text: str | bytes) -> None\n\n"
+     "Append to the task's output. Bytes are UTF-8."},
     {},
 };
 
 static int module_exec(PyObject *module)
 {
     struct state *state = state_of(module);
-    state->call_error = PyErr_NewExceptionWithDoc("_host.CallError", "The host refused a call or could not answer it.",
-                                                  nullptr, nullptr);
+    state->call_error = PyErr_NewExceptionWithDoc(
+        "_host.CallError", "The host refused a call or could not answer it.", nullptr, nullptr);
     return PyModule_AddObjectRef(module, "CallError", state->call_error);
 }
 
@@ -300,7 +321,7 @@ static PyModuleDef_Slot slots[] = {
 static struct PyModuleDef definition = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_host",
-    .m_doc = "What the sandbox's host offers.",
+    .m_doc = "The interface to the sandbox's host.",
     .m_size = sizeof(struct state),
     .m_methods = methods,
     .m_slots = slots,

@@ -1,18 +1,16 @@
-// What the parts of the image say to each other.
+// Interfaces between the C files of the image: CPython with its standard library, and
 //
-// The image is CPython with its whole standard library inside, and one task's worth of glue around it:
-//
-//   entry.c          what the host calls: start the interpreter once (before the snapshot), run a task (after it)
-//   buffer.c         binary data as JSON, and back
-//   decode*.c        JSON to plain values
-//   encode.c         plain values as JSON
-//   frozen.c         the table of frozen modules: the standard library, and the guest package added at snapshot time
-//   function.c       the text of a Code node as the code of a function
-//   heap.c           how the heap takes memory from the host
-//   host_module.c    the `_host` module, what Python sees of the host
-//   snapshot.c       makes the memory cheap to copy before it is frozen into a snapshot
+//   buffer.c         binary data to n8n's JSON form, and back
+//   decode*.c        JSON to plain Python values
+//   encode.c         plain Python values to JSON
+//   entry.c          exports: start the interpreter (before the snapshot), run a task (after it)
+//   frozen.c         frozen modules: the standard library and the guest package
+//   function.c       compiles a Code node's text as a function
+//   heap.c           grows the linear memory
+//   host_module.c    the module `_host`, Python's interface to the host
+//   snapshot.c       prepares the memory for copy-on-write instances
 //   streams.c        standard input and output
-//   wasi.c           the system calls that this image answers itself instead of importing them
+//   wasi.c           WASI calls that the image answers itself
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
@@ -21,61 +19,68 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Bytes of a page of WebAssembly, in which memory grows.
+// Bytes of a WebAssembly page, the unit of `memory.grow`.
 static const size_t WASM_PAGE = 64 * 1024;
 
-// A growing run of bytes. All zero is a valid empty one.
+// A growable byte array. All zero is a valid empty one.
 struct bytes {
     char *data;
     size_t length;
     size_t capacity;
 };
 
-// Reads everything that is left on standard input. Returns false with errno set; `into` is then empty.
+// Reads the rest of standard input. On failure returns false with errno set and leaves `into`
+// empty.
 bool read_standard_input(struct bytes *into);
 void bytes_free(struct bytes *bytes);
 
-// Adds a copy of `data`. Returns false with errno set where memory is short; nothing is added then.
+// Appends a copy of `data`. If memory is short, returns false with errno set and appends nothing.
 bool bytes_append(struct bytes *bytes, const void *data, size_t length);
 
-// All of standard input as a bytes object. Null with a Python exception set.
+// Returns all of standard input as a bytes object, or null with a Python exception set.
 PyObject *read_input(void);
 
-// How much `read_input` read.
-size_t length_of_input(void);
+// Returns the number of bytes that `read_input` has read.
+size_t input_size(void);
 
-// Writes all of it. Returns false with errno set.
+// Writes all `length` bytes. On failure returns false with errno set.
 bool write_standard_output(const char *data, size_t length);
 
-// The value of a JSON text, behind which a NUL stands. Null with ValueError set where this is not for it.
+// Decodes a JSON text with a NUL behind it. Returns null with ValueError set for invalid JSON, and
+// for the valid JSON that decode.c leaves to Python's `json`.
 PyObject *decode_plain(const char *json, size_t length);
 
-// JSON as a bytes object, or None where the value is not plain. Null with a Python exception set where memory is short.
+// Returns a value's JSON as a bytes object, or None if the value is not plain (encode.c) or memory
+// is short. Returns null with a Python exception set if no memory is left at the start.
 PyObject *encode_plain(PyObject *value);
 
-// The code of a function of that name whose body is the text; None where it does not compile as it is, False where that was not
-// tried. The guest package then sees to it. Null never.
+// Compiles a text as the body of a function with this name. Returns its code object, None if the
+// text does not compile unchanged, or False if the text needs the guest package. Never returns
+// null.
 PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name);
 
-// `{"type":"Buffer","data":[…]}` as a str. Null with a Python exception set where `data` is not bytes-like.
+// Returns `{"type":"Buffer","data":[…]}` as a str, or null with a Python exception set if `data` is
+// not bytes-like.
 PyObject *buffer_to_json(PyObject *data);
 
-// The bytes of such a text from `start` on, and where it ends, as a tuple. Null with ValueError set where none stands there.
+// Reads that form in `text` from the index `start`. Returns a tuple of the bytes and the end index,
+// or null with ValueError set if no such form starts there.
 PyObject *buffer_from_json(PyObject *text, Py_ssize_t start);
 
-// Makes the standard library importable. Call before the interpreter starts.
+// Makes the standard library importable. The interpreter must not have started.
 void frozen_install(void);
 
-// Compiles the modules in `records` (see frozen.c for their form) and makes them importable as frozen modules.
-// Returns false with a Python exception set.
+// Compiles the modules in `records` (format: frozen.c) and makes them importable. On failure
+// returns false with a Python exception set.
 bool frozen_add_guest(const struct bytes *records);
 
 // The initialiser of the built-in module `_host`.
 PyObject *host_module_init(void);
 
-// From now on, the heap grows in larger steps than it is asked to.
+// Makes the heap grow in larger steps than requested from now on (heap.c).
 void heap_grow_in_steps(void);
 
-// Call as the very last thing before the snapshot. Return false with a Python exception set.
+// The last calls before the snapshot, in this order. On failure return false with a Python
+// exception set.
 bool snapshot_make_immortal(void);
-bool snapshot_settle_memory(void);
+bool snapshot_fill_heap_gaps(void);

@@ -1,4 +1,4 @@
-// Standard input and output, without Python's io stack, which would cost more than a small task does.
+// Standard input and output without Python's `io`, whose set-up costs more than a small task.
 
 #include "image.h"
 
@@ -63,32 +63,34 @@ bool read_standard_input(struct bytes *into)
     return false;
 }
 
-// Bytes that are left on standard input, or 0 where the host does not say.
+// Returns the bytes left on standard input, or 0 if the host does not report them.
 static size_t bytes_left(void)
 {
-    __wasi_subscription_t input = {.u.tag = __WASI_EVENTTYPE_FD_READ, .u.u.fd_read.file_descriptor = STDIN_FILENO};
+    __wasi_subscription_t input = {.u.tag = __WASI_EVENTTYPE_FD_READ,
+                                   .u.u.fd_read.file_descriptor = STDIN_FILENO};
     __wasi_event_t event = {};
     __wasi_size_t count = 0;
     bool known = __wasi_poll_oneoff(&input, &event, 1, &count) == __WASI_ERRNO_SUCCESS && count == 1
-                 && event.error == __WASI_ERRNO_SUCCESS && event.fd_readwrite.nbytes < PY_SSIZE_T_MAX / 2;
+                 && event.error == __WASI_ERRNO_SUCCESS
+                 && event.fd_readwrite.nbytes < PY_SSIZE_T_MAX / 2;
     return known ? (size_t)event.fd_readwrite.nbytes : 0;
 }
 
-// So many bytes were read as the input.
+// Bytes that `read_input` has read.
 static size_t input_length;
 
-size_t length_of_input(void)
+size_t input_size(void)
 {
     return input_length;
 }
 
-// Makes more room in the input, of which `capacity` bytes are full: for all that is left, if that is much, and for one byte
-// more, whose absence is the end.
-static Py_ssize_t make_room(PyObject **input, Py_ssize_t capacity)
+// Grows the input when all `capacity` bytes are full. If much input is left, adds its size and one
+// byte, so that the next `read` can report the end without another growth.
+static Py_ssize_t grow_input(PyObject **input, Py_ssize_t capacity)
 {
     size_t left = bytes_left();
-    Py_ssize_t room = left > FIRST_CAPACITY ? (Py_ssize_t)left + 1 : capacity;
-    capacity = capacity > PY_SSIZE_T_MAX - room ? PY_SSIZE_T_MAX : capacity + room;
+    Py_ssize_t growth = left > FIRST_CAPACITY ? (Py_ssize_t)left + 1 : capacity;
+    capacity = capacity > PY_SSIZE_T_MAX - growth ? PY_SSIZE_T_MAX : capacity + growth;
     _PyBytes_Resize(input, capacity);
     return capacity;
 }
@@ -98,7 +100,8 @@ PyObject *read_input(void)
     Py_ssize_t length = 0, capacity = (Py_ssize_t)FIRST_CAPACITY;
     PyObject *input = PyBytes_FromStringAndSize(nullptr, capacity);
     while (input != nullptr) {
-        ssize_t got = read(STDIN_FILENO, PyBytes_AS_STRING(input) + length, (size_t)(capacity - length));
+        ssize_t got =
+            read(STDIN_FILENO, PyBytes_AS_STRING(input) + length, (size_t)(capacity - length));
         if (got > 0) {
             length += got;
         } else if (got == 0) {
@@ -109,7 +112,7 @@ PyObject *read_input(void)
             return nullptr;
         }
         if (length == capacity) {
-            capacity = make_room(&input, capacity);
+            capacity = grow_input(&input, capacity);
         }
     }
     if (input != nullptr) {

@@ -1,5 +1,5 @@
-// Plain text in JSON, for both directions: where it ends, whether it is the same, a copy of it. A call of the C library costs
-// more than most texts are long.
+// Scans, compares and copies short text inline. A call into the C library costs more than most JSON
+// strings need.
 #pragma once
 
 #include <stddef.h>
@@ -7,29 +7,28 @@
 #include <string.h>
 #include <wasm_simd128.h>
 
-// What is known of a run of characters that stand for themselves inside of a JSON string.
+// A run of bytes that need no escape in a JSON string.
 struct run {
-    // How many there are.
     size_t length;
-    // Whether all of them are below 0x80.
+    // True if all are below 0x80.
     bool ascii;
 };
 
-// Whether a character cannot stand for itself inside of a JSON string.
+// Returns true for a character that a JSON string must escape (RFC 8259, section 7).
 static inline bool is_special(unsigned char character)
 {
     return character < 0x20 || character == '"' || character == '\\';
 }
 
-// The same of sixteen characters: all bits of each that cannot.
+// `is_special` for 16 bytes: 0xFF for each special one.
 static inline v128_t specials(v128_t block)
 {
-    return wasm_v128_or(
-        wasm_u8x16_lt(block, wasm_i8x16_splat(0x20)),
-        wasm_v128_or(wasm_i8x16_eq(block, wasm_i8x16_splat('"')), wasm_i8x16_eq(block, wasm_i8x16_splat('\\'))));
+    return wasm_v128_or(wasm_u8x16_lt(block, wasm_i8x16_splat(0x20)),
+                        wasm_v128_or(wasm_i8x16_eq(block, wasm_i8x16_splat('"')),
+                                     wasm_i8x16_eq(block, wasm_i8x16_splat('\\'))));
 }
 
-// The run of plain characters at `text`, which has `length` characters.
+// Returns the run at the start of `text`, which has `length` bytes.
 static inline struct run run_of(const char *text, size_t length)
 {
     size_t at = 0;
@@ -49,7 +48,7 @@ static inline struct run run_of(const char *text, size_t length)
     return (struct run){at, high == 0 && seen < 0x80};
 }
 
-// Whether the parts of both texts are the same; 8, 4 or 2 characters.
+// Compare 8, 4, 2 or 16 bytes at unaligned addresses.
 static inline bool same_8(const char *one, const char *other)
 {
     uint64_t a, b;
@@ -79,7 +78,7 @@ static inline bool same_16(const char *one, const char *other)
     return wasm_i8x16_all_true(wasm_i8x16_eq(wasm_v128_load(one), wasm_v128_load(other)));
 }
 
-// Whether both texts of `length` characters are the same. The last block may overlap the one before it.
+// Compares two texts of `length` bytes. The last block may overlap the one before it.
 static inline bool same_text(const char *one, const char *other, size_t length)
 {
     if (length > 32) {
@@ -95,16 +94,19 @@ static inline bool same_text(const char *one, const char *other, size_t length)
         return same_4(one, other) && same_4(one + length - 4, other + length - 4);
     }
     return length == 0
-           || (one[0] == other[0] && one[length / 2] == other[length / 2] && one[length - 1] == other[length - 1]);
+           || (one[0] == other[0] && one[length / 2] == other[length / 2]
+               && one[length - 1] == other[length - 1]);
 }
 
-// The same of texts before which there is other memory of ours, as in a Python object. Most are of up to 16 characters.
+// `same_text` for texts with at least 16 readable bytes before them, such as a str's header.
+// Compares up to 16 bytes, the common case, with one load of each.
 static inline bool same_in_objects(const char *one, const char *other, size_t length)
 {
     if (length > 16) {
         return same_text(one, other, length);
     }
-    uint32_t same = wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(one + length - 16), wasm_v128_load(other + length - 16)));
+    uint32_t same = wasm_i8x16_bitmask(
+        wasm_i8x16_eq(wasm_v128_load(one + length - 16), wasm_v128_load(other + length - 16)));
     return (same | 0xFFFF >> length) == 0xFFFF;
 }
 
@@ -113,7 +115,7 @@ static inline void copy_16(char *to, const char *from)
     wasm_v128_store(to, wasm_v128_load(from));
 }
 
-// Copies a text to where it does not overlap; the last block may overlap the one before it.
+// Copies to memory that does not overlap. The last block may overlap the one before it.
 static inline void copy_text(char *to, const char *from, size_t length)
 {
     if (length > 64) {
@@ -140,8 +142,8 @@ static inline void copy_text(char *to, const char *from, size_t length)
     }
 }
 
-// Copies the run of plain ASCII characters at `text`, which is inside of a Python str of ASCII characters and has `length` of
-// them; how many there were. Writes up to 16 characters more.
+// Copies the run at the start of `text`, the last `length` characters of an ASCII str. Returns the
+// run's length. Writes up to 16 bytes beyond the run.
 static inline size_t copy_run(char *to, const char *text, size_t length)
 {
     size_t at = 0;
@@ -157,9 +159,11 @@ static inline size_t copy_run(char *to, const char *text, size_t length)
     if (rest == 0) {
         return length;
     }
-    // The last block is the 16 characters before the end: what is before the text is the head of the str.
-    v128_t order = wasm_i8x16_add(wasm_u8x16_const(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                  wasm_u8x16_splat((uint8_t)(16 - rest)));
+    // Loads the 16 bytes before the end, so never reads past the str. Bytes before its text belong
+    // to its header.
+    v128_t order =
+        wasm_i8x16_add(wasm_u8x16_const(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                       wasm_u8x16_splat((uint8_t)(16 - rest)));
     v128_t block = wasm_i8x16_swizzle(wasm_v128_load(text + length - 16), order);
     wasm_v128_store(to + at, block);
     uint32_t stops = wasm_i8x16_bitmask(specials(block)) & ((1U << rest) - 1);

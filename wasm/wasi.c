@@ -1,9 +1,10 @@
-// The system calls that the image answers itself.
+// WASI preview 1 calls that the image answers itself
+// (https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md).
 //
-// CPython and the C library know all of WASI preview 1. The image uses a handful of it: standard streams, clocks,
-// sleep, random numbers, exit. The rest (files, directories, sockets, the environment) is answered here, the way a
-// host without any of it would answer: what is not imported cannot be granted by mistake. The linker puts these in
-// place of the C library's own (`--wrap`; the list is made from this file by the build).
+// The C library imports all of preview 1. The image needs standard streams, clocks, sleep, random
+// numbers and exit. These functions answer the rest (files, directories, sockets, the environment)
+// as a host without them would: no host can grant by mistake a call that is not imported. The
+// linker substitutes them for the imports (`--wrap`, with a list that the build takes from here).
 
 #include <errno.h>
 #include <stddef.h>
@@ -20,20 +21,26 @@ static bool is_standard_stream(__wasi_fd_t fd)
     return fd <= LAST_STANDARD_STREAM;
 }
 
-// The declaration before the definition makes the compiler hold the two signatures together.
+// The declaration makes the compiler check the definition's signature against wasi/api.h.
 #define WRAP(name, ...) \
     typeof(__wasi_##name) __wrap___wasi_##name; \
     __wasi_errno_t __wrap___wasi_##name(__VA_ARGS__)
 
-// A call on a file descriptor that only a file, directory or socket could answer.
+// A call on a file descriptor that only a file, directory or socket answers.
 #define NO_SUCH_DESCRIPTOR(name, ...) \
-    WRAP(name, __VA_ARGS__) { return __WASI_ERRNO_BADF; }
+    WRAP(name, __VA_ARGS__) \
+    { \
+        return __WASI_ERRNO_BADF; \
+    }
 
-// A call that names a path. Nothing is preopened, so the C library refuses paths before it comes here.
+// A call that names a path. Nothing is preopened, so the C library refuses paths before calling.
 #define NO_FILE_SYSTEM(name, ...) \
-    WRAP(name, __VA_ARGS__) { return __WASI_ERRNO_NOTCAPABLE; }
+    WRAP(name, __VA_ARGS__) \
+    { \
+        return __WASI_ERRNO_NOTCAPABLE; \
+    }
 
-// --- The process: no arguments, no environment, nobody to yield to -------------------------------------------------
+// --- The process: no arguments, no environment, no other thread ----------------------------------
 
 WRAP(args_sizes_get, __wasi_size_t *count, __wasi_size_t *size)
 {
@@ -41,7 +48,10 @@ WRAP(args_sizes_get, __wasi_size_t *count, __wasi_size_t *size)
     return __WASI_ERRNO_SUCCESS;
 }
 
-WRAP(args_get, uint8_t **, uint8_t *) { return __WASI_ERRNO_SUCCESS; }
+WRAP(args_get, uint8_t **, uint8_t *)
+{
+    return __WASI_ERRNO_SUCCESS;
+}
 
 WRAP(environ_sizes_get, __wasi_size_t *count, __wasi_size_t *size)
 {
@@ -49,9 +59,15 @@ WRAP(environ_sizes_get, __wasi_size_t *count, __wasi_size_t *size)
     return __WASI_ERRNO_SUCCESS;
 }
 
-WRAP(environ_get, uint8_t **, uint8_t *) { return __WASI_ERRNO_SUCCESS; }
+WRAP(environ_get, uint8_t **, uint8_t *)
+{
+    return __WASI_ERRNO_SUCCESS;
+}
 
-WRAP(sched_yield) { return __WASI_ERRNO_SUCCESS; }
+WRAP(sched_yield)
+{
+    return __WASI_ERRNO_SUCCESS;
+}
 
 WRAP(clock_res_get, __wasi_clockid_t, __wasi_timestamp_t *resolution)
 {
@@ -59,8 +75,10 @@ WRAP(clock_res_get, __wasi_clockid_t, __wasi_timestamp_t *resolution)
     return __WASI_ERRNO_SUCCESS;
 }
 
-// --- Processor time: WASI has no such clock. The monotonic one stands in for it. (The C library's own stand-in counts
-// --- from the program's start, which here lies before the snapshot, on another machine's clock.) --------------------
+// --- Processor time: preview 1 has no such clock, so the monotonic clock replaces it -------------
+//
+// The C library's replacement counts from the program's start, which lies before the snapshot, on
+// the clock of the machine that built it.
 
 static const uint64_t NANOSECONDS_PER_SECOND = 1'000'000'000;
 static const uint64_t NANOSECONDS_PER_MICROSECOND = 1'000;
@@ -68,7 +86,9 @@ static const uint64_t NANOSECONDS_PER_MICROSECOND = 1'000;
 clock_t clock(void)
 {
     __wasi_timestamp_t now;
-    return __wasi_clock_time_get(__WASI_CLOCKID_MONOTONIC, 0, &now) == __WASI_ERRNO_SUCCESS ? (clock_t)now : -1;
+    return __wasi_clock_time_get(__WASI_CLOCKID_MONOTONIC, 0, &now) == __WASI_ERRNO_SUCCESS
+               ? (clock_t)now
+               : -1;
 }
 
 clock_t times(struct tms *buffer)
@@ -87,12 +107,13 @@ int getrusage(int who, struct rusage *usage)
     uint64_t now = (uint64_t)clock();
     *usage = (struct rusage){
         .ru_utime.tv_sec = (time_t)(now / NANOSECONDS_PER_SECOND),
-        .ru_utime.tv_usec = (suseconds_t)(now % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MICROSECOND),
+        .ru_utime.tv_usec =
+            (suseconds_t)(now % NANOSECONDS_PER_SECOND / NANOSECONDS_PER_MICROSECOND),
     };
     return 0;
 }
 
-// --- The standard streams: neither files nor terminals, and always open --------------------------------------------
+// --- Standard streams: neither files nor terminals, and always open ------------------------------
 
 WRAP(fd_fdstat_get, __wasi_fd_t fd, __wasi_fdstat_t *status)
 {
@@ -140,33 +161,40 @@ WRAP(fd_datasync, __wasi_fd_t fd)
     return is_standard_stream(fd) ? __WASI_ERRNO_SUCCESS : __WASI_ERRNO_BADF;
 }
 
-// --- Files, directories and sockets: there are none ----------------------------------------------------------------
+// --- Files, directories and sockets: none exist --------------------------------------------------
 
 NO_SUCH_DESCRIPTOR(fd_advise, __wasi_fd_t, __wasi_filesize_t, __wasi_filesize_t, __wasi_advice_t)
 NO_SUCH_DESCRIPTOR(fd_allocate, __wasi_fd_t, __wasi_filesize_t, __wasi_filesize_t)
 NO_SUCH_DESCRIPTOR(fd_fdstat_set_flags, __wasi_fd_t, __wasi_fdflags_t)
 NO_SUCH_DESCRIPTOR(fd_fdstat_set_rights, __wasi_fd_t, __wasi_rights_t, __wasi_rights_t)
 NO_SUCH_DESCRIPTOR(fd_filestat_set_size, __wasi_fd_t, __wasi_filesize_t)
-NO_SUCH_DESCRIPTOR(fd_filestat_set_times, __wasi_fd_t, __wasi_timestamp_t, __wasi_timestamp_t, __wasi_fstflags_t)
-NO_SUCH_DESCRIPTOR(fd_pread, __wasi_fd_t, const __wasi_iovec_t *, size_t, __wasi_filesize_t, __wasi_size_t *)
+NO_SUCH_DESCRIPTOR(fd_filestat_set_times, __wasi_fd_t, __wasi_timestamp_t, __wasi_timestamp_t,
+                   __wasi_fstflags_t)
+NO_SUCH_DESCRIPTOR(fd_pread, __wasi_fd_t, const __wasi_iovec_t *, size_t, __wasi_filesize_t,
+                   __wasi_size_t *)
 NO_SUCH_DESCRIPTOR(fd_prestat_dir_name, __wasi_fd_t, uint8_t *, __wasi_size_t)
 NO_SUCH_DESCRIPTOR(fd_prestat_get, __wasi_fd_t, __wasi_prestat_t *)
-NO_SUCH_DESCRIPTOR(fd_pwrite, __wasi_fd_t, const __wasi_ciovec_t *, size_t, __wasi_filesize_t, __wasi_size_t *)
-NO_SUCH_DESCRIPTOR(fd_readdir, __wasi_fd_t, uint8_t *, __wasi_size_t, __wasi_dircookie_t, __wasi_size_t *)
+NO_SUCH_DESCRIPTOR(fd_pwrite, __wasi_fd_t, const __wasi_ciovec_t *, size_t, __wasi_filesize_t,
+                   __wasi_size_t *)
+NO_SUCH_DESCRIPTOR(fd_readdir, __wasi_fd_t, uint8_t *, __wasi_size_t, __wasi_dircookie_t,
+                   __wasi_size_t *)
 NO_SUCH_DESCRIPTOR(fd_renumber, __wasi_fd_t, __wasi_fd_t)
 NO_SUCH_DESCRIPTOR(sock_accept, __wasi_fd_t, __wasi_fdflags_t, __wasi_fd_t *)
-NO_SUCH_DESCRIPTOR(sock_recv, __wasi_fd_t, const __wasi_iovec_t *, size_t, __wasi_riflags_t, __wasi_size_t *,
-                   __wasi_roflags_t *)
-NO_SUCH_DESCRIPTOR(sock_send, __wasi_fd_t, const __wasi_ciovec_t *, size_t, __wasi_siflags_t, __wasi_size_t *)
+NO_SUCH_DESCRIPTOR(sock_recv, __wasi_fd_t, const __wasi_iovec_t *, size_t, __wasi_riflags_t,
+                   __wasi_size_t *, __wasi_roflags_t *)
+NO_SUCH_DESCRIPTOR(sock_send, __wasi_fd_t, const __wasi_ciovec_t *, size_t, __wasi_siflags_t,
+                   __wasi_size_t *)
 NO_SUCH_DESCRIPTOR(sock_shutdown, __wasi_fd_t, __wasi_sdflags_t)
 
 NO_FILE_SYSTEM(path_create_directory, __wasi_fd_t, const char *)
-NO_FILE_SYSTEM(path_filestat_get, __wasi_fd_t, __wasi_lookupflags_t, const char *, __wasi_filestat_t *)
-NO_FILE_SYSTEM(path_filestat_set_times, __wasi_fd_t, __wasi_lookupflags_t, const char *, __wasi_timestamp_t,
-               __wasi_timestamp_t, __wasi_fstflags_t)
-NO_FILE_SYSTEM(path_link, __wasi_fd_t, __wasi_lookupflags_t, const char *, __wasi_fd_t, const char *)
-NO_FILE_SYSTEM(path_open, __wasi_fd_t, __wasi_lookupflags_t, const char *, __wasi_oflags_t, __wasi_rights_t,
-               __wasi_rights_t, __wasi_fdflags_t, __wasi_fd_t *)
+NO_FILE_SYSTEM(path_filestat_get, __wasi_fd_t, __wasi_lookupflags_t, const char *,
+               __wasi_filestat_t *)
+NO_FILE_SYSTEM(path_filestat_set_times, __wasi_fd_t, __wasi_lookupflags_t, const char *,
+               __wasi_timestamp_t, __wasi_timestamp_t, __wasi_fstflags_t)
+NO_FILE_SYSTEM(path_link, __wasi_fd_t, __wasi_lookupflags_t, const char *, __wasi_fd_t,
+               const char *)
+NO_FILE_SYSTEM(path_open, __wasi_fd_t, __wasi_lookupflags_t, const char *, __wasi_oflags_t,
+               __wasi_rights_t, __wasi_rights_t, __wasi_fdflags_t, __wasi_fd_t *)
 NO_FILE_SYSTEM(path_readlink, __wasi_fd_t, const char *, uint8_t *, __wasi_size_t, __wasi_size_t *)
 NO_FILE_SYSTEM(path_remove_directory, __wasi_fd_t, const char *)
 NO_FILE_SYSTEM(path_rename, __wasi_fd_t, const char *, __wasi_fd_t, const char *)
