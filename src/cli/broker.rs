@@ -52,7 +52,7 @@ const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// Exit codes: 0 every task succeeded, 1 a task failed (or a file could not be read), 2 wrong
 /// usage, or a task is not JSON.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// A file of tasks, one JSON object after the other; - reads standard input. Without a file the
     /// broker only serves.
     task: Option<PathBuf>,
@@ -76,7 +76,7 @@ pub(super) struct Args {
 ///
 /// # Errors
 /// The broker cannot listen on the address, or the file cannot be read.
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::INFO)

@@ -14,7 +14,7 @@ use crate::{
 
 /// Runs Python tasks for n8n's task broker.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     settings: RunnerArgs,
 }
@@ -24,7 +24,7 @@ pub(super) struct Args {
 /// # Errors
 /// The settings are inconsistent, a worker cannot start, or no token is left for another
 /// connection.
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.settings.config()?;
     let sentry = args.settings.sentry.config();
     let _log = Logging {

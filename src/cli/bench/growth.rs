@@ -17,8 +17,7 @@ const LAWS: [Law; 6] =
 /// Fewest different parameters. Two are too few: every law with two coefficients passes through
 /// both points.
 const FEWEST: usize = 3;
-/// Relative residual up to which a law explains the measurements. 2 % is above the noise that fixed
-/// costs cause.
+/// Relative residual up to which a law explains the measurements.
 const GOOD: f64 = 0.02;
 /// A simpler law is preferred if its residual is at most this multiple of the best one's.
 const SLACK: f64 = 2.5;

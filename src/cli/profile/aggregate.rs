@@ -7,8 +7,8 @@ use super::{
     record::{Code, Costs, Node, PerEvent, ROOT, Recording},
 };
 
-/// Longest path in nodes that exports show. Viewers cannot show deeper stacks, and the files would
-/// be huge.
+/// Longest path in nodes that exports show. It bounds the size of a file: each sample lists its
+/// whole path.
 const MAX_PATH: usize = 500;
 
 /// The fuel of a program by function and by line.

@@ -119,7 +119,7 @@ fn listing(profile: &Profile, text: &str) -> String {
 /// The names of the kinds of events, in the order of [`Event`](super::record::Event).
 const EVENTS: PerEvent<&str> = ["line", "start", "resume", "return", "yield", "unwind", "aside"];
 
-/// What `--json` prints.
+/// The object that `--json` prints.
 pub(crate) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
     let functions = profile.functions.iter().map(|function| {
         let (code, share) = (&profile.codes[function.code], function.share);
