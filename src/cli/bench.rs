@@ -26,8 +26,8 @@ use super::{
     USAGE,
     budget::OVER_BUDGET,
     console::{Console, print_error},
+    harness::{Harness, ProgramFailure},
     program::{InputArgs, LimitArgs},
-    ruler::{Failure, Ruler},
 };
 use crate::{fuel::parse_fuel, sandbox::NoHost};
 
@@ -89,7 +89,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     match bench(&args) {
         Ok(code) => Ok(code),
-        Err(error) => match error.downcast::<Failure>() {
+        Err(error) => match error.downcast::<ProgramFailure>() {
             Ok(failure) => {
                 print_error(&failure);
                 Ok(failure.code.into())
@@ -109,8 +109,8 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
         .map(|name| Baseline::load(&args.store, name, &conditions))
         .transpose()?;
     let baseline = baseline.as_ref().map(|baseline| &baseline.benchmarks);
-    let ruler = Ruler::new(args.limits.limits(), args.seed)?;
-    let Measured { mut measurements, failed, start } = measure_all(&ruler, args, &items)?;
+    let harness = Harness::new(args.limits.limits(), args.seed)?;
+    let Measured { mut measurements, failed, start } = measure_all(&harness, args, &items)?;
     make_names_unique(&mut measurements);
     let criteria = Criteria { baseline, fail_above: args.fail_above, budget: args.budget };
     let compared = compare(measurements, criteria);
@@ -133,7 +133,7 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     let too_much = compared.iter().any(|one| one.worse || one.over);
     let console = Console::default();
     let report = Report {
-        mode: ruler.mode(),
+        mode: harness.mode(),
         runs: args.runs,
         seed: args.seed,
         start,
@@ -165,10 +165,10 @@ struct Measured {
 }
 
 /// Measures every benchmark of every file. A failed one does not stop the others.
-fn measure_all(ruler: &Ruler, args: &Args, items: &RawValue) -> anyhow::Result<Measured> {
+fn measure_all(harness: &Harness, args: &Args, items: &RawValue) -> anyhow::Result<Measured> {
     let mut all = Measured::default();
     for (index, file) in args.files.iter().enumerate() {
-        let program = match plan::plan(ruler, file, &args.input, items) {
+        let program = match plan::plan(harness, file, &args.input, items) {
             Ok(program) => program,
             Err(error) => {
                 all.failed.push(Failed::of(plan::name(file), error)?);
@@ -180,9 +180,9 @@ fn measure_all(ruler: &Ruler, args: &Args, items: &RawValue) -> anyhow::Result<M
                 let mut nothing = program.settings.clone();
                 nothing.code = String::new();
                 all.start =
-                    Some(ruler.run("an empty program", &nothing, None, Arc::new(NoHost))?.fuel);
+                    Some(harness.run("an empty program", &nothing, None, Arc::new(NoHost))?.fuel);
             }
-            match measure(ruler, (index, &program), benchmark, args.runs.into()) {
+            match measure(harness, (index, &program), benchmark, args.runs.into()) {
                 Ok(measurement) => all.measurements.push(measurement),
                 Err(error) => all.failed.push(Failed::of(benchmark.name(&program.name), error)?),
             }

@@ -1,11 +1,11 @@
-//! `serpentarium exec`: one task, in this process, without a broker.
+//! `serpentarium exec`: runs one task in this process, without a broker.
 
 use std::{
     fmt,
     io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use bytesize::ByteSize;
@@ -27,15 +27,16 @@ use crate::{
         Answer, Exceeded, Failure, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer,
         Sandbox, Usage,
     },
+    sync::lock,
 };
 
-/// Runs one piece of Python behind glass, and prints what it prints and returns.
+/// Runs one Python file in the sandbox, and shows its prints and its result.
 ///
-/// The code is the body of a function: `return` hands out the result, as JSON on standard output. What the code prints
-/// goes to standard output as it happens; a line with fuel, memory and time goes to standard error.
+/// The code is the body of a function: `return` gives the result, which goes to standard output as JSON. Prints go to
+/// standard output as they happen. A line with fuel, memory and time goes to standard error.
 ///
-/// Exit codes: 0 the code returned, 1 it raised an exception (or a file could not be read, or the output not be
-/// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox broke, 5 it burnt more than its --budget.
+/// Exit codes: 0 the code returned, 1 it raised an exception (or a file could not be read, or the output could not be
+/// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox failed, 5 it consumed more than its --budget.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The Python file; - reads standard input.
@@ -44,11 +45,11 @@ pub(crate) struct Args {
     input: InputArgs,
     #[command(flatten)]
     limits: LimitArgs,
-    /// The fuel that it should burn at most, such as 10M: it still runs to its end, the exit code then says whether it
-    /// kept to that. Together with --deterministic the answer is always the same.
+    /// The fuel budget, such as 10M. The code runs to its end in any case; the exit code tells whether it exceeded the
+    /// budget. With --deterministic the answer is the same in every run.
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     budget: Option<u64>,
-    /// Fix clock, seed and randomness, so that the same code and items burn exactly the same fuel, everywhere.
+    /// Fix the clock, the hash seed and randomness: the same code and items then consume exactly the same fuel everywhere.
     #[arg(long)]
     deterministic: bool,
     /// The seed of a deterministic run.
@@ -66,21 +67,21 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let job = job(&args)?;
     let sandbox = Sandbox::builder().slots(1).build()?;
-    let prints = Arc::new(Prints { live: !args.json, ..Prints::default() });
+    let prints = Arc::new(PrintHost { live: !args.json, ..PrintHost::default() });
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
     let outcome = runtime.block_on(sandbox.run(job, prints.clone()));
-    let ended = Ended::new(outcome);
+    let checked = CheckedOutcome::new(outcome);
     if args.json {
-        let report = serde_json::to_string_pretty(&Report::new(&ended, &prints.text())?)?;
+        let report = serde_json::to_string_pretty(&Report::new(&checked, &prints.text())?)?;
         prints.console.out(format_args!("{report}\n"));
     } else {
-        print_text(&prints.console, &ended);
+        print_outcome(&prints.console, &checked);
     }
     let over = args
         .budget
-        .is_some_and(|budget| budget::exceeds(&prints.console, ended.usage.fuel, budget));
-    let code = match exit_code(&ended.result) {
+        .is_some_and(|budget| budget::exceeds(&prints.console, checked.usage.fuel, budget));
+    let code = match exit_code(&checked.result) {
         0 if over => OVER_BUDGET,
         code => code,
     };
@@ -94,34 +95,34 @@ fn job(args: &Args) -> anyhow::Result<Job> {
 }
 
 /// An outcome with its effects checked.
-struct Ended {
+struct CheckedOutcome {
     result: Result<Returned, Failure>,
     usage: Usage,
     stderr: String,
 }
 
-impl Ended {
+impl CheckedOutcome {
     fn new(outcome: Outcome) -> Self {
         let Outcome { result, usage, stderr } = outcome;
         Self { result: effects::interpret(result), usage, stderr }
     }
 }
 
-/// What the code prints: shown as it happens, or kept.
+/// A host that shows the prints of the code as they happen, or keeps them for `--json`.
 #[derive(Default)]
-struct Prints {
+struct PrintHost {
     console: Console,
     live: bool,
-    kept: std::sync::Mutex<String>,
+    kept: Mutex<String>,
 }
 
-impl Prints {
+impl PrintHost {
     fn text(&self) -> String {
-        self.kept.lock().map(|text| text.clone()).unwrap_or_default()
+        lock(&self.kept).clone()
     }
 }
 
-/// Printed text: what is not Unicode (a lone surrogate) is replaced.
+/// Printed text. Lone surrogates, which are not Unicode, are replaced.
 struct Printed(String);
 
 impl<'de> Deserialize<'de> for Printed {
@@ -142,7 +143,7 @@ impl<'de> Deserialize<'de> for Printed {
     }
 }
 
-impl HostCalls for Prints {
+impl HostCalls for PrintHost {
     fn call(&self, _name: &str, _params: Box<RawValue>) -> PendingAnswer {
         let answer: Answer = Err(METHOD_NOT_ALLOWED.into());
         Box::pin(std::future::ready(answer))
@@ -157,13 +158,13 @@ impl HostCalls for Prints {
         }
         if self.live {
             self.console.out(text);
-        } else if let Ok(mut kept) = self.kept.lock() {
-            kept.push_str(&text);
+        } else {
+            lock(&self.kept).push_str(&text);
         }
     }
 }
 
-fn print_text(console: &Console, outcome: &Ended) {
+fn print_outcome(console: &Console, outcome: &CheckedOutcome) {
     if !outcome.stderr.is_empty() {
         console.note(outcome.stderr.trim_end());
     }
@@ -205,7 +206,7 @@ fn print_text(console: &Console, outcome: &Ended) {
     ));
 }
 
-/// The flag that raises a limit, where there is one.
+/// The flag that raises a limit. `None`: no flag does.
 fn flag_of(limit: &Exceeded) -> Option<&'static str> {
     match limit {
         Exceeded::Time(_) => Some("--timeout"),
@@ -215,12 +216,12 @@ fn flag_of(limit: &Exceeded) -> Option<&'static str> {
     }
 }
 
-/// What `--json` prints.
+/// The object that `--json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
     status: &'static str,
-    /// As the code returned it, to the letter.
+    /// Raw JSON, as the code returned it.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a RawValue>,
     #[serde(flatten)]
@@ -235,7 +236,7 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(outcome: &'a Ended, prints: &'a str) -> serde_json::Result<Self> {
+    fn new(outcome: &'a CheckedOutcome, prints: &'a str) -> serde_json::Result<Self> {
         let (status, result, error) = match &outcome.result {
             Ok(returned) => ("returned", Some(&*returned.value), None),
             Err(Failure::Raised(exception)) => {

@@ -21,8 +21,8 @@ use super::{
     USAGE,
     budget::{self, OVER_BUDGET},
     console::{Console, print_error},
+    harness::{Harness, Measure, ProgramFailure, SpanHost},
     program::{InputArgs, LimitArgs, read},
-    ruler::{Failure, Measure, Ruler, Span},
 };
 use crate::{fuel::parse_fuel, sandbox::NoHost};
 
@@ -78,7 +78,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let profile = match profile(&args, &name, &text) {
         Ok(profile) => profile,
         Err(error) => {
-            let failure = error.downcast::<Failure>()?;
+            let failure = error.downcast::<ProgramFailure>()?;
             print_error(&failure);
             return Ok(failure.code.into());
         }
@@ -111,13 +111,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Runs the program three times: as it is, between marks, and traced.
 fn profile(args: &Args, name: &str, text: &str) -> anyhow::Result<Profile> {
     let settings = args.input.settings(text.to_owned())?;
-    let ruler = Ruler::new(args.limits.limits(), args.seed)?;
-    let costs = calibrate(&ruler)?;
-    let fuel = ruler.run(name, &settings, None, Arc::new(NoHost))?.fuel;
-    let span = Arc::new(Span::default());
-    ruler.run(name, &settings, Some(Measure::Span), span.clone())?;
+    let harness = Harness::new(args.limits.limits(), args.seed)?;
+    let costs = calibrate(&harness)?;
+    let fuel = harness.run(name, &settings, None, Arc::new(NoHost))?.fuel;
+    let span = Arc::new(SpanHost::default());
+    harness.run(name, &settings, Some(Measure::Span), span.clone())?;
     let recorder = Arc::new(Recorder::new(costs));
-    ruler.run(name, &settings, Some(Measure::Profile), recorder.clone())?;
+    harness.run(name, &settings, Some(Measure::Profile), recorder.clone())?;
     let recording = recorder.take();
     let marks = costs.span * i64::try_from(recording.sections).unwrap_or(i64::MAX);
     let inside = i64::try_from(span.fuel()).unwrap_or(i64::MAX) - marks;

@@ -1,4 +1,4 @@
-//! What `exec`, `bench` and `profile` have in common: a program, its items, its limits, and how it ended.
+//! The parts that `exec`, `bench` and `profile` share: a program's items, limits and exit code.
 
 use std::{
     io::Read,
@@ -17,22 +17,22 @@ use crate::{
     sandbox::{FUEL_PER_SECOND, Failure, Limits},
 };
 
-/// Bytes that the code may print: `exec --json` keeps them until it ends.
+/// Most bytes of prints. `exec --json` keeps them in memory until the end.
 const MAX_PRINTED: u64 = 1 << 30;
-/// Exit code where the code raised an exception.
+/// Exit code if the code raised an exception.
 pub(crate) const RAISED: u8 = 1;
-/// Exit code where a limit stopped the task.
+/// Exit code if a limit stopped the task.
 const EXCEEDED: u8 = 3;
-/// Exit code where the guest broke.
+/// Exit code if the sandbox failed.
 pub(crate) const BROKEN: u8 = 4;
 
-/// What a program works on.
+/// The input of a program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
     /// The input items: a JSON file with a list of objects, each with or without n8n's `json` key; - reads standard input.
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
-    /// Run the code once for each item, with `_item`, instead of once with `_items`.
+    /// Run the code once per item, with `_item`, instead of once with `_items`.
     #[arg(long)]
     pub(crate) each: bool,
 }
@@ -46,15 +46,15 @@ impl InputArgs {
     /// The settings of a task that runs this code.
     ///
     /// # Errors
-    /// The file of items cannot be read, or holds something else.
+    /// The file of items cannot be read, or is not a list of objects.
     pub(crate) fn settings(&self, code: String) -> anyhow::Result<TaskSettings> {
         Ok(self.settings_with(code, self.items()?))
     }
 
-    /// The items, which can be read once where they come from standard input.
+    /// Reads the items. Call it once: standard input can be read only once.
     ///
     /// # Errors
-    /// The file cannot be read, or holds something else.
+    /// The file cannot be read, or is not a list of objects.
     pub(crate) fn items(&self) -> anyhow::Result<Box<RawValue>> {
         match &self.items {
             Some(path) => {
@@ -73,16 +73,16 @@ impl InputArgs {
     }
 }
 
-/// What a program may use.
+/// The limits of a program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LimitArgs {
-    /// The fuel that it may burn, such as 500M or 20G [default: about as much as the time-out allows].
+    /// The fuel limit, such as 500M or 20G [default: about as much as the time-out allows].
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     fuel: Option<u64>,
-    /// The memory that it may use, its interpreter (about 33 MiB) included; from 64MiB to 4GiB.
+    /// The memory limit, interpreter (about 33 MiB) included; from 64MiB to 4GiB.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = config::memory)]
     memory: u64,
-    /// The time that it may take.
+    /// The time limit.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_timeout)]
     timeout: Duration,
 }
@@ -94,7 +94,7 @@ impl LimitArgs {
             time: self.timeout,
             fuel: self.fuel.unwrap_or(fuel.max(FUEL_PER_SECOND)),
             memory: self.memory,
-            // Time and fuel bound how often it prints.
+            // The limits of time and fuel bound the number of prints.
             calls: u32::MAX,
             notified: MAX_PRINTED,
             ..Limits::default()
@@ -108,10 +108,10 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     if time.is_zero() { Err("must be above 0".into()) } else { Ok(time) }
 }
 
-/// The text of a file; `-` is standard input.
+/// Reads a file; `-` is standard input.
 ///
 /// # Errors
-/// It cannot be read, or is not UTF-8.
+/// The file cannot be read, or is not UTF-8.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
@@ -121,7 +121,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The exit code that tells how a program ended.
+/// The exit code for the outcome of a program.
 pub(crate) fn exit_code<T>(result: &Result<T, Failure>) -> u8 {
     match result {
         Ok(_) => 0,

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::plan::{Benchmark, Program};
 use crate::cli::{
+    harness::{Harness, Measure, ProgramFailure, SpanHost},
     program::BROKEN,
-    ruler::{Failure, Measure, Ruler, Span},
 };
 
 /// The measurement of one benchmark.
@@ -29,7 +29,7 @@ pub(crate) struct Measurement {
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub name: String,
-    pub failure: Failure,
+    pub failure: ProgramFailure,
 }
 
 impl Failed {
@@ -50,7 +50,7 @@ impl Failed {
 /// # Errors
 /// A run fails, or the runs differ.
 pub(crate) fn measure(
-    ruler: &Ruler,
+    harness: &Harness,
     (file, program): (usize, &Program),
     benchmark: &Benchmark,
     runs: usize,
@@ -58,11 +58,11 @@ pub(crate) fn measure(
     let name = benchmark.name(&program.name);
     // The fuel of the harness around a function, measured with an empty function in its place.
     let overhead = match benchmark.function {
-        Some(_) => run(ruler, &name, program, benchmark, true)?.fuel,
+        Some(_) => run(harness, &name, program, benchmark, true)?.fuel,
         None => 0,
     };
     let runs: Vec<SingleRun> = (0..runs)
-        .map(|_| run(ruler, &name, program, benchmark, false))
+        .map(|_| run(harness, &name, program, benchmark, false))
         .collect::<Result<_, _>>()?;
     let fuel = identical_fuel(&name, runs.iter().map(|run| run.fuel))?;
     Ok(Measurement {
@@ -83,7 +83,7 @@ struct SingleRun {
 }
 
 fn run(
-    ruler: &Ruler,
+    harness: &Harness,
     name: &str,
     program: &Program,
     benchmark: &Benchmark,
@@ -94,8 +94,8 @@ fn run(
         param: benchmark.index,
         empty,
     });
-    let span = Arc::new(Span::default());
-    let run = ruler.run(name, &program.settings, measure, span.clone())?;
+    let span = Arc::new(SpanHost::default());
+    let run = harness.run(name, &program.settings, measure, span.clone())?;
     let fuel = if measure.is_some() { span.fuel() } else { run.fuel };
     Ok(SingleRun { fuel, memory: run.memory, took: run.took })
 }
@@ -104,11 +104,11 @@ fn run(
 ///
 /// # Errors
 /// The runs differ.
-fn identical_fuel(name: &str, mut runs: impl Iterator<Item = u64>) -> Result<u64, Failure> {
+fn identical_fuel(name: &str, mut runs: impl Iterator<Item = u64>) -> Result<u64, ProgramFailure> {
     let first = runs.next().unwrap_or_default();
     match runs.find(|&fuel| fuel != first) {
         None => Ok(first),
-        Some(other) => Err(Failure {
+        Some(other) => Err(ProgramFailure {
             text: format!(
                 "{name}: two runs consumed different amounts of fuel, {first} and {other} units: the same code and input \
                  must consume the same, so this is a defect of serpentarium; please report it"

@@ -12,8 +12,8 @@ use crate::{
     cli::{
         USAGE,
         console::printable,
+        harness::{Harness, Measure, ProgramFailure},
         program::{InputArgs, read},
-        ruler::{Failure, Measure, Ruler},
     },
     protocol::TaskSettings,
     sandbox::NoHost,
@@ -82,7 +82,7 @@ pub(crate) fn name(file: &Path) -> String {
 /// # Errors
 /// The file cannot be read, or the program fails before the guest has listed them.
 pub(crate) fn plan(
-    ruler: &Ruler,
+    harness: &Harness,
     file: &Path,
     input: &InputArgs,
     items: &RawValue,
@@ -95,13 +95,13 @@ pub(crate) fn plan(
     if !settings.code.contains("def bench_") {
         return Ok(Program { name, settings, benchmarks: whole() });
     }
-    let run = ruler.run(&name, &settings, Some(Measure::Plan), Arc::new(NoHost))?;
+    let run = harness.run(&name, &settings, Some(Measure::Plan), Arc::new(NoHost))?;
     let found: Option<Vec<Found>> = serde_json::from_str(run.value.get())?;
     if input.each && found.is_some() {
         let text = format!(
             "{name}: --each is for whole programs, and this file defines functions bench_…"
         );
-        return Err(Failure { text, code: USAGE }.into());
+        return Err(ProgramFailure { text, code: USAGE }.into());
     }
     let benchmarks =
         found.map_or_else(whole, |found| found.into_iter().flat_map(each_param).collect());

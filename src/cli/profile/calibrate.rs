@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::record::{Costs, Event, PerEvent, Recorder, Recording, Section};
 use crate::{
-    cli::ruler::{Measure, Ruler, Span},
+    cli::harness::{Harness, Measure, SpanHost},
     protocol::{NodeMode, TaskSettings},
 };
 
@@ -15,28 +15,28 @@ use crate::{
 pub(crate) struct CalibrateError(&'static str);
 
 /// Measures the costs of tracing in this image. They are the same in every run.
-pub(crate) fn calibrate(ruler: &Ruler) -> anyhow::Result<Costs> {
+pub(crate) fn calibrate(harness: &Harness) -> anyhow::Result<Costs> {
     let items = serde_json::value::to_raw_value(&[(); 0])?;
     let settings = TaskSettings::new("pass", NodeMode::AllItems, items);
-    let span = Arc::new(Span::default());
-    ruler.run("calibration", &settings, Some(Measure::Span), span.clone())?;
-    let known = costs(&record(ruler, &settings, Measure::Calibrate, Costs::default())?.named)?;
+    let span = Arc::new(SpanHost::default());
+    harness.run("calibration", &settings, Some(Measure::Span), span.clone())?;
+    let known = costs(&record(harness, &settings, Measure::Calibrate, Costs::default())?.named)?;
     let span = i64::try_from(span.fuel()).unwrap_or(i64::MAX);
     let known = Costs { span, ..known };
     // The fuel that remains for an empty program is the fixed cost of tracing.
-    let nothing = record(ruler, &settings, Measure::Profile, known)?;
+    let nothing = record(harness, &settings, Measure::Profile, known)?;
     let fixed = nothing.nodes.iter().map(|node| node.own).sum();
     Ok(Costs { fixed, ..known })
 }
 
 fn record(
-    ruler: &Ruler,
+    harness: &Harness,
     settings: &TaskSettings,
     measure: Measure,
     costs: Costs,
 ) -> anyhow::Result<Recording> {
     let recorder = Arc::new(Recorder::new(costs));
-    ruler.run("calibration", settings, Some(measure), recorder.clone())?;
+    harness.run("calibration", settings, Some(measure), recorder.clone())?;
     Ok(recorder.take())
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    cli::ruler::refuse,
+    cli::harness::refuse,
     sandbox::{HostCalls, PendingAnswer},
     sync::lock,
 };

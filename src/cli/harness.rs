@@ -1,5 +1,5 @@
-//! What `bench` and `profile` measure with: programs run deterministically, in this process, and marks that the guest sets
-//! are read off the fuel counter.
+//! The harness of `bench` and `profile`: it runs programs deterministically in this process, and reads the fuel counter at
+//! the marks that the guest sets.
 
 use std::{
     fmt::Write,
@@ -21,53 +21,54 @@ use crate::{
     sync::lock,
 };
 
-/// What the guest is to measure (wasm/guest/_serpentarium/measure).
+/// The measurement that the guest makes (wasm/guest/_serpentarium/measure).
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub(crate) enum Measure<'a> {
-    /// Which benchmarks a file has.
+    /// Lists the benchmarks of a file.
     Plan,
-    /// One benchmark with the parameter of this index; or nothing in its place.
+    /// Runs one benchmark with the parameter of this index. `empty`: runs an empty function in its place, which measures
+    /// the harness.
     Bench { name: &'a str, param: Option<usize>, empty: bool },
-    /// A whole program, between marks.
+    /// Runs a whole program between two marks.
     Span,
-    /// A whole program, line by line.
+    /// Runs a whole program, and traces its lines.
     Profile,
-    /// What watching costs.
+    /// Runs the programs that measure the cost of tracing.
     Calibrate,
 }
 
-/// How much longer than by itself a program may take while it is watched.
-const WATCHED_TIMES: u32 = 25;
+/// Factor by which the time limit grows for a traced program: tracing takes time for every line.
+const TRACED_FACTOR: u32 = 25;
 
-/// A program that did not come to its end as it should: the text says which and why.
+/// A program failed. The text names the program and the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub(crate) struct Failure {
+pub(crate) struct ProgramFailure {
     pub text: String,
-    /// The process's exit code.
+    /// The exit code of the process.
     pub code: u8,
 }
 
-/// Runs programs, one after the other.
-pub(crate) struct Ruler {
+/// Runs programs one after the other.
+pub(crate) struct Harness {
     sandbox: Sandbox,
     runtime: Runtime,
     limits: Limits,
     seed: u64,
 }
 
-/// Why there is no ruler.
+/// The harness could not be built.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RulerError {
+pub(crate) enum HarnessError {
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("cannot start a runtime: {0}")]
     Runtime(#[from] std::io::Error),
 }
 
-impl Ruler {
-    pub(crate) fn new(limits: Limits, seed: u64) -> Result<Self, RulerError> {
+impl Harness {
+    pub(crate) fn new(limits: Limits, seed: u64) -> Result<Self, HarnessError> {
         let sandbox = Sandbox::builder().slots(1).build()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -76,23 +77,23 @@ impl Ruler {
         Ok(Self { sandbox, runtime, limits, seed })
     }
 
-    /// Runs a program, by itself or as it is to be measured. `name` is what a failure calls it.
+    /// Runs a program, with a measurement if there is one. Errors name it `name`.
     ///
     /// # Errors
-    /// It raised, went over a limit, or broke.
+    /// The program raised an exception or exceeded a limit, or the sandbox failed.
     pub(crate) fn run(
         &self,
         name: &str,
         settings: &TaskSettings,
         measure: Option<Measure>,
         host: Arc<dyn HostCalls>,
-    ) -> anyhow::Result<Run> {
-        // Watching takes time and fuel of its own, and calibrating is none of the program's.
+    ) -> anyhow::Result<CompletedRun> {
+        // Tracing consumes time and fuel of its own, and the calibration is not the program's.
         let limits = match measure {
             Some(Measure::Profile) => {
                 let Limits { time, .. } = self.limits;
                 Limits {
-                    time: time.saturating_mul(WATCHED_TIMES),
+                    time: time.saturating_mul(TRACED_FACTOR),
                     fuel: Limits::MAX_FUEL,
                     notified: u64::MAX,
                     ..self.limits.clone()
@@ -113,7 +114,7 @@ impl Ruler {
         let outcome = self.runtime.block_on(self.sandbox.run(job, host));
         let usage = outcome.usage;
         match outcome.result {
-            Ok(completed) => Ok(Run {
+            Ok(completed) => Ok(CompletedRun {
                 value: completed.value,
                 fuel: usage.fuel,
                 memory: usage.memory,
@@ -123,7 +124,7 @@ impl Ruler {
         }
     }
 
-    /// What makes amounts of fuel the same everywhere, in a line for people.
+    /// The conditions that make fuel reproducible, as one line of text.
     pub(crate) fn mode(&self) -> String {
         let seed = self.seed;
         format!(
@@ -135,22 +136,22 @@ impl Ruler {
 
 /// A program that returned.
 #[derive(Debug)]
-pub(crate) struct Run {
-    /// What it returned, JSON.
+pub(crate) struct CompletedRun {
+    /// Its result, JSON.
     pub value: Box<RawValue>,
-    /// Units of fuel burnt, from the first instruction of the task to the last.
+    /// Units of fuel from the first instruction of the task to the last.
     pub fuel: u64,
-    /// The largest size of its memory in bytes.
+    /// Peak size of its memory in bytes.
     pub memory: u64,
     pub took: std::time::Duration,
 }
 
-/// The settings as the guest reads them, with what is to be measured.
+/// The settings for the guest, with the measurement.
 fn input(settings: &TaskSettings, measure: Option<Measure>) -> serde_json::Result<Bytes> {
     let Some(measure) = measure else { return settings.to_input() };
     let mut text = serde_json::to_string(settings)?;
     let measure = serde_json::to_string(&measure)?;
-    // The object stays open for one more member.
+    // Remove the closing brace, to append one more member.
     text.pop();
     text.push_str(r#","serpentarium":{"measure":"#);
     text.push_str(&measure);
@@ -158,7 +159,7 @@ fn input(settings: &TaskSettings, measure: Option<Measure>) -> serde_json::Resul
     Ok(text.into())
 }
 
-fn failure(name: &str, why: sandbox::Failure, stderr: &str) -> Failure {
+fn failure(name: &str, why: sandbox::Failure, stderr: &str) -> ProgramFailure {
     use sandbox::Failure::{Broken, Exceeded, Raised, WorkerLost};
     let mut text = format!("{name}: ");
     match &why {
@@ -172,21 +173,21 @@ fn failure(name: &str, why: sandbox::Failure, stderr: &str) -> Failure {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n{}", stderr.trim_end());
     }
-    Failure { text, code: exit_code::<()>(&Err(why)) }
+    ProgramFailure { text, code: exit_code::<()>(&Err(why)) }
 }
 
-/// A host that keeps how much fuel was burnt between marks, and nothing else that it is told.
+/// A host that adds up the fuel between marks, and ignores all other notifications.
 #[derive(Debug, Default)]
-pub(crate) struct Span(Mutex<(Option<u64>, u64)>);
+pub(crate) struct SpanHost(Mutex<(Option<u64>, u64)>);
 
-impl Span {
-    /// Units burnt between the marks, all spans together.
+impl SpanHost {
+    /// Units consumed between the marks, over all spans.
     pub(crate) fn fuel(&self) -> u64 {
         lock(&self.0).1
     }
 }
 
-impl HostCalls for Span {
+impl HostCalls for SpanHost {
     fn call(&self, _name: &str, _params: Box<RawValue>) -> PendingAnswer {
         refuse()
     }
@@ -201,7 +202,7 @@ impl HostCalls for Span {
     }
 }
 
-/// The answer to a host call where there is nothing to call.
+/// The answer to every host call: measured programs have no host to call.
 pub(crate) fn refuse() -> PendingAnswer {
     let answer: Answer = Err(METHOD_NOT_ALLOWED.into());
     Box::pin(std::future::ready(answer))
@@ -213,7 +214,7 @@ mod tests {
     use crate::protocol::NodeMode;
 
     #[test]
-    fn what_is_to_be_measured_stands_beside_the_settings() {
+    fn the_measurement_is_a_member_of_the_settings() {
         let items = RawValue::from_string("[]".into()).unwrap();
         let settings = TaskSettings::new("x", NodeMode::AllItems, items);
         let measure = Measure::Bench { name: "bench_x", param: Some(1), empty: false };
@@ -226,8 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn spans_add_up_and_an_end_without_a_beginning_is_nothing() {
-        let (span, nothing) = (Span::default(), || RawValue::from_string("0".into()).unwrap());
+    fn spans_add_up_and_a_lone_end_is_ignored() {
+        let (span, nothing) = (SpanHost::default(), || RawValue::from_string("0".into()).unwrap());
         for (name, fuel) in
             [("end", 5), ("begin", 10), ("line", 11), ("end", 15), ("begin", 20), ("end", 22)]
         {
