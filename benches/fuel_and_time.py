@@ -1,6 +1,6 @@
 """What a unit of fuel is in time: different kinds of work, each long enough for the start not to matter.
 
-    serpentarium bench benches/fuel_and_time.py
+serpentarium bench benches/fuel_and_time.py
 """
 
 import json
@@ -57,7 +57,9 @@ def bench_big_integers():
 
 
 def bench_json():
-    text = json.dumps([{"id": n, "name": f"name {n}", "tags": ["a", "b"], "price": n / 7} for n in range(20_000)])
+    text = json.dumps(
+        [{"id": n, "name": f"name {n}", "tags": ["a", "b"], "price": n / 7} for n in range(20_000)]
+    )
     return len(json.dumps(json.loads(text)))
 
 

@@ -13,5 +13,9 @@ def run() -> None:
     packed = zlib.compress(block, 6)
     assert zlib.decompress(packed) == block
     assert base64.b64decode(base64.b64encode(block)) == block
-    digests = {hashlib.new(name, block).hexdigest() for name in ("md5", "sha1", "sha256", "sha3_256")}
-    assert len(digests) == 4 and zlib.crc32(block) == zlib.crc32(block[1000:], zlib.crc32(block[:1000]))
+    digests = {
+        hashlib.new(name, block).hexdigest() for name in ("md5", "sha1", "sha256", "sha3_256")
+    }
+    assert len(digests) == 4 and zlib.crc32(block) == zlib.crc32(
+        block[1000:], zlib.crc32(block[:1000])
+    )

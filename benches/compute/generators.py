@@ -34,5 +34,7 @@ def run() -> None:
     for value in (x * 0.5 for x in range(60_000)):
         last = mean.send(value)
     assert abs(last - 14_999.75) < 1e-6
-    groups = groupby(chain.from_iterable((n // 3, n // 3) for n in range(30_000)), key=lambda n: n // 10)
+    groups = groupby(
+        chain.from_iterable((n // 3, n // 3) for n in range(30_000)), key=lambda n: n // 10
+    )
     assert sum(sum(1 for _ in group) for _, group in groups) == 60_000

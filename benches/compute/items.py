@@ -14,7 +14,9 @@ def table(rows: int) -> str:
     start = datetime(2026, 1, 1, 8, 30)
     for n in range(rows):
         moment = start + timedelta(hours=n * 5)
-        writer.writerow([n, f"c{n % 50}", moment.isoformat(), f"{n * 1.25:.2f}", 'says "hi", twice'])
+        writer.writerow(
+            [n, f"c{n % 50}", moment.isoformat(), f"{n * 1.25:.2f}", 'says "hi", twice']
+        )
     return out.getvalue()
 
 
@@ -29,6 +31,15 @@ def run() -> None:
         customer = customers[row["customer"]]
         totals[customer["region"], moment.strftime("%Y-%m")] += float(row["amount"])
         last[row["customer"]] = max(moment.date(), last.get(row["customer"], date.min))
-        items.append({"json": {**row, **customer, "week": moment.isocalendar().week, "amount": float(row["amount"])}})
+        items.append(
+            {
+                "json": {
+                    **row,
+                    **customer,
+                    "week": moment.isocalendar().week,
+                    "amount": float(row["amount"]),
+                }
+            }
+        )
     assert len(items) == 6000 and abs(sum(totals.values()) - 1.25 * 5999 * 3000) < 1e-3
     assert max(last.values()) == date(2029, 6, 4), max(last.values())

@@ -20,14 +20,19 @@ def solve(a: list[list[float]], b: list[float]) -> list[float]:
                 rows[k][j] -= factor * rows[i][j]
     solution = [0.0] * size
     for i in reversed(range(size)):
-        solution[i] = (rows[i][size] - sum(rows[i][j] * solution[j] for j in range(i + 1, size))) / rows[i][i]
+        solution[i] = (
+            rows[i][size] - sum(rows[i][j] * solution[j] for j in range(i + 1, size))
+        ) / rows[i][i]
     return solution
 
 
 def run() -> None:
     """One round."""
     size = 64
-    matrix = [[float((i * 31 + j * 17) % 23) + (100.0 if i == j else 0.0) for j in range(size)] for i in range(size)]
+    matrix = [
+        [float((i * 31 + j * 17) % 23) + (100.0 if i == j else 0.0) for j in range(size)]
+        for i in range(size)
+    ]
     right = multiply(matrix, [[float(i)] for i in range(size)])
     solution = solve(matrix, [row[0] for row in right])
     assert max(abs(value - i) for i, value in enumerate(solution)) < 1e-9

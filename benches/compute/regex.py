@@ -2,7 +2,9 @@
 
 import re
 
-LINE = re.compile(r"(?P<day>\d{4}-\d\d-\d\d)T(\d\d):\d\d:\d\d (?P<level>INFO|WARN|ERROR) \[(?P<user>[^]]*)] (.*)")
+LINE = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)T(\d\d):\d\d:\d\d (?P<level>INFO|WARN|ERROR) \[(?P<user>[^]]*)] (.*)"
+)
 MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
 
 

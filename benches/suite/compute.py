@@ -53,7 +53,9 @@ def measure(park: Park, plan: Plan) -> Result:
     return report({name: best[name] for name in engines})
 
 
-def _leave_out(park: Park, kinds: dict[str, Kind], engines: dict[str, Engine], name: str, reason: str) -> None:
+def _leave_out(
+    park: Park, kinds: dict[str, Kind], engines: dict[str, Engine], name: str, reason: str
+) -> None:
     """A peer that fails is left out; ours must not fail."""
     if name not in kinds:
         raise Broken(reason)
@@ -86,7 +88,11 @@ def report(best: dict[str, dict[str, float]]) -> Result:
     means = {name: geometric_mean(each.values()) for name, each in ratios.items()}
     result.raw |= {"ratios": ratios, "geometricMeans": means}
     rows = [
-        [program, f"{native[program] * 1000:.1f}", *(number(ratios[name][program]) for name in ratios)]
+        [
+            program,
+            f"{native[program] * 1000:.1f}",
+            *(number(ratios[name][program]) for name in ratios),
+        ]
         for program in native
     ]
     rows.append(["geometric mean", "", *(number(means[name]) for name in ratios)])

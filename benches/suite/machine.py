@@ -33,7 +33,8 @@ def in_words(machine: dict[str, Any]) -> str:
     built = ", ".join(f"{name}={value}" for name, value in machine["builtWith"].items())
     return (
         f"{machine['cores']} cores of {machine['cpu']} ({machine['architecture']}), {machine['memoryGib']} GiB, "
-        f"{machine['kernel']} {scan} PAGEMAP_SCAN, load {machine['loadBefore']} before" + (f", built with {built}" if built else "")
+        f"{machine['kernel']} {scan} PAGEMAP_SCAN, load {machine['loadBefore']} before"
+        + (f", built with {built}" if built else "")
     )
 
 

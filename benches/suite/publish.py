@@ -20,22 +20,33 @@ DRAWN = ("fresh", "compute")
 
 def as_json(results: dict[str, Result], head: dict[str, Any], notes: list[str]) -> str:
     """Everything, for machines."""
-    figures = [{"section": name, **figure.as_json()} for name, result in results.items() for figure in result.figures]
+    figures = [
+        {"section": name, **figure.as_json()}
+        for name, result in results.items()
+        for figure in result.figures
+    ]
     sections = {name: result.raw for name, result in results.items()}
-    return json.dumps({**head, "figures": figures, "notes": notes, "sections": sections}, indent=2) + "\n"
+    return (
+        json.dumps({**head, "figures": figures, "notes": notes, "sections": sections}, indent=2)
+        + "\n"
+    )
 
 
 def chart(results: dict[str, Result]) -> str | None:
     """The chart of what was measured; nothing where it has no comparison."""
     panels = []
     if "fresh" in results:
-        bars = {name: times["median"] for name, times in results["fresh"].raw["milliseconds"].items()}
+        bars = {
+            name: times["median"] for name, times in results["fresh"].raw["milliseconds"].items()
+        }
         title = "A fresh sandbox with a trivial task: median time (logarithmic; shorter is better)"
         panels.append(Panel(title, bars, "ms", logarithmic=True, ours=Ours.name))
     if "compute" in results and "ratios" in results["compute"].raw:
         raw = results["compute"].raw
         title = "Computing: geometric mean, times native CPython 3.13 (shorter is better)"
-        panels.append(Panel(title, raw["geometricMeans"], "×", mark=(1.0, "native"), ours=Ours.name))
+        panels.append(
+            Panel(title, raw["geometricMeans"], "×", mark=(1.0, "native"), ours=Ours.name)
+        )
         title = f"Computing: {Ours.name} by program, times native CPython 3.13"
         panels.append(Panel(title, raw["ratios"][Ours.name], "×", mark=(1.0, "native")))
     return draw(panels) if panels else None
@@ -56,23 +67,40 @@ def to_docs(results: dict[str, Result], head: dict[str, Any], notes: list[str]) 
 def summary(results: dict[str, Result]) -> Table:
     """The figures of a full run that people ask for first."""
     raw = {name: result.raw for name, result in results.items()}
-    fresh, start, memory = raw["fresh"]["milliseconds"][Ours.name], raw["start"]["start"], raw["memory"]["memory"]
+    fresh, start, memory = (
+        raw["fresh"]["milliseconds"][Ours.name],
+        raw["start"]["start"],
+        raw["memory"]["memory"],
+    )
     flights, means = raw["flow"]["flow"], raw["compute"].get("geometricMeans", {})
-    echoes = [number(each["echoMs"]) for each in raw["payload"]["payload"] if each["megabytes"] == 5]
-    others = ", ".join(f"{name} {number(mean)}" for name, mean in means.items() if name != Ours.name)
+    echoes = [
+        number(each["echoMs"]) for each in raw["payload"]["payload"] if each["megabytes"] == 5
+    ]
+    others = ", ".join(
+        f"{name} {number(mean)}" for name, mean in means.items() if name != Ours.name
+    )
     rest = (memory["parentPssMib"] + sum(memory["workersPssMib"])) * 2**20 / 1_000_000
     rows = [
-        ["fresh instance, trivial task, drop; in process, median / p95", _both(fresh["median"], fresh["p95"], "ms")],
+        [
+            "fresh instance, trivial task, drop; in process, median / p95",
+            _both(fresh["median"], fresh["p95"], "ms"),
+        ],
         [
             f"tasks a second through the local broker, {' / '.join(str(each['inFlight']) for each in flights)} in flight",
             " / ".join(number(each["tasksPerSecond"]) for each in flights),
         ],
-        ["latency at 1 in flight, p50 / p99", _both(flights[0]["p50Ms"], flights[0]["p99Ms"], "ms")],
+        [
+            "latency at 1 in flight, p50 / p99",
+            _both(flights[0]["p50Ms"], flights[0]["p99Ms"], "ms"),
+        ],
         [
             "a call of a task there and back through the WebSocket, the broker's own time included, p50",
             f"{number(raw['flow']['calls']['p50Ms'])} ms",
         ],
-        [f"computing, times the native CPython 3.13 ({others})", number(means.get(Ours.name, math.nan))],
+        [
+            f"computing, times the native CPython 3.13 ({others})",
+            number(means.get(Ours.name, math.nan)),
+        ],
         [
             "process start → registered / → first task answered",
             _both(start["registeredMs"], start["firstAnswerMs"], "ms"),

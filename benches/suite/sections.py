@@ -24,20 +24,36 @@ def fresh(park: Park, quick: bool) -> Result:
         note(f"round {turn + 1} of {rounds}")
         times.setdefault(ours.name, []).append(ours.fresh(count))
         for kind, peer in peers:
-            if (measured := _or_nothing(park, kind, peer, max(10, int(count * kind.share)))) is not None:
+            if (
+                measured := _or_nothing(park, kind, peer, max(10, int(count * kind.share)))
+            ) is not None:
                 times.setdefault(kind.name, []).append(measured)
     middle = {
         name: {key: median(each[key] for each in all_rounds) for key in ("median", "p95")}
         for name, all_rounds in times.items()
     }
     base = middle[ours.name]["median"]
-    rows = [[n, number(t["median"]), number(t["p95"]), number(t["median"] / base)] for n, t in middle.items()]
+    rows = [
+        [n, number(t["median"]), number(t["p95"]), number(t["median"] / base)]
+        for n, t in middle.items()
+    ]
     return Result(
         figures=[
-            Figure("fresh instance, trivial task, drop: median", middle[ours.name]["median"], "ms", 0.18),
+            Figure(
+                "fresh instance, trivial task, drop: median",
+                middle[ours.name]["median"],
+                "ms",
+                0.18,
+            ),
             Figure("the same, 95th percentile", middle[ours.name]["p95"], "ms", 0.35),
         ],
-        tables=[Table("A fresh sandbox with a trivial task", ["", "median ms", "p95 ms", "times ours"], rows)],
+        tables=[
+            Table(
+                "A fresh sandbox with a trivial task",
+                ["", "median ms", "p95 ms", "times ours"],
+                rows,
+            )
+        ],
         raw={"milliseconds": middle},
     )
 
@@ -56,16 +72,27 @@ def flow(_: Park, quick: bool) -> Result:
     raw = cargo_bench("throughput", "--only", "flow,calls", "--tasks", 2000 if quick else 8000)
     by_flight = {flight["inFlight"]: flight for flight in raw["flow"]}
     rows = [
-        [str(f["inFlight"]), number(f["tasksPerSecond"]), number(f["p50Ms"]), number(f["p99Ms"])] for f in raw["flow"]
+        [str(f["inFlight"]), number(f["tasksPerSecond"]), number(f["p50Ms"]), number(f["p99Ms"])]
+        for f in raw["flow"]
     ]
     figures = [
-        *(Figure(f"tasks a second, {n} in flight", by_flight[n]["tasksPerSecond"], "", 4000, True) for n in (8, 64)),
+        *(
+            Figure(f"tasks a second, {n} in flight", by_flight[n]["tasksPerSecond"], "", 4000, True)
+            for n in (8, 64)
+        ),
         Figure("latency at 1 in flight, median", by_flight[1]["p50Ms"], "ms", 0.6),
         Figure("latency at 1 in flight, 99th percentile", by_flight[1]["p99Ms"], "ms", 2),
     ]
     calls = f"{number(raw['calls']['p50Ms'])} / {number(raw['calls']['p99Ms'])} ms"
-    tables = [Table("Tasks through a WebSocket", ["in flight", "tasks/s", "p50 ms", "p99 ms"], rows)]
-    return Result(figures, tables, raw, [f"a call of a task, there and back through the WebSocket, p50 / p99: {calls}"])
+    tables = [
+        Table("Tasks through a WebSocket", ["in flight", "tasks/s", "p50 ms", "p99 ms"], rows)
+    ]
+    return Result(
+        figures,
+        tables,
+        raw,
+        [f"a call of a task, there and back through the WebSocket, p50 / p99: {calls}"],
+    )
 
 
 def start(_: Park, quick: bool) -> Result:
@@ -91,11 +118,15 @@ def memory(_: Park, quick: bool) -> Result:
     figures = [
         Figure(
             "runner and 2 workers at rest (PSS)",
-            (raw["memory"]["parentPssMib"] + sum(raw["memory"]["workersPssMib"])) * 2**20 / MEGABYTE,
+            (raw["memory"]["parentPssMib"] + sum(raw["memory"]["workersPssMib"]))
+            * 2**20
+            / MEGABYTE,
             "MB",
             60,
         ),
-        Figure("private memory of a running trivial task", raw["memory"]["taskPrivateKib"], "KiB", 450),
+        Figure(
+            "private memory of a running trivial task", raw["memory"]["taskPrivateKib"], "KiB", 450
+        ),
     ]
     return Result(figures, raw=raw)
 
@@ -105,9 +136,14 @@ def payload(_: Park, quick: bool) -> Result:
     step("Large items")
     raw = cargo_bench("throughput", "--only", "payload", "--largest", 50 if quick else 200)
     goals, keys = {5: 60, 50: 700}, ("echoMs", "parentPeakMib", "workerPeakMib")
-    rows = [[f"{p['megabytes']} MB, {p['items']}", *(number(p[key]) for key in keys)] for p in raw["payload"]]
+    rows = [
+        [f"{p['megabytes']} MB, {p['items']}", *(number(p[key]) for key in keys)]
+        for p in raw["payload"]
+    ]
     figures = [
-        Figure(f"echo of {p['megabytes']} MB, {p['items']}", p["echoMs"], "ms", goals[p["megabytes"]])
+        Figure(
+            f"echo of {p['megabytes']} MB, {p['items']}", p["echoMs"], "ms", goals[p["megabytes"]]
+        )
         for p in raw["payload"]
         if p["megabytes"] in goals
     ]

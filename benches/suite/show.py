@@ -14,11 +14,15 @@ def figures_table(figures: list[Figure]) -> Table:
 
 def for_terminal(table: Table) -> str:
     """A table in columns."""
-    widths = [max(len(row[i]) for row in [table.header, *table.rows]) for i in range(len(table.header))]
+    widths = [
+        max(len(row[i]) for row in [table.header, *table.rows]) for i in range(len(table.header))
+    ]
 
     def line(row: list[str]) -> str:
         first = row[0].ljust(widths[0])
-        return "  ".join([first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
+        return "  ".join(
+            [first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]
+        ).rstrip()
 
     rows = [line(row) for row in table.rows]
     rows = [_painted_verdict(text) for text in rows]
@@ -42,4 +46,7 @@ def for_markdown(table: Table) -> str:
 def all_tables(results: dict[str, Result]) -> list[Table]:
     """Figures first, then what is behind them."""
     figures = [figure for result in results.values() for figure in result.figures]
-    return [figures_table(figures), *(table for result in results.values() for table in result.tables)]
+    return [
+        figures_table(figures),
+        *(table for result in results.values() for table in result.tables),
+    ]

@@ -7,12 +7,12 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "fixtures"))
+sys.path.append(str(Path(__file__).parents[1] / "servers"))
 
-import report  # noqa: E402
-from case import BadCase, load_all  # noqa: E402
-from play import Failure  # noqa: E402
-from suite import Suite  # noqa: E402
+import report
+from case import BadCase, load_all
+from play import Failure
+from suite import Suite
 
 
 def arguments():
@@ -23,9 +23,25 @@ def arguments():
         "2 the command is no runner or there are no such cases.",
     )
     option = parser.add_argument
-    option("--only", metavar="PATTERN", help="only cases whose theme or name holds this, * for anything")
-    option("--slowest", metavar="MS", type=float, default=50, help="the most a case may take beyond its waits [50]")
-    option("--env", metavar="NAME=VALUE", action="append", default=[], help="a variable for every runner; repeatable")
+    option(
+        "--only",
+        metavar="PATTERN",
+        help="only cases whose theme or name holds this, * for anything",
+    )
+    option(
+        "--slowest",
+        metavar="MS",
+        type=float,
+        default=50,
+        help="the most a case may take beyond its waits [50]",
+    )
+    option(
+        "--env",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a variable for every runner; repeatable",
+    )
     option("--strict", action="store_true", help="known differences of other runners are failures")
     option("--list", action="store_true", help="list the cases and end")
     option("--json", action="store_true", help="write the outcomes as JSON")
@@ -34,13 +50,17 @@ def arguments():
 
 
 def is_wanted(case, pattern):
-    return not pattern or any(fnmatch(text.lower(), f"*{pattern.lower()}*") for text in (case.theme, case.name))
+    return not pattern or any(
+        fnmatch(text.lower(), f"*{pattern.lower()}*") for text in (case.theme, case.name)
+    )
 
 
 def main():
     given = arguments()
     try:
-        cases = [case for cases in load_all().values() for case in cases if is_wanted(case, given.only)]
+        cases = [
+            case for cases in load_all().values() for case in cases if is_wanted(case, given.only)
+        ]
     except BadCase as error:
         return fail(error)
     if not cases:
@@ -64,7 +84,9 @@ def main():
     outcomes = asyncio.run(suite.run(cases))
     write = report.as_json if given.json else report.show
     write(outcomes, name, given.strict)
-    return 1 if any(report.verdict(outcome, given.strict) == "failed" for outcome in outcomes) else 0
+    return (
+        1 if any(report.verdict(outcome, given.strict) == "failed" for outcome in outcomes) else 0
+    )
 
 
 def fail(error):

@@ -4,9 +4,10 @@ import asyncio
 import json
 import time
 
-import door
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
+
+import handshake
 
 
 class Broker:
@@ -26,13 +27,15 @@ class Broker:
     async def __aenter__(self):
         broker = self
 
-        class Front(door.Front):
+        class Front(handshake.Front):
             def granted(self):
                 broker.grants += 1
 
         # Each broker lets one runner in with it, once.
-        door.grants.add(door.GIVEN)
-        self._server = await serve(self._serve, "127.0.0.1", 0, create_connection=Front, **door.SERVING)
+        handshake.grants.add(handshake.GIVEN)
+        self._server = await serve(
+            self._serve, "127.0.0.1", 0, create_connection=Front, **handshake.SERVING
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -66,7 +69,11 @@ class Broker:
 
     def _offered(self, message):
         valid_for = message.get("validFor")
-        if not isinstance(valid_for, int) or message.get("taskType") != "python" or "offerId" not in message:
+        if (
+            not isinstance(valid_for, int)
+            or message.get("taskType") != "python"
+            or "offerId" not in message
+        ):
             self.inbox.put_nowait(message)
         else:
             self.valid_for[message["offerId"]] = valid_for
@@ -97,7 +104,11 @@ class Broker:
         while info["type"] == "closed":
             # The end of the connection before.
             info = await self.inbox.get()
-        if info.get("type") != "runner:info" or info.get("types") != ["python"] or not isinstance(info.get("name"), str):
+        if (
+            info.get("type") != "runner:info"
+            or info.get("types") != ["python"]
+            or not isinstance(info.get("name"), str)
+        ):
             return f"to who it is, the runner said {json.dumps(info)}"
         self.name = info["name"]
         await self.send({"type": "broker:runnerregistered"})

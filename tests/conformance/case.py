@@ -70,7 +70,11 @@ class Case:
     @property
     def alone(self):
         """Whether it needs a runner of its own, also because others would have to wait for it."""
-        return self.total_wait() >= 1 or bool(self.files) or any(FINAL & step.keys() for step in self.steps)
+        return (
+            self.total_wait() >= 1
+            or bool(self.files)
+            or any(FINAL & step.keys() for step in self.steps)
+        )
 
     def total_wait(self):
         """The seconds that the case itself waits for, its steps included."""
@@ -126,7 +130,9 @@ def read(theme, table):
         theme=theme,
         name=table["name"],
         settings=settings_of(table, SETTINGS),
-        steps=[check(name, step) for step in table["steps"]] if "steps" in table else usual_steps(table),
+        steps=[check(name, step) for step in table["steps"]]
+        if "steps" in table
+        else usual_steps(table),
         environment=table.get("environment", {}),
         files=table.get("files", {}),
         ends=table.get("ends"),

@@ -13,9 +13,17 @@ def fits(pattern, value):
     if isinstance(pattern, str):
         return isinstance(value, str) and text_fits(pattern, value)
     if isinstance(pattern, dict):
-        return isinstance(value, dict) and pattern.keys() == value.keys() and all(fits(pattern[k], value[k]) for k in pattern)
+        return (
+            isinstance(value, dict)
+            and pattern.keys() == value.keys()
+            and all(fits(pattern[k], value[k]) for k in pattern)
+        )
     if isinstance(pattern, list):
-        return isinstance(value, list) and len(pattern) == len(value) and all(map(fits, pattern, value))
+        return (
+            isinstance(value, list)
+            and len(pattern) == len(value)
+            and all(map(fits, pattern, value))
+        )
     # Python takes True for 1; JSON does not. The integer 1 and the decimal 1.0 are one number in both.
     return isinstance(pattern, bool) == isinstance(value, bool) and pattern == value
 

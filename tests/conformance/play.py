@@ -85,7 +85,9 @@ class Play:
         await self._broker.write([text[at : at + 7] for at in range(0, len(text), 7)])
 
     async def _answer(self, answer):
-        await self._send({"type": "broker:rpcresponse", "taskId": "t1", "callId": self._call, **answer})
+        await self._send(
+            {"type": "broker:rpcresponse", "taskId": "t1", "callId": self._call, **answer}
+        )
 
     async def _close(self, close):
         await self._broker.close(close)
@@ -112,17 +114,34 @@ class Play:
             self._call = message["callId"]
 
     async def _prints(self, prints, of):
-        call = {"type": "runner:rpc", "taskId": prints, "callId": ANYTHING, "name": "logNodeOutput", "params": of}
+        call = {
+            "type": "runner:rpc",
+            "taskId": prints,
+            "callId": ANYTHING,
+            "name": "logNodeOutput",
+            "params": of,
+        }
         await self._expect(call)
         # As n8n does.
-        await self._send({"type": "broker:rpcresponse", "taskId": prints, "callId": self._call, "status": "success"})
+        await self._send(
+            {
+                "type": "broker:rpcresponse",
+                "taskId": prints,
+                "callId": self._call,
+                "status": "success",
+            }
+        )
 
     async def _done(self, done, result):
         await self._expect({"type": "runner:taskdone", "taskId": done, "data": {"result": result}})
 
     async def _failed(self, failed, error):
         message = await self._next()
-        expected = {"type": "runner:taskerror", "taskId": failed, "error": {"description": ANYTHING, **error}}
+        expected = {
+            "type": "runner:taskerror",
+            "taskId": failed,
+            "error": {"description": ANYTHING, **error},
+        }
         # Whether there is a description matters only to the cases that speak of it.
         if "description" not in error and isinstance(message.get("error"), dict):
             message["error"].setdefault("description", "")
@@ -196,7 +215,9 @@ class Play:
 
 def describe(step):
     """A step, for people."""
-    return " ".join(f"{key} {value if isinstance(value, str) else show(value)}" for key, value in step.items())
+    return " ".join(
+        f"{key} {value if isinstance(value, str) else show(value)}" for key, value in step.items()
+    )
 
 
 def show(value):

@@ -7,7 +7,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-import door
+import handshake
 
 # What a command may need to be found and to run at all; all else is the case's.
 PASSED = ("HOME", "LANG", "PATH")
@@ -25,11 +25,13 @@ class Runner:
         self.health_port = free_port() if "$PORT" in environment.values() else None
         given = {
             "N8N_RUNNERS_TASK_BROKER_URI": f"http://127.0.0.1:{port}",
-            "N8N_RUNNERS_AUTH_TOKEN": door.AUTH_TOKEN,
+            "N8N_RUNNERS_AUTH_TOKEN": handshake.AUTH_TOKEN,
             **environment,
         }
         passed = {name: os.environ[name] for name in PASSED if name in os.environ}
-        self._environment = passed | {name: self._fill(value) for name, value in given.items() if value is not False}
+        self._environment = passed | {
+            name: self._fill(value) for name, value in given.items() if value is not False
+        }
         self.output = []
 
     def _fill(self, value):

@@ -17,7 +17,9 @@ AGAIN = 2
 LISTEN = 0.1
 
 # The first task of a runner, whatever becomes of it: the cases are not about what a process does once.
-FIRST = Case("", "the first task", SETTINGS, [{"place": "t1"}, {"settings": "t1"}, {"expect": ANYTHING}])
+FIRST = Case(
+    "", "the first task", SETTINGS, [{"place": "t1"}, {"settings": "t1"}, {"expect": ANYTHING}]
+)
 
 
 @dataclass
@@ -167,7 +169,9 @@ async def registered(broker, runner):
     """Waits until the runner is registered. Raises `Failure`."""
     registering = asyncio.create_task(broker.register())
     ending = asyncio.create_task(runner.ended())
-    done, others = await asyncio.wait({registering, ending}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    done, others = await asyncio.wait(
+        {registering, ending}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+    )
     for other in others:
         other.cancel()
     expected = "a runner that registers"
@@ -175,7 +179,9 @@ async def registered(broker, runner):
         if registering.result():
             raise Failure(expected, registering.result())
     elif ending in done:
-        raise Failure(expected, " ".join([f"its end with code {ending.result()}", *runner.output[-3:]]))
+        raise Failure(
+            expected, " ".join([f"its end with code {ending.result()}", *runner.output[-3:]])
+        )
     else:
         raise Failure(expected, " ".join([f"nothing for {PATIENCE} seconds", *runner.output[-3:]]))
 

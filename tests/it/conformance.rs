@@ -73,7 +73,7 @@ fn a_command_that_is_no_runner_is_told_from_one() {
 
 #[test]
 fn a_runner_that_answers_wrongly_fails_its_cases() {
-    let wrong = tests().join("fixtures/wrong_runner.py");
+    let wrong = tests().join("servers/wrong_runner.py");
     let command = [crate::support::script_broker::python(), &wrong]
         .map(|path| path.to_str().expect("a path of this project"));
     let ran = conformance(&["--only", "query", "--json", "--", command[0], command[1]]);

@@ -42,7 +42,7 @@ impl Launcher {
             .join(format!("task-runners-{}.json", broker.port));
         fs::write(&file, config.to_string()).unwrap();
         let mut child = Command::new(python())
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/launcher.py"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/launcher.py"))
             .arg(file)
             .args(["python", &format!("http://127.0.0.1:{}", broker.port)])
             .env("N8N_RUNNERS_AUTH_TOKEN", "secret")

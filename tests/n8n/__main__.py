@@ -29,15 +29,22 @@ def arguments() -> argparse.Namespace:
         "`serpentarium runner`. Ends with 0 when all cases pass, 1 when one fails, 2 when nothing could be run.",
         epilog="n8n and its Node.js are kept in $XDG_CACHE_HOME/serpentarium (default: ~/.cache), about 2 GB.",
     )
-    parser.add_argument("--only", metavar="PATTERN", help="run the cases in whose `group: name` this regex is found")
+    parser.add_argument(
+        "--only", metavar="PATTERN", help="run the cases in whose `group: name` this regex is found"
+    )
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     parser.add_argument("--list", action="store_true", help="print the cases, and run none")
     parser.add_argument(
-        "--n8n", metavar="VERSION", default=N8N_VERSION, help="the n8n to test with (default: %(default)s)"
+        "--n8n",
+        metavar="VERSION",
+        default=N8N_VERSION,
+        help="the n8n to test with (default: %(default)s)",
     )
     parser.add_argument("--runner", metavar="FILE", type=Path, default=ROOT / "target/release/serpentarium",
                         help="the binary to test (default: target/release/serpentarium)")  # fmt: skip
-    parser.add_argument("--logs", metavar="FOLDER", type=Path, help="keep the logs of n8n and the runner here")
+    parser.add_argument(
+        "--logs", metavar="FOLDER", type=Path, help="keep the logs of n8n and the runner here"
+    )
     return parser.parse_args()
 
 
@@ -69,10 +76,15 @@ def perform(options: argparse.Namespace, report: Report) -> int:
     """Installs, starts, runs, stops."""
     cases = list(chosen(options.only))
     if options.list or not cases:
-        print("\n".join(f"{group}: {name}" for group, name, _ in cases) or f"no case matches {options.only!r}")
+        print(
+            "\n".join(f"{group}: {name}" for group, name, _ in cases)
+            or f"no case matches {options.only!r}"
+        )
         return 0 if cases else 2
     if not options.runner.is_file():
-        raise RuntimeError(f"there is no runner {options.runner}; build it with `cargo build --release`")
+        raise RuntimeError(
+            f"there is no runner {options.runner}; build it with `cargo build --release`"
+        )
     installed = install(options.n8n, report.say)
     with tempfile.TemporaryDirectory(prefix="serpentarium-n8n-") as folder:
         stage = Stage(installed, options.runner, Path(folder), options.logs)

@@ -43,23 +43,31 @@ class Api:
         self.opener = urllib.request.build_opener(*handlers)
         self.password = secrets.token_urlsafe(12) + "Aa1"
 
-    def send(self, method: str, path: str, body: bytes | None, content_type: str, seconds: float = 90) -> Answer:
+    def send(
+        self, method: str, path: str, body: bytes | None, content_type: str, seconds: float = 90
+    ) -> Answer:
         """One request, whatever its status."""
         headers = {"Content-Type": content_type, "browser-id": "test"}
-        request = urllib.request.Request(self.base + path, data=body, method=method, headers=headers)
+        request = urllib.request.Request(
+            self.base + path, data=body, method=method, headers=headers
+        )
         try:
             response = self.opener.open(request, timeout=seconds)
         except urllib.error.HTTPError as error:
             response = error
         with response:
-            return Answer(response.status, response.read(), response.headers.get("Content-Type", ""))
+            return Answer(
+                response.status, response.read(), response.headers.get("Content-Type", "")
+            )
 
     def rest(self, method: str, path: str, body: Any = None) -> Any:
         """A request to n8n's own interface; the `data` of its answer."""
         text = None if body is None else json.dumps(body).encode()
         answer = self.send(method, f"/rest{path}", text, "application/json")
         if answer.status != 200:
-            raise ApiError(f"{method} {path}: {answer.status} {answer.body[:500].decode(errors='replace')}")
+            raise ApiError(
+                f"{method} {path}: {answer.status} {answer.body[:500].decode(errors='replace')}"
+            )
         return answer.json()["data"]
 
     def ready(self) -> bool:
@@ -71,7 +79,12 @@ class Api:
 
     def become_owner(self) -> None:
         """Sets the owner of a new n8n up, and is that from now on."""
-        person = {"email": "owner@example.com", "firstName": "Test", "lastName": "Owner", "password": self.password}
+        person = {
+            "email": "owner@example.com",
+            "firstName": "Test",
+            "lastName": "Owner",
+            "password": self.password,
+        }
         self.rest("POST", "/owner/setup", person)
 
     def activate(self, workflow: dict[str, Any]) -> str:
@@ -101,7 +114,11 @@ class Api:
 
         def look() -> str | None:
             newest = self.executions(workflow)[:1]
-            return newest[0]["id"] if newest and newest[0]["status"] not in ("new", "running") else None
+            return (
+                newest[0]["id"]
+                if newest and newest[0]["status"] not in ("new", "running")
+                else None
+            )
 
         return self.execution(wait_for("the end of the execution", 20, look))
 

@@ -69,7 +69,12 @@ class Case:
         identifier = stage.api.activate(self.workflow(path, stage))
         try:
             for expected in self.answers or (None,):
-                self.check_answer(stage.api.call(path, self.body(), self.content_type()), expected, stage, identifier)
+                self.check_answer(
+                    stage.api.call(path, self.body(), self.content_type()),
+                    expected,
+                    stage,
+                    identifier,
+                )
             if self.error is not None or self.output is not None or self.custom_data is not None:
                 self.check_execution(stage.api.last_execution(identifier))
             self.check_log(stage, mark)
@@ -103,10 +108,14 @@ class Case:
             compare("status", answer.status, 500)
             return
         if answer.status != 200:
-            raise Failure(f"status {answer.status}: {what_failed(stage.api.last_execution(identifier))}")
+            raise Failure(
+                f"status {answer.status}: {what_failed(stage.api.last_execution(identifier))}"
+            )
         if self.file is not None:
             if answer.body != self.file:
-                raise Failure(f"a file of {len(answer.body)} bytes came back, not the one of {len(self.file)} bytes")
+                raise Failure(
+                    f"a file of {len(answer.body)} bytes came back, not the one of {len(self.file)} bytes"
+                )
         elif expected is not None:
             compare("answer", answer.json(), expected)
 
@@ -133,7 +142,9 @@ class Case:
             wait_for("prints", 5, look)
         except Timeout:
             missing = [line for line in lines if line not in stage.n8n.output(mark)]
-            raise Failure(f"not printed: {missing}; in the log: {stage.n8n.output(mark)[-500:]}") from None
+            raise Failure(
+                f"not printed: {missing}; in the log: {stage.n8n.output(mark)[-500:]}"
+            ) from None
         for text in self.not_printed:
             if text in stage.n8n.output(mark):
                 raise Failure(f"printed, but should not be: {text!r}")

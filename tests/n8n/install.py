@@ -31,7 +31,11 @@ class Install:
 
 def install(version: str, say: Callable[[str], None]) -> Install:
     """The n8n of this version out of the cache, installed there if it is not yet."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "serpentarium" / f"n8n-{version}"
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "serpentarium"
+        / f"n8n-{version}"
+    )
     cache.parent.mkdir(parents=True, exist_ok=True)
     with open(cache.with_suffix(f"{cache.suffix}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -40,7 +44,9 @@ def install(version: str, say: Callable[[str], None]) -> Install:
             cache.mkdir()
             fill(cache, version, say)
             (cache / "ready").touch()
-    return Install(node_root(cache) / "bin" / "node", cache / "node_modules" / "n8n" / "bin" / "n8n", version)
+    return Install(
+        node_root(cache) / "bin" / "node", cache / "node_modules" / "n8n" / "bin" / "n8n", version
+    )
 
 
 def node_root(cache: Path) -> Path:
@@ -51,17 +57,42 @@ def node_root(cache: Path) -> Path:
 def fill(cache: Path, version: str, say: Callable[[str], None]) -> None:
     """Installs everything into an empty folder."""
     say(f"Installing Node.js ({NODE_PACKAGE})")
-    run(cache, [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(cache / "node"), NODE_PACKAGE], {})
+    run(
+        cache,
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--target",
+            str(cache / "node"),
+            NODE_PACKAGE,
+        ],
+        {},
+    )
     root = node_root(cache)
     npm = root / "lib" / "node_modules" / "npm"
     # The wheel has npm, but not the links by which it is called.
-    environment = {"PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}", "npm_config_nodedir": str(root)}
+    environment = {
+        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "npm_config_nodedir": str(root),
+    }
     node = str(root / "bin" / "node")
 
     say(f"Installing n8n {version} (some minutes, 2 GB)")
-    manifest = f'{{"private": true, "dependencies": {{"n8n": "{version}"}}, "overrides": {OVERRIDES}}}\n'
+    manifest = (
+        f'{{"private": true, "dependencies": {{"n8n": "{version}"}}, "overrides": {OVERRIDES}}}\n'
+    )
     (cache / "package.json").write_text(manifest)
-    quiet = ["--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"]
+    quiet = [
+        "--ignore-scripts",
+        "--legacy-peer-deps",
+        "--no-audit",
+        "--no-fund",
+        "--no-progress",
+        "--loglevel=error",
+    ]
     run(cache, [node, str(npm / "bin" / "npm-cli.js"), "install", *quiet], environment)
 
     say("Compiling n8n's SQLite driver")
@@ -73,7 +104,12 @@ def fill(cache: Path, version: str, say: Callable[[str], None]) -> None:
 def run(folder: Path, command: list[str], environment: dict[str, str]) -> None:
     """Runs one step, silently unless it fails."""
     done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if done.returncode != 0:
         tail = "\n".join(done.stdout.splitlines()[-30:])

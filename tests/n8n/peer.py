@@ -23,10 +23,16 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Says nothing."""
 
-    def answer(self, status: int, body: bytes, content_type: str = "application/json", **headers: str) -> None:
+    def answer(
+        self, status: int, body: bytes, content_type: str = "application/json", **headers: str
+    ) -> None:
         """Sends an answer."""
         self.send_response(status)
-        for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}.items():
+        for name, value in {
+            "Content-Type": content_type,
+            "Content-Length": str(len(body)),
+            **headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -39,7 +45,12 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if url.path == "/echo":
             headers = {name.lower(): value for name, value in self.headers.items()}
-            seen = {"method": self.command, "query": query, "headers": headers, "body": body.decode(errors="replace")}
+            seen = {
+                "method": self.command,
+                "query": query,
+                "headers": headers,
+                "body": body.decode(errors="replace"),
+            }
             self.answer(200, json.dumps(seen).encode())
         elif url.path.startswith("/status/"):
             status = int(url.path.removeprefix("/status/"))
@@ -48,7 +59,11 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(int(query["ms"]) / 1000)
             self.answer(200, b'{"slow": true}')
         elif url.path == "/bytes":
-            self.answer(200, bytes(number % 256 for number in range(int(query["count"]))), "application/octet-stream")
+            self.answer(
+                200,
+                bytes(number % 256 for number in range(int(query["count"]))),
+                "application/octet-stream",
+            )
         elif url.path == "/redirect":
             self.answer(302, b"", Location="/json")
         else:

@@ -44,7 +44,9 @@ def die_with_parent() -> None:
 class Process:
     """A running child, with all that it starts in a process group of its own."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: list[str], environment: dict[str, str], log: Path
+    ) -> None:
         """Starts it, with nothing but this environment, and its output at the end of a file."""
         self.name = name
         self.log = log

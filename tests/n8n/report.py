@@ -41,7 +41,11 @@ class Report:
         """The table at the end; gives the exit code."""
         failed = [outcome for outcome in self.outcomes if outcome.failure]
         if self.as_json:
-            print(json.dumps([asdict(outcome) for outcome in self.outcomes], indent=2, ensure_ascii=False))
+            print(
+                json.dumps(
+                    [asdict(outcome) for outcome in self.outcomes], indent=2, ensure_ascii=False
+                )
+            )
         else:
             self.table(failed)
         return 1 if failed or not self.outcomes else 0
@@ -53,7 +57,9 @@ class Report:
         for group in dict.fromkeys(outcome.group for outcome in self.outcomes):
             print(f"{group:<12}{counts[group, True]:>8}{counts[group, False]:>8}")
         for outcome in failed:
-            print(f"\n{self.painted('FAILED', 31)} {outcome.group}: {outcome.name}\n       {outcome.failure}")
+            print(
+                f"\n{self.painted('FAILED', 31)} {outcome.group}: {outcome.name}\n       {outcome.failure}"
+            )
         print(f"\n{len(self.outcomes) - len(failed)} passed, {len(failed)} failed")
 
     def painted(self, text: str, colour: int) -> str:

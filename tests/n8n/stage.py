@@ -21,7 +21,9 @@ class Stage:
     n8n: Process
     runner: Process
 
-    def __init__(self, installed: Install, runner: Path, folder: Path, logs: Path | None = None) -> None:
+    def __init__(
+        self, installed: Install, runner: Path, folder: Path, logs: Path | None = None
+    ) -> None:
         """Keeps data in `folder`, and logs there or in a folder of their own."""
         self.installed = installed
         self.binary = runner
@@ -46,7 +48,9 @@ class Stage:
         for process in reversed(self.started):
             process.kill()
 
-    def process(self, name: str, command: list[str], environment: dict[str, str], log: str) -> Process:
+    def process(
+        self, name: str, command: list[str], environment: dict[str, str], log: str
+    ) -> Process:
         """Starts a process, to be ended by `close` at the latest."""
         self.started.append(Process(name, command, environment, self.logs / log))
         return self.started[-1]
@@ -55,7 +59,9 @@ class Stage:
         """Starts n8n on the same ports and data as ever, and waits until it serves."""
         command = [str(self.installed.node), str(self.installed.n8n), "start"]
         self.n8n = n8n = self.process("n8n", command, self.n8n_environment(), "n8n.log")
-        wait_for("n8n to start", START_SECONDS, lambda: self.api.ready() or n8n.child.poll() is not None)
+        wait_for(
+            "n8n to start", START_SECONDS, lambda: self.api.ready() or n8n.child.poll() is not None
+        )
         if n8n.child.poll() is not None:
             raise RuntimeError(f"n8n ended with {n8n.child.returncode}:\n{n8n.tail()}")
 
@@ -70,7 +76,9 @@ class Stage:
             "GENERIC_TIMEZONE": TIME_ZONE,
             "NO_COLOR": "1",
         }
-        self.runner = self.process("the runner", [str(self.binary), "runner"], environment, "runner.log")
+        self.runner = self.process(
+            "the runner", [str(self.binary), "runner"], environment, "runner.log"
+        )
         self.wait_for_runner(mark)
 
     def wait_for_runner(self, mark: int) -> None:
@@ -97,9 +105,8 @@ class Stage:
             "CODE_ENABLE_STDOUT": "true",
             "GENERIC_TIMEZONE": TIME_ZONE,
             "NO_COLOR": "1",
-        } | {
-            name: "false"
-            for name in (
+        } | dict.fromkeys(
+            (
                 "N8N_AI_ENABLED",
                 "N8N_COMMUNITY_PACKAGES_ENABLED",
                 "N8N_DIAGNOSTICS_ENABLED",
@@ -108,9 +115,9 @@ class Stage:
                 "N8N_LICENSE_AUTO_RENEW_ENABLED",
                 "N8N_PERSONALIZATION_ENABLED",
                 "N8N_TEMPLATES_ENABLED",
-                # Otherwise a webhook answers only some time after its workflow was activated.
                 "N8N_USE_WORKFLOW_PUBLICATION_SERVICE",
                 "N8N_VERSION_NOTIFICATIONS_ENABLED",
                 "N8N_VERSION_NOTIFICATIONS_WHATS_NEW_ENABLED",
-            )
-        }
+            ),
+            "false",
+        )

@@ -44,7 +44,9 @@ def webhook(path: str, binary: bool = False) -> Node:
 
 def items() -> Node:
     """Makes an item of each entry of `items` in the body of the webhook's request."""
-    return node("Items", "n8n-nodes-base.splitOut", 1, {"fieldToSplitOut": "body.items", "options": {}})
+    return node(
+        "Items", "n8n-nodes-base.splitOut", 1, {"fieldToSplitOut": "body.items", "options": {}}
+    )
 
 
 def chain(name: str, nodes: list[Node], settings: dict[str, Any]) -> dict[str, Any]:
@@ -71,9 +73,16 @@ def tool(name: str, path: str, code: str, schema: str | None) -> dict[str, Any]:
     return workflow(name, nodes, links, {})
 
 
-def workflow(name: str, nodes: list[Node], links: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def workflow(
+    name: str, nodes: list[Node], links: dict[str, Any], settings: dict[str, Any]
+) -> dict[str, Any]:
     """A workflow as n8n saves it."""
-    return {"name": name, "nodes": nodes, "connections": links, "settings": {"executionOrder": "v1"} | settings}
+    return {
+        "name": name,
+        "nodes": nodes,
+        "connections": links,
+        "settings": {"executionOrder": "v1"} | settings,
+    }
 
 
 def link(target: Node, kind: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 //! The binary as a runner, and a broker that follows orders of the test and reports messages
-//! (`broker.py`). The broker shares no code with the project.
+//! (`tests/servers/broker.py`). The broker shares no code with the project.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -63,7 +63,7 @@ impl Broker {
 
     /// Starts one on this port.
     pub(crate) fn start_at(port: u16) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/broker.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/broker.py");
         let mut child = Command::new(python())
             .arg(script)
             .arg(port.to_string())

@@ -16,7 +16,16 @@ CASES = [
 data = _helpers.get_binary_data(0, "data")
 mime = _items[0]["binary"]["data"]["mimeType"]
 return {"type": type(data).__name__, "size": len(data), "start": list(data[:4]), "mime": mime}""",
-        answers=[[{"type": "bytes", "size": 1000, "start": [0, 1, 4, 9], "mime": "application/octet-stream"}]],
+        answers=[
+            [
+                {
+                    "type": "bytes",
+                    "size": 1000,
+                    "start": [0, 1, 4, 9],
+                    "mime": "application/octet-stream",
+                }
+            ]
+        ],
     ),
     Case(
         name="a file that code makes goes out",
@@ -24,7 +33,12 @@ return {"type": type(data).__name__, "size": len(data), "start": list(data[:4]),
 file = _helpers.prepare_binary_data(b"a,b\\n1,2\\n", file_name="table.csv", mime_type="text/csv")
 return [{"json": {"name": file["fileName"]}, "binary": {"data": file}}]""",
         file=b"a,b\n1,2\n",
-        output=[{"json": {"name": "table.csv"}, "binary": {"data": {"mimeType": "text/csv", "fileExtension": "csv"}}}],
+        output=[
+            {
+                "json": {"name": "table.csv"},
+                "binary": {"data": {"mimeType": "text/csv", "fileExtension": "csv"}},
+            }
+        ],
     ),
     Case(
         name="n8n finds the type of a file that code makes by its name",
@@ -80,7 +94,10 @@ return [{"json": {}, "binary": {"data": file}}]""",
     Case(
         name="the assertion of a file that is not there fails the node, in n8n's words",
         code="_helpers.assert_binary_data(0, 'data')",
-        error={"message": re.compile("contain a binary file 'data', but none was found"), "lineNumber": 1},
+        error={
+            "message": re.compile("contain a binary file 'data', but none was found"),
+            "lineNumber": 1,
+        },
     ),
     Case(
         name="a file that is not there cannot be read, and the error says so",

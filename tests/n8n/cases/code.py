@@ -74,7 +74,17 @@ import datetime, decimal
 return [{"json": {
     "date": datetime.date(2026, 1, 2), "decimal": decimal.Decimal("1.10"), "bytes": b"x", "tuple": (1, 2), 3: "key",
 }}]""",
-        answers=[[{"date": "2026-01-02", "decimal": "1.10", "bytes": "b'x'", "tuple": [1, 2], "3": "key"}]],
+        answers=[
+            [
+                {
+                    "date": "2026-01-02",
+                    "decimal": "1.10",
+                    "bytes": "b'x'",
+                    "tuple": [1, 2],
+                    "3": "key",
+                }
+            ]
+        ],
     ),
     Case(
         name="the standard library is there",

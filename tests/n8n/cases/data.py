@@ -69,7 +69,13 @@ return {
         items=NUMBERS,
         each=True,
         code="return {'index': _item_index, 'n': _json['n'], 'same': _input.item['json']['n']}",
-        answers=[[{"index": 0, "n": 1, "same": 1}, {"index": 1, "n": 2, "same": 2}, {"index": 2, "n": 3, "same": 3}]],
+        answers=[
+            [
+                {"index": 0, "n": 1, "same": 1},
+                {"index": 1, "n": 2, "same": 2},
+                {"index": 2, "n": 3, "same": 3},
+            ]
+        ],
     ),
     Case(
         name="the previous node is known",
@@ -80,7 +86,15 @@ return {
     Case(
         name="the workflow is known",
         code="return {'id': _workflow.id, 'name': _workflow.name, 'active': _workflow.active}",
-        answers=[[{"id": re.compile("^[A-Za-z0-9]{16}$"), "name": "the workflow is known", "active": True}]],
+        answers=[
+            [
+                {
+                    "id": re.compile("^[A-Za-z0-9]{16}$"),
+                    "name": "the workflow is known",
+                    "active": True,
+                }
+            ]
+        ],
     ),
     Case(
         name="the execution is known",
@@ -120,7 +134,9 @@ return {
     "midnight": _today.hour == _today.minute == 0,
     "same": _now.date() == _today.date(),
 }""",
-        answers=[[{"zone": re.compile("St_Johns"), "half": 1800.0, "midnight": True, "same": True}]],
+        answers=[
+            [{"zone": re.compile("St_Johns"), "half": 1800.0, "midnight": True, "same": True}]
+        ],
     ),
     Case(
         name="now is in the operator's time zone where the workflow has none",

@@ -12,7 +12,9 @@ CASES = [
         error={
             "message": "bad 1",
             "lineNumber": 2,
-            "description": re.compile(r"(?s)line 4, in <module>\n +check\(1\).*line 2, in check\n.*ValueError: bad 1"),
+            "description": re.compile(
+                r"(?s)line 4, in <module>\n +check\(1\).*line 2, in check\n.*ValueError: bad 1"
+            ),
         },
     ),
     Case(
@@ -75,7 +77,10 @@ CASES = [
     Case(
         name="code without an end runs into the time-out",
         code="while True:\n    pass",
-        error={"message": f"Task execution timed out after {TASK_TIMEOUT} seconds", "description": str},
+        error={
+            "message": f"Task execution timed out after {TASK_TIMEOUT} seconds",
+            "description": str,
+        },
     ),
     Case(
         name="a result that holds itself is an error",
@@ -85,7 +90,10 @@ CASES = [
     Case(
         name="n8n says what is wrong with a result that is no item",
         code="return 'text'",
-        error={"message": "Code doesn't return items properly", "description": re.compile("array of dictionaries")},
+        error={
+            "message": "Code doesn't return items properly",
+            "description": re.compile("array of dictionaries"),
+        },
     ),
     Case(
         name="n8n says what is wrong with a list of numbers",
@@ -101,7 +109,11 @@ CASES = [
         name="n8n says what is wrong with a text for each item",
         each=True,
         code="return 'text'",
-        error={"message": re.compile("A 'json' property isn't a dictionary|Code doesn't return a dictionary")},
+        error={
+            "message": re.compile(
+                "A 'json' property isn't a dictionary|Code doesn't return a dictionary"
+            )
+        },
     ),
     Case(
         name="a node that continues on errors gives the error as an item",

@@ -188,7 +188,9 @@ def start_again(stage: Stage) -> None:
 
 def children(parent: int) -> list[int]:
     """The processes that a process started."""
-    return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    return [
+        int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    ]
 
 
 LIFE = [

@@ -34,7 +34,9 @@ return {"sum": static["sum"]}""",
     ),
     Case(
         name="static data of two nodes do not meet",
-        before=[workflow.python("First", "_get_workflow_static_data('node')['mine'] = 1\nreturn [{}]")],
+        before=[
+            workflow.python("First", "_get_workflow_static_data('node')['mine'] = 1\nreturn [{}]")
+        ],
         code="return {'static': dict(_get_workflow_static_data('node'))}",
         answers=[[{"static": {}}]],
     ),
@@ -49,7 +51,9 @@ return {"customer": _execution.custom_data.get("customer")}""",
     ),
     Case(
         name="custom data of an earlier node can be read",
-        before=[workflow.python("First", "_execution.custom_data.set('early', 'yes')\nreturn [{}]")],
+        before=[
+            workflow.python("First", "_execution.custom_data.set('early', 'yes')\nreturn [{}]")
+        ],
         code="return {'early': _execution.custom_data.get('early')}",
         answers=[[{"early": "yes"}]],
     ),

@@ -4,7 +4,9 @@ import re
 
 from case import Case
 
-OBJECT = '{"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "number"}}}'
+OBJECT = (
+    '{"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "number"}}}'
+)
 
 CASES = [
     Case(
