@@ -13,6 +13,7 @@ mod conformance;
 mod cost;
 mod demo;
 mod determinism;
+mod documents;
 mod errors;
 mod fuel_corpus;
 mod health;
