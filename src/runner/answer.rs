@@ -1,4 +1,4 @@
-//! What the broker is told at a task's end: every result has exactly one message.
+//! Turns the result of a task into the one message that ends it.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,20 @@ use crate::{
     sandbox::{Exceeded, Exception, Failure},
 };
 
-/// Bytes of a text that come from a guest or name one: enough for any traceback, small beside any payload limit.
+/// Bytes of the longest text in a failure: enough for any traceback, small beside every payload
+/// limit.
 const MAX_TEXT: usize = 32 << 10;
 
-/// What n8n keeps of custom data: so many entries, with so many characters of a key and of a value.
-const MAX_CUSTOM_DATA: (usize, usize, usize) = (10, 50, 512);
+/// Entries of custom data that n8n keeps.
+const MAX_CUSTOM_ENTRIES: usize = 10;
 
-/// The message that ends a task. Where failures are to be results, a failure is one.
+/// Characters of the longest key of custom data, n8n's limit. Longer keys are dropped.
+const MAX_CUSTOM_KEY: usize = 50;
+
+/// Characters of the longest value of custom data, n8n's limit. Longer values are cut.
+const MAX_CUSTOM_VALUE: usize = 512;
+
+/// Returns the message that ends a task. With `continue_on_fail` a failure becomes a result.
 pub(crate) fn message(
     task_id: String,
     reply: Result<TaskData, TaskFailure>,
@@ -41,7 +48,8 @@ pub(crate) fn message(
     RunnerMessage::TaskError { task_id, error: failure }
 }
 
-/// What a task's result means for the broker.
+/// Translates the result of a task for the broker. `stderr` describes a failure without a
+/// description.
 pub(crate) fn reply(
     result: Result<Returned, Failure>,
     stderr: String,
@@ -49,7 +57,7 @@ pub(crate) fn reply(
     let stderr = (!stderr.trim().is_empty()).then_some(stderr);
     match result {
         Ok(Returned { value: result, effects: Effects { custom_data, static_data } }) => {
-            Ok(TaskData { result, custom_data: custom_data.map(kept), static_data })
+            Ok(TaskData { result, custom_data: custom_data.map(filter_custom_data), static_data })
         }
         Err(Failure::Raised(exception)) => Err(raised(exception, stderr)),
         Err(Failure::Exceeded(limit)) => Err(failure(&limit.to_string(), Some(&advice(&limit)))),
@@ -63,21 +71,20 @@ pub(crate) fn reply(
     }
 }
 
-/// Of custom data what n8n keeps: keys of letters, digits, marks and underscores, values that are not too long.
-fn kept(custom_data: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let (entries, key_size, value_size) = MAX_CUSTOM_DATA;
+/// Reduces custom data to the limits of n8n. Keys hold letters, digits, marks and underscores only.
+fn filter_custom_data(custom_data: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let is_key = |key: &str| {
         !key.is_empty()
-            && key.chars().count() <= key_size
-            && key.chars().all(|c| c == '_' || is_part_of_word(c))
+            && key.chars().count() <= MAX_CUSTOM_KEY
+            && key.chars().all(|c| c == '_' || is_word_char(c))
     };
     let given = custom_data.len();
     let kept: BTreeMap<_, _> = custom_data
         .into_iter()
         .filter(|(key, _)| is_key(key))
-        .take(entries)
+        .take(MAX_CUSTOM_ENTRIES)
         .map(|(key, mut value)| {
-            if let Some((end, _)) = value.char_indices().nth(value_size) {
+            if let Some((end, _)) = value.char_indices().nth(MAX_CUSTOM_VALUE) {
                 value.truncate(end);
             }
             (key, value)
@@ -89,13 +96,13 @@ fn kept(custom_data: BTreeMap<String, String>) -> BTreeMap<String, String> {
     kept
 }
 
-/// Whether this is a letter, a number or a mark.
-fn is_part_of_word(c: char) -> bool {
+/// Whether `c` is a letter, a number or a mark.
+fn is_word_char(c: char) -> bool {
     use GeneralCategoryGroup::{Letter, Mark, Number};
     matches!(c.general_category_group(), Letter | Mark | Number)
 }
 
-/// A failure with a message and perhaps a description.
+/// Returns a failure with a message and an optional description.
 pub(crate) fn failure(message: &str, description: Option<&str>) -> TaskFailure {
     let mut details = Map::new();
     if let Some(text) = description {
@@ -104,7 +111,7 @@ pub(crate) fn failure(message: &str, description: Option<&str>) -> TaskFailure {
     TaskFailure { message: cut(message).into(), details }
 }
 
-/// A result that is larger than a message to the broker may be.
+/// Returns the failure of a result above the payload limit, in bytes.
 pub(crate) fn too_large(limit: usize) -> TaskFailure {
     let limit = bytesize::ByteSize::b(limit as u64).display().iec();
     failure(
@@ -144,7 +151,7 @@ fn advice(limit: &Exceeded) -> String {
     }
 }
 
-/// The first [`MAX_TEXT`] bytes, whole characters only.
+/// Cuts a text to [`MAX_TEXT`] bytes, at a character boundary.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_TEXT)]
 }
@@ -172,27 +179,33 @@ mod tests {
     }
 
     #[test]
-    fn what_the_code_returned_is_the_result() {
-        let expected = json!({ "type": "runner:taskdone", "taskId": "t1", "data": { "result": [{ "json": 1 }] } });
+    fn the_returned_value_is_the_result() {
+        let expected = json!({
+            "type": "runner:taskdone", "taskId": "t1", "data": { "result": [{ "json": 1 }] }
+        });
         assert_eq!(wire(returned(r#"[{"json":1}]"#), "noise", false), expected);
         assert_eq!(wire(returned("null"), "", true)["data"], json!({ "result": null }));
     }
 
     #[test]
-    fn custom_and_static_data_stand_beside_the_result() {
+    fn custom_and_static_data_are_fields_beside_the_result() {
         let effects = Effects {
             custom_data: Some([("a".to_owned(), "b".to_owned())].into()),
             static_data: Some(raw(r#"{"global":{"n":1}}"#)),
         };
         let result = Ok(Returned { value: raw("[]"), effects });
-        let expected = json!({ "result": [], "customData": { "a": "b" }, "staticData": { "global": { "n": 1 } } });
+        let expected = json!({
+            "result": [], "customData": { "a": "b" }, "staticData": { "global": { "n": 1 } }
+        });
         assert_eq!(wire(result, "", false)["data"], expected);
     }
 
     #[test]
     fn custom_data_that_n8n_would_not_keep_is_dropped() {
         let of = |entries: &[(&str, &str)]| {
-            kept(entries.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect())
+            filter_custom_data(
+                entries.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect(),
+            )
         };
         let long = "k".repeat(51);
         let bad = [
@@ -222,13 +235,14 @@ mod tests {
         };
         let error = wire(Err(Failure::Raised(exception)), "noise", false)["error"].take();
         let expected = json!({
-            "message": "boom", "description": "Line 3: boom", "lineNumber": 3, "context": { "itemIndex": 2 }
+            "message": "boom", "description": "Line 3: boom", "lineNumber": 3,
+            "context": { "itemIndex": 2 }
         });
         assert_eq!(error, expected);
     }
 
     #[test]
-    fn standard_error_explains_what_nothing_else_does() {
+    fn standard_error_describes_an_unexplained_failure() {
         let error = wire(Err(Exception::default().into()), "oh no", false)["error"].take();
         assert_eq!(error, json!({ "message": "Unknown error", "description": "oh no" }));
         let error = wire(Err(Failure::Broken("trap".into())), "oh no", false)["error"].take();

@@ -17,7 +17,8 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Counts one more failure and returns the wait before the next attempt, at least `retry_after`.
+    /// Counts one more failure and returns the wait before the next attempt, at least
+    /// `retry_after`.
     ///
     /// Up to a quarter of the wait is random, so that runners that lost the same broker do not
     /// return all at once.

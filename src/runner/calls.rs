@@ -1,5 +1,7 @@
-//! A task's host calls, over the broker: `runner:rpc` out, `broker:rpcresponse` back; and for the data of the workflow
-//! around the task `runner:taskdatarequest` out, `broker:taskdataresponse` back.
+//! Host calls of a task, over the broker.
+//!
+//! A call is a `runner:rpc`, answered by a `broker:rpcresponse`. A request for workflow data is a
+//! `runner:taskdatarequest`, answered by a `broker:taskdataresponse`.
 
 use std::{
     collections::HashMap,
@@ -20,19 +22,21 @@ use crate::{
     sync::lock,
 };
 
-/// What a task prints.
+/// The method of a print. Its answer carries nothing, so the task does not wait for it.
 const LOG_NODE_OUTPUT: &str = "logNodeOutput";
 
-/// What a task asks for the data of the workflow around it with. Not a method of n8n's, but a message of its own.
+/// The call that requests workflow data. n8n has no such method: the request has its own message
+/// type.
 const TASK_DATA: &str = "taskData";
 
-/// Bytes of the largest request for data: room for the names of all nodes of a large workflow.
+/// Bytes of the largest data request: enough for the node names of a large workflow.
 const MAX_DATA_REQUEST: usize = 64 << 10;
 
-/// Requests for data in one task: code that knows what it wants makes one.
+/// Data requests per task. One is usual, as the guest requests all data at once; the limit bounds
+/// the load on n8n.
 const MAX_DATA_REQUESTS: u32 = 16;
 
-/// All methods that a real n8n answers; no other is sent.
+/// The methods that n8n answers. The runner sends no other.
 const METHODS: [&str; 8] = [
     LOG_NODE_OUTPUT,
     "helpers.httpRequest",
@@ -44,11 +48,11 @@ const METHODS: [&str; 8] = [
     "helpers.request",
 ];
 
-/// How the id of something told begins: its answer is expected, and nobody waits for it.
+/// Prefix of a notification's id. The broker answers it, and no task waits for the answer.
 const NOTIFICATION_PREFIX: char = 't';
-/// How the id of a call begins.
+/// Prefix of a call's id.
 const CALL_PREFIX: char = 'c';
-/// How the id of a request for data begins.
+/// Prefix of a data request's id.
 const DATA_REQUEST_PREFIX: char = 'd';
 
 /// The host calls of one task.
@@ -56,17 +60,18 @@ const DATA_REQUEST_PREFIX: char = 'd';
 pub(crate) struct TaskCalls {
     task_id: String,
     queue: MessageQueue,
-    /// The calls that wait for an answer; none once the task is over.
+    /// The calls that wait for an answer. `None`: the task is over.
     waiting: Arc<Mutex<Option<AwaitedCalls>>>,
-    /// Requests for data so far.
+    /// Data requests so far.
     data_requests: AtomicU32,
-    /// Whether the log has been told that prints are dropped: once is enough.
+    /// Whether the log holds the warning about dropped prints. It appears once per task.
     warned: AtomicBool,
 }
 
 type AwaitedCalls = HashMap<String, oneshot::Sender<Answer>>;
 
-/// A call's place among those that wait. It goes when the call has its answer, and when nobody waits for that any more.
+/// A call's entry in [`AwaitedCalls`]. Dropping it removes the entry: the call has its answer, or
+/// the task stopped waiting.
 struct CallRegistration {
     call_id: String,
     waiting: Arc<Mutex<Option<AwaitedCalls>>>,
@@ -81,7 +86,7 @@ impl Drop for CallRegistration {
 }
 
 impl TaskCalls {
-    /// For a task that is about to run.
+    /// Creates the calls of a task that is about to run.
     pub(crate) fn new(task_id: String, queue: MessageQueue) -> Self {
         Self {
             task_id,
@@ -92,7 +97,7 @@ impl TaskCalls {
         }
     }
 
-    /// Hands the broker's answer to the call that waits for it. One that nobody waits for (any more) is dropped.
+    /// Passes the broker's answer to the waiting call. Drops it if no call waits.
     pub(crate) fn answer(&self, call_id: &str, status: RpcStatus, data: Option<Box<RawValue>>) {
         if is_notification(call_id) {
             return;
@@ -105,14 +110,14 @@ impl TaskCalls {
             );
             return;
         };
-        // The guest may have stopped waiting.
+        // Fails if the guest stopped waiting.
         let _ = caller.send(match status {
             RpcStatus::Success => Ok(data.unwrap_or_else(|| RawValue::NULL.to_owned())),
             RpcStatus::Error => Err(error_text(data.as_deref())),
         });
     }
 
-    /// The task is over: nothing more is sent for it.
+    /// Ends the calls: fails the waiting ones and sends no more.
     pub(crate) fn close(&self) {
         *lock(&self.waiting) = None;
     }
@@ -121,7 +126,7 @@ impl TaskCalls {
         lock(&self.waiting).is_some()
     }
 
-    /// The message that makes a call, and the id that its answer names.
+    /// Returns the message of a call, and the id that its answer names.
     fn message(
         &self,
         name: &str,
@@ -148,7 +153,7 @@ impl TaskCalls {
         Ok((call_id.clone(), RunnerMessage::Rpc { call_id, task_id, name: name.into(), params }))
     }
 
-    /// A request for data, small and of the agreed form, and not one too many.
+    /// Checks a data request: its size, its form, and the number of requests of the task.
     fn data_request(&self, params: &RawValue) -> Result<DataRequest, String> {
         if params.get().len() > MAX_DATA_REQUEST {
             return Err(format!(
@@ -190,7 +195,7 @@ impl HostCalls for TaskCalls {
 
     fn notify(&self, name: &str, params: Box<RawValue>) {
         if name != LOG_NODE_OUTPUT || !is_list(&params) || !self.is_open() {
-            debug!(task_id = self.task_id, name, "dropped what a task told");
+            debug!(task_id = self.task_id, name, "dropped a notification");
             return;
         }
         let (call_id, task_id) = (id_with_prefix(NOTIFICATION_PREFIX), self.task_id.clone());
@@ -205,12 +210,12 @@ impl HostCalls for TaskCalls {
     }
 }
 
-/// A fresh id that begins so.
+/// Returns a new id with this prefix.
 fn id_with_prefix(prefix: char) -> String {
     format!("{prefix}{}", random_id())
 }
 
-/// Whether a call id is that of something told, whose answer says nothing.
+/// Whether an id belongs to a notification. Its answer carries nothing.
 pub(crate) fn is_notification(call_id: &str) -> bool {
     call_id.starts_with(NOTIFICATION_PREFIX)
 }
@@ -219,7 +224,7 @@ fn is_list(params: &RawValue) -> bool {
     params.get().starts_with('[')
 }
 
-/// What an error says: its text, or as JSON all that it is; the guest makes an exception of that.
+/// Returns the text of an error, or its JSON if it is no text. The guest raises it as an exception.
 fn error_text(data: Option<&RawValue>) -> String {
     let Some(data) = data else { return "the call failed without a reason".into() };
     serde_json::from_str(data.get()).unwrap_or_else(|_| data.get().into())
@@ -251,7 +256,7 @@ mod tests {
         }
     }
 
-    /// Makes a call, has it answered, and returns what the task gets.
+    /// Makes a call, answers it, and returns the answer that the task receives.
     async fn answered(status: RpcStatus, data: Option<&str>) -> Answer {
         let (calls, mut sent) = calls();
         let pending = tokio::spawn(calls.call("helpers.httpRequest", raw("[{}]")));
@@ -271,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_its_text_or_all_of_its_json() {
+    async fn an_error_is_its_text_or_its_json() {
         assert_eq!(answered(RpcStatus::Error, Some(r#""no""#)).await.unwrap_err(), "no");
         let error = r#"{"message":"no","status":404}"#;
         assert_eq!(answered(RpcStatus::Error, Some(error)).await.unwrap_err(), error);
@@ -280,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_allowed_is_not_sent() {
+    async fn disallowed_calls_are_not_sent() {
         let (calls, mut sent) = calls();
         assert_eq!(calls.call("helpers.evil", raw("[]")).await.unwrap_err(), METHOD_NOT_ALLOWED);
         assert!(calls.call("helpers.request", raw("{}")).await.is_err());
@@ -293,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn data_is_asked_for_in_a_message_of_its_own() {
+    async fn a_data_request_is_a_message_of_its_own() {
         let (calls, mut sent) = calls();
         let request =
             r#"[{"dataOfNodes":["A"],"prevNode":false,"env":false,"input":{"include":true}}]"#;
@@ -321,11 +326,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_for_data_are_small_few_and_of_the_agreed_form() {
+    async fn data_requests_are_limited_in_size_number_and_form() {
         let (calls, mut sent) = calls();
         let request = |nodes: &str, chunk: &str| {
             raw(&format!(
-                r#"[{{"dataOfNodes":{nodes},"prevNode":false,"env":false,"input":{{"include":true,"chunk":{chunk}}}}}]"#
+                r#"[{{"dataOfNodes":{nodes},"prevNode":false,"env":false,
+                     "input":{{"include":true,"chunk":{chunk}}}}}]"#
             ))
         };
         let chunk = r#"{"startIndex":0,"count":1}"#;
@@ -361,7 +367,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_nobody_waits_for_keeps_no_place() {
+    async fn an_abandoned_call_leaves_no_entry() {
         let (calls, mut sent) = calls();
         let pending = tokio::spawn(calls.call("helpers.request", raw("[]")));
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -372,7 +378,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_told_is_sent_in_order_until_the_task_is_over() {
+    async fn notifications_are_sent_in_order_until_the_task_ends() {
         let (calls, mut sent) = calls();
         calls.notify(LOG_NODE_OUTPUT, raw("[1]"));
         calls.notify(LOG_NODE_OUTPUT, raw("[2]"));

@@ -10,7 +10,8 @@ use crate::{
     sandbox::Limits,
 };
 
-/// The settings of one runner. [`RunnerConfig::new`] gives those that n8n's own runner has by default.
+/// The settings of one runner. [`RunnerConfig::new`] gives those that n8n's own runner has by
+/// default.
 #[derive(Debug, Clone)]
 pub struct RunnerConfig {
     /// The broker's base address, `http` or `https`.

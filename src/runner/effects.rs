@@ -1,5 +1,5 @@
-//! What a task changed beside its result: the reply's `effects` and an exception's `context`, which the sandbox passes on
-//! unread. The guest is not trusted, so both are checked here.
+//! Interprets the `effects` of a reply and the `context` of an exception. The sandbox forwards both
+//! as raw JSON. The guest is not trusted, so this module checks them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,42 +11,44 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::sandbox::{Completed, Exception, Failure};
 
-/// Entries of custom data that are read. The guest sends 10 at most, as n8n keeps no more; only a hostile guest sends 100.
+/// Most entries of custom data. n8n keeps 10, and the guest sends no more. A hostile guest that
+/// sends over 100 fails its task instead of filling the runner's memory.
 const MAX_CUSTOM_DATA: usize = 100;
 
-/// A completed task with its effects checked.
+/// The value of a completed task, and its checked effects.
 #[derive(Debug)]
 pub(crate) struct Returned {
     /// The returned value: one JSON text.
-    pub value: Box<RawValue>,
-    pub effects: Effects,
+    pub(crate) value: Box<RawValue>,
+    /// The changes beside the value.
+    pub(crate) effects: Effects,
 }
 
-/// What a task changed beside its result.
+/// The changes that a task made beside its result.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Effects {
-    /// Custom data of the execution that the code set, by name.
+    /// Custom data of the execution that the code set, by key.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "bounded_custom_data"
     )]
-    pub custom_data: Option<BTreeMap<String, String>>,
-    /// The workflow's static data, where the code changed it: one JSON object.
+    pub(crate) custom_data: Option<BTreeMap<String, String>>,
+    /// The workflow's static data, if the code changed it: one JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub static_data: Option<Box<RawValue>>,
+    pub(crate) static_data: Option<Box<RawValue>>,
 }
 
 /// The context of an exception.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ItemContext {
-    /// The index, from 0, of the item that the code was working on.
+    /// Index, from 0, of the item in progress.
     item_index: u32,
 }
 
-/// Checks what the guest says beside its result or exception. Where it is malformed, the task is [`Failure::Broken`].
+/// Checks the effects or the context of a result. Malformed ones turn it into [`Failure::Broken`].
 pub(crate) fn interpret(result: Result<Completed, Failure>) -> Result<Returned, Failure> {
     match result {
         Ok(Completed { value, effects }) => {
@@ -67,7 +69,7 @@ fn check_effects(raw: &RawValue) -> Result<Effects, Failure> {
     }
 }
 
-/// Keeps the item's index of an exception's context, and nothing else.
+/// Reduces the context of an exception to its `itemIndex`.
 fn check_context(exception: Exception) -> Result<Exception, Failure> {
     let Some(context) = &exception.context else { return Ok(exception) };
     let item: ItemContext = serde_json::from_str(context.get()).map_err(not_agreed)?;
@@ -79,7 +81,7 @@ fn not_agreed(error: serde_json::Error) -> Failure {
     Failure::Broken(format!("the guest's output is not the agreed JSON: {error}"))
 }
 
-/// Reads at most [`MAX_CUSTOM_DATA`] entries, so that a hostile guest cannot fill the runner's memory with them.
+/// Reads at most [`MAX_CUSTOM_DATA`] entries and fails at the next one.
 fn bounded_custom_data<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<BTreeMap<String, String>>, D::Error> {
@@ -94,7 +96,7 @@ fn bounded_custom_data<'de, D: Deserializer<'de>>(
 
         fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
             let mut texts = BTreeMap::new();
-            // Counts duplicate keys, too.
+            // The loop counts duplicate keys as well.
             for _ in 0..MAX_CUSTOM_DATA {
                 let Some((key, text)) = entries.next_entry()? else { return Ok(texts) };
                 texts.insert(key, text);

@@ -10,17 +10,20 @@ use super::endpoint::CONNECT_TIMEOUT;
 pub enum RunnerError {
     /// The broker refused the only grant token: a further attempt would fail as well.
     #[error(
-        "the broker refused the grant token: it is wrong, expired or used (a grant token is good for one connection, within 30 seconds)"
+        "the broker refused the grant token: it is wrong, expired or used (a grant token \
+         is good for one connection, within 30 seconds)"
     )]
     GrantRefused,
     /// The connection is lost, and no token for another one is left.
     #[error(
-        "connection to the broker lost: {0}; the grant token is spent, and without N8N_RUNNERS_AUTH_TOKEN there is no other"
+        "connection to the broker lost: {0}; the grant token is spent, and without \
+         N8N_RUNNERS_AUTH_TOKEN there is no other"
     )]
     GrantSpent(String),
     /// Another runner registered under this runner's id.
     #[error(
-        "the broker closed the connection: another runner has the id '{0}' (N8N_RUNNERS_ID); give each its own"
+        "the broker closed the connection: another runner has the id '{0}' \
+         (N8N_RUNNERS_ID); give each its own"
     )]
     Replaced(String),
     /// The health endpoint cannot listen on its address.

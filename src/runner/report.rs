@@ -1,4 +1,4 @@
-//! The log line of a finished task, and how texts from outside are shown in the log.
+//! The log line of a finished task, and escaping of untrusted text in the log.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use crate::{
     sandbox::{Failure, Usage},
 };
 
-/// How a task ended, in a word.
+/// The kind of an outcome, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutcomeKind {
-    /// With a result.
+    /// A result.
     Well,
-    /// By a fault of its own.
+    /// A failure of the user code. The text names its kind.
     Failed(&'static str),
-    /// By what may be a fault of ours.
+    /// A failure that may be a fault of the runner or its Python. The text names its kind.
     Broken(&'static str),
 }
 
@@ -33,7 +33,7 @@ impl OutcomeKind {
         }
     }
 
-    /// Writes the line. User code's own texts stay out of the log: they may hold anything.
+    /// Writes the log line. It holds no text of user code, which may contain secrets.
     pub(crate) fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
         let line = Line { task_id, label, usage, size };
         let Usage { fuel, memory, duration } = usage;
@@ -60,8 +60,8 @@ impl OutcomeKind {
     }
 }
 
-/// `{id} in {duration} ({size}) for node "{node}" ({node id}) in workflow "{workflow}" ({workflow id})`: an operator may
-/// grep for it.
+/// `{id} in {duration} ({size}) for node "{node}" ({node id}) in workflow "{workflow}"
+/// ({workflow id})`. The format is stable: operators grep for it.
 struct Line<'a> {
     task_id: &'a str,
     label: &'a TaskLabel,
@@ -78,8 +78,8 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// Which node of which workflow a task belongs to, as n8n's own runner says it.
-pub(crate) struct NodeAndWorkflow<'a>(pub &'a TaskLabel);
+/// Node and workflow of a task, in the words of n8n's own runner.
+pub(crate) struct NodeAndWorkflow<'a>(pub(crate) &'a TaskLabel);
 
 impl fmt::Display for NodeAndWorkflow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -89,15 +89,16 @@ impl fmt::Display for NodeAndWorkflow<'_> {
     }
 }
 
-/// A text from outside, on one line of the log: control characters escaped, cut at 200 characters.
-pub(crate) struct Escaped<'a>(pub &'a str);
+/// An untrusted text as one line of the log: control characters escaped, cut at 200 characters.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        const MOST: usize = 200;
+        /// Characters of the longest text.
+        const MAX_CHARS: usize = 200;
         for (at, c) in self.0.chars().enumerate() {
             match c {
-                _ if at == MOST => return f.write_str("…"),
+                _ if at == MAX_CHARS => return f.write_str("…"),
                 c if c.is_control() => write!(f, "{}", c.escape_debug())?,
                 c => write!(f, "{c}")?,
             }
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_reads_as_n8n_operators_know_it() {
+    fn the_log_line_has_the_format_of_n8n() {
         let label = TaskLabel {
             node_name: "Code".into(),
             workflow_name: "My \"flow\"\n".into(),
@@ -121,8 +122,11 @@ mod tests {
         };
         let usage = Usage { duration: Duration::from_micros(12_345), ..Usage::default() };
         let line = Line { task_id: "abc", label: &label, usage, size: 2048 }.to_string();
-        let expected = r#"abc in 12.3ms (2.0 KiB) for node "Code" (Unknown) in workflow "My "flow"\n" (Unknown)"#;
-        assert_eq!(line, expected);
+        let expected = [
+            r#"abc in 12.3ms (2.0 KiB) for node "Code" (Unknown)"#,
+            r#"in workflow "My "flow"\n" (Unknown)"#,
+        ];
+        assert_eq!(line, expected.join(" "));
     }
 
     #[test]

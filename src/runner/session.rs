@@ -1,7 +1,7 @@
-//! One connection's life after the upgrade: registration, offers, tasks, and its end.
+//! One session: a connection from its registration to its end.
 //!
-//! Everything happens in one loop: a frame, a finished task, a moment or the shutdown is handled without waiting for
-//! anything, and then the free places are offered.
+//! One loop handles frames, finished tasks, deadlines and the shutdown. No handler waits. After
+//! each one the loop offers the free capacity.
 
 use std::{
     pin::Pin,
@@ -33,57 +33,60 @@ use crate::{
     workers::Pool,
 };
 
-/// How the runner calls itself, beside its id.
+/// The runner's name for people, sent with its id.
 const NAME: &str = "Serpentarium";
-/// What the runner takes.
+/// The task type that the runner runs.
 const TASK_TYPE: &str = "python";
-/// How often the places are looked at when nothing happens: the sign of life that a broker expects.
+/// Interval of the loop without events: expired offers are replaced within this time. n8n's runner
+/// uses the same interval.
 const REFRESH: Duration = Duration::from_millis(250);
-/// How long a broker may take to register a runner that it let in.
+/// Time limit of the registration after the upgrade.
 const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much longer than its time a task may take before it is stopped from here. The worker keeps the time; this is for
-/// a worker that hangs.
+/// Time beyond a task's limit after which the runner itself stops the task: a backstop for a worker
+/// that hangs. The worker enforces the limit.
 const OVERTIME: Duration = Duration::from_secs(5);
 
-/// A broker matched an offer that is over, or that this runner never made (n8n's own words).
+/// Rejects a match with an expired or unknown offer. The text is n8n's.
 const OFFER_EXPIRED: &str = "Offer expired - not accepted within validity window";
-/// A broker matched an offer that was honoured too often (n8n's own words).
+/// Rejects a match beyond the runner's concurrency. The text is n8n's.
 const AT_CAPACITY: &str = "No open task slots - runner already at capacity";
-/// The error of a task that was stopped (n8n's own words).
+/// The error of a cancelled task. The text is n8n's.
 const CANCELLED: &str = "Task was cancelled";
 
-/// Why a session is over.
+/// How a session ended.
 #[derive(Debug)]
 pub(crate) enum SessionEnd {
-    /// All is finished, as it was asked for.
+    /// The requested shutdown is complete.
     ShutDown,
-    /// There was nothing to do for so long that the runner may end.
+    /// The runner was idle for the time of [`RunnerConfig::auto_shutdown`].
     Idle,
-    /// The connection is gone.
+    /// The connection is lost.
     Lost {
-        /// Why.
+        /// The cause, for the log.
         reason: String,
-        /// How long the runner was registered, if it was.
+        /// Time since the registration. `None`: the runner never registered.
         served: Option<Duration>,
-        /// Whether the broker closed it as one that it needs no more: as it does where a runner of the same id comes.
+        /// Whether the broker closed it with code 1000, as it does if another runner has the same
+        /// id.
         is_normal: bool,
     },
 }
 
-/// What the session is up to.
+/// The phase of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Not registered yet; due by then.
+    /// Waits for the registration until this deadline.
     Registering(Instant),
-    /// Offering.
+    /// Offers its free capacity.
     Serving,
-    /// Asked by the broker to finish.
+    /// The broker drains: finishes its tasks, offers nothing.
     Draining,
-    /// Asked to shut down; tasks that run then are stopped.
+    /// Shuts down: finishes its tasks until this deadline, then stops them.
     Stopping(Instant),
 }
 
-/// Serves one connection until it is gone or the shutdown is done. The tasks of a connection that is gone are stopped.
+/// Serves one connection until it is lost or the shutdown is complete. Losing the connection stops
+/// its tasks: no broker waits for their results.
 pub(crate) async fn serve(
     mut connection: BrokerConnection,
     config: &RunnerConfig,
@@ -110,7 +113,9 @@ pub(crate) async fn serve(
                 Ok(frame) => session.receive(&frame),
                 Err(lost) => break lost,
             },
-            (task_id, running, outcome) = session.tasks.finished() => session.finish(task_id, &running, outcome),
+            (task_id, running, outcome) = session.tasks.finished() => {
+                session.finish(task_id, &running, outcome);
+            }
             () = tokio::time::sleep_until(wake.into()) => {}
             () = &mut shutdown, if !matches!(session.phase, Phase::Stopping(_)) => session.stop(),
         }
@@ -127,7 +132,7 @@ pub(crate) async fn serve(
             return SessionEnd::Idle;
         }
     };
-    // A connection that ends while it shuts down has nothing left to say to anybody.
+    // A reconnect during the shutdown would serve no task.
     if let Phase::Stopping(_) = session.phase {
         warn!(running = session.tasks.active(), "connection lost while shutting down: {lost}");
         return SessionEnd::ShutDown;
@@ -152,12 +157,12 @@ struct Session<'a> {
     tasks: Tasks,
     phase: Phase,
     registered: Option<Instant>,
-    /// When there was last something to do.
+    /// Time of the last start or end of a task, or of the registration.
     last_activity: Instant,
 }
 
 impl Session<'_> {
-    /// When to look again at the latest.
+    /// The next time at which [`run_due_actions`](Self::run_due_actions) must run.
     fn next_deadline(&self, now: Instant) -> Instant {
         let deadline = match self.phase {
             Phase::Registering(due) | Phase::Stopping(due) => Some(due),
@@ -167,7 +172,7 @@ impl Session<'_> {
         moments.into_iter().flatten().fold(now + REFRESH, Instant::min)
     }
 
-    /// Does what time and the last event made due.
+    /// Handles passed deadlines and offers the free capacity.
     fn run_due_actions(&mut self, now: Instant) -> Result<(), ConnectionLost> {
         match self.phase {
             Phase::Registering(due) if due <= now => {
@@ -179,7 +184,7 @@ impl Session<'_> {
             _ => {}
         }
         for task_id in self.tasks.abandon_overdue(now) {
-            warn!(task_id, "gave up a task whose settings did not come");
+            warn!(task_id, "abandoned a task whose settings did not arrive");
         }
         self.offers.expire(now);
         if self.phase == Phase::Serving {
@@ -197,7 +202,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The time without a task that is over, where there is such a limit.
+    /// Returns the idle limit if the runner has reached it.
     fn idle_for_too_long(&self, now: Instant) -> Option<Duration> {
         let idle = self.registered.is_some() && self.tasks.active() == 0;
         self.config.auto_shutdown.filter(|&time| idle && now >= self.last_activity + time)
@@ -245,7 +250,7 @@ impl Session<'_> {
                 .calls(&task_id)
             {
                 Some(calls) => calls.answer(&call_id, status, data),
-                // The answers to a task's prints come after its end.
+                // Answers to a task's notifications arrive after its end.
                 None if is_notification(&call_id) => {}
                 None => warn!(task_id, call_id, "dropped an answer for a task that is not running"),
             },
@@ -257,7 +262,7 @@ impl Session<'_> {
                 None => warn!(task_id, request_id, "dropped data for a task that is not running"),
             },
             BrokerMessage::NodeTypes { task_id, .. } => {
-                warn!(task_id, "dropped data that nobody asked for")
+                warn!(task_id, "dropped data that no task requested")
             }
             BrokerMessage::Drain => {
                 info!(running = self.tasks.active(), "the broker is draining: no more offers");
@@ -271,7 +276,7 @@ impl Session<'_> {
 
     fn accept(&mut self, task_id: String, offer_id: &str, now: Instant) {
         if self.tasks.is_active(&task_id) {
-            // To reject it would end the task that runs.
+            // A rejection names only the task, so it would end the one that runs.
             self.offers.take(offer_id, now);
             warn!(task_id, "dropped a second accept for a task");
             return;
@@ -290,7 +295,7 @@ impl Session<'_> {
         self.send(RunnerMessage::TaskRejected { task_id, reason: reason.into() });
     }
 
-    /// Runs a task whose settings are in this frame.
+    /// Starts a task. `settings` borrows from `frame`.
     fn settings(&mut self, task_id: String, settings: ReceivedSettings, frame: &Bytes) {
         if !self.is_due(&task_id) {
             return;
@@ -314,14 +319,14 @@ impl Session<'_> {
         });
     }
 
-    /// Settings that cannot be read came for a task: if it waits for them, it fails.
+    /// Fails a task whose settings are not readable, if it waits for them.
     fn refuse_settings(&mut self, task_id: String, why: &str) {
         if self.is_due(&task_id) {
             self.fail(task_id, &TaskLabel::default(), why);
         }
     }
 
-    /// Whether settings for this task are to be used. If not, that is dealt with.
+    /// Whether a task waits for its settings. If it does not, reports that.
     fn is_due(&mut self, task_id: &str) -> bool {
         match self.tasks.settings_arrived(task_id) {
             SettingsArrival::Expected => return true,
@@ -337,7 +342,7 @@ impl Session<'_> {
         false
     }
 
-    /// Ends a task that never ran.
+    /// Fails a task before it runs.
     fn fail(&mut self, task_id: String, label: &TaskLabel, why: &str) {
         warn!(task_id, node = label.node_name, "task failed before it ran: {}", Escaped(why));
         self.reply(&task_id, Err(answer::failure(why, None)), label.continue_on_fail);
@@ -347,7 +352,7 @@ impl Session<'_> {
         self.last_activity = Instant::now();
         let mut usage = outcome.usage;
         if usage.duration.is_zero() {
-            // Of a worker that is gone nothing is known.
+            // The usage is lost with the worker.
             usage.duration = running.since.elapsed();
         }
         let Outcome { result, stderr, .. } = outcome;
@@ -367,19 +372,27 @@ impl Session<'_> {
             CancelledTask::Running(running) => {
                 let place = NodeAndWorkflow(&running.label);
                 info!(reason = %Escaped(reason), "Cancelled task {} {place}", Escaped(&task_id));
-                // Not a failure of the task, so never a result.
+                // A cancellation is no failure of the code: `continueOnFail` does not apply.
                 self.reply(&task_id, Err(answer::failure(CANCELLED, None)), false);
             }
             CancelledTask::Waiting => {
-                info!(reason = %Escaped(reason), "Cancelled task {} (waiting for settings)", Escaped(&task_id));
+                info!(
+                    reason = %Escaped(reason),
+                    "Cancelled task {} (waiting for settings)",
+                    Escaped(&task_id)
+                );
             }
             CancelledTask::Unknown => {
-                warn!(reason = %Escaped(reason), "Received cancel for unknown task: {}. Discarding message.", Escaped(&task_id));
+                warn!(
+                    reason = %Escaped(reason),
+                    "Received cancel for unknown task: {}. Discarding message.",
+                    Escaped(&task_id)
+                );
             }
         }
     }
 
-    /// The shutdown begins: no more offers, and a while for what runs.
+    /// Begins the shutdown: withdraws the offers and sets the deadline of the running tasks.
     fn stop(&mut self) {
         self.offers.clear();
         self.health.set_registered(false);
@@ -390,7 +403,7 @@ impl Session<'_> {
         );
     }
 
-    /// The shutdown's time is over: what still runs is stopped, what waits is forgotten.
+    /// Ends the shutdown: stops the running tasks and forgets the waiting ones.
     fn stop_tasks(&mut self) {
         let why = format!(
             "The runner was shut down, and the task took longer than {:?}",
@@ -406,7 +419,7 @@ impl Session<'_> {
         self.tasks = Tasks::default();
     }
 
-    /// Sends a task's one answer; returns the size of its frame.
+    /// Sends the message that ends a task. Returns the size of its frame in bytes.
     fn reply(
         &self,
         task_id: &str,
@@ -417,12 +430,12 @@ impl Session<'_> {
             |reply| self.queue.send(answer::message(task_id.into(), reply, continue_on_fail));
         let sent = send(reply).or_else(|TooLarge(limit)| send(Err(answer::too_large(limit))));
         sent.unwrap_or_else(|error| {
-            warn!(task_id, "a task goes unanswered: {error}");
+            warn!(task_id, "a task stays unanswered: {error}");
             0
         })
     }
 
-    /// Sends one of the small messages.
+    /// Sends a message that is below every payload limit.
     fn send(&self, message: RunnerMessage) {
         if let Err(error) = self.queue.send(message) {
             warn!("could not send a message: {error}");

@@ -1,4 +1,4 @@
-//! The tasks of one connection, each in one state: waiting for its settings, running, or given up.
+//! The tasks of one connection: each waits for its settings, runs, or is abandoned.
 
 use std::{
     collections::HashMap,
@@ -14,40 +14,41 @@ use crate::{
     sandbox::{Failure, Outcome},
 };
 
-/// How long an accepted task's settings may take; a broker sends them within milliseconds.
+/// Time limit for the settings of an accepted task. A broker sends them within milliseconds.
 const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a task that was given up is remembered, to answer settings that come after all: as long as n8n's own time-out.
+/// Time for which an abandoned task is remembered, to answer late settings. 300 s is n8n's own
+/// default time-out of a task: later, n8n has failed the task itself.
 const ABANDONED_TTL: Duration = Duration::from_secs(300);
 
-/// The tasks of one connection. Dropping them stops those that run.
+/// The tasks of one connection. Dropping them stops the running ones.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     states: HashMap<String, TaskState>,
     jobs: JoinSet<Outcome>,
-    /// The task that each job belongs to.
+    /// Task id by job.
     owners: HashMap<Id, String>,
 }
 
 #[derive(Debug)]
 enum TaskState {
-    /// Accepted; its settings are due by then.
+    /// Accepted; waits for its settings until this deadline.
     Waiting(Instant),
     /// Running.
     Running(RunningTask),
-    /// Its settings never came; it holds no place, and is forgotten then.
+    /// Its settings are overdue. It takes no capacity, and is forgotten at this time.
     Abandoned(Instant),
 }
 
-/// A task that runs.
+/// A running task.
 #[derive(Debug)]
 pub(crate) struct RunningTask {
-    /// What it is, for the log.
-    pub label: TaskLabel,
+    /// Its label, for the log.
+    pub(crate) label: TaskLabel,
     /// Its host calls.
-    pub calls: Arc<TaskCalls>,
+    pub(crate) calls: Arc<TaskCalls>,
     job: AbortHandle,
-    /// When it began.
-    pub since: Instant,
+    /// Time of its start.
+    pub(crate) since: Instant,
 }
 
 /// The state of a task when its settings arrive.
@@ -63,34 +64,34 @@ pub(crate) enum SettingsArrival {
     UnknownTask,
 }
 
-/// What a cancelled task was doing.
+/// The state of a task when it was cancelled.
 #[derive(Debug)]
 pub(crate) enum CancelledTask {
-    /// It ran, and was stopped; it needs an answer.
+    /// It ran and is now stopped. The broker waits for its final message.
     Running(RunningTask),
-    /// It waited for its settings; nobody waits for an answer.
+    /// It waited for its settings. The broker expects no message.
     Waiting,
-    /// There is no such task.
+    /// No such task exists.
     Unknown,
 }
 
 impl Tasks {
-    /// Tasks that hold a place.
+    /// Number of tasks that take capacity: waiting or running.
     pub(crate) fn active(&self) -> usize {
         self.states.values().filter(|state| !matches!(state, TaskState::Abandoned(_))).count()
     }
 
-    /// Whether a task of this id holds a place.
+    /// Whether the task is waiting or running.
     pub(crate) fn is_active(&self, task_id: &str) -> bool {
         matches!(self.states.get(task_id), Some(TaskState::Waiting(_) | TaskState::Running(_)))
     }
 
-    /// A task was accepted, and waits for its settings.
+    /// Adds an accepted task, which waits for its settings.
     pub(crate) fn accept(&mut self, task_id: &str, now: Instant) {
         self.states.insert(task_id.into(), TaskState::Waiting(now + SETTINGS_TIMEOUT));
     }
 
-    /// Settings came. Unless they are due now, the task does not wait for them (any more).
+    /// Handles the arrival of a task's settings. The task may run only if they are expected.
     pub(crate) fn settings_arrived(&mut self, task_id: &str) -> SettingsArrival {
         match self.states.get(task_id) {
             None => SettingsArrival::UnknownTask,
@@ -106,7 +107,7 @@ impl Tasks {
         }
     }
 
-    /// A task runs from here on.
+    /// Runs `job` as the task.
     pub(crate) fn start(
         &mut self,
         task_id: String,
@@ -143,7 +144,7 @@ impl Tasks {
         }
     }
 
-    /// The next task that ends by itself. For ever pending while none runs; may be dropped and called again.
+    /// Returns the next task that ends by itself. Pends while no task runs. Cancel-safe.
     pub(crate) async fn finished(&mut self) -> (String, RunningTask, Outcome) {
         loop {
             let Some(ended) = self.jobs.join_next_with_id().await else {
@@ -153,7 +154,7 @@ impl Tasks {
                 Ok(ended) => ended,
                 Err(error) => (error.id(), lost(&error)),
             };
-            // A job without an owner was cancelled and is answered.
+            // The final message of a cancelled job is sent already.
             let Some(task_id) = self.owners.remove(&id) else { continue };
             if let Some(TaskState::Running(running)) = self.states.remove(&task_id) {
                 running.calls.close();
@@ -162,7 +163,7 @@ impl Tasks {
         }
     }
 
-    /// Gives up the tasks whose settings did not come, and returns them.
+    /// Abandons the tasks with overdue settings and returns their ids.
     pub(crate) fn abandon_overdue(&mut self, now: Instant) -> Vec<String> {
         self.states
             .retain(|_, state| !matches!(state, TaskState::Abandoned(until) if *until <= now));
@@ -176,7 +177,7 @@ impl Tasks {
         abandoned
     }
 
-    /// The ids of the tasks that run.
+    /// The ids of the running tasks.
     pub(crate) fn running(&self) -> Vec<String> {
         self.owners.values().cloned().collect()
     }
@@ -199,7 +200,8 @@ impl Drop for Tasks {
     }
 }
 
-/// The outcome of a job that ended without one: a panic, which is a fault of ours, must not leave a task unanswered.
+/// The outcome of a job that panicked. Without it the broker would wait for the task until its
+/// time-out.
 fn lost(error: &JoinError) -> Outcome {
     Outcome::failed(Failure::Broken(error.to_string()))
 }
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_waits_runs_and_is_gone() {
+    async fn a_task_waits_runs_and_is_removed() {
         let mut tasks = Tasks::default();
         assert_eq!(tasks.settings_arrived("t1"), SettingsArrival::UnknownTask);
         start(&mut tasks, "t1", async { outcome() });
@@ -256,8 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_ended_while_it_was_cancelled_is_answered_once_also_if_its_id_comes_again()
-    {
+    async fn a_task_that_ends_while_cancelled_is_answered_once() {
         let mut tasks = Tasks::default();
         start(&mut tasks, "t1", async { outcome() });
         tokio::task::yield_now().await;
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_panics_is_an_outcome() {
+    async fn a_job_that_panics_has_an_outcome() {
         let mut tasks = Tasks::default();
         start(&mut tasks, "t1", async { panic!("test") });
         let (_, _, outcome) = tasks.finished().await;
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_whose_settings_do_not_come_gives_its_place_back_and_is_told_when_they_do() {
+    fn a_task_with_overdue_settings_is_abandoned() {
         let now = Instant::now();
         let mut tasks = Tasks::default();
         tasks.accept("t1", now);
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_waits_can_be_cancelled() {
+    fn a_waiting_task_can_be_cancelled() {
         let mut tasks = Tasks::default();
         tasks.accept("t1", Instant::now());
         assert!(matches!(tasks.cancel("t1"), CancelledTask::Waiting));

@@ -1,5 +1,5 @@
-//! The environment variables of the limits. `config` reads them, and the error of a task that exceeds
-//! a limit names the variable that raises it.
+//! The environment variables of the limits. `config` reads them, and the error of a task that
+//! exceeds a limit names the variable that raises it.
 
 use crate::sandbox::Exceeded;
 

@@ -1,8 +1,8 @@
-//! The vocabulary between the parent and a worker, and the frames that carry it. Both ends use this file.
+//! The messages between the parent and a worker, and the frames that carry them.
 //!
-//! A frame is `u32 header length, u32 payload length` (little endian), the header as JSON, then the payload as it is. The
-//! payload is the one part that may be large (settings, a result, a call's parameters), so it is neither escaped nor
-//! copied into another buffer.
+//! A frame is the length of the header and of the payload (each a little-endian `u32`), the header
+//! as JSON, then the raw payload. Only the payload may be large (settings, a result, parameters of
+//! a call). It is neither escaped nor copied into another buffer.
 
 use std::{io, sync::Arc};
 
@@ -18,44 +18,46 @@ use crate::{
     sandbox::{Exit, Limits, Usage},
 };
 
-/// From the parent to a worker.
+/// A message from the parent to a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Run a job; the payload is its input.
+    /// Runs a job. The payload is its input.
     Run { job: u64, limits: Limits, seed: Option<u64> },
-    /// Stop a job, send nothing more about it.
+    /// Cancels a job. The worker sends no further event of it.
     Cancel { job: u64 },
-    /// The answer to a call; the payload is a JSON value, or where `ok` is false a text.
+    /// Answers a call. The payload is a JSON value, or an error text if `ok` is false.
     Answer { call: u64, ok: bool },
-    /// Are you there?
+    /// Asks for an [`Event::Pong`].
     Ping,
 }
 
-/// From a worker to the parent.
+/// A message from a worker to the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Event {
-    /// A job asks; the payload is the parameters.
+    /// A job makes a call. The payload is the parameters.
     Call { job: u64, call: u64, name: String },
-    /// A job does not wait for the answer to a call any more.
+    /// A job stopped waiting for the answer to a call.
     DropCall { job: u64, call: u64 },
-    /// A job notifies; the payload is the parameters.
+    /// A job sends a notification. The payload is the parameters.
     Notify { job: u64, name: String },
-    /// A job has stopped; the payload is its output.
+    /// A job ended. The payload is its standard output.
     Done { job: u64, exit: Exit, usage: Usage, stderr: String },
-    /// Yes.
+    /// Answers a ping.
     Pong,
 }
 
-/// Bytes of a header. The largest is a `Done` with standard error, escaped at up to six bytes for one.
+/// Bytes of the largest header: a `Done` whose standard error takes six bytes for each escaped
+/// byte.
 const MAX_HEADER: usize = 4 << 20;
 
-/// Bytes of a payload: n8n's own limit for a message.
+/// Bytes of the largest payload, 1 GiB: n8n's own limit for a message.
 const MAX_PAYLOAD: usize = 1 << 30;
 
-/// Payloads up to this size, in bytes, are copied behind their header so that both go out in one write.
+/// Payloads of at most this many bytes are copied behind their header, so that one write sends
+/// both.
 const SMALL: usize = 64 << 10;
 
-/// A frame that waits to be written.
+/// A frame that waits for the writer.
 pub(crate) struct Frame {
     head: Vec<u8>,
     payload: Payload,
@@ -70,14 +72,18 @@ pub(crate) struct FrameSender {
     backlog: Arc<Backlog>,
 }
 
-/// The other end, for [`write_frames`].
+/// The receiving end, for [`write_frames`].
 pub(crate) struct FrameQueue {
     queue: mpsc::UnboundedReceiver<Frame>,
     backlog: Arc<Backlog>,
 }
 
 impl FrameSender {
-    /// Queues a frame. Where the other end is gone it is dropped: the reader of this end notices that and cleans up.
+    /// Queues a frame. Discards it if the writer has ended: the reading side notices that and
+    /// cleans up.
+    ///
+    /// # Errors
+    /// The header or the payload exceeds its limit.
     pub(crate) fn send<H: Serialize>(
         &self,
         header: &H,
@@ -101,30 +107,33 @@ impl FrameSender {
         head[..4].copy_from_slice(&header_size.to_le_bytes());
         head[4..8].copy_from_slice(&(size as u32).to_le_bytes());
         self.backlog.add(size);
-        // A closed channel means that the writer has ended; see above.
+        // Fails only if the writer has ended; see above.
         let _ = self.queue.send(Frame { head, payload: Box::new(payload) });
         Ok(())
     }
 
-    /// Whether so much waits to be written that a call should wait as well: what was sent is counted nowhere else.
+    /// Whether the backlog is full. Calls then wait: no other limit counts their sent parameters.
     pub(crate) fn is_full(&self) -> bool {
         self.backlog.is_full()
     }
 
-    /// Waits until there is room for a call.
+    /// Returns as soon as the backlog is not full. Cancel-safe.
     pub(crate) async fn wait_for_capacity(&self) {
         self.backlog.wait_for_capacity().await;
     }
 }
 
-/// A way out, and the queue that [`write_frames`] empties.
+/// Creates a queue of frames.
 pub(crate) fn frame_queue() -> (FrameSender, FrameQueue) {
     let (sender, queue) = mpsc::unbounded_channel();
     let backlog = Arc::<Backlog>::default();
     (FrameSender { queue: sender, backlog: backlog.clone() }, FrameQueue { queue, backlog })
 }
 
-/// Writes queued frames until the queue is closed; those that are waiting together go out together.
+/// Writes queued frames until every sender is dropped. Batches the frames that wait together.
+///
+/// # Errors
+/// The pipe is broken.
 pub(crate) async fn write_frames(unsent: FrameQueue, mut out: OwnedWriteHalf) -> io::Result<()> {
     let FrameQueue { mut queue, backlog } = unsent;
     let mut frames = Vec::new();
@@ -149,7 +158,7 @@ pub(crate) async fn write_frames(unsent: FrameQueue, mut out: OwnedWriteHalf) ->
     Ok(())
 }
 
-/// The way in.
+/// Reads frames from the pipe.
 pub(crate) struct FrameReader(BufReader<OwnedReadHalf>);
 
 impl FrameReader {
@@ -157,10 +166,10 @@ impl FrameReader {
         Self(BufReader::with_capacity(SMALL, input))
     }
 
-    /// The next frame; `None` when the other end has closed.
+    /// Receives the next frame. `None`: the other end closed the pipe. Not cancel-safe.
     ///
     /// # Errors
-    /// The other end broke off within a frame, or sent what is no frame.
+    /// The pipe ended within a frame, or the bytes are no frame.
     pub(crate) async fn receive<H: DeserializeOwned>(
         &mut self,
     ) -> io::Result<Option<(H, Vec<u8>)>> {
@@ -175,7 +184,8 @@ impl FrameReader {
         Ok(Some((serde_json::from_slice(&header)?, payload)))
     }
 
-    /// Reads `size` bytes. The buffer grows with what arrives, not with what was announced.
+    /// Reads `size` bytes. The buffer grows with the received bytes: a hostile worker cannot make
+    /// the parent allocate by announcing a large frame.
     async fn part(&mut self, size: u32, limit: usize) -> io::Result<Vec<u8>> {
         let size = size as usize;
         if size > limit {
@@ -204,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_and_large_frames_arrive_in_order_and_whole() {
+    async fn small_and_large_frames_arrive_whole_and_in_order() {
         let (input, output) = ends();
         let (sender, queue) = frame_queue();
         for call in 0..5_u64 {
@@ -224,7 +234,7 @@ mod tests {
         assert!(reader.receive::<Request>().await.unwrap().is_none());
     }
 
-    /// Frames are small next to a task, and stay so: every task pays for them.
+    /// Every task pays for its frames.
     #[test]
     fn a_trivial_task_takes_less_than_550_bytes_on_the_pipe() {
         let (sender, FrameQueue { mut queue, .. }) = frame_queue();
@@ -244,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_announced_length_over_the_limit_is_refused_before_anything_is_allocated() {
+    async fn a_length_over_the_limit_is_refused_before_allocating() {
         let (input, mut output) = ends();
         output.write_all(&[4, 0, 0, 0, 255, 255, 255, 255]).await.unwrap();
         output.write_all(b"null").await.unwrap();
@@ -253,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frame_that_breaks_off_is_an_error() {
+    async fn a_truncated_frame_is_an_error() {
         let (input, mut output) = ends();
         output.write_all(&[9, 0, 0, 0, 0, 0, 0, 0, b'"']).await.unwrap();
         drop(output);

@@ -17,8 +17,8 @@ use super::{
 /// Interval of the pings to a worker that has jobs.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A worker whose last event is older is killed. Its event loop runs every few milliseconds, so only
-/// a stopped process or a hang in the engine reaches 15 s.
+/// A worker whose last event is older is killed. Its event loop runs every few milliseconds, so
+/// only a stopped process or a hang in the engine reaches 15 s.
 const MAX_SILENCE: Duration = Duration::from_secs(15);
 
 /// A worker that lived for less is restarted after this pause, so that a broken machine does not

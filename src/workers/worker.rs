@@ -1,4 +1,5 @@
-//! The worker's side: a process with one busy thread, a sandbox, and a pipe to its parent on standard input.
+//! The main loop of a worker process: one thread, a sandbox, and a pipe to the parent on standard
+//! input.
 
 use std::{
     collections::HashMap,
@@ -24,29 +25,31 @@ use crate::{
     sync::lock,
 };
 
-/// How much sooner than its parent the machine's out-of-memory killer should take a worker (`oom_score_adj`).
+/// `oom_score_adj` (proc(5)) of a worker: the out-of-memory killer takes a worker before its
+/// parent. 500 adds half of the machine's memory to its score.
 const OOM_SCORE: &str = "500";
 
-/// How far a worker steps back behind its parent and the rest of the machine when cores are short (`nice`).
+/// nice(2) increment of a worker: on a busy machine the parent, which answers pings, runs first.
 const NICENESS: i32 = 5;
 
-/// Runs as a worker until the parent closes the pipe. This is what the hidden subcommand `worker` does.
+/// Runs as a worker until the parent closes the pipe: the body of the hidden subcommand `worker`.
 ///
 /// # Errors
 /// The sandbox cannot be built, standard input is not the pipe to a parent, or the pipe breaks.
 pub fn run(slots: usize) -> Result<(), WorkersError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Look for orders and timers after every step of a guest, so that a cancel or a time-out takes effect at once.
+        // Polls the pipe and the timers after every step of a guest, so that a cancellation or a
+        // time-out takes effect at once.
         .event_interval(1)
         .build()?;
     runtime.block_on(serve(slots))?;
-    // Guests may still be running: they end with the process.
+    // Ends the running guests as well.
     std::process::exit(0);
 }
 
 async fn serve(slots: usize) -> Result<(), WorkersError> {
-    // Both best effort: where they are not allowed, the kernel decides without them.
+    // Both are best effort: a container may forbid them.
     let _ = rustix::process::nice(NICENESS);
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     let pipe = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -55,7 +58,7 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
     let (sender, queue) = frame_queue();
     tokio::spawn(write_frames(queue, output));
     let worker = Worker {
-        // One more, for the instance that waits.
+        // One more slot, for the spare instance.
         sandbox: Sandbox::builder().slots(slots + 1).build()?,
         spare: Arc::default(),
         sender,
@@ -106,38 +109,38 @@ impl Worker {
             (self.sandbox.clone(), self.sender.clone(), self.running.clone());
         let (spare, ready) = (self.spare.clone(), self.spare.take());
         let task = tokio::spawn(async move {
-            // Whatever happens in here, the parent hears of an end.
+            // A panic must not leave the parent waiting for the end of the job.
             let ran = AssertUnwindSafe(sandbox.run_in(ready, job, host)).catch_unwind().await;
             let panicked = || Exit::Broken("the host of the task panicked".into());
             let (outcome, finished) =
                 ran.unwrap_or_else(|_| (RawOutcome::not_run(panicked()), None));
             if is_last(&running, id) {
                 report(&sender, id, outcome);
-                // The report goes out first: nobody waits for what comes now.
+                // Lets the writer send the report before the cleanup, for which no one waits.
                 tokio::task::yield_now().await;
                 drop(finished);
                 if lock(&running).is_empty() {
                     spare.refill(&sandbox).await;
                 }
             } else {
-                // The next one takes the same memory while the processor still has it at hand.
+                // Frees the memory first: the next job takes it while it is still in the cache.
                 drop(finished);
                 report(&sender, id, outcome);
             }
         });
-        // The task cannot have run yet: this is the only thread.
+        // The task has not run yet: the runtime has one thread.
         lock(&self.running).insert(id, task.abort_handle());
     }
 }
 
-/// Takes a job from those that run; whether none is left.
+/// Removes a job from the running ones. Returns whether none is left.
 fn is_last(running: &Mutex<HashMap<u64, AbortHandle>>, job: u64) -> bool {
     let mut running = lock(running);
     running.remove(&job);
     running.is_empty()
 }
 
-/// A fresh instance that waits for the next job, so that the job need not wait for it.
+/// An instance prepared for the next job, which then starts without the cost of making one.
 #[derive(Default)]
 struct Spare(Mutex<Option<ReadyInstance>>);
 
@@ -146,7 +149,7 @@ impl Spare {
         lock(&self.0).take()
     }
 
-    /// Makes one where there is none. Where it cannot be made, the next job says why.
+    /// Prepares an instance if there is none. If that fails, the next job reports the error.
     async fn refill(&self, sandbox: &Sandbox) {
         if lock(&self.0).is_none() {
             let ready = sandbox.prepare().await;
@@ -155,7 +158,8 @@ impl Spare {
     }
 }
 
-/// Sends how a job stopped to the parent, which reads and checks the output: it would not trust this process with that.
+/// Reports the end of a job. The parent parses and checks the output: a guest may have compromised
+/// this process.
 fn report(sender: &FrameSender, job: u64, outcome: RawOutcome) {
     let RawOutcome { exit, stdout, usage, stderr } = outcome;
     if let Err(error) = sender.send(&Event::Done { job, exit, usage, stderr }, stdout) {
@@ -165,7 +169,7 @@ fn report(sender: &FrameSender, job: u64, outcome: RawOutcome) {
     }
 }
 
-/// Host calls of one job, over the pipe.
+/// The host calls of one job, over the pipe.
 struct PipeHost {
     job: u64,
     sender: FrameSender,
@@ -178,7 +182,8 @@ impl HostCalls for PipeHost {
         let event = Event::Call { job: self.job, call: pending.id, name: name.into() };
         let params = Box::<str>::from(params).into_boxed_bytes();
         let sender = self.sender.clone();
-        // Whoever gives up what waits here also lets its parameters go, which nobody counts any more once they are sent.
+        // A full backlog delays the call. Dropping the future then frees its parameters; once
+        // queued, they would stay in memory uncounted.
         let unsent = if sender.is_full() { Err(params) } else { Ok(sender.send(&event, params)) };
         Box::pin(async move {
             let _pending = pending;
@@ -196,19 +201,20 @@ impl HostCalls for PipeHost {
 
     fn notify(&self, name: &str, params: Box<RawValue>) {
         let event = Event::Notify { job: self.job, name: name.into() };
-        // Parameters that are over the pipe's limit are over the task's; nobody waits for what is told.
+        // Fails only for parameters over the limit of the pipe, which is above the task's own.
         let _ = self.sender.send(&event, Box::<str>::from(params).into_boxed_bytes());
     }
 }
 
-/// Calls that wait for their answer.
+/// The calls that wait for an answer.
 #[derive(Default)]
 struct CallTable {
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
 }
 
-/// A call's place among those that wait; dropping it gives the place up, here and at the parent.
+/// A call's entry in the table. Dropping it removes the entry and tells the parent to drop the
+/// call.
 struct RegisteredCall {
     id: u64,
     job: u64,
@@ -230,7 +236,7 @@ impl CallTable {
 
     fn answer(&self, call: u64, answer: Answer) {
         if let Some(sender) = lock(&self.waiting).remove(&call) {
-            // The task may have ended meanwhile.
+            // Fails if the task has ended.
             let _ = sender.send(answer);
         }
     }
@@ -239,7 +245,7 @@ impl CallTable {
 impl Drop for RegisteredCall {
     fn drop(&mut self) {
         if lock(&self.calls.waiting).remove(&self.id).is_some() {
-            // Where the pipe is broken, the process ends.
+            // Fails only if the pipe is broken, which ends the process.
             let _ = self.sender.send(&Event::DropCall { job: self.job, call: self.id }, []);
         }
     }
