@@ -21,7 +21,7 @@ use serpentarium::{
 /// A host with three calls: `after` (milliseconds, value) answers later with the value, `fail`
 /// fails with its parameter, `never` stays pending. It counts pending calls.
 #[derive(Default)]
-struct Desk {
+struct TimedHost {
     waiting: Arc<AtomicUsize>,
 }
 
@@ -34,7 +34,7 @@ impl Drop for Waits {
     }
 }
 
-impl HostCalls for Desk {
+impl HostCalls for TimedHost {
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let (name, waits) = (name.to_owned(), Waits(self.waiting.clone()));
@@ -61,12 +61,12 @@ fn pool() -> Pool {
     Pool::start(&PoolConfig { workers: 1, slots: 16, program }).expect("the pool starts")
 }
 
-async fn at_desk(job: Job) -> Outcome {
-    sandbox().run(job, Arc::new(Desk::default())).await
+async fn on_timed_host(job: Job) -> Outcome {
+    sandbox().run(job, Arc::new(TimedHost::default())).await
 }
 
 async fn value(code: &str) -> Value {
-    returned(&at_desk(job(code)).await)
+    returned(&on_timed_host(job(code)).await)
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ return answer, looks > 1
 
 #[tokio::test]
 async fn calls_in_flight_end_with_their_task() {
-    let host = Arc::new(Desk::default());
+    let host = Arc::new(TimedHost::default());
     let code =
         "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(0.05)\nreturn 1";
     assert_eq!(returned(&sandbox().run(job(code), host.clone()).await), 1);
@@ -208,7 +208,8 @@ _host.start('after', '[100, 1]')
 return alone, passed(0.02), passed(60)
 ";
     let virtual_time = job(code).seed(1);
-    let (first, second) = (at_desk(virtual_time.clone()).await, at_desk(virtual_time).await);
+    let (first, second) =
+        (on_timed_host(virtual_time.clone()).await, on_timed_host(virtual_time).await);
     assert_eq!(returned(&first), json!([[null, 3600.0], [null, 0.02], [[1, true, "1"], 0.0]]));
     assert_eq!(first.usage.fuel, second.usage.fuel);
 }

@@ -187,9 +187,9 @@ fn differences(golden: &str, current: &str) -> String {
 
 #[test]
 fn a_difference_says_how_large_it_is() {
-    let told = differences("image a\none 100\ntwo 5\ngone 1\n", "image b\none 105\ntwo 5\nnew 1\n");
+    let text = differences("image a\none 100\ntwo 5\ngone 1\n", "image b\none 105\ntwo 5\nnew 1\n");
     assert_eq!(
-        told,
+        text,
         "gone: 1 -> nothing\nimage: a -> b\none: 100 -> 105 (+5.00 %)\nnew: nothing -> 1\n"
     );
 }

@@ -155,8 +155,8 @@ return any(needle in b for b in blocks)
 async fn with_echo(code: &str) -> (Outcome, Vec<(String, String)>) {
     let host = Arc::new(Echo::default());
     let outcome = sandbox().run(job(code), host.clone()).await;
-    let told = host.told.lock().expect("no panic").clone();
-    (outcome, told)
+    let notified = host.notified.lock().expect("no panic").clone();
+    (outcome, notified)
 }
 
 #[tokio::test]
@@ -205,9 +205,9 @@ async fn host_calls_with_bad_names_or_parameters_are_refused() {
         let code = format!(
             "import _host\ntry:\n    return {call}\nexcept _host.CallError as e:\n    return 'refused'"
         );
-        let (outcome, told) = with_echo(&code).await;
+        let (outcome, notified) = with_echo(&code).await;
         assert_eq!(returned(&outcome), json!("refused"), "{call}");
-        assert!(told.is_empty());
+        assert!(notified.is_empty());
     }
 }
 
@@ -219,9 +219,9 @@ _host.notify('a b', '[]')
 _host.notify('good', '[1')
 _host.notify('good', '[1]')
 ";
-    let (outcome, told) = with_echo(code).await;
+    let (outcome, notified) = with_echo(code).await;
     assert_eq!(returned(&outcome), Value::Null);
-    assert_eq!(told, [("good".to_owned(), "[1]".to_owned())]);
+    assert_eq!(notified, [("good".to_owned(), "[1]".to_owned())]);
 }
 
 #[tokio::test]

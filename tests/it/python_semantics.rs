@@ -19,13 +19,13 @@ use serpentarium::{
     sandbox::{Exception, Job, Outcome},
 };
 
-/// How a task ended, and what it told the host.
-struct Ran {
+/// The outcome of a task and its notifications.
+struct TaskRun {
     outcome: Outcome,
-    told: Vec<(String, Value)>,
+    notified: Vec<(String, Value)>,
 }
 
-impl Ran {
+impl TaskRun {
     /// The value that the code returned.
     fn value(&self) -> Value {
         crate::support::returned(&self.outcome)
@@ -41,43 +41,43 @@ impl Ran {
     }
 
     /// The parameters of notifications with this name, in order.
-    fn told(&self, name: &str) -> Vec<Value> {
-        self.told
+    fn notified(&self, name: &str) -> Vec<Value> {
+        self.notified
             .iter()
-            .filter(|(told, _)| told == name)
+            .filter(|(notified, _)| notified == name)
             .map(|(_, params)| params.clone())
             .collect()
     }
 
     /// The printed statements: notifications for the node's log.
     fn printed(&self) -> Vec<Value> {
-        self.told("logNodeOutput")
+        self.notified("logNodeOutput")
     }
 }
 
-async fn run_job(job: Job) -> Ran {
+async fn run_job(job: Job) -> TaskRun {
     let host = Arc::new(Echo::default());
     let outcome = sandbox().run(job, host.clone()).await;
-    let told = host.told.lock().expect("no test panics here");
-    let told = told
+    let notified = host.notified.lock().expect("no test panics here");
+    let notified = notified
         .iter()
         .map(|(name, params)| (name.clone(), serde_json::from_str(params).expect("JSON")))
         .collect();
-    Ran { outcome, told }
+    TaskRun { outcome, notified }
 }
 
 /// Runs code once, without items.
-async fn run(code: &str) -> Ran {
+async fn run(code: &str) -> TaskRun {
     run_job(job(code)).await
 }
 
 /// Runs code once, for all these items.
-async fn run_all(code: &str, items: &Value) -> Ran {
+async fn run_all(code: &str, items: &Value) -> TaskRun {
     run_job(job_with(code, NodeMode::AllItems, &items.to_string())).await
 }
 
 /// Runs code with further fields in its settings.
-async fn run_with(code: &str, more: Value) -> Ran {
+async fn run_with(code: &str, more: Value) -> TaskRun {
     let mut job = job(code);
     let mut settings: Value = serde_json::from_slice(&job.input).expect("settings are JSON");
     let fields = settings.as_object_mut().expect("settings are an object");
@@ -87,7 +87,7 @@ async fn run_with(code: &str, more: Value) -> Ran {
 }
 
 /// Runs raw settings.
-async fn run_settings(settings: &str) -> Ran {
+async fn run_settings(settings: &str) -> TaskRun {
     let mut job = job("");
     job.input = settings.to_owned().into();
     run_job(job).await

@@ -20,18 +20,18 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 
 /// A runner, its connection, and the listener to which it reconnects.
-struct Wire {
+struct LoadedRunner {
     listener: TcpListener,
     socket: WebSocketStream<TcpStream>,
-    runner: Child,
+    process: Child,
 }
 
-impl Wire {
+impl LoadedRunner {
     /// Starts the binary for a new port and registers it.
     async fn start(settings: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}", listener.local_addr().unwrap());
-        let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
+        let process = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
             .arg("runner")
             .env("N8N_RUNNERS_TASK_BROKER_URI", uri)
             .env("N8N_RUNNERS_AUTH_TOKEN", "a")
@@ -42,9 +42,9 @@ impl Wire {
             .spawn()
             .unwrap();
         let socket = accept(&listener).await;
-        let mut wire = Self { listener, socket, runner };
-        wire.register().await;
-        wire
+        let mut runner = Self { listener, socket, process };
+        runner.register().await;
+        runner
     }
 
     async fn register(&mut self) {
@@ -78,7 +78,7 @@ impl Wire {
 
     /// The processes of the runner and its workers.
     fn processes(&self) -> impl Iterator<Item = String> {
-        let runner = self.runner.id().unwrap();
+        let runner = self.process.id().unwrap();
         let children =
             std::fs::read_to_string(format!("/proc/{runner}/task/{runner}/children")).unwrap();
         let children: Vec<_> = children.split_whitespace().map(str::to_owned).collect();
@@ -187,7 +187,7 @@ struct Answers {
 }
 
 /// Runs tasks of the mix, eight at a time, to their end. Cuts the connection every 500 answers.
-async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
+async fn run_mix(runner: &mut LoadedRunner, tasks: Range<usize>, seen: &mut Answers) {
     const CUT_EVERY: usize = 500;
     let (mut waiting, mut running) = (VecDeque::new(), HashSet::new());
     let (mut next, mut answered) = (tasks.start, seen.of.len());
@@ -196,23 +196,25 @@ async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
         while next < tasks.end && running.len() < 8 {
             let Some(offer) = waiting.pop_back() else { break };
             let task = next.to_string();
-            wire.send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": offer}))
+            runner
+                .send(json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": offer}))
                 .await;
             running.insert(task);
             next += 1;
         }
-        let message = wire.next().await;
+        let message = runner.next().await;
         let task = message["taskId"].as_str().unwrap_or_default().to_owned();
         match message["type"].as_str().unwrap() {
             "runner:taskoffer" => waiting.push_back(message["offerId"].clone()),
             "runner:taskaccepted" => {
                 let (code, _) = MIX[task.parse::<usize>().unwrap() % MIX.len()];
-                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": settings(code)})).await;
+                runner.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": settings(code)})).await;
                 if code.contains("sleep") {
-                    wire.send(
-                        json!({"type": "broker:taskcancel", "taskId": task, "reason": "test"}),
-                    )
-                    .await;
+                    runner
+                        .send(
+                            json!({"type": "broker:taskcancel", "taskId": task, "reason": "test"}),
+                        )
+                        .await;
                 }
             }
             "runner:rpc" => {
@@ -231,7 +233,7 @@ async fn run_mix(wire: &mut Wire, tasks: Range<usize>, seen: &mut Answers) {
             answered = seen.of.len();
             running.retain(|task: &String| !seen.of.contains_key(task));
             if answered.is_multiple_of(CUT_EVERY) {
-                wire.cut().await;
+                runner.cut().await;
                 waiting.clear();
                 seen.cut.extend(running.drain());
             }
@@ -249,13 +251,13 @@ async fn ten_thousand_tasks_are_answered_once_each_without_a_leak() {
         ("SERPENTARIUM_MEMORY", "64MiB"),
         ("N8N_RUNNERS_MAX_CONCURRENCY", "8"),
     ];
-    let mut wire = Wire::start(&limits).await;
+    let mut runner = LoadedRunner::start(&limits).await;
     let mut seen = Answers::default();
-    run_mix(&mut wire, 0..FIRST, &mut seen).await;
-    let base = wire.memory_at_rest().await;
-    wire.cut().await;
-    run_mix(&mut wire, FIRST..TASKS, &mut seen).await;
-    let end = wire.memory_at_rest().await;
+    run_mix(&mut runner, 0..FIRST, &mut seen).await;
+    let base = runner.memory_at_rest().await;
+    runner.cut().await;
+    run_mix(&mut runner, FIRST..TASKS, &mut seen).await;
+    let end = runner.memory_at_rest().await;
 
     for (task, answer) in &seen.of {
         assert!(!seen.cut.contains(task), "task {task} was answered after its connection was gone");
@@ -274,24 +276,28 @@ async fn ten_thousand_tasks_are_answered_once_each_without_a_leak() {
 
 #[tokio::test]
 async fn pings_take_at_most_50_ms_while_guests_spin_on_every_core() {
-    let mut wire =
-        Wire::start(&[("N8N_RUNNERS_TASK_TIMEOUT", "30"), ("N8N_RUNNERS_MAX_CONCURRENCY", "6")])
-            .await;
+    let mut runner = LoadedRunner::start(&[
+        ("N8N_RUNNERS_TASK_TIMEOUT", "30"),
+        ("N8N_RUNNERS_MAX_CONCURRENCY", "6"),
+    ])
+    .await;
     let mut running = 0;
     while running < 6 {
-        let message = wire.next().await;
+        let message = runner.next().await;
         match message["type"].as_str().unwrap() {
             "runner:taskoffer" => {
                 let task = message["offerId"].clone();
-                wire.send(
-                    json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task}),
-                )
-                .await;
+                runner
+                    .send(
+                        json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task}),
+                    )
+                    .await;
             }
             "runner:taskaccepted" => {
                 let task = message["taskId"].clone();
                 let spin = settings("while True: pass");
-                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": spin}))
+                runner
+                    .send(json!({"type": "broker:tasksettings", "taskId": task, "settings": spin}))
                     .await;
                 running += 1;
             }
@@ -302,8 +308,8 @@ async fn pings_take_at_most_50_ms_while_guests_spin_on_every_core() {
     let mut times = Vec::new();
     for ping in 0..100_u32 {
         let sent = Instant::now();
-        wire.socket.send(Message::Ping(ping.to_le_bytes().to_vec().into())).await.unwrap();
-        while !matches!(wire.socket.next().await.unwrap().unwrap(), Message::Pong(pong) if pong == ping.to_le_bytes()[..])
+        runner.socket.send(Message::Ping(ping.to_le_bytes().to_vec().into())).await.unwrap();
+        while !matches!(runner.socket.next().await.unwrap().unwrap(), Message::Pong(pong) if pong == ping.to_le_bytes()[..])
         {
         }
         times.push(sent.elapsed());
@@ -322,7 +328,7 @@ async fn pings_take_at_most_50_ms_while_guests_spin_on_every_core() {
 async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
     const TASKS: usize = 1000;
     let limits = [("N8N_RUNNERS_MAX_CONCURRENCY", "1000"), ("N8N_RUNNERS_TASK_TIMEOUT", "120")];
-    let mut wire = Wire::start(&limits).await;
+    let mut runner = LoadedRunner::start(&limits).await;
     let code = settings(
         "import _host, json\nreturn json.loads(_host.call('helpers.binaryToString', '[1]'))",
     );
@@ -331,21 +337,23 @@ async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
     let started = Instant::now();
     let mut accepted = 0;
     while waiting.len() < TASKS {
-        let message = wire.next().await;
+        let message = runner.next().await;
         match message["type"].as_str().unwrap() {
             "runner:taskoffer" if accepted < TASKS => {
-                base.get_or_insert_with(|| wire.memory());
+                base.get_or_insert_with(|| runner.memory());
                 accepted += 1;
                 let task = message["offerId"].clone();
-                wire.send(
-                    json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task}),
-                )
-                .await;
+                runner
+                    .send(
+                        json!({"type": "broker:taskofferaccept", "taskId": task, "offerId": task}),
+                    )
+                    .await;
             }
             "runner:taskoffer" => {}
             "runner:taskaccepted" => {
                 let task = message["taskId"].clone();
-                wire.send(json!({"type": "broker:tasksettings", "taskId": task, "settings": code}))
+                runner
+                    .send(json!({"type": "broker:tasksettings", "taskId": task, "settings": code}))
                     .await;
             }
             "runner:rpc" => {
@@ -356,19 +364,19 @@ async fn a_thousand_tasks_wait_for_their_calls_at_once_on_two_workers() {
         }
     }
     let begun = started.elapsed();
-    let before = wire.cpu_seconds();
+    let before = runner.cpu_seconds();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let (consumed, memory) = (wire.cpu_seconds() - before, wire.memory());
+    let (consumed, memory) = (runner.cpu_seconds() - before, runner.memory());
     let each = (memory - base.unwrap()) * 1024.0 / TASKS as f64;
     println!(
         "{TASKS} tasks wait after {begun:?}: {memory:.0} MiB, {each:.0} KiB each; {consumed:.2} s of CPU time in 2 s"
     );
     for (task, call) in &waiting {
         let answer = json!({"type": "broker:rpcresponse", "taskId": task, "callId": call, "status": "success", "data": task});
-        wire.send(answer).await;
+        runner.send(answer).await;
     }
     while !waiting.is_empty() {
-        let message = wire.next().await;
+        let message = runner.next().await;
         if message["type"] != "runner:taskoffer" {
             assert_eq!(
                 (&message["type"], &message["data"]["result"]),

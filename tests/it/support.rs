@@ -72,7 +72,7 @@ pub(crate) fn exceeded(outcome: &Outcome) -> Exceeded {
 /// A host that records notifications and answers every call with its parameters.
 #[derive(Default)]
 pub(crate) struct Echo {
-    pub told: Mutex<Vec<(String, String)>>,
+    pub notified: Mutex<Vec<(String, String)>>,
 }
 
 impl HostCalls for Echo {
@@ -82,7 +82,7 @@ impl HostCalls for Echo {
     }
 
     fn notify(&self, name: &str, params: Box<RawValue>) {
-        self.told.lock().expect("no test panics here").push((name.into(), params.get().into()));
+        self.notified.lock().expect("no test panics here").push((name.into(), params.get().into()));
     }
 }
 

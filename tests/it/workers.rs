@@ -105,9 +105,9 @@ for n in range(100):
 return 'done'
 ";
     assert_eq!(returned(&pool.run(job(code), host.clone()).await), "done");
-    let told: Vec<String> =
-        host.told.lock().expect("no panic").iter().map(|(_, params)| params.clone()).collect();
-    assert_eq!(told, (0..100).map(|n: i32| n.to_string()).collect::<Vec<_>>());
+    let notified: Vec<String> =
+        host.notified.lock().expect("no panic").iter().map(|(_, params)| params.clone()).collect();
+    assert_eq!(notified, (0..100).map(|n: i32| n.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -25,14 +25,14 @@ use tokio::{
 };
 
 /// A broker, its runner, and an HTTP server.
-struct World {
+struct Setup {
     broker: Broker,
     _runner: Child,
     server: JoinHandle<()>,
     address: String,
 }
 
-impl Drop for World {
+impl Drop for Setup {
     fn drop(&mut self) {
         self.server.abort();
     }
@@ -56,7 +56,7 @@ async fn slow(RawQuery(ms): RawQuery) -> &'static str {
     "slept"
 }
 
-impl World {
+impl Setup {
     async fn start() -> Self {
         let app = Router::new()
             .route("/echo", any(echo))
@@ -108,7 +108,7 @@ def http(path, **options): return call('helpers.httpRequest', {{'url': '{}' + pa
 
 #[tokio::test]
 async fn a_request_carries_its_options_and_its_answer_is_read() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let code = "
 return [
     http('/echo', qs={'a': 'b c', 'n': [1, 2]}, headers={'X-Test': 'yes'}, json=True),
@@ -120,7 +120,7 @@ return [
     http('/status/200', encoding='text'),
     http('/echo', qs={'n': [1, 2]}, arrayFormat='repeat'),
 ]";
-    let answers = world.value(code, json!({})).await;
+    let answers = setup.value(code, json!({})).await;
     let plain = json!({
         "method": "GET", "query": "a=b+c&n%5B0%5D=1&n%5B1%5D=2", "body": "", "x": "yes", "type": null,
         "accept": "application/json", "auth": null,
@@ -143,10 +143,10 @@ return [
 
 #[tokio::test]
 async fn a_full_response_has_status_and_headers() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let code = "return http('/echo', returnFullResponse=True), \
         http('/status/404', returnFullResponse=True, ignoreHttpStatusErrors=True)";
-    let answers = world.value(code, json!({})).await;
+    let answers = setup.value(code, json!({})).await;
     assert_eq!(
         (&answers[0]["statusCode"], &answers[0]["statusMessage"]),
         (&json!(200), &json!("OK"))
@@ -163,7 +163,7 @@ async fn a_full_response_has_status_and_headers() {
 
 #[tokio::test]
 async fn failures_are_errors_in_n8ns_form() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let code = "
 return [
     http('/status/404'),
@@ -174,7 +174,7 @@ return [
     http('/moved', disableFollowRedirect=True),
     http('/status/404', ignoreHttpStatusErrors={'ignore': True, 'except': [404]}),
 ]";
-    let answers = world.value(code, json!({})).await;
+    let answers = setup.value(code, json!({})).await;
     let error = |at: usize, key: &str| answers[at]["failed"][key].clone();
     assert_eq!(error(0, "message"), "Request failed with status code 404");
     assert_eq!((error(0, "code"), error(0, "status")), (json!("ERR_BAD_REQUEST"), json!(404)));
@@ -190,16 +190,16 @@ return [
 
 #[tokio::test]
 async fn a_hundred_requests_of_a_task_run_concurrently() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let code = "
 import time
 start = time.monotonic()
 for _ in range(100): _host.start('helpers.httpRequest', json.dumps([{'url': URL + '/slow?300'}]))
 answers = {_host.wait(-1)[1:] for _ in range(100)}
 return sorted(answers), time.monotonic() - start";
-    let code = code.replace("URL", &format!("'{}'", world.address));
+    let code = code.replace("URL", &format!("'{}'", setup.address));
     let started = Instant::now();
-    let answer = world.value(&code, json!({})).await;
+    let answer = setup.value(&code, json!({})).await;
     println!("100 requests of 300 ms each: {:.0} ms", answer[1].as_f64().unwrap() * 1e3);
     assert_eq!(answer[0], json!([[true, "\"slept\""]]));
     assert!(started.elapsed() < Duration::from_secs(3));
@@ -207,7 +207,7 @@ return sorted(answers), time.monotonic() - start";
 
 #[tokio::test]
 async fn binary_data_is_made_changed_and_read() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let items = json!([{ "json": {}, "binary": { "data": { "mimeType": "text/plain", "data": "aGVsbG8=" } } }]);
     let code = "
 def buffer(data): return {'type': 'Buffer', 'data': list(data)}
@@ -220,7 +220,7 @@ return [
     call('helpers.getBinaryDataBuffer', 0, 'none'),
     call('helpers.binaryToString', buffer('é'.encode('latin-1')), 'latin1'),
 ]";
-    let answers = world.value(code, json!({ "items": items })).await;
+    let answers = setup.value(code, json!({ "items": items })).await;
     assert_eq!(answers[0]["mimeType"], "application/json");
     assert_eq!(
         (&answers[0]["fileName"], &answers[0]["fileSize"]),
@@ -239,7 +239,7 @@ return [
 
 #[tokio::test]
 async fn ten_megabytes_go_to_the_broker_and_back() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let code = "
 import random, time
 random.seed(1)
@@ -247,14 +247,14 @@ data = random.randbytes(10 << 20)
 start = time.monotonic()
 answer = _host.call('helpers.binaryToString', '[' + _host.buffer_to_json(data) + ', \"latin1\"]')
 return json.loads(answer).encode('latin-1') == data, time.monotonic() - start";
-    let answer = world.value(code, json!({})).await;
+    let answer = setup.value(code, json!({})).await;
     println!("10 MiB to the broker and back as text: {:.0} ms", answer[1].as_f64().unwrap() * 1e3);
     assert_eq!(answer[0], true);
 }
 
 #[tokio::test]
 async fn workflow_data_is_that_of_the_task() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let data = json!({
         "workflow": { "id": "7", "name": "Flow", "staticData": { "global": { "n": 1 } } },
         "runExecutionData": { "resultData": { "runData": { "A": [{ "data": 1 }], "B": [{ "data": 2 }] } } },
@@ -263,15 +263,15 @@ async fn workflow_data_is_that_of_the_task() {
 request = {'dataOfNodes': ['A'], 'prevNode': False, 'env': False, 'input': {'include': False}}
 data = call('taskData', request)
 return data['workflow'], data['runExecutionData']['resultData']['runData'], data['activeNodeName'], data['inputData']";
-    let answer = world.value(code, json!({ "data": data })).await;
+    let answer = setup.value(code, json!({ "data": data })).await;
     assert_eq!(answer, json!([data["workflow"], { "A": [{ "data": 1 }] }, "Code", {}]));
 }
 
 #[tokio::test]
 async fn other_methods_are_not_allowed() {
-    let world = World::start().await;
+    let setup = Setup::start().await;
     let code = "
 try: _host.call('helpers.nothing', '[]')
 except _host.CallError as e: return str(e)";
-    assert_eq!(world.value(code, json!({})).await, "Method not allowed");
+    assert_eq!(setup.value(code, json!({})).await, "Method not allowed");
 }

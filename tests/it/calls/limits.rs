@@ -12,30 +12,33 @@ return 'done'
 
 #[tokio::test]
 async fn in_flight_obeyed() {
-    assert_eq!(returned(&at_desk(limited(THREE, |limits| limits.in_flight = 3)).await), "done");
+    assert_eq!(
+        returned(&on_timed_host(limited(THREE, |limits| limits.in_flight = 3)).await),
+        "done"
+    );
 }
 
 #[tokio::test]
 async fn in_flight_violated() {
     assert_eq!(
-        exceeded(&at_desk(limited(THREE, |limits| limits.in_flight = 2)).await),
+        exceeded(&on_timed_host(limited(THREE, |limits| limits.in_flight = 2)).await),
         Exceeded::InFlight(2)
     );
     assert_eq!(
-        exceeded(&at_desk(limited(THREE, |limits| limits.in_flight = 0)).await),
+        exceeded(&on_timed_host(limited(THREE, |limits| limits.in_flight = 0)).await),
         Exceeded::InFlight(0)
     );
 }
 
 #[tokio::test]
 async fn calls_in_flight_count_as_calls_obeyed() {
-    assert_eq!(returned(&at_desk(limited(THREE, |limits| limits.calls = 6)).await), "done");
+    assert_eq!(returned(&on_timed_host(limited(THREE, |limits| limits.calls = 6)).await), "done");
 }
 
 #[tokio::test]
 async fn calls_in_flight_count_as_calls_violated() {
     assert_eq!(
-        exceeded(&at_desk(limited(THREE, |limits| limits.calls = 5)).await),
+        exceeded(&on_timed_host(limited(THREE, |limits| limits.calls = 5)).await),
         Exceeded::Calls(5)
     );
 }
@@ -76,7 +79,7 @@ return [refused, _host.wait(0.05)]
 
 #[tokio::test]
 async fn parameters_of_calls_without_an_answer_have_a_limit_together() {
-    let outcome = at_desk(limited(UNANSWERED, |limits| limits.call_bytes = 1000)).await;
+    let outcome = on_timed_host(limited(UNANSWERED, |limits| limits.call_bytes = 1000)).await;
     let text = "The parameters of calls without an answer are larger than 3.9 KiB together";
     assert_eq!(returned(&outcome), json!([[[5, false, text], [6, false, text]], null]));
 }
@@ -97,7 +100,7 @@ try: _host.wait(-1)
 except ValueError: return [answer == (number, True, '2'), _host.wait(0.01)]
 ";
     assert_eq!(
-        returned(&at_desk(limited(code, |limits| limits.in_flight = 1)).await),
+        returned(&on_timed_host(limited(code, |limits| limits.in_flight = 1)).await),
         json!([true, null])
     );
 }
@@ -168,7 +171,8 @@ async fn answers_that_wait_to_be_fetched_violated() {
 #[tokio::test]
 async fn the_time_of_a_call_obeyed() {
     let code = "import _host\n_host.start('after', '[50, 1]')\nreturn [_host.call('after', '[50, 2]'), _host.wait(-1)]";
-    let outcome = at_desk(limited(code, |limits| limits.call_time = Duration::from_secs(1))).await;
+    let outcome =
+        on_timed_host(limited(code, |limits| limits.call_time = Duration::from_secs(1))).await;
     assert_eq!(returned(&outcome), json!(["2", [1, true, "1"]]));
 }
 
@@ -181,7 +185,7 @@ try: _host.call('after', '[5000, 2]')
 except _host.CallError as e: return [str(e), _host.wait(-1)]
 ";
     let outcome =
-        at_desk(limited(code, |limits| limits.call_time = Duration::from_millis(100))).await;
+        on_timed_host(limited(code, |limits| limits.call_time = Duration::from_millis(100))).await;
     let expected = json!([
         "The call of after timed out after 0.1 seconds",
         [1, false, "The call of never timed out after 0.1 seconds"]
@@ -194,7 +198,7 @@ async fn the_time_of_the_task_also_ends_its_waiting() {
     let code = "import _host\n_host.start('never', '[]')\n_host.wait(-1)";
     let time = Duration::from_millis(100);
     assert_eq!(
-        exceeded(&at_desk(limited(code, |limits| limits.time = time)).await),
+        exceeded(&on_timed_host(limited(code, |limits| limits.time = time)).await),
         Exceeded::Time(time)
     );
 }

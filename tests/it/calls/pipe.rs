@@ -13,7 +13,7 @@ answers = [_host.wait(-1) for _ in range(50)]
 return all(ok and json.loads(text) == [{task}, number] for number, ok, text in answers)"
         )
     };
-    let host = Arc::new(Desk::default());
+    let host = Arc::new(TimedHost::default());
     let tasks: Vec<_> =
         (0..8).map(|task| tokio::spawn(pool.run(job(&code(task)), host.clone()))).collect();
     for task in tasks {
@@ -24,7 +24,7 @@ return all(ok and json.loads(text) == [{task}, number] for number, ok, text in a
 #[tokio::test]
 async fn calls_in_flight_end_with_their_task_over_the_pipe() {
     let pool = pool();
-    let host = Arc::new(Desk::default());
+    let host = Arc::new(TimedHost::default());
     let waiting = |count: usize| {
         let host = host.clone();
         async move {
@@ -97,7 +97,7 @@ import _host
 params = '\"' + 'x' * 30_000_000 + '\"'
 for _ in range(60): _host.notify('sandbox.forget', f\"[{_host.start('never', params)}]\")
 return 1";
-    assert_eq!(returned(&pool.run(job(code), Arc::new(Desk::default())).await), 1);
+    assert_eq!(returned(&pool.run(job(code), Arc::new(TimedHost::default())).await), 1);
     let peak = peak_of(pool.process_ids()[0]).expect("the worker lives");
     assert!(peak < 600_000, "the worker had {peak} KiB");
 }

@@ -77,7 +77,7 @@ impl Case {
         let host = Arc::new(Echo::default());
         let outcome = sandbox().run(job, host.clone()).await;
         let prints: Vec<Value> = host
-            .told
+            .notified
             .lock()
             .expect("no test panics here")
             .iter()

@@ -77,7 +77,7 @@ async fn no_code_runs_if_any_of_it_is_forbidden() {
     let job = Job::new(settings.to_input().unwrap(), Limits::default());
     let outcome = crate::support::sandbox().run(job, echo.clone()).await;
     assert_eq!(raised(&outcome).line_number, Some(2));
-    assert!(echo.told.lock().unwrap().is_empty());
+    assert!(echo.notified.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn standard_error_is_kept_apart() {
     let code = "import sys, warnings, logging\nprint('to err', file=sys.stderr)\nsys.stderr.write('no newline')\nwarnings.warn('careful')\nlogging.warning('logged')";
     let ran = run(code).await;
     assert_eq!(ran.value(), json!(null));
-    assert!(ran.told.is_empty());
+    assert!(ran.notified.is_empty());
     for text in ["to err\n", "no newline", "UserWarning: careful", "WARNING:root:logged"] {
         assert!(ran.outcome.stderr.contains(text), "{text}: {}", ran.outcome.stderr);
     }
@@ -42,7 +42,7 @@ async fn standard_error_is_kept_apart() {
 async fn as_text_everything_is_sent_as_it_is_written() {
     let text = async |code: &str| {
         let ran = run_with(code, json!({"printMode": "text"})).await;
-        ran.told("stdout").iter().map(|part| part.as_str().expect("text")).collect::<String>()
+        ran.notified("stdout").iter().map(|part| part.as_str().expect("text")).collect::<String>()
     };
     assert_eq!(
         text("print('a', 1, [2, 'b'], sep='-')\nprint('x', end='')\nprint()").await,
