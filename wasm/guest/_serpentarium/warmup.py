@@ -1,7 +1,7 @@
-"""What happens once, before the snapshot: modules are loaded, streams replaced, and the way of a task is rehearsed.
+"""Prepares the interpreter for the snapshot: loads modules, replaces streams, rehearses tasks.
 
-A rehearsal leaves behind what makes a task fast (bytecode specialised for what it meets, filled caches);
-everything else that it changed is put back.
+Rehearsals specialise the bytecode (PEP 659) and fill caches. Everything else that they change is
+restored.
 """
 
 import gc
@@ -13,32 +13,48 @@ import operator
 import sys
 from typing import Any
 
+from _serpentarium.abi import ALL_ITEMS, CODE, EACH_ITEM, INPUT
 from _serpentarium.core import loop, seeding, source, streams, wire
-from _serpentarium.n8n import manual
-from _serpentarium.policy import guards
+from _serpentarium.core.current import task
 from _serpentarium.core.log import log
-from _serpentarium.n8n.running import running
 from _serpentarium.core.task import run
+from _serpentarium.n8n import manual
+from _serpentarium.n8n.running import running
+from _serpentarium.policy import guards
 
-# What Code nodes import: loaded here, an import in a task is a look-up.
+# Modules that Code nodes import. An import in a task then is a look-up in `sys.modules`.
 _MODULES = """
-    abc argparse array ast asyncio base64 binascii bisect calendar cmath codecs collections collections.abc colorsys
-    concurrent.futures configparser contextlib contextvars copy copyreg csv dataclasses datetime decimal difflib dis
-    email email.message email.mime.multipart email.mime.text email.parser email.policy email.utils enum errno fnmatch
-    fractions functools gc gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http
-    http.client http.cookies inspect io ipaddress itertools json keyword linecache locale logging math mimetypes
-    numbers operator os os.path pathlib pickle platform plistlib pprint queue quopri random re reprlib sched secrets
-    select shlex shutil signal socket stat statistics string stringprep struct subprocess sys tempfile textwrap
-    threading time timeit tokenize token traceback types typing unicodedata urllib urllib.error urllib.parse
-    urllib.request uuid warnings weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo
-    _strptime jmespath
+    abc argparse array ast asyncio base64 binascii bisect calendar cmath codecs collections
+    collections.abc colorsys concurrent.futures configparser contextlib contextvars copy copyreg csv
+    dataclasses datetime decimal difflib dis email email.message email.mime.multipart
+    email.mime.text email.parser email.policy email.utils enum errno fnmatch fractions functools gc
+    gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http http.client
+    http.cookies inspect io ipaddress itertools json keyword linecache locale logging math mimetypes
+    numbers operator os os.path pathlib pickle platform plistlib pprint queue quopri random re
+    reprlib sched secrets select shlex shutil signal socket stat statistics string stringprep struct
+    subprocess sys tempfile textwrap threading time timeit tokenize token traceback types typing
+    unicodedata urllib urllib.error urllib.parse urllib.request uuid warnings weakref
+    xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo _strptime jmespath
 """.split()
 
+# Rounds after which all code on the path of a task is specialised, with a margin.
 _ROUNDS = 60
 
 _ITEMS: list[dict[str, Any]] = [
-    {"json": {"id": 1, "name": "Ada Löve", "price": 12.5, "tags": ["a", "b"], "ok": True, "nothing": None}},
-    {"json": {"id": 2, "name": "Grace", "price": 7, "address": {"city": "Oslo"}}, "pairedItem": {"item": 0}},
+    {
+        "json": {
+            "id": 1,
+            "name": "Ada Löve",
+            "price": 12.5,
+            "tags": ["a", "b"],
+            "ok": True,
+            "nothing": None,
+        }
+    },
+    {
+        "json": {"id": 2, "name": "Grace", "price": 7, "address": {"city": "Oslo"}},
+        "pairedItem": {"item": 0},
+    },
 ]
 
 _ALL_ITEMS = (
@@ -46,7 +62,8 @@ _ALL_ITEMS = (
     "return _items",
     "x = 1\ny = x + 2\nreturn {'sum': y}\n",
     "print('hello', 1, None, [1, {'a': 2}])\nreturn []",
-    "import sys\nsys.stdout.write('one line\\n')\nprint('x', file=sys.stderr) if False else None\nreturn None",
+    "import sys\nsys.stdout.write('one line\\n')\n"
+    "print('x', file=sys.stderr) if False else None\nreturn None",
     """\
 import json, re, math
 from datetime import datetime, timedelta
@@ -70,7 +87,8 @@ for i, item in enumerate(_items):
     data["day"] = datetime.strptime("2024-05-06", "%Y-%m-%d")
     out.append({"json": data})
 totals = [o["json"]["total"] for o in out if o["json"].get("total")]
-return sorted(out, key=lambda o: o["json"]["name"]) + [{"json": {"n": sum(totals), "t": json.dumps(totals)}}]
+return sorted(out, key=lambda o: o["json"]["name"]) + [\
+{"json": {"n": sum(totals), "t": json.dumps(totals)}}]
 """,
     "return {'odd': float('nan'), (1, 2): {3}}",
     "a = []\na.append(a)\nreturn a",
@@ -84,10 +102,15 @@ return sorted(out, key=lambda o: o["json"]["name"]) + [{"json": {"n": sum(totals
     "async def main():\n    return await asyncio.gather(f(1), f(2))\nreturn asyncio.run(main())",
     "# only a comment",
     "return _helpers.http_request('http://localhost', params={'a': 1}, json={'b': 2})",
-    "return [_node['Webhook'].all(), _input.first(), _workflow.name, _execution.id, _prev_node.name, str(_now)]",
-    "data = _get_workflow_static_data('global')\ndata['n'] = 1\n_execution.custom_data.set('n', 1)\nreturn []",
-    "import asyncio\nreturn await asyncio.gather(*[_helpers.http_request_async(str(i)) for i in range(3)])",
+    "return [_node['Webhook'].all(), _input.first(), _workflow.name, _execution.id, "
+    "_prev_node.name, str(_now)]",
+    "data = _get_workflow_static_data('global')\ndata['n'] = 1\n"
+    "_execution.custom_data.set('n', 1)\nreturn []",
+    "import asyncio\n"
+    "return await asyncio.gather(*[_helpers.http_request_async(str(i)) for i in range(3)])",
 )
+
+_PROGRAMS = ("return input", "print(input)")
 
 _EACH_ITEM = (
     "return _item",
@@ -98,7 +121,7 @@ _EACH_ITEM = (
     "return {**_json, 'index': _item_index}",
 )
 
-# What the host answers in the rehearsals.
+# Answers of the host in the rehearsals.
 _DATA = {
     "workflow": {
         "id": "1",
@@ -110,7 +133,9 @@ _DATA = {
     },
     "activeNodeName": "Code",
     "connectionInputSource": {"main": [{"previousNode": "Webhook"}]},
-    "runExecutionData": {"resultData": {"runData": {"Webhook": [{"data": {"main": [_ITEMS]}, "source": []}]}}},
+    "runExecutionData": {
+        "resultData": {"runData": {"Webhook": [{"data": {"main": [_ITEMS]}, "source": []}]}}
+    },
     "additionalData": {"executionId": "7"},
 }
 _ANSWERS = {
@@ -119,14 +144,17 @@ _ANSWERS = {
 }
 
 _UNDER_POLICY = {
-    "policy": {"stdlibAllow": ["asyncio", "datetime", "json", "math", "re", "sys"], "builtinsDeny": ["eval", "open"]}
+    "policy": {
+        "stdlibAllow": ["asyncio", "datetime", "json", "math", "re", "sys"],
+        "builtinsDeny": ["eval", "open"],
+    }
 }
 
 
 def warm() -> None:
-    """Makes the interpreter ready for the snapshot."""
+    """Prepares the interpreter for the snapshot."""
     _load_modules()
-    # A limit against quadratic conversions of untrusted text; here every task pays for its own time.
+    # CPython limits quadratic conversions of untrusted text. Here the task pays for them with fuel.
     sys.set_int_max_str_digits(0)
     streams.install()
     loop.install()
@@ -143,8 +171,8 @@ def _load_modules() -> None:
             sys.stderr.write(f"warm-up: no {name}: {error}\n")
 
 
-class _Flight:
-    """Calls that were begun in the rehearsals."""
+class _PendingCalls:
+    """The pending calls of the rehearsals."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -162,43 +190,62 @@ class _Flight:
 
 
 def _rehearse() -> None:
-    """Runs tasks of every kind through the real path, with the host replaced."""
-    host = wire.read_input, wire.write_output, wire.notify_host, wire.call_host, wire.start_call, wire.wait_for_answer
-    settings = [_settings("runOnceForAllItems", code) for code in _ALL_ITEMS]
-    settings += [_settings("runOnceForEachItem", code) for code in _EACH_ITEM]
-    settings += [_settings("runOnceForAllItems", "print('hello')", printMode="text")]
-    settings += [_settings("runOnceForAllItems", code, serpentarium=_UNDER_POLICY) for code in _ALL_ITEMS]
+    """Runs tasks of each kind on the path of real tasks, with the host replaced."""
+    settings = [json.dumps({CODE: code, INPUT: _ITEMS}) for code in _PROGRAMS]
+    settings += [_settings(ALL_ITEMS, code) for code in _ALL_ITEMS]
+    settings += [_settings(EACH_ITEM, code) for code in _EACH_ITEM]
+    settings += [_settings(ALL_ITEMS, "print('hello')", printMode="text")]
+    settings += [_settings(ALL_ITEMS, code, serpentarium=_UNDER_POLICY) for code in _ALL_ITEMS]
     replies: list[wire.Reply] = []
-    # Functions in C of the same kind as the host's, so that the calls specialise for those.
-    wire.write_output = replies.append
-    wire.notify_host = operator.is_  # type: ignore[assignment]
-    wire.call_host = _ANSWERS.get
-    flight = _Flight()
-    wire.start_call, wire.wait_for_answer = flight.start, flight.wait
+    pending = _PendingCalls()
+    members = vars(wire)
+    replaced: dict[str, object] = {
+        # C functions with the calling conventions of the host's, so that calls specialise for them.
+        "write_output": replies.append,
+        "notify_host": operator.is_,
+        "call_host": _ANSWERS.get,
+        "start_call": pending.start,
+        "wait_for_answer": pending.wait,
+        "read_input": None,
+    }
+    real = {name: members[name] for name in replaced}
+    members |= replaced
     try:
         for _ in range(_ROUNDS):
             for text in settings:
-                wire.read_input = io.BytesIO(text.encode()).getvalue
+                members["read_input"] = io.BytesIO(text.encode()).getvalue
                 run()
-                log.__init__()  # type: ignore[misc]
-                running.__init__()  # type: ignore[misc]
-                guards.uninstall()
+                reset()
     finally:
-        wire.read_input, wire.write_output, wire.notify_host, wire.call_host, wire.start_call, wire.wait_for_answer = host
+        members |= real
     if len(replies) < _ROUNDS or "result" not in json.loads(replies[0]):
         raise RuntimeError(f"the rehearsal failed: {replies[:1]}")
 
 
+def reset() -> None:
+    """Forgets the current task."""
+    task.reset()
+    log.reset()
+    running.reset()
+    guards.restore()
+
+
 def _settings(mode: str, code: str, **more: object) -> str:
-    fields = {"code": code, "nodeMode": mode, "items": _ITEMS, "continueOnFail": False, "nodeName": "Code"}
+    fields = {
+        "code": code,
+        "nodeMode": mode,
+        "items": _ITEMS,
+        "continueOnFail": False,
+        "nodeName": "Code",
+    }
     return json.dumps(fields | more, ensure_ascii=False)
 
 
 def _forget() -> None:
-    """Puts back what the rehearsals changed."""
+    """Restores the state before the rehearsals."""
     loop.install()
     linecache.clearcache()
-    source.offer()
+    source.install()
     sys.setrecursionlimit(1000)
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         sys.__dict__.pop(name, None)

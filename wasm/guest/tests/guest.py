@@ -1,18 +1,17 @@
-"""Loads the guest package into an ordinary Python, with a host that records what it is told."""
+"""Imports the guest package into an ordinary Python, with a host that records notifications."""
 
+import builtins
 import io
 import json
+import os
 import sys
 import types
 from pathlib import Path
 from typing import Any
 
-# The directory that holds the package.
-_PARENT = Path(__file__).resolve().parent.parent
-
 
 class FakeHost(types.ModuleType):
-    """The module `_host`: the task's input, and what came out."""
+    """The module `_host`: the input of a task, its output and its calls."""
 
     class CallError(Exception):
         """The host refused a call."""
@@ -21,14 +20,14 @@ class FakeHost(types.ModuleType):
         super().__init__("_host")
         self.input = ""
         self.output: list[str] = []
-        self.told: list[tuple[str, Any]] = []
+        self.notified: list[tuple[str, Any]] = []
         self.before_write: list[BaseException] = []
-        # What is answered to a call of that name: a value, an exception, or a function of the parameters.
+        # Answers by name: a value, an exception, or a function of the parameters.
         self.answers: dict[str, Any] = {}
         self.called: list[tuple[str, Any]] = []
-        self.flight: dict[int, tuple[bool, str] | None] = {}
+        self.pending: dict[int, tuple[bool, str] | None] = {}
         self.started = 0
-        self.most_in_flight = 0
+        self.most_pending = 0
 
     def read_input(self) -> bytes:
         return self.input.encode("utf-8", "surrogatepass")
@@ -53,7 +52,7 @@ class FakeHost(types.ModuleType):
         """As with `encode_plain`."""
 
     def encode_plain(self, value: object) -> None:
-        """Every value goes the long way here; the short one is C, and tested in the image."""
+        """The fast paths are C and tested in the image. Here, each value takes the slow path."""
 
     def write_output(self, text: str) -> None:
         if self.before_write:
@@ -65,34 +64,36 @@ class FakeHost(types.ModuleType):
         params.encode()
         if name == "sandbox.forget":
             [number] = json.loads(params)
-            del self.flight[number]
-        self.told.append((name, json.loads(params)))
+            del self.pending[number]
+        self.notified.append((name, json.loads(params)))
 
     def call(self, name: str, params: str) -> str:
-        went_well, text = self._answer(name, params)
-        if not went_well:
+        succeeded, text = self._answer(name, params)
+        if not succeeded:
             raise self.CallError(text)
         return text
 
     def start(self, name: str, params: str) -> int:
         self.started += 1
         # `None` for an answer that never comes.
-        self.flight[self.started] = None if self.answers.get(name) == "never" else self._answer(name, params)
-        self.most_in_flight = max(self.most_in_flight, len(self.flight))
+        self.pending[self.started] = (
+            None if self.answers.get(name) == "never" else self._answer(name, params)
+        )
+        self.most_pending = max(self.most_pending, len(self.pending))
         return self.started
 
     def wait(self, seconds: float) -> tuple[int, bool, str] | None:
-        """The last that was begun is answered first."""
-        if not self.flight:
+        """Answers the call that was started last."""
+        if not self.pending:
             if seconds < 0:
-                raise ValueError("nothing is in flight")
+                raise ValueError("no call is pending")
             return None
-        for number, answer in reversed(self.flight.items()):
+        for number, answer in reversed(self.pending.items()):
             if answer is not None:
-                del self.flight[number]
+                del self.pending[number]
                 return (number, *answer)
         if seconds < 0:
-            raise AssertionError("this would wait for ever")
+            raise AssertionError("the wait would never end")
         return None
 
     def _answer(self, name: str, params: str) -> tuple[bool, str]:
@@ -108,31 +109,28 @@ class FakeHost(types.ModuleType):
 
 
 HOST = FakeHost()
+sys.modules["_host"] = HOST
+# The directory that holds the package.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import _serpentarium as GUEST  # noqa: E402
+from _serpentarium import warmup  # noqa: E402
+from _serpentarium.core import loop, source, streams  # noqa: E402
+from _serpentarium.n8n import manual  # noqa: E402
 
-def _load() -> types.ModuleType:
-    """Imports the package with `HOST` in place of the host."""
-    sys.modules["_host"] = HOST
-    sys.path.insert(0, str(_PARENT))
-    import _serpentarium
-    from _serpentarium.core import loop
-    from _serpentarium.n8n import manual
-
-    loop.install()
-    manual.install()
-    return _serpentarium
-
-
-GUEST = _load()
+source.install()
+loop.install()
+manual.install()
 
 
 class Reply:
-    """What a task answered and printed."""
+    """The reply of a task, and its notifications."""
 
-    def __init__(self, output: list[str], told: list[tuple[str, Any]]) -> None:
+    def __init__(self, output: list[str], notified: list[tuple[str, Any]], stderr: str) -> None:
         self.text = "".join(output)
-        self.value = json.loads(self.text, parse_constant=_refuse)
-        self.told = told
+        self.value: dict[str, Any] = json.loads(self.text, parse_constant=_refuse)
+        self.notified = notified
+        self.stderr = stderr
 
     @property
     def result(self) -> Any:
@@ -142,64 +140,61 @@ class Reply:
 
     @property
     def effects(self) -> dict[str, Any]:
-        return self.value.get("effects", {})
+        effects: dict[str, Any] = self.value.get("effects", {})
+        return effects
 
     @property
     def error(self) -> dict[str, Any]:
         if set(self.value) != {"error"}:
             raise AssertionError(self.value)
-        return self.value["error"]
+        error: dict[str, Any] = self.value["error"]
+        return error
 
     @property
     def printed(self) -> list[list[str]]:
-        return [params for name, params in self.told if name == "logNodeOutput"]
+        return [params for name, params in self.notified if name == "logNodeOutput"]
 
     @property
     def stdout(self) -> str:
-        return "".join(text for name, text in self.told if name == "stdout")
+        return "".join(text for name, text in self.notified if name == "stdout")
 
 
 def _refuse(token: str) -> None:
     raise AssertionError(f"not JSON: {token}")
 
 
+_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+
+
 def run_settings(settings: Any) -> Reply:
-    """Runs one task in this interpreter, and puts back what it changed."""
-    import builtins
-    import os
-
-    from _serpentarium.core import loop, streams
-    from _serpentarium.policy import guards
-    from _serpentarium.core.log import log
-    from _serpentarium.n8n.running import running
-
-    HOST.called, HOST.flight, HOST.most_in_flight = [], {}, 0
+    """Runs one task in this interpreter, and restores what it changed."""
+    HOST.called, HOST.pending, HOST.most_pending = [], {}, 0
     loop.install()
-    running.__init__()
     HOST.input = settings if isinstance(settings, str) else json.dumps(settings)
-    HOST.output, HOST.told = [], []
-    before = sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__, builtins.print
+    HOST.output, HOST.notified = [], []
+    streams_before = {name: vars(sys)[name] for name in _STREAMS}
+    print_before = builtins.print
     limit, directory, digits = sys.getrecursionlimit(), os.getcwd(), sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
-    log.__init__()
     streams.install()
     errors = sys.stderr = io.StringIO()
     try:
         GUEST.run()
     finally:
-        guards.uninstall()
-        sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__, builtins.print = before
+        warmup.reset()
+        vars(sys).update(streams_before)
+        builtins.print = print_before
         sys.setrecursionlimit(limit)
         sys.set_int_max_str_digits(digits)
         os.chdir(directory)
-    reply = Reply(HOST.output, HOST.told)
-    reply.stderr = errors.getvalue()
-    return reply
+    return Reply(HOST.output, HOST.notified, errors.getvalue())
 
 
 def run_all(code: str, items: Any = (), **more: Any) -> Reply:
     """Runs `code` once for all items."""
-    return run_settings({"code": code, "nodeMode": "runOnceForAllItems", "items": list(items), **more})
+    return run_settings(
+        {"code": code, "nodeMode": "runOnceForAllItems", "items": list(items), **more}
+    )
 
 
 def run_each(code: str, values: Any, **more: Any) -> Reply:

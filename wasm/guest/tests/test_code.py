@@ -1,4 +1,4 @@
-"""From text to a function."""
+"""Compilation of a program to a function."""
 
 import unittest
 
@@ -16,7 +16,11 @@ class CodeTest(unittest.TestCase):
             ("x = 1\ndef f():\n    nonlocal x\n    x += 1\nf()\nreturn x", 2),
             ("global q\nq = 3\nreturn globals()['q']", 3),
             ("def g():\n    yield 1\nreturn [*g()]", [1]),
-            ("from __future__ import annotations\ndef f(x: nope): pass\nreturn f.__annotations__", {"x": "nope"}),
+            (
+                "from __future__ import annotations\ndef f(x: nope): pass\n"
+                "return f.__annotations__",
+                {"x": "nope"},
+            ),
             ("'''text'''\nfrom __future__ import annotations, division\nreturn 1", 1),
             ("from __future__ import annotations", None),
             ("return __name__", "__main__"),
@@ -50,10 +54,12 @@ async def around():
         ):
             with self.subTest(code):
                 self.assertEqual(run_all(prelude + code).result, expected)
-        reply = run_each("import asyncio\nawait asyncio.sleep(0)\nreturn {'a': _item['json']}", [1, 2])
+        reply = run_each(
+            "import asyncio\nawait asyncio.sleep(0)\nreturn {'a': _item['json']}", [1, 2]
+        )
         self.assertEqual([item["json"]["a"] for item in reply.result], [1, 2])
 
-    def test_a_failure_of_awaited_code_names_the_users_lines_only(self) -> None:
+    def test_a_failure_in_awaited_code_shows_user_frames_only(self) -> None:
         error = run_all("import asyncio\nasync def f():\n    return 1 / 0\n\nawait f()").error
         self.assertEqual((error["message"], error["lineNumber"]), ("division by zero", 3))
         self.assertEqual(error["description"].count('File "'), 2)
@@ -63,7 +69,7 @@ async def around():
         error = run_all("import asyncio\nawait asyncio.Event().wait()").error
         self.assertIn("deadlock", error["message"])
 
-    def test_text_is_taken_as_it_is(self) -> None:
+    def test_text_keeps_its_lines(self) -> None:
         for code, expected in (
             ("\ufeffreturn 1", 1),
             ("x = '''a\r\nb'''\r\nreturn x\r\n", "a\nb"),
@@ -81,13 +87,20 @@ async def around():
             ("from os import *", "import * only allowed at module level (line 1)", 1),
             ("nonlocal x", "no binding for nonlocal 'x' found (line 1)", 1),
             ("x = 1\ndef f(): await x", "'await' outside async function (line 2)", 2),
-            ("await x\ndef f():\n  return [i async for i in x]",
-             "asynchronous comprehension outside of an asynchronous function (line 3)", 3),
+            (
+                "await x\ndef f():\n  return [i async for i in x]",
+                "asynchronous comprehension outside of an asynchronous function (line 3)",
+                3,
+            ),
             ("await x\nyield 1\nreturn 2", "'yield' outside function (line 2)", 2),
             ("await x\ny = [\n  (yield from x)]", "'yield' outside function (line 3)", 3),
             ("await x\nyield 1", "'yield' outside function (line 2)", 2),
             ("y = lambda: (yield)\nz = [\n  (yield 3)]", "'yield' outside function (line 3)", 3),
-            ("class A:\n    def f(self): yield\n    x = (yield)", "'yield' outside function (line 3)", 3),
+            (
+                "class A:\n    def f(self): yield\n    x = (yield)",
+                "'yield' outside function (line 3)",
+                3,
+            ),
             ("x = 1\ndef f(x=(yield 1)): pass", "'yield' outside function (line 2)", 2),
             ("x = 1\ndef f(x: (yield 1)): pass", "'yield' outside function (line 2)", 2),
             ("x = 1\nclass A((yield 1)): pass", "'yield' outside function (line 2)", 2),
@@ -103,15 +116,26 @@ async def around():
                 self.assertIn(f'File "<code>", line {line}\n', error["description"])
 
     def test_code_that_is_too_deep_ends_in_an_error(self) -> None:
-        for code in ("(" * 5000, "return " + "-" * 50_000 + "1", "return " + "1+" * 20_000 + "1", "x" + ".a" * 20_000):
+        for code in (
+            "(" * 5000,
+            "return " + "-" * 50_000 + "1",
+            "return " + "1+" * 20_000 + "1",
+            "x" + ".a" * 20_000,
+        ):
             with self.subTest(code[:20]):
                 self.assertTrue(run_all(code).error["message"])
 
     def test_bad_settings_are_named(self) -> None:
         for settings, message in (
-            ({"nodeMode": "runOnceForAllItems", "items": []}, "Missing field in task settings message: 'code'"),
+            (
+                {"nodeMode": "runOnceForAllItems", "items": []},
+                "Missing field in task settings message: 'code'",
+            ),
             ({"code": "", "items": []}, "Missing field in task settings message: 'nodeMode'"),
-            ({"code": "", "nodeMode": "runOnceForAllItems"}, "Missing field in task settings message: 'items'"),
+            (
+                {"code": "", "nodeMode": "runOnceForAllItems"},
+                "Missing field in task settings message: 'items'",
+            ),
             ({"code": "", "nodeMode": "sometimes", "items": []}, "Unknown nodeMode: sometimes"),
             ([], "Invalid task settings: not an object"),
         ):

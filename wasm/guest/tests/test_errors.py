@@ -1,4 +1,4 @@
-"""From an exception to a report."""
+"""Encoding of exceptions."""
 
 import unittest
 
@@ -17,7 +17,10 @@ class ErrorsTest(unittest.TestCase):
             ("raise ValueError", "ValueError"),
             ("raise KeyboardInterrupt", "KeyboardInterrupt"),
             ("class E(Exception):\n    def __str__(self): 1 / 0\nraise E('x')", "E"),
-            ("class E(Exception):\n    __class__ = property(lambda self: 1 / 0)\nraise E('hi')", "hi"),
+            (
+                "class E(Exception):\n    __class__ = property(lambda self: 1 / 0)\nraise E('hi')",
+                "hi",
+            ),
             ("import sys\nsys.exit()", "Process exited with code 0"),
             ("import sys\nsys.exit(3)", "Process exited with code 3"),
             ("raise SystemExit('bye')", "Process exited with code 1"),
@@ -27,7 +30,10 @@ class ErrorsTest(unittest.TestCase):
                 self.assertEqual(run_all(code).error["message"], message)
 
     def test_only_the_users_own_frames_are_shown(self) -> None:
-        code = "import json\ntry: json.loads('{')\nexcept ValueError as e: raise RuntimeError('bad') from e"
+        code = (
+            "import json\ntry: json.loads('{')\n"
+            "except ValueError as e: raise RuntimeError('bad') from e"
+        )
         error = run_all(code).error
         self.assertNotIn("decoder.py", error["description"])
         self.assertIn("direct cause", error["description"])
@@ -37,11 +43,17 @@ class ErrorsTest(unittest.TestCase):
         error = run_all("raise ValueError('x' * 1_000_000)").error
         self.assertTrue(error["message"].endswith("… truncated"))
         self.assertLess(len(error["message"]) + len(error["description"]), 140_000)
-        chain = "e = None\nfor i in range(3000):\n    n = ValueError(i)\n    n.__context__ = e\n    e = n\nraise e"
+        chain = (
+            "e = None\nfor i in range(3000):\n"
+            "    n = ValueError(i)\n    n.__context__ = e\n    e = n\nraise e"
+        )
         self.assertTrue(run_all(chain).error["description"].endswith("ValueError: 2999"))
 
     def test_user_code_sees_its_own_lines(self) -> None:
-        code = "import traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    return traceback.format_exc()"
+        code = (
+            "import traceback\ntry:\n    1 / 0\n"
+            "except ZeroDivisionError:\n    return traceback.format_exc()"
+        )
         self.assertIn("    1 / 0\n", run_all(code).result)
 
 

@@ -27,19 +27,25 @@ class PrintingTest(unittest.TestCase):
             self.assertEqual(len(printed), 101)
             self.assertEqual(printed[100], ["[Output truncated - 50 more print statements]"])
 
-    def test_as_text_everything_is_sent_as_it_is_written(self) -> None:
-        code = "import sys\nprint('a', 1, [2, 'b'], sep='-')\nprint('x', end='')\nsys.stdout.write('y')"
+    def test_plain_text_is_sent_as_it_is_written(self) -> None:
+        code = (
+            "import sys\nprint('a', 1, [2, 'b'], sep='-')\nprint('x', end='')\n"
+            "sys.stdout.write('y')"
+        )
         self.assertEqual(run_all(code, printMode="text").stdout, "a-1-[2, 'b']\nxy")
         reply = run_all("for i in range(50_000): print(i)", printMode="text")
         self.assertEqual(reply.stdout, "".join(f"{i}\n" for i in range(50_000)))
-        self.assertLess(len(reply.told), 25_000)
+        self.assertLess(len(reply.notified), 25_000)
 
     def test_other_files_are_written_as_python_does(self) -> None:
-        code = "import io, contextlib\nout = io.StringIO()\nwith contextlib.redirect_stdout(out): print('a', 'b')\n"
+        code = (
+            "import io, contextlib\nout = io.StringIO()\n"
+            "with contextlib.redirect_stdout(out): print('a', 'b')\n"
+        )
         reply = run_all(f"{code}print('c', file=out)\nreturn out.getvalue()")
-        self.assertEqual((reply.result, reply.told), ("a b\nc\n", []))
+        self.assertEqual((reply.result, reply.notified), ("a b\nc\n", []))
         reply = run_all("import sys\nprint('x', file=sys.stderr)")
-        self.assertEqual((reply.stderr, reply.told), ("x\n", []))
+        self.assertEqual((reply.stderr, reply.notified), ("x\n", []))
 
     def test_standard_input_is_empty(self) -> None:
         code = "import sys\ntry: input()\nexcept EOFError: return sys.stdin.read()"

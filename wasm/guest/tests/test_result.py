@@ -1,4 +1,4 @@
-"""From the returned value to JSON, in both modes."""
+"""Encoding of results, in both of n8n's modes."""
 
 import unittest
 
@@ -25,21 +25,27 @@ class ResultTest(unittest.TestCase):
             with self.subTest(code):
                 self.assertEqual(run_all(code).result, expected)
 
-    def test_what_cannot_be_carried_is_an_error(self) -> None:
+    def test_a_value_that_cannot_be_encoded_is_an_error(self) -> None:
         for code, message in (
             ("a = []\na.append(a)\nreturn a", "Result contains a circular reference"),
-            ("d = {(1, 2): float('nan')}\nd['d'] = d\nreturn d", "Result contains a circular reference"),
+            (
+                "d = {(1, 2): float('nan')}\nd['d'] = d\nreturn d",
+                "Result contains a circular reference",
+            ),
             ("a = []\nfor i in range(300_000): a = [a]\nreturn a", "Result is nested too deeply"),
         ):
             with self.subTest(code):
                 self.assertEqual(run_all(code).error, {"message": message})
 
-    def test_each_item_gives_one_output_item_or_none(self) -> None:
+    def test_each_item_gives_at_most_one_output_item(self) -> None:
         for code, expected in (
             ("return _item", {"json": 5}),
             ("return None", None),
             ("return {'x': 1, 'binary': {'f': 1}}", {"json": {"x": 1}, "binary": {"f": 1}}),
-            ("return {'json': {'x': 1}, 'binary': {'f': 1}, 'other': 2}", {"json": {"x": 1}, "binary": {"f": 1}}),
+            (
+                "return {'json': {'x': 1}, 'binary': {'f': 1}, 'other': 2}",
+                {"json": {"x": 1}, "binary": {"f": 1}},
+            ),
             ("return {'x': 1, 'binary': None}", {"json": {"x": 1}}),
             ("return [1]", {"json": [1]}),
         ):
@@ -56,7 +62,7 @@ class ResultTest(unittest.TestCase):
             with self.subTest(code):
                 self.assertEqual(run_each(code, [1, 2, 0, 0]).error["context"], {"itemIndex": 2})
 
-    def test_a_reply_that_does_not_fit_is_replaced(self) -> None:
+    def test_a_reply_that_does_not_fit_in_memory_is_replaced(self) -> None:
         HOST.before_write.append(MemoryError())
         self.assertEqual(run_all("return 1").error, {"message": "MemoryError"})
 

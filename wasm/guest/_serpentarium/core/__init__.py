@@ -1,6 +1,8 @@
 """One task, from its settings to its reply.
 
 - `task`: runs the task: settings, code, reply
+- `current`: the current task
+- `extensions`: the functions that the other packages register
 - `code`: compiles the text of a program to a function
 - `source`: gives the lines of that text to tracebacks
 - `result`: encodes the returned value as JSON

@@ -1,8 +1,8 @@
-"""From the text of a Code node to a function without parameters.
+"""Compiles the text of a program to a function without parameters.
 
-The text is parsed as it is and its statements are moved into one function, so that `return` works at the top level,
-while line numbers and the content of multi-line strings stay those of the user's own text. Where `await` and its kin
-stand at the top level, that function is a coroutine function, and a call of it runs an event loop.
+The statements of the parsed text become the body of a function, so `return` works at the top
+level. Line numbers and multi-line strings stay as they are in the text. `await` at the top level
+makes it a coroutine function, whose call runs an event loop.
 """
 
 import ast
@@ -17,17 +17,17 @@ import _host
 
 FILENAME = "<code>"
 
-# The name in tracebacks, as in any Python script.
+# The name of the function in tracebacks, as in a Python script.
 _NAME = "<module>"
 
 _ONLY_AST = ast.PyCF_ONLY_AST
 _NO_PARAMETERS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
 
-# Flags of code: what a `yield` makes of it (a generator, an asynchronous generator), and what an `await` does.
+# Flags of code objects (`inspect.CO_*`): generators, asynchronous generators; coroutines.
 _GENERATOR = 0x20 | 0x200
 _COROUTINE = 0x80
 
-# The short way for a text that compiles as it is; None for any other, False for one that it does not try.
+# Fast path in C. None: the text does not compile as it is; False: it was not tried.
 _function_code: Callable[[str, str, str], CodeType | Literal[False] | None] = _host.function_code
 _compile = compile
 _Function = FunctionType
@@ -35,16 +35,16 @@ _run_loop = asyncio.run
 
 
 def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -> CodeType | None:
-    """The code of a function whose body is `text`, or None where there is nothing to run.
+    """Compiles a function whose body is `text`; None if the text has no statements.
 
-    `check` sees what was written before anything else is made of it, and may refuse it with an exception.
+    `check` receives the tree before it is changed, and can raise an exception.
     """
-    quickly = _function_code(text, FILENAME, _NAME) if check is None else False
-    if quickly:
-        return quickly
+    quick = _function_code(text, FILENAME, _NAME) if check is None else False
+    if quick:
+        return quick
     text = text.removeprefix("\ufeff")
-    # The short way has already said what there is to warn of, up to where it failed.
-    with nullcontext() if quickly is False else catch_warnings(action="ignore"):
+    # The fast path has issued the warnings of the lines before its failure.
+    with nullcontext() if quick is False else catch_warnings(action="ignore"):
         tree = parse(text)
         if check is not None:
             check(tree)
@@ -62,8 +62,8 @@ def compile_body(text: str, check: Callable[[ast.Module], None] | None = None) -
 
 
 def _wrap(tree: ast.Module, future: list[ast.stmt]) -> None:
-    """Makes the statements of a module those of one function in it, behind its imports from the future."""
-    # An empty body is left where there were only future imports: `pass` takes its place.
+    """Moves the statements of a module into a function, after its `__future__` imports."""
+    # A text of `__future__` imports only leaves an empty body.
     body = tree.body or [ast.Pass(lineno=1, col_offset=0, end_lineno=1, end_col_offset=0)]
     function = ast.FunctionDef(
         _NAME, _NO_PARAMETERS, body, [], lineno=1, col_offset=0, end_lineno=1, end_col_offset=0
@@ -72,7 +72,7 @@ def _wrap(tree: ast.Module, future: list[ast.stmt]) -> None:
 
 
 def _compile_module(tree: ast.Module) -> CodeType | SyntaxError:
-    """The code of a module, or what is wrong with it."""
+    """Compiles a module. Returns the error if that fails."""
     try:
         return _compile(tree, FILENAME, "exec", 0, True)
     except SyntaxError as error:
@@ -80,7 +80,7 @@ def _compile_module(tree: ast.Module) -> CodeType | SyntaxError:
 
 
 def parse(text: str) -> ast.Module:
-    """The tree of a text that `compile_body` takes."""
+    """Parses the text of a program."""
     text = text.removeprefix("\ufeff")
     try:
         tree: ast.Module = _compile(text, FILENAME, "exec", _ONLY_AST, True)
@@ -90,7 +90,7 @@ def parse(text: str) -> ast.Module:
 
 
 def _parse_again(text: str, error: SyntaxError | ValueError) -> ast.Module:
-    """The tree of a text that failed to parse, where only its indentation is in the way; otherwise raises the error."""
+    """Parses a text without its common indentation, or raises the error of the first attempt."""
     tree = _parse_indented(text) if isinstance(error, IndentationError) else None
     if tree is None:
         raise _with_place(error, text) from None
@@ -98,7 +98,7 @@ def _parse_again(text: str, error: SyntaxError | ValueError) -> ast.Module:
 
 
 def _compile_async(tree: ast.Module, text: str, error: SyntaxError) -> CodeType:
-    """The code of a module whose function did not compile, because it awaits something; otherwise raises the error."""
+    """Compiles a module whose function contains `await`, or raises the error."""
     if "outside" not in error.msg or "async" not in error.msg:
         raise error
     function = tree.body.pop()
@@ -109,48 +109,50 @@ def _compile_async(tree: ast.Module, text: str, error: SyntaxError) -> CodeType:
         with catch_warnings(record=True) as given:
             code: CodeType = _compile(tree, FILENAME, "exec", 0, True)
     except SyntaxError as other:
-        # Python's words for a `yield` in such a function: nobody here wrote a function.
+        # CPython's message names an asynchronous function, which the user did not write.
         is_yield = "yield" in other.msg or "async generator" in other.msg
-        raise _yield_outside_function(function.body, text) if is_yield else other from None
+        raise (_yield_outside_function(function.body, text) if is_yield else other) from None
     for warning in given:
-        # What stands before the first `await` was warned of when that stopped the compiler.
+        # The first attempt has issued the warnings of the lines before the first `await`.
         if warning.lineno >= (error.lineno or 0):
             warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return code
 
 
 def _parse_indented(text: str) -> ast.Module | None:
-    """The tree of a text whose lines all start further in, as when it was cut out of a function; None for any other."""
+    """Parses a text whose lines are all indented; None for any other text."""
     try:
-        tree = _compile("if 1:\n" + text, FILENAME, "exec", _ONLY_AST, True)
+        tree: ast.Module = _compile("if 1:\n" + text, FILENAME, "exec", _ONLY_AST, True)
     except (SyntaxError, ValueError):
         return None
     block = tree.body[0]
     if len(tree.body) != 1 or not isinstance(block, ast.If) or block.orelse:
         return None
     tree.body = block.body
-    return ast.increment_lineno(tree, -1)
+    ast.increment_lineno(tree, -1)
+    return tree
 
 
 def _with_place(error: SyntaxError | ValueError, text: str) -> SyntaxError | ValueError:
-    """The same error, with the place where Python gives none: for text that it does not even read."""
+    """Adds the position to errors for which CPython gives none."""
     if isinstance(error, UnicodeEncodeError):
-        what, where = "source code cannot contain lone surrogates", error.start
+        message, offset = "source code cannot contain lone surrogates", error.start
     elif "\0" in text:
-        what, where = "source code cannot contain null bytes", text.index("\0")
+        message, offset = "source code cannot contain null bytes", text.index("\0")
     else:
         return error
-    before = lines(text[:where])
-    return SyntaxError(what, (FILENAME, len(before), len(before[-1]) + 1, lines(text)[len(before) - 1]))
+    before = lines(text[:offset])
+    line = lines(text)[len(before) - 1]
+    return SyntaxError(message, (FILENAME, len(before), len(before[-1]) + 1, line))
 
 
 def lines(text: str) -> list[str]:
-    """The lines as Python's tokenizer counts them (`splitlines` knows more ends of lines than Python does)."""
+    """Splits lines as Python's tokenizer does. `str.splitlines` splits at more characters."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def bind(code: CodeType, namespace: dict[str, object]) -> Callable[[], Any]:
-    """The function to call, with `namespace` as its globals."""
+    """Returns the function to call, with `namespace` as its globals."""
     function = _Function(code, namespace)
     if code.co_flags & _COROUTINE:
         return lambda: _run_loop(function())
@@ -158,7 +160,7 @@ def bind(code: CodeType, namespace: dict[str, object]) -> Callable[[], Any]:
 
 
 def _take_future_imports(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Removes the leading `from __future__ import …` from `body`: they are only valid at the top of a module."""
+    """Removes the leading `__future__` imports, which are valid only in a module."""
     start = 1 if _is_docstring(body[0]) else 0
     end = start
     while end < len(body) and _is_future_import(body[end]):
@@ -177,11 +179,13 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 
 def _is_future_import(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__" and not statement.level
+    if not isinstance(statement, ast.ImportFrom):
+        return False
+    return statement.module == "__future__" and not statement.level
 
 
 def _yield_outside_function(body: list[ast.stmt], text: str) -> SyntaxError:
-    """The error that Python gives a `yield` at the top level of a module."""
+    """Makes CPython's error for a `yield` at the top level of a module."""
     node = _first_yield(body)
     line = lines(text)[node.lineno - 1]
     column = len(line.encode()[: node.col_offset].decode(errors="replace")) + 1
@@ -189,8 +193,8 @@ def _yield_outside_function(body: list[ast.stmt], text: str) -> SyntaxError:
 
 
 def _first_yield(body: list[ast.stmt]) -> ast.Yield | ast.YieldFrom:
-    """The first `yield` that belongs to the top level and not to a function or class in it."""
-    todo: list[ast.AST] = body[::-1]  # type: ignore[assignment]
+    """Returns the first `yield` at the top level, outside of functions and class bodies."""
+    todo: list[ast.AST] = [*body[::-1]]
     while True:
         node = todo.pop()
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
@@ -199,7 +203,7 @@ def _first_yield(body: list[ast.stmt]) -> ast.Yield | ast.YieldFrom:
 
 
 def _outside(node: ast.AST) -> list[ast.AST]:
-    """What of a node belongs to where the node stands: of a function or a class, not its body."""
+    """Returns the children of a node in the same scope: not the body of a function or class."""
     match node:
         case ast.Lambda():
             return [*_nodes(node.args.defaults), *_nodes(node.args.kw_defaults)]

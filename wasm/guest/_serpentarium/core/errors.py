@@ -1,7 +1,7 @@
-"""From an exception to the JSON text of the reply.
+"""Encodes an exception as the JSON text of the reply.
 
-User code may raise anything, and objects of its own run code when they are looked at. So each part of a report may fail
-and the report goes on without it; in the end there is always a name to give.
+User code can raise any object, whose methods run when the report reads it. Each part of a report
+can therefore fail, and the report then omits it. The name of the type is always available.
 """
 
 import gc
@@ -11,21 +11,34 @@ from traceback import FrameSummary, StackSummary, TracebackException
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from _serpentarium.abi import (
+    CONTEXT,
+    DESCRIPTION,
+    ERROR,
+    ITEM_INDEX,
+    LINE_NUMBER,
+    MAX_REPORT_TEXT,
+    MESSAGE,
+)
 from _serpentarium.core import source
 from _serpentarium.core.code import FILENAME
-from _serpentarium.policy.policy import Violation
 from _serpentarium.core.result import TaskError
 from _serpentarium.core.wire import encode
 
-# Bounds of a report: characters of a text (the host cuts at 64 KiB), frames of a traceback at either end, exceptions
-# that belong together.
-_TEXT = 16_000
-_FRAMES = 500
-_EXCEPTIONS = 200
-# No text has as many lines.
-_LINES = 2**31
+# Frames at each end of a traceback.
+_MAX_FRAMES = 500
+# Exceptions linked by causes, contexts and groups.
+_MAX_EXCEPTIONS = 200
+# First invalid line number: the host reads a `u32`, and CPython's `lineno` is an `int`.
+_MAX_LINE = 2**31
 
-_OUT_OF_MEMORY = "The task needs more memory than it may use, or its code is nested too deeply."
+# Replies for which no memory, or no trust in the exception, is left.
+OUT_OF_MEMORY = "".join(encode({ERROR: {MESSAGE: "MemoryError"}}, 0))
+_NO_REPORT = "".join(
+    encode({ERROR: {MESSAGE: "The task failed, and so did the report of its failure"}}, 0)
+)
+
+_MEMORY_HINT = "The task needs more memory than it may use, or its code is nested too deeply."
 _TRUNCATED = "… truncated"
 
 _set_recursion_limit = sys.setrecursionlimit
@@ -42,9 +55,9 @@ Report: TypeAlias = dict[str, object]
 
 
 def report(error: BaseException, item_index: int | None) -> str:
-    """The reply for a task that failed."""
+    """Encodes the reply of a task that failed."""
     try:
-        # User code may have left hardly any.
+        # User code can have lowered the limit.
         _set_recursion_limit(1000)
         if issubclass(type(error), MemoryError):
             _free_locals(error)
@@ -53,64 +66,65 @@ def report(error: BaseException, item_index: int | None) -> str:
         pass
     try:
         _free_locals(error)
-        return _encode({"message": _name(error)}, item_index)
+        return _encode({MESSAGE: _name(error)}, item_index)
     except MemoryError:
-        return '{"error":{"message":"MemoryError"}}'
+        return OUT_OF_MEMORY
     except BaseException:
-        return '{"error":{"message":"The task failed, and so did the report of its failure"}}'
+        return _NO_REPORT
 
 
 def _encode(details: Report, item_index: int | None) -> str:
     if item_index is not None:
-        details["context"] = {"itemIndex": item_index}
-    return "".join(encode({"error": details}, 0))
+        details[CONTEXT] = {ITEM_INDEX: item_index}
+    return "".join(encode({ERROR: details}, 0))
 
 
-def _describe(error: BaseException) -> Report:
+def _describe(error: Any) -> Report:
     kind = type(error)
     traceback = _user_frames(_traceback.__get__(error))
     line = _last_line(traceback)
-    if kind is Violation:
-        return {"message": str(error), "description": error.description, "lineNumber": error.line or line}
     if issubclass(kind, TaskError):
-        return {"message": str(error)}
+        details: Report = error.details(line)
+        return details
     if issubclass(kind, SystemExit):
-        details = _describe_exit(error)  # type: ignore[arg-type]
+        details = _describe_exit(error)
     elif issubclass(kind, SyntaxError) and line is None:
-        details, line = _describe_syntax(error)  # type: ignore[arg-type]
+        details, line = _describe_syntax(error)
     else:
-        details = {"message": _message(error), "description": _description(error)}
-    # Where memory ends in the middle of a call, CPython sometimes fails to say so.
-    if issubclass(kind, MemoryError) or (kind is SystemError and "without exception set" in _text(error)):
-        details["description"] = f"{details['description'] or _name(error)}\n{_OUT_OF_MEMORY}"
-    if not details.get("description", "…"):
-        del details["description"]
-    # Code can make up a traceback with any line in it.
-    if line is not None and 0 < line < _LINES:
-        details["lineNumber"] = line
+        details = {MESSAGE: _message(error), DESCRIPTION: _description(error)}
+    # Out of memory in the middle of a call, CPython sometimes raises this SystemError instead.
+    is_lost = kind is SystemError and "without exception set" in _text(error)
+    if is_lost or issubclass(kind, MemoryError):
+        details[DESCRIPTION] = f"{details['description'] or _name(error)}\n{_MEMORY_HINT}"
+    if not details.get(DESCRIPTION, "…"):
+        del details[DESCRIPTION]
+    # User code can make a traceback with any line number.
+    if line is not None and 0 < line < _MAX_LINE:
+        details[LINE_NUMBER] = line
     return details
 
 
 def _describe_exit(error: SystemExit) -> Report:
     code = error.code
     if code is None or type(code) is int:
-        return {"message": f"Process exited with code {code or 0}"}
-    return {"message": "Process exited with code 1", "description": _text(code)}
+        return {MESSAGE: f"Process exited with code {code or 0}"}
+    return {MESSAGE: "Process exited with code 1", DESCRIPTION: _text(code)}
 
 
 def _describe_syntax(error: SyntaxError) -> tuple[Report, int | None]:
-    """An error in the user's text itself: nothing of it has run."""
-    line = error.lineno if type(error.lineno) is int and error.filename == FILENAME else None
-    if line is None:
-        return {"message": _message(error), "description": _description(error)}, None
+    """Describes an error in the text of the program, which has not run."""
+    line = error.lineno
+    if type(line) is not int or error.filename != FILENAME:
+        return {MESSAGE: _message(error), DESCRIPTION: _description(error)}, None
     if error.text is None:
-        lines = source.running_lines()
+        lines = source.program_lines()
         error.text = lines[line - 1] if 0 < line <= len(lines) else None
-    return {"message": f"{_text(error.msg)} (line {line})", "description": _description(error)}, line
+    message = f"{_text(error.msg)} (line {line})"
+    return {MESSAGE: message, DESCRIPTION: _description(error)}, line
 
 
 def _message(error: BaseException) -> str:
-    """The exception's text; its type where it has none."""
+    """Returns the exception's text, or the name of its type."""
     message = _text(error)
     return message if message.strip() else _name(error)
 
@@ -120,7 +134,7 @@ def _name(error: BaseException) -> str:
 
 
 def _text(value: object) -> str:
-    """`str(value)`, bounded; empty where that fails."""
+    """Returns `str(value)`, cut; empty if that fails."""
     try:
         return _bounded(str(value))
     except BaseException:
@@ -128,44 +142,48 @@ def _text(value: object) -> str:
 
 
 def _bounded(text: str) -> str:
-    """A text to show: of bearable length, and without lone surrogates."""
+    """Cuts a text, and escapes lone surrogates."""
     text = str.__str__(text)
-    if len(text) > _TEXT:
-        text = text[:_TEXT] + _TRUNCATED
+    if len(text) > MAX_REPORT_TEXT:
+        text = text[:MAX_REPORT_TEXT] + _TRUNCATED
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _description(error: BaseException) -> str:
-    """The traceback as Python prints it, through the user's own code only; empty where that fails."""
+    """Formats the traceback as Python does, with user frames only; empty if that fails."""
     try:
         _keep_user_frames(error)
-        source.offer()
-        _format_each_place_once()
+        source.install()
+        _cache_frames()
         printed = _Traceback(type(error), error, _traceback.__get__(error), compact=True)
         text = "".join([_bounded(line) for line in printed.format()]).rstrip("\n")
     except BaseException:
         return ""
-    # The end says what happened, the beginning where it came from.
-    half = _TEXT // 2
-    return text if len(text) <= _TEXT else f"{text[:half]}{_TRUNCATED} …\n{text[-half:]}"
+    # Keeps the beginning, which shows the call, and the end, which shows the exception.
+    half = MAX_REPORT_TEXT // 2
+    return text if len(text) <= MAX_REPORT_TEXT else f"{text[:half]}{_TRUNCATED} …\n{text[-half:]}"
 
 
-def _format_each_place_once() -> None:
-    """Lets the library keep the text of a frame for others at the same place in the code: it parses the line for each, also for
-    those of an endless recursion, of which it then shows three."""
-    texts: dict[tuple[Any, ...], str | None] = {}
+def _cache_frames() -> None:
+    """Caches the formatted frames of `traceback`.
 
-    def format_frame_summary(stack: StackSummary, frame: FrameSummary, **options: Any) -> str | None:
-        place = (frame.name, frame.lineno, frame.end_lineno, frame.colno, frame.end_colno)
-        if place not in texts:
-            texts[place] = _format_frame(stack, frame, **options)
-        return texts[place]
+    The library parses the line of each frame, including those of an endless recursion, of which it
+    then shows three.
+    """
+    texts: dict[tuple[Any, ...], Any] = {}
 
-    StackSummary.format_frame_summary = format_frame_summary  # type: ignore[method-assign]
+    def format_frame_summary(stack: StackSummary, frame: FrameSummary, **options: Any) -> Any:
+        key = (frame.name, frame.lineno, frame.end_lineno, frame.colno, frame.end_colno)
+        if key not in texts:
+            texts[key] = _format_frame(stack, frame, **options)
+        return texts[key]
+
+    # The library has no other hook for this.
+    StackSummary.format_frame_summary = format_frame_summary  # type: ignore[assignment,method-assign]
 
 
 def _keep_user_frames(error: BaseException) -> None:
-    """Leaves only the user's own frames in an exception and in those it came from or holds."""
+    """Removes other frames from an exception and from those linked to it."""
     seen: set[int] = set()
     todo = deque([error])
     while todo:
@@ -173,23 +191,24 @@ def _keep_user_frames(error: BaseException) -> None:
         if id(error) in seen:
             continue
         seen.add(id(error))
-        if len(seen) > _EXCEPTIONS:
+        if len(seen) > _MAX_EXCEPTIONS:
             _cause.__set__(error, None)
             _context.__set__(error, None)
         _traceback.__set__(error, _user_frames(_traceback.__get__(error)))
-        todo += [other for other in (_cause.__get__(error), _context.__get__(error)) if other is not None]
+        linked = (_cause.__get__(error), _context.__get__(error))
+        todo += [other for other in linked if other is not None]
         if issubclass(type(error), BaseExceptionGroup):
             todo += _members.__get__(error)
 
 
 def _user_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """The same traceback without the frames of others; the middle of a very long one is left out."""
+    """Copies a traceback, with the user's frames only and without the middle of a long one."""
     kept: deque[TracebackType] = deque()
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == FILENAME:
             kept.append(traceback)
-            if len(kept) > 2 * _FRAMES:
-                del kept[_FRAMES]
+            if len(kept) > 2 * _MAX_FRAMES:
+                del kept[_MAX_FRAMES]
         traceback = traceback.tb_next
     copy = None
     for entry in reversed(kept):
@@ -198,7 +217,7 @@ def _user_frames(traceback: TracebackType | None) -> TracebackType | None:
 
 
 def _last_line(traceback: TracebackType | None) -> int | None:
-    """The line of the innermost frame."""
+    """Returns the line of the innermost frame."""
     line = None
     while traceback is not None:
         line = traceback.tb_lineno
@@ -207,13 +226,13 @@ def _last_line(traceback: TracebackType | None) -> int | None:
 
 
 def _free_locals(error: BaseException) -> None:
-    """Lets go of what the frames that failed still hold, in circles, too."""
+    """Frees the local variables of the frames that failed, and collects cycles."""
     traceback = _traceback.__get__(error)
     while traceback is not None:
         try:
             traceback.tb_frame.clear()
         except RuntimeError:
-            # This one still runs: it is the way to here.
+            # A frame that still runs: it is a caller of this function.
             pass
         traceback = traceback.tb_next
     _collect()

@@ -1,42 +1,43 @@
-"""What user code prints, on its way to the host.
+"""Sends printed output to the host, in one of two forms.
 
-There are two forms. As n8n has it, every statement is one `logNodeOutput` with one text for each value, and only the
-first hundred are sent. As plain text, everything goes as it is written, without an end; a task that writes very often
-has its later text gathered into larger pieces, because the host limits the number of calls.
+n8n's form: each statement is one notification with one text for each value, up to a hundred.
+Plain text: everything is sent as it is written. After many pieces, text is gathered into larger
+ones, because the host limits the number of notifications.
 """
 
+from _serpentarium.abi import GATHERED_TEXT, MAX_PIECES, MAX_STATEMENTS, STATEMENT, STDOUT
 from _serpentarium.core.wire import notify
-
-_CAP = 100
-
-# Pieces of plain text that are sent one by one, and the size in characters of a gathered piece after those.
-_PIECES = 20_000
-_GATHERED = 8 * 1024
 
 
 class Log:
-    """The log of one task."""
+    """The log of the task."""
 
     __slots__ = ("as_text", "gathered", "partial", "statements")
 
+    partial: list[str]
+
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the printed text."""
         self.as_text = False
         self.gathered = 0
         self.statements = 0
-        self.partial: list[str] = []
+        self.partial = []
 
     def is_full(self) -> bool:
-        """Whether further statements are only counted."""
-        return self.statements >= _CAP
+        """Returns whether further statements are only counted."""
+        return self.statements >= MAX_STATEMENTS
 
     def statement(self, values: list[str]) -> None:
         """Sends one statement, with one text for each of its values."""
         self.statements += 1
-        if self.statements <= _CAP:
-            notify("logNodeOutput", values)
+        if self.statements <= MAX_STATEMENTS:
+            notify(STATEMENT, values)
 
     def text(self, text: str) -> None:
-        """Sends text: at once in plain form, line by line otherwise."""
+        """Sends text: at once as plain text, line by line in n8n's form."""
         if not text:
             return
         if self.as_text:
@@ -51,32 +52,33 @@ class Log:
             self.partial.append(rest)
 
     def end_line(self) -> None:
-        """Sends the line that is still being written, if there is one."""
+        """Sends an unfinished line, if there is one."""
         if self.as_text:
             self._send_gathered()
         elif self.partial:
             self.statement([self._take_partial()])
 
     def finish(self) -> None:
-        """Sends what is left when the task has ended."""
+        """Sends the rest at the end of the task."""
         self.end_line()
-        if self.statements > _CAP and not self.as_text:
-            notify("logNodeOutput", [f"[Output truncated - {self.statements - _CAP} more print statements]"])
+        if self.statements > MAX_STATEMENTS and not self.as_text:
+            more = self.statements - MAX_STATEMENTS
+            notify(STATEMENT, [f"[Output truncated - {more} more print statements]"])
 
     def _plain_text(self, text: str) -> None:
         self.statements += 1
-        if self.statements <= _PIECES:
-            notify("stdout", text)
+        if self.statements <= MAX_PIECES:
+            notify(STDOUT, text)
             return
         self.partial.append(text)
         self.gathered += len(text)
-        if self.gathered >= _GATHERED:
+        if self.gathered >= GATHERED_TEXT:
             self._send_gathered()
 
     def _send_gathered(self) -> None:
         if self.partial:
             self.gathered = 0
-            notify("stdout", self._take_partial())
+            notify(STDOUT, self._take_partial())
 
     def _take_partial(self) -> str:
         line = "".join(self.partial)

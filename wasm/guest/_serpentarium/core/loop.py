@@ -1,6 +1,6 @@
-"""asyncio where there are no file descriptors: timers, tasks and calls of the host work, what needs a socket does not.
+"""asyncio without file descriptors: timers, tasks and host calls work, sockets do not.
 
-A loop that has nothing to do waits in one call of the host, which returns with the first answer to any call in flight.
+An idle loop waits in one host call, which returns with the first answer to any pending call.
 """
 
 import asyncio
@@ -8,25 +8,28 @@ import contextvars
 from asyncio import base_events, events
 from collections.abc import Callable
 from time import sleep as _sleep
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple, Unpack
 
+from _serpentarium.abi import FORGET, MAX_PENDING_CALLS
 from _serpentarium.core import wire
 
-# The number of a call, whether it went well, and the answer or the error's text.
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+# The number of a call, whether it succeeded, and the answer or the error's text.
 Answer: TypeAlias = tuple[int, bool, str]
 
-# Who waits for the answer of a call in flight, by its number.
+# The futures of pending calls, by number.
 _waiting: dict[int, asyncio.Future[tuple[bool, str]]] = {}
 
-# How many calls may be in flight at once, where the host does not say otherwise.
-_MOST = 1_000
-_most = _MOST
+# Calls that can be pending at once.
+_max_calls = MAX_PENDING_CALLS
 
 
 async def call(name: str, params: str) -> tuple[bool, str]:
-    """Calls the host while other tasks of the loop go on: whether it went well, and the answer or the error's text."""
+    """Calls the host while other tasks run. Returns success, and the answer or error text."""
     loop = asyncio.get_running_loop()
-    places = loop.places if isinstance(loop, EventLoop) else asyncio.Semaphore(_most)
+    places = loop.places if isinstance(loop, EventLoop) else asyncio.Semaphore(_max_calls)
     async with places:
         future: asyncio.Future[tuple[bool, str]] = loop.create_future()
         number = wire.start_call(name, params)
@@ -34,19 +37,19 @@ async def call(name: str, params: str) -> tuple[bool, str]:
         try:
             return await future
         finally:
-            # Cancelled: the host need not keep a place for the answer.
+            # Cancelled: the host can discard the answer.
             if _waiting.pop(number, None) is not None:
-                wire.notify_host("sandbox.forget", f"[{number}]")
+                wire.notify_host(FORGET, f"[{number}]")
 
 
-def allow(most: int) -> None:
-    """Lets so many calls be in flight at once; those beyond wait for a place."""
-    global _most
-    _most = max(most, 1)
+def allow(calls: int) -> None:
+    """Sets how many calls can be pending at once. Further ones wait."""
+    global _max_calls
+    _max_calls = max(calls, 1)
 
 
 class _Answers:
-    """A selector that watches the calls in flight, and lets time pass where there are none."""
+    """The loop's selector: waits for pending calls, or sleeps if there are none."""
 
     def select(self, timeout: float | None = None) -> list[Answer]:
         if _waiting:
@@ -58,11 +61,11 @@ class _Answers:
         return []
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
 
 def _wait(seconds: float) -> list[Answer]:
-    """All answers that are there as soon as there is one."""
+    """Waits for one answer, and returns all answers that have arrived."""
     answers: list[Answer] = []
     while (answer := wire.wait_for_answer(seconds)) is not None:
         answers.append(answer)
@@ -78,22 +81,25 @@ class EventLoop(base_events.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._selector = _Answers()
-        self.places = asyncio.Semaphore(_most)
+        self.places = asyncio.Semaphore(_max_calls)
 
     def _process_events(self, event_list: list[Answer]) -> None:
-        """Hands the answers to those who wait for them, in this loop or in another."""
-        for number, went_well, text in event_list:
+        """Completes the futures of the answers, in this loop or in another."""
+        for number, succeeded, text in event_list:
             future = _waiting.pop(number, None)
             if future is not None and not future.done() and not future.get_loop().is_closed():
-                future.set_result((went_well, text))
+                future.set_result((succeeded, text))
 
     def _write_to_self(self) -> None:
-        """Nobody waits for a wake-up: there are no other threads."""
+        """Does nothing: there are no other threads to wake the loop."""
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
-        """Runs `func` at once, because there are no threads to run it in."""
-        self._check_closed()  # type: ignore[attr-defined]
-        future = self.create_future()
+    def run_in_executor(
+        self, executor: Any, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
+        """Runs `func` at once, because there are no threads."""
+        if self.is_closed():
+            raise RuntimeError("Event loop is closed")
+        future: asyncio.Future[_T] = self.create_future()
         try:
             future.set_result(contextvars.copy_context().run(func, *args))
         except (SystemExit, KeyboardInterrupt):
@@ -104,15 +110,17 @@ class EventLoop(base_events.BaseEventLoop):
 
 
 class EventLoopPolicy(events.BaseDefaultEventLoopPolicy):
-    """Makes such loops wherever asyncio makes one by itself."""
+    """Makes the loops that asyncio creates by itself."""
 
     _loop_factory = EventLoop
 
 
 def install() -> None:
-    """Makes this the event loop of asyncio, with no loop set yet and no call in flight."""
+    """Makes this asyncio's event loop, without a current loop and without pending calls."""
     _waiting.clear()
-    allow(_MOST)
-    asyncio.SelectorEventLoop = asyncio.EventLoop = EventLoop  # type: ignore[assignment]
-    asyncio.DefaultEventLoopPolicy = EventLoopPolicy  # type: ignore[assignment]
+    allow(MAX_PENDING_CALLS)
+    members = vars(asyncio)
+    members["SelectorEventLoop"] = members["EventLoop"] = EventLoop
+    members["DefaultEventLoopPolicy"] = EventLoopPolicy
+    # typeshed declares abstract methods that the class in asyncio does not have.
     asyncio.set_event_loop_policy(EventLoopPolicy())  # type: ignore[abstract]

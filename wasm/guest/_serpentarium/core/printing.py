@@ -1,4 +1,4 @@
-"""`print`, as a Code node has it."""
+"""The built-in `print`: sends one statement to the log."""
 
 import builtins
 import io
@@ -12,14 +12,18 @@ from _serpentarium.core.wire import encoder_with
 _print = builtins.print
 _encode = encoder_with(", ", ": ", allow_nan=True)
 
-# The `sys.stdout` that stands for the log.
+# The `sys.stdout` of the log, set by `streams`.
 stream: object = None
 
 
 def print(
-    *values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+    *values: object,
+    sep: str | None = " ",
+    end: str | None = "\n",
+    file: Any = None,
+    flush: bool = False,
 ) -> None:
-    """Prints the values to the log of the node, or to `file` if one is given."""
+    """Prints the values to the log, or to `file`."""
     target = sys.stdout if file is None else file
     if target is not stream:
         _print(*values, sep=sep, end=end, file=target, flush=flush)

@@ -1,20 +1,26 @@
-"""From the value that user code returned to the JSON text of the reply.
+"""Encodes the value that user code returned as the JSON text of the reply.
 
-What JSON has no form for becomes `str(value)`; NaN and the infinities become null; keys follow Python's own `json`, and
-other keys become `str(key)`.
+A value without a JSON form becomes `str(value)`. NaN and the infinities become null. Keys follow
+Python's `json`; other keys become `str(key)`.
 """
 
 from math import isfinite
 from sys import setrecursionlimit as _set_recursion_limit
+from typing import Any
 
+from _serpentarium.abi import EFFECTS, MESSAGE, RESULT
 from _serpentarium.core.wire import Reply, encode, encode_plain
 
-# Python frames that the walk over a deep value may use. The encoder in C has a limit of its own, far below this one.
+# Python frames for a deep value. The encoder in C has a lower limit of its own.
 _DEPTH = 3_000
 
 
 class TaskError(Exception):
-    """A failure with a text of ours: there is no traceback worth showing."""
+    """A failure whose report shows a message of this package instead of a traceback."""
+
+    def details(self, line: int | None) -> dict[str, object]:
+        """Returns the members of the reply's `error`. `line` is that of the code, if it has run."""
+        return {MESSAGE: str(self)}
 
 
 class Circular(TaskError):
@@ -25,10 +31,10 @@ class Circular(TaskError):
 
 
 def encode_result(value: object, effects: dict[str, object] | None = None) -> Reply:
-    """Encodes the reply for a returned value, with what the task changed beside it."""
-    reply = {"result": value}
+    """Encodes the reply for a returned value, with the task's effects."""
+    reply = {RESULT: value}
     if effects:
-        reply["effects"] = effects
+        reply[EFFECTS] = effects
     plainly = encode_plain(reply)
     if plainly is not None:
         return plainly
@@ -40,7 +46,7 @@ def encode_result(value: object, effects: dict[str, object] | None = None) -> Re
 
 
 def _encode_unusual(reply: dict[str, object]) -> str:
-    """The slow way: for NaN, odd keys, and values that are circular or perhaps only deep."""
+    """Encodes NaN, unusual keys, and values that are circular or deep."""
     _set_recursion_limit(_DEPTH)
     try:
         return "".join(encode(plain(reply), 0))
@@ -48,14 +54,14 @@ def _encode_unusual(reply: dict[str, object]) -> str:
         raise TaskError("Result is nested too deeply") from None
 
 
-def plain(value: object, inside: frozenset[int] | set[int] = frozenset()) -> object:
-    """A copy of lists and dicts that the encoder takes: no NaN, no odd keys. Raises `Circular`.
+def plain(value: Any, inside: frozenset[int] | set[int] = frozenset()) -> Any:
+    """Copies lists and dicts, without NaN and with keys that the encoder accepts.
 
-    `inside` holds the ids of the containers around `value`.
+    `inside` holds the ids of the containers around `value`. Raises `Circular`.
     """
     kind = type(value)
     if issubclass(kind, float):
-        return value if isfinite(value) else None  # type: ignore[arg-type]
+        return value if isfinite(value) else None
     if not issubclass(kind, (dict, list, tuple)):
         return value
     inside = inside if type(inside) is set else set()
@@ -64,22 +70,22 @@ def plain(value: object, inside: frozenset[int] | set[int] = frozenset()) -> obj
     inside.add(id(value))
     copy: object
     if issubclass(kind, dict):
-        copy = {_plain_key(key): plain(member, inside) for key, member in value.items()}  # type: ignore[attr-defined]
+        copy = {_plain_key(key): plain(member, inside) for key, member in value.items()}
     else:
-        copy = [plain(member, inside) for member in value]  # type: ignore[attr-defined]
+        copy = [plain(member, inside) for member in value]
     inside.discard(id(value))
     return copy
 
 
-def _plain_key(key: object) -> object:
+def _plain_key(key: Any) -> Any:
     kind = type(key)
     if issubclass(kind, float):
-        return key if isfinite(key) else _name_of(key)  # type: ignore[arg-type]
+        return key if isfinite(key) else _name_of(key)
     return key if key is None or issubclass(kind, (str, int)) else str(key)
 
 
-def _name_of(number: object) -> str:
-    """What `json` writes for a key that is not finite."""
+def _name_of(number: float) -> str:
+    """Returns the key that `json` writes for a number that is not finite."""
     if number != number:
         return "NaN"
-    return "Infinity" if number > 0 else "-Infinity"  # type: ignore[operator]
+    return "Infinity" if number > 0 else "-Infinity"

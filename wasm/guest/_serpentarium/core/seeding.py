@@ -1,8 +1,8 @@
-"""`random`, seeded in each task when it is first used.
+"""Seeds `random` in each task, at its first use.
 
-Its state is part of the snapshot, so every task would draw the same numbers. Seeding costs more than the rest of a
-small task's start, and most tasks never draw: the module is seeded the first time that anything asks for an attribute
-of it, which the `import` statement does as well.
+The state of `random` is part of the snapshot, so all tasks would draw the same numbers. Seeding
+costs more than the rest of a small task's start. The first access to an attribute of the module
+therefore seeds it. The `import` statement also accesses one.
 """
 
 import os
@@ -17,12 +17,12 @@ class _Unseeded(ModuleType):
     """The module `random` before its first use."""
 
     def __getattribute__(self, name: str) -> object:
-        self.__class__ = ModuleType  # type: ignore[assignment]
+        object.__setattr__(self, "__class__", ModuleType)
         _seed(int.from_bytes(_urandom(32), "little"))
         return getattr(self, name)
 
 
 def install() -> None:
-    """Makes `random` ready for the snapshot."""
+    """Prepares `random` for the snapshot."""
     random.seed(0)
     random.__class__ = _Unseeded

@@ -1,4 +1,4 @@
-"""The standard streams of user code: input is empty, output goes to the log, errors to file descriptor 2."""
+"""The standard streams: empty input, output to the log, errors to file descriptor 2."""
 
 import builtins
 import codecs
@@ -39,11 +39,11 @@ class LogStream(io.TextIOBase):
         self.flush()
 
     def reconfigure(self, **_options: object) -> None:
-        """Accepted and ignored: the log is always UTF-8."""
+        """Does nothing: the log is always UTF-8."""
 
 
 class LogBuffer(io.BufferedIOBase):
-    """`sys.stdout.buffer`: bytes are taken for UTF-8."""
+    """`sys.stdout.buffer`: decodes bytes as UTF-8."""
 
     name = "<stdout>"
     mode = "wb"
@@ -72,14 +72,16 @@ def _empty_input() -> io.TextIOWrapper:
 
 
 def _error_output() -> io.TextIOWrapper:
-    """Unbuffered: an instance is thrown away without a chance to flush."""
+    """Unbuffered, because an instance ends without a flush."""
     raw = io.FileIO(2, "w", closefd=False)
     return io.TextIOWrapper(raw, "utf-8", "backslashreplace", "\n", True, True)
 
 
 def install() -> None:
-    """Gives the interpreter these streams, and this package's `print`."""
-    sys.stdin = sys.__stdin__ = _empty_input()  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = printing.stream = LogStream()  # type: ignore[misc,assignment]
-    sys.stderr = sys.__stderr__ = _error_output()  # type: ignore[misc]
+    """Replaces the interpreter's streams and `print`."""
+    printing.stream = LogStream()
+    members = vars(sys)
+    members["stdin"] = members["__stdin__"] = _empty_input()
+    members["stdout"] = members["__stdout__"] = printing.stream
+    members["stderr"] = members["__stderr__"] = _error_output()
     builtins.print = printing.print

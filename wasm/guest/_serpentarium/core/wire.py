@@ -1,6 +1,6 @@
-"""JSON text, and the ways it takes to the host.
+"""JSON, and the functions of the host.
 
-Everything is bound here at import, so that code which replaces `json.dumps` and the like does not break its own reply.
+All functions are bound at import: user code that replaces `json.dumps` does not break its reply.
 """
 
 import json
@@ -18,14 +18,15 @@ Reply: TypeAlias = str | bytes
 
 
 def encoder_with(item_separator: str, key_separator: str, *, allow_nan: bool) -> Encoder:
-    """An encoder in C: text as it is, `str()` of what JSON has no form for.
+    """Makes an encoder in C. It writes `str(value)` of values without a JSON form.
 
-    It does not look for circles: those end in a `RecursionError`, which is rare, and the bookkeeping would cost every
-    list and dict a third of its time. It keeps no state and so stays untouched in the snapshot.
+    It does not track containers to find cycles, which would take a third of the time. A cycle ends
+    in a `RecursionError`. The encoder has no state, so tasks do not write to its memory.
     """
     make = cast(Any, encoder).c_make_encoder
     escape = cast(Any, encoder).encode_basestring
-    return cast(Encoder, make(None, str, escape, None, key_separator, item_separator, False, False, allow_nan))
+    made = make(None, str, escape, None, key_separator, item_separator, False, False, allow_nan)
+    return cast(Encoder, made)
 
 
 encode = encoder_with(",", ":", allow_nan=False)
@@ -36,34 +37,34 @@ _lone_surrogate = _pattern("[\ud800-\udfff]")
 
 read_input: Callable[[], bytes] = _host.read_input
 write_output: Callable[[Reply], None] = _host.write_output
-# JSON of a value that is made of plain dicts, lists, texts and numbers; None for any other.
+# Encodes a value of plain dicts, lists, strs and numbers; None for any other.
 encode_plain: Callable[[object], bytes | None] = _host.encode_plain
 notify_host: Callable[[str, str], None] = _host.notify
 
-# Calls of the host, by a name and the parameters' JSON. `call_host` waits for the answer's JSON; `start_call` returns the
-# call's number at once, and `wait_for_answer` gives the first answer to any call, or None after so many seconds
-# (negative: no limit).
+# Host calls by name, with parameters and answer as JSON. `call_host` waits for the answer.
+# `start_call` returns the number of a pending call. `wait_for_answer` returns the first answer to a
+# pending call, or None after a number of seconds (negative: no limit).
 call_host: Callable[[str, str], str] = _host.call
 start_call: Callable[[str, str], int] = _host.start
 wait_for_answer: Callable[[float], tuple[int, bool, str] | None] = _host.wait
 CallFailed: type[Exception] = _host.CallError
 
-# Bytes as n8n writes them, `{"type":"Buffer","data":[…]}`, and back: from where such a text begins, to where it ends.
+# Bytes to n8n's form, `{"type":"Buffer","data":[…]}`, and back, from an offset to the end offset.
 buffer_to_json: Callable[[bytes | bytearray | memoryview], str] = _host.buffer_to_json
 buffer_from_json: Callable[[str, int], tuple[bytes, int]] = _host.buffer_from_json
 
 
 def decode(text: bytes | str) -> Any:
-    """The value of a JSON text. ValueError where it is none: the host has not looked into large ones."""
+    """Decodes JSON. Raises ValueError: the host does not validate large texts."""
     try:
         return _decode_plain(text)
     except ValueError:
-        # NaN and the infinities, which Python takes for JSON, are no int: another ValueError.
+        # Python accepts NaN and the infinities as constants. int() raises ValueError for them.
         return _loads(text, parse_constant=int)
 
 
 def notify(name: str, value: object) -> None:
-    """Lets the host know something. This is text to read: a lone surrogate is shown as `\\udXXX`."""
+    """Sends a notification. Its text is for people: a lone surrogate becomes `\\udXXX`."""
     text = "".join(encode(value, 0))
     try:
         notify_host(name, text)
@@ -72,14 +73,14 @@ def notify(name: str, value: object) -> None:
 
 
 def send(reply: Reply) -> None:
-    """Writes the task's one reply."""
+    """Writes the reply of the task."""
     try:
         write_output(reply)
     except UnicodeEncodeError:
-        # Only text can hold them.
+        # Lone surrogates. Bytes have none.
         write_output(escape_surrogates(str(reply)))
 
 
 def escape_surrogates(text: str, backslash: str = "\\") -> str:
-    """JSON text without lone surrogates, which UTF-8 cannot carry: they stand only inside of strings, as `\\udXXX`."""
+    """Escapes lone surrogates, which UTF-8 cannot encode. They occur in JSON strings only."""
     return _lone_surrogate.sub(lambda found: f"{backslash}u{ord(found[0]):04x}", text)

@@ -1,53 +1,56 @@
-"""Marks in the text of a program: before each statement that begins a line, a call that tells the host of it.
+"""Marks in a program: a call before each statement that begins a line, which notifies the host.
 
-`sys.monitoring` knows lines, too, but makes the instructions slower that begin them or are jumped to within them: by as much
-as the program itself burns, and without a word that it could be told by. A mark costs the same wherever it stands.
+`sys.monitoring` has line events, but slows down the instrumented instructions by an amount that
+varies and that nothing reports. A mark consumes the same fuel everywhere, so the host can
+subtract it.
 """
 
 import ast
 import warnings
 from collections.abc import Callable
 from types import CodeType
-from typing import Any
+from typing import Any, TypeVar
 
-# Stands in the tree for what is called, which a tree cannot hold.
+from _serpentarium.abi import FIRST_NUMBER, LINE
+
+_T = TypeVar("_T")
+
+# Placeholder in the tree for the function, which only a code object can hold.
 _NOTIFY = "\0serpentarium.notify"
-# Every number has as many digits, and so costs the same to tell.
-_FIRST = 1_000_000
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _WITHS = (ast.With, ast.AsyncWith)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-# Statements that do nothing when they are reached.
+# Statements without instructions.
 _SILENT = (ast.Global, ast.Nonlocal)
 _LEAVING = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 
 
 def number(value: int) -> str:
-    """A number as the host reads it."""
-    return str(_FIRST + value)
+    """Encodes a number for the host."""
+    return str(FIRST_NUMBER + value)
 
 
-def mark(tree: ast.Module) -> None:
-    """Puts the marks into a program."""
+def mark(tree: ast.Module | ast.FunctionDef) -> None:
+    """Adds the marks to a program."""
     _block(tree.body, None, None)
 
 
-def quiet(make: Callable[[], Any]) -> Any:
-    """What `make` makes; Python warns of what seems to be called in a mark."""
+def quiet(make: Callable[[], _T]) -> _T:
+    """Calls `make` without the compiler's warning that a str is not callable."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         return make()
 
 
 def connect(code: CodeType, notify: Callable[[str, str], None]) -> CodeType:
-    """The same code with marks that call `notify`."""
+    """Returns the code with marks that call `notify`."""
     constants = [_constant(constant, notify) for constant in code.co_consts]
     return code.replace(co_consts=tuple(constants))
 
 
 def has_marks(code: CodeType, notify: Callable[[str, str], None]) -> bool:
-    """Whether code tells of its lines: what lies on one line does not."""
+    """Returns whether code has marks. Code on a single line has none."""
     return any(constant is notify for constant in code.co_consts)
 
 
@@ -58,7 +61,10 @@ def _constant(constant: Any, notify: Callable[[str, str], None]) -> Any:
 
 
 def _block(body: list[ast.stmt], before: int | None, loop: int | None) -> None:
-    """Marks statements. `before` is the line told of last, `loop` that of the loop's head that `continue` goes back to."""
+    """Marks statements.
+
+    `before`: the line of the previous mark; `loop`: the line that `continue` jumps to.
+    """
     marked: list[ast.stmt] = []
     start = _silent_start(body)
     for place, statement in enumerate(body):
@@ -74,7 +80,7 @@ def _block(body: list[ast.stmt], before: int | None, loop: int | None) -> None:
 
 
 def _silent_start(body: list[ast.stmt]) -> int:
-    """How many statements have to stay first: a docstring, and what is imported from the future."""
+    """Returns how many statements must stay first: a docstring and `__future__` imports."""
     start = 0
     for statement in body:
         is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
@@ -85,19 +91,19 @@ def _silent_start(body: list[ast.stmt]) -> int:
     return start
 
 
-def _inside(statement: Any, line: int, loop: int | None) -> None:
+def _inside(statement: ast.stmt, line: int, loop: int | None) -> None:
     """Marks the statements inside of one that begins in this line."""
     if isinstance(statement, (*_LOOPS, *_WITHS)):
         body = statement.body
-        # On one line there is nothing to tell of its rounds.
+        # A loop on a single line has no marks for its rounds.
         is_spread = body[-1].end_lineno != line
-        is_loop = isinstance(statement, _LOOPS)
         is_left = isinstance(body[-1], _LEAVING)
+        is_loop = isinstance(statement, _LOOPS)
         _block(body, line, (line if is_spread else None) if is_loop else loop)
         if is_spread and not is_left:
-            # Back to the head of the loop, or out of what was entered there.
+            # Execution returns to the line of the loop or of the context manager.
             body.append(_mark(line))
-        if is_loop:
+        if isinstance(statement, _LOOPS):
             _block(statement.orelse, line, loop)
     elif isinstance(statement, _DEFINITIONS):
         _block(statement.body, line, None)
@@ -109,21 +115,23 @@ def _inside(statement: Any, line: int, loop: int | None) -> None:
             _block(case.body, line, loop)
     elif isinstance(statement, (ast.Try, ast.TryStar)):
         _block(statement.body, line, loop)
-        for body in (statement.orelse, statement.finalbody, *[handler.body for handler in statement.handlers]):
+        handlers = [handler.body for handler in statement.handlers]
+        for body in (statement.orelse, statement.finalbody, *handlers):
             _block(body, None, loop)
 
 
-def _line(statement: Any) -> int:
-    """The line where a statement begins, with its decorators."""
-    decorators = getattr(statement, "decorator_list", ())
-    line: int = decorators[0].lineno if decorators else statement.lineno
-    return line
+def _line(statement: ast.stmt) -> int:
+    """Returns the line in which a statement begins, with its decorators."""
+    if isinstance(statement, _DEFINITIONS) and statement.decorator_list:
+        return statement.decorator_list[0].lineno
+    return statement.lineno
 
 
 def _mark(line: int) -> ast.stmt:
-    called = ast.Call(ast.Constant(_NOTIFY), [ast.Constant("line"), ast.Constant(number(line))], [])
+    called = ast.Call(ast.Constant(_NOTIFY), [ast.Constant(LINE), ast.Constant(number(line))], [])
     mark = ast.Expr(called)
-    for node in (mark, called, called.func, *called.args):
+    nodes: tuple[ast.expr | ast.stmt, ...] = (mark, called, called.func, *called.args)
+    for node in nodes:
         node.lineno = node.end_lineno = line
         node.col_offset = node.end_col_offset = 0
     return mark

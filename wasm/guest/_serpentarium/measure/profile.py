@@ -1,80 +1,94 @@
-"""Tells the host what user code does, line by line: marks in the user's own text, and `sys.monitoring` for its calls.
+"""Notifies the host of the program's lines, by marks, and of its calls, by `sys.monitoring`.
 
-An event is one word to the host with one number. The host keeps the call stack, and the counts: whatever happened between
-two events belongs to the line that was running, less what an event costs by itself, which `calibrate` lets it find out.
+An event is a name with one number. The host keeps the call stack. It attributes the fuel between
+two events to the current line, less the fuel of an event itself, which `calibrate` measures.
 """
 
 import gc
 import sys
-from ast import PyCF_ONLY_AST
+from ast import FunctionDef, parse
 from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
+from _serpentarium.abi import (
+    ASIDE,
+    CODE_OBJECT,
+    END,
+    PLAIN,
+    RESUME,
+    RETURN,
+    START,
+    UNWIND,
+    WATCHED,
+    YIELD,
+)
 from _serpentarium.core import code as programs
 from _serpentarium.core import wire
-from _serpentarium.measure import marks
 from _serpentarium.core.code import FILENAME
 from _serpentarium.core.result import TaskError
 from _serpentarium.core.wire import encode
+from _serpentarium.measure import marks
 
-# One of the numbers that `sys.monitoring` gives to nobody: programs under watch may use `cProfile`, which has another.
+# A tool id without a reserved use (PEP 669). cProfile has another, so profiled programs can use it.
 _TOOL = 4
 _PREFIX = "<module>.<locals>."
 
-# What is watched: kept, so that an address stays a name for it.
+# The profiled code objects. Kept alive, so that their addresses identify them.
 _watched: list[CodeType] = []
-# Numbers of code objects by their addresses from `_low` on, sixteen bytes a place, empty for all other places: a look-up
-# that always costs the same, which a dict's does not.
+# Number of the code object at address `_low + 16 * index`, or an empty str. A list, because a
+# look-up in a dict consumes a varying amount of fuel.
 _places: list[str] = []
 _low = 0
-# So far below the first code object that every place has a number that CPython does not keep ready.
+# Bytes between `_low` and the first code object: all indexes are above CPython's cached small ints,
+# whose look-up consumes less fuel.
 _MARGIN = 1 << 16
-_MOST_PLACES = 4 << 20
+# Longest list: 64 MiB of addresses.
+_MAX_PLACES = 4 << 20
 
 _notify: Callable[[str, str], None] = wire.notify_host
 
-# The Python that runs this package's own tests need not have it.
+# Absent before Python 3.12, which can run the tests of this package.
 _monitoring: Any = getattr(sys, "monitoring", None)
 
 
 def _on_start(code: CodeType, offset: int) -> None:
-    _notify("start", _places[(id(code) - _low) >> 4])
+    _notify(START, _places[(id(code) - _low) >> 4])
 
 
 def _on_resume(code: CodeType, offset: int) -> None:
-    _notify("resume", _places[(id(code) - _low) >> 4])
+    _notify(RESUME, _places[(id(code) - _low) >> 4])
 
 
 def _on_return(code: CodeType, offset: int, value: object) -> None:
-    _notify("return", "0")
+    _notify(RETURN, "0")
 
 
 def _on_yield(code: CodeType, offset: int, value: object) -> None:
-    _notify("yield", "0")
+    _notify(YIELD, "0")
 
 
 def _on_unwind(code: CodeType, offset: int, error: BaseException) -> None:
-    _notify("unwind" if _number(code) else "aside", "0")
+    _notify(UNWIND if _number(code) else ASIDE, "0")
 
 
 def _on_throw(code: CodeType, offset: int, error: BaseException) -> None:
     number = _number(code)
     if number:
-        _notify("resume", number)
+        _notify(RESUME, number)
     else:
-        _notify("aside", "0")
+        _notify(ASIDE, "0")
 
 
 def _number(code: CodeType) -> str:
-    """A watched code object's number; nothing for other code, whatever its file name is."""
+    """Returns the number of a profiled code object; empty for any other."""
     place = (id(code) - _low) >> 4
     return _places[place] if 0 <= place < len(_places) else ""
 
 
 def compile_watched(text: str) -> CodeType | None:
-    """The code of a program, as `compile_body` makes it, and watched."""
-    body: CodeType | None = marks.quiet(lambda: programs.compile_body(text, marks.mark))
+    """Compiles a program as `compile_body` does, and profiles it."""
+    body = marks.quiet(lambda: programs.compile_body(text, marks.mark))
     if body is None:
         return None
     body = marks.connect(body, _notify)
@@ -83,7 +97,7 @@ def compile_watched(text: str) -> CodeType | None:
 
 
 def watch(bodies: list[CodeType]) -> None:
-    """Has the host told what these do, and all code inside of them."""
+    """Profiles code objects, and all code inside of them."""
     events = _monitoring.events
     _monitoring.use_tool_id(_TOOL, "serpentarium")
     for event, callback in (
@@ -95,7 +109,7 @@ def watch(bodies: list[CodeType]) -> None:
         (events.PY_THROW, _on_throw),
     ):
         _monitoring.register_callback(_TOOL, event, callback)
-    # These two can only be had for all code.
+    # PEP 669 has these two as global events only.
     _monitoring.set_events(_TOOL, events.PY_UNWIND | events.PY_THROW)
     for code in bodies:
         bodies += [constant for constant in code.co_consts if type(constant) is CodeType]
@@ -114,7 +128,7 @@ def _place(codes: list[CodeType]) -> None:
     addresses = [id(code) for code in codes]
     _low = min(addresses) - _MARGIN
     places = ((max(addresses) - _low) >> 4) + 1
-    if places > _MOST_PLACES:
+    if places > _MAX_PLACES:
         raise TaskError("the code is too large to be profiled")
     _watched[:] = codes
     _places[:] = [""] * places
@@ -123,14 +137,18 @@ def _place(codes: list[CodeType]) -> None:
 
 
 def _describe(code: CodeType) -> None:
-    """Tells the host a code object's name and first line, and whether it will tell of others. It counts them."""
+    """Describes a code object to the host, which numbers them in this order."""
     name = code.co_qualname.removeprefix(_PREFIX)
-    about = {"name": name, "line": code.co_firstlineno, "single": not marks.has_marks(code, _notify)}
-    _notify("code", "".join(encode(about, 0)))
+    about = {
+        "name": name,
+        "line": code.co_firstlineno,
+        "single": not marks.has_marks(code, _notify),
+    }
+    _notify(CODE_OBJECT, "".join(encode(about, 0)))
 
 
 def _rehearse(code: CodeType) -> None:
-    """Lets the callbacks become as fast as they get. The host counts from the first mark on."""
+    """Runs the callbacks until CPython has specialised them. The host ignores these calls."""
     nothing = RuntimeError()
     for _ in range(100):
         _on_start(code, 0)
@@ -141,37 +159,67 @@ def _rehearse(code: CodeType) -> None:
         _on_throw(code, 0, nothing)
 
 
-# Programs that consist of known events. Each runs with and without being watched, for so many rounds and twice as many: the
-# difference of the differences is what the events of so many rounds cost.
+# Programs that consist of known events. Each runs with and without a profile, for `_ROUNDS` and for
+# twice as many. The difference of the differences is the fuel of the events of `_ROUNDS` rounds.
 _ROUNDS = 300
 _CALIBRATION = {
     "lines": "def program(rounds):\n    for _ in rounds:\n" + "        _\n" * 9,
-    "calls": "def f():\n    pass\ndef program(rounds):\n    call = f\n    for _ in rounds:\n        call()\n",
-    "yields": "def g(rounds):\n    for _ in rounds:\n        yield\ndef program(rounds):\n    list(g(rounds))\n",
-    "raises": "def f(e):\n    raise e\ndef program(rounds):\n    call = f\n    e = ValueError()\n    for _ in rounds:\n"
-    "        try:\n            call(e)\n        except ValueError:\n            _\n",
+    "calls": """\
+def f():
+    pass
+def program(rounds):
+    call = f
+    for _ in rounds:
+        call()
+""",
+    "yields": """\
+def g(rounds):
+    for _ in rounds:
+        yield
+def program(rounds):
+    list(g(rounds))
+""",
+    "raises": """\
+def f(e):
+    raise e
+def program(rounds):
+    call = f
+    e = ValueError()
+    for _ in rounds:
+        try:
+            call(e)
+        except ValueError:
+            _
+""",
 }
-# Here another's function raises, which is not watched.
-_CALIBRATION["asides"] = _CALIBRATION["raises"].replace("f(e)", "other(e)").replace("= f", "= other")
+# A function raises that is not profiled.
+_CALIBRATION["asides"] = (
+    _CALIBRATION["raises"].replace("f(e)", "other(e)").replace("= f", "= other")
+)
 
 
 def calibrate() -> None:
-    """Runs programs that consist of known events, without and with being watched."""
+    """Runs programs that consist of known events, without and with a profile."""
     for name in _CALIBRATION:
-        _span("plain", name, _load(name, False))
+        _span(PLAIN, name, _load(name, False))
     namespaces = {name: _load(name, True) for name in _CALIBRATION}
-    parts = [part for namespace in namespaces.values() for name, part in namespace.items() if name != "other"]
+    parts = [
+        part
+        for namespace in namespaces.values()
+        for name, part in namespace.items()
+        if name != "other"
+    ]
     watch([part.__code__ for part in parts if type(part) is FunctionType])
     for name, namespace in namespaces.items():
-        _span("watched", name, namespace)
+        _span(WATCHED, name, namespace)
 
 
 def _load(name: str, is_watched: bool) -> dict[str, Any]:
     namespace: dict[str, Any] = {}
-    tree = compile(_CALIBRATION[name], FILENAME, "exec", PyCF_ONLY_AST)
+    tree = parse(_CALIBRATION[name], FILENAME)
     if is_watched:
         for function in tree.body:
-            if function.name != "other":
+            if isinstance(function, FunctionDef) and function.name != "other":
                 marks.mark(function)
     code = marks.quiet(lambda: compile(tree, FILENAME, "exec"))
     exec(marks.connect(code, _notify), namespace)
@@ -179,11 +227,11 @@ def _load(name: str, is_watched: bool) -> dict[str, Any]:
 
 
 def _span(kind: str, name: str, namespace: dict[str, Any]) -> None:
-    """Runs a program between marks, when it has become as fast as it gets."""
+    """Runs a program in a span, after CPython has specialised it."""
     program = namespace["program"]
     program(range(20))
     for rounds in (_ROUNDS, 2 * _ROUNDS):
         gc.collect()
         _notify(kind, f'"{name}"')
         program(range(rounds))
-        _notify("end", "0")
+        _notify(END, "0")

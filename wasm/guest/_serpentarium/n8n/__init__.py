@@ -1,5 +1,6 @@
 """The names that n8n offers to a Code node.
 
+- `modes`: runs the code once for all items, or once for each item
 - `names`: which names the code mentions, and the objects behind them
 - `mentions`: finds those names in code
 - `running`: n8n's data for the running task, and what the task changed

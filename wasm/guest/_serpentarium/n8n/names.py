@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from _serpentarium.core.current import Task
 from _serpentarium.n8n import workflow
 from _serpentarium.n8n.helpers import Helpers
 from _serpentarium.n8n.manual import camel_case
@@ -66,7 +67,7 @@ class Given:
             self._namespace[name] = value()
 
     def effects(self) -> dict[str, Any]:
-        """What goes back to n8n beside the result."""
+        """Returns the changes that n8n applies, beside the result."""
         return running.effects()
 
 
@@ -80,7 +81,7 @@ def _has_some(code: CodeType) -> bool:
     return False
 
 
-def give(task: Any, body: CodeType) -> Given | None:
+def give(task: Task, body: CodeType) -> Given | None:
     """Adds the names that the code mentions to the task's namespace; None if there are none."""
     if _has_none(body.co_names):
         # Fast path: most programs mention none.
@@ -95,6 +96,5 @@ def give(task: Any, body: CodeType) -> Given | None:
     names = found & _NAMES
     if not names:
         return None
-    running.task = task
     running.candidates = found
     return Given(task.namespace, names, body)

@@ -4,6 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
+from _serpentarium.abi import (
+    ASSERT_BINARY_DATA,
+    BINARY_TO_STRING,
+    GET_BINARY_DATA,
+    HTTP_REQUEST,
+    PREPARE_BINARY_DATA,
+    SET_BINARY_DATA,
+)
 from _serpentarium.n8n.calls import HttpError, Request, to_json
 from _serpentarium.n8n.manual import documented
 from _serpentarium.n8n.running import running
@@ -108,9 +116,7 @@ def http_request(
             raise HttpError(status, body, answer.get("headers"))
         return Response(answer) if full_response else body
 
-    return Request(
-        "helpers.httpRequest", [options], finish, binary=options.get("encoding") == "arraybuffer"
-    )
+    return Request(HTTP_REQUEST, [options], finish, binary=options.get("encoding") == "arraybuffer")
 
 
 def _add_query(options: dict[str, Any], params: Fields) -> None:
@@ -167,9 +173,7 @@ def _index(item_index: int | None) -> int:
     Default item: the current one. If the code runs once for all items: the first one."""
 )
 def get_binary_data(item_index: int | None = None, property: str = "data") -> Request[bytes]:
-    return Request(
-        "helpers.getBinaryDataBuffer", [_index(item_index), property], _same, binary=True
-    )
+    return Request(GET_BINARY_DATA, [_index(item_index), property], _same, binary=True)
 
 
 @documented(
@@ -180,14 +184,14 @@ def get_binary_data(item_index: int | None = None, property: str = "data") -> Re
 def prepare_binary_data(
     data: Bytes, file_name: str | None = None, mime_type: str | None = None
 ) -> Request[dict[str, Any]]:
-    return Request("helpers.prepareBinaryData", [_bytes(data), file_name, mime_type], _same)
+    return Request(PREPARE_BINARY_DATA, [_bytes(data), file_name, mime_type], _same)
 
 
 @documented(
     """Replaces the bytes of `metadata`, a value of item["binary"], and returns new metadata."""
 )
 def set_binary_data(metadata: Mapping[str, Any], data: Bytes) -> Request[dict[str, Any]]:
-    return Request("helpers.setBinaryDataBuffer", [dict(metadata), _bytes(data)], _same)
+    return Request(SET_BINARY_DATA, [dict(metadata), _bytes(data)], _same)
 
 
 @documented(
@@ -198,12 +202,12 @@ def set_binary_data(metadata: Mapping[str, Any], data: Bytes) -> Request[dict[st
 def assert_binary_data(
     item_index: int | None = None, property: str = "data"
 ) -> Request[dict[str, Any]]:
-    return Request("helpers.assertBinaryData", [_index(item_index), property], _same)
+    return Request(ASSERT_BINARY_DATA, [_index(item_index), property], _same)
 
 
 @documented("""Decodes bytes. `encoding` is one of n8n's names for encodings.""")
 def binary_to_string(data: Bytes, encoding: str = "utf-8") -> Request[str]:
-    return Request("helpers.binaryToString", [_bytes(data), encoding], _same)
+    return Request(BINARY_TO_STRING, [_bytes(data), encoding], _same)
 
 
 def _bytes(data: Bytes) -> Bytes:

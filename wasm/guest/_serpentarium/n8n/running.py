@@ -1,7 +1,9 @@
-"""n8n's data for the running task, fetched with one request, and what the task changed."""
+"""n8n's data for the running task, fetched with one request, and the changes of the task."""
 
 from typing import Any
 
+from _serpentarium.abi import CUSTOM_DATA, HOST, ITEMS, NODE_NAME, STATIC_DATA, TASK_DATA, TIMEZONE
+from _serpentarium.core.current import task
 from _serpentarium.core.result import Circular, TaskError, plain
 from _serpentarium.core.wire import decode, encode
 from _serpentarium.n8n.calls import CallError, Request, call
@@ -24,43 +26,51 @@ class Running:
         "candidates",
         "connections",
         "custom",
-        "task",
     )
 
+    # Names that the code contains, as a name or as an attribute.
+    candidates: frozenset[str]
+    # Incoming connections of each node, computed at first use.
+    connections: dict[str, list[tuple[int, str, int]]] | None
+    # Custom data that the task has set.
+    custom: dict[str, str]
+    _data: dict[str, Any] | None
+    # The failure of the request, raised again at each use.
+    _failure: CallError | None
+    _static: dict[str, Any]
+    # The static data as JSON when it arrived, to detect changes.
+    _saved: str | None
+    _came_with: frozenset[str]
+
     def __init__(self) -> None:
-        self.task: Any = None
-        # Names that the code contains, as a name or as an attribute.
-        self.candidates: frozenset[str] = frozenset()
-        # Incoming connections of each node, computed at first use.
-        self.connections: dict[str, list[tuple[int, str, int]]] | None = None
-        # Custom data that the task has set.
-        self.custom: dict[str, str] = {}
-        self._data: dict[str, Any] | None = None
-        # The failure of the request, raised again at each use.
-        self._failure: CallError | None = None
-        self._static: dict[str, Any] = {}
-        # The static data as JSON when it arrived, to detect changes.
-        self._saved: str | None = None
-        self._came_with: frozenset[str] = frozenset()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the data of a task."""
+        self.candidates = self._came_with = frozenset()
+        self.connections = self._data = self._failure = self._saved = None
+        self.custom = {}
+        self._static = {}
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of the task."""
-        return self.task.settings  # type: ignore[no-any-return]
+        return task.settings
 
     @property
     def items(self) -> list[Any]:
         """The input items."""
-        return self.task.settings["items"]  # type: ignore[no-any-return]
+        items: list[Any] = task.settings[ITEMS]
+        return items
 
     @property
     def item_index(self) -> int:
         """The index of the current item; 0 if the code runs once for all items."""
-        return self.task.item_index or 0
+        return task.item_index or 0
 
     def mentions(self) -> Mentions:
         """Parses the code for the names and nodes that it mentions."""
-        return Mentions(self.task.code, self.candidates)
+        return Mentions(task.code, self.candidates)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -79,7 +89,7 @@ class Running:
                 "input": {"include": False},
             }
             try:
-                self._data = call(Request("taskData", [wanted], as_dict))
+                self._data = call(Request(TASK_DATA, [wanted], as_dict))
             except CallError as failure:
                 self._failure = failure
                 raise
@@ -93,14 +103,14 @@ class Running:
     @property
     def node_name(self) -> str:
         """The name of this node."""
-        return str(self.data.get("activeNodeName") or self.settings.get("nodeName", ""))
+        return str(self.data.get("activeNodeName") or self.settings.get(NODE_NAME, ""))
 
     @property
     def time_zone(self) -> str:
         """The name of the workflow's time zone, or else of the installation's."""
         zone = as_dict(self.workflow.get("settings")).get("timezone")
         if not zone or zone == _NO_ZONE:
-            zone = as_dict(self.settings.get("serpentarium")).get("timezone")
+            zone = as_dict(self.settings.get(HOST)).get(TIMEZONE)
         return str(zone or _DEFAULT_ZONE)
 
     def static_data(self, kind: str) -> dict[str, Any]:
@@ -114,13 +124,14 @@ class Running:
         key = kind if kind == "global" else f"node:{self.node_name}"
         if type(self._static.get(key)) is not dict:
             self._static[key] = {}
-        return self._static[key]  # type: ignore[no-any-return]
+        data: dict[str, Any] = self._static[key]
+        return data
 
     def effects(self) -> dict[str, Any]:
-        """What goes back to n8n beside the result: what was changed."""
+        """Returns the changes that n8n applies, beside the result."""
         effects: dict[str, Any] = {}
         if self.custom:
-            effects["customData"] = self.custom
+            effects[CUSTOM_DATA] = self.custom
         if self._saved is not None:
             # A part that is new and empty is no change.
             parts = self._static.items()
@@ -133,7 +144,7 @@ class Running:
                 raise TaskError("Static data is nested too deeply") from None
             if text != self._saved:
                 # UTF-8 cannot encode lone surrogates.
-                effects["staticData"] = decode(text.encode("utf-8", "replace"))
+                effects[STATIC_DATA] = decode(text.encode("utf-8", "replace"))
         return effects
 
 

@@ -7,11 +7,16 @@ from unicodedata import category
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from _serpentarium.abi import (
+    MAX_CUSTOM_ENTRIES,
+    MAX_CUSTOM_KEY,
+    MAX_CUSTOM_VALUE,
+    WORKFLOW_ID,
+    WORKFLOW_MODE,
+    WORKFLOW_NAME,
+)
 from _serpentarium.n8n.manual import ApiObject, documented
 from _serpentarium.n8n.running import as_dict, running
-
-# n8n's limits of custom data: entries of an execution, characters of a key and of a value.
-_MAX_ENTRIES, _MAX_KEY, _MAX_VALUE = 10, 50, 512
 
 # n8n's id of an execution that it does not save.
 _UNKNOWN = "__UNKNOWN__"
@@ -27,12 +32,12 @@ class Workflow(ApiObject):
     @property
     @documented("""The id of the workflow.""")
     def id(self) -> str:
-        return str(_setting("workflowId", "id"))
+        return str(_setting(WORKFLOW_ID, "id"))
 
     @property
     @documented("""The name of the workflow.""")
     def name(self) -> str:
-        return str(_setting("workflowName", "name"))
+        return str(_setting(WORKFLOW_NAME, "name"))
 
     @property
     @documented("""Whether the workflow is active.""")
@@ -70,9 +75,9 @@ class CustomData(ApiObject):
                 f"a custom data value must be a str, int or float, not {type(value).__name__}"
                 f" (key {key!r})"
             )
-        custom, key = running.custom, _clean(key[:_MAX_KEY])
-        if key in custom or len(custom) < _MAX_ENTRIES:
-            custom[key] = _clean(str(value)[:_MAX_VALUE])
+        custom, key = running.custom, _clean(key[:MAX_CUSTOM_KEY])
+        if key in custom or len(custom) < MAX_CUSTOM_ENTRIES:
+            custom[key] = _clean(str(value)[:MAX_CUSTOM_VALUE])
 
     @documented("""Sets the values of a dict.""")
     def set_all(self, values: Mapping[str, str | float]) -> None:
@@ -81,7 +86,7 @@ class CustomData(ApiObject):
 
     @documented("""Returns a value, or None if there is none.""")
     def get(self, key: str) -> str | None:
-        key = key[:_MAX_KEY]
+        key = key[:MAX_CUSTOM_KEY]
         return running.custom[key] if key in running.custom else self.get_all().get(key)
 
     @documented("""Returns all values as a dict, including those of earlier nodes.""")
@@ -112,7 +117,7 @@ class Execution(ApiObject):
     @property
     @documented(""""test" if a user started the execution in the editor, else "production".""")
     def mode(self) -> str:
-        mode = running.settings.get("workflowMode") or running.data.get("mode")
+        mode = running.settings.get(WORKFLOW_MODE) or running.data.get("mode")
         return "test" if mode == "manual" else "production"
 
     @property

@@ -1,6 +1,6 @@
-"""The policy's look at code before it runs: every import and every name that the policy does not allow, with its line.
+"""Checks code before it runs: each import and name that the policy does not allow, with its line.
 
-What is looked for, the order and the texts are those of n8n's own runner, so that an operator finds what he knows.
+The rules, their order and the texts are those of n8n's own runner.
 """
 
 import ast
@@ -9,17 +9,19 @@ import string
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-# What says of a module path why it may not be imported; None where it may.
+# Returns why a module cannot be imported, or None if it can.
 Refusal: TypeAlias = Callable[[str], str | None]
 
 BLOCKED_NAMES = frozenset({"__loader__", "__builtins__", "__globals__", "__spec__", "__name__"})
 BLOCKED_ATTRIBUTES = frozenset(
     """
-    __annotations__ __base__ __bases__ __builtins__ __cached__ __class__ __closure__ __code__ __delattr__ __dict__ __func__
-    __getattr__ __getattribute__ __globals__ __import__ __init_subclass__ __instancecheck__ __loader__ __match_args__
-    __module__ __mro__ __objclass__ __prepare__ __qualname__ __reduce__ __reduce_ex__ __self__ __self_class__ __setattr__
-    __spec__ __subclasscheck__ __subclasses__ __thisclass__ __traceback__ __wrapped__ ag_code ag_frame cr_code cr_frame
-    f_back f_builtins f_code f_globals f_locals gi_code gi_frame gi_yieldfrom obj tb_frame tb_next
+    __annotations__ __base__ __bases__ __builtins__ __cached__ __class__ __closure__ __code__
+    __delattr__ __dict__ __func__ __getattr__ __getattribute__ __globals__ __import__
+    __init_subclass__ __instancecheck__ __loader__ __match_args__ __module__ __mro__ __objclass__
+    __prepare__ __qualname__ __reduce__ __reduce_ex__ __self__ __self_class__ __setattr__ __spec__
+    __subclasscheck__ __subclasses__ __thisclass__ __traceback__ __wrapped__ ag_code ag_frame
+    cr_code cr_frame f_back f_builtins f_code f_globals f_locals gi_code gi_frame gi_yieldfrom obj
+    tb_frame tb_next
     """.split()
 )
 BLOCKED = BLOCKED_NAMES | BLOCKED_ATTRIBUTES
@@ -27,10 +29,13 @@ BLOCKED = BLOCKED_NAMES | BLOCKED_ATTRIBUTES
 RELATIVE = "Relative imports are disallowed."
 _WHY = "because it can be used to bypass security restrictions."
 _DYNAMIC = "Dynamic __import__() calls are not allowed for security reasons."
-_MANGLED = "Access to name-mangled attributes (pattern: _ClassName__attr) is disallowed for security reasons."
+_MANGLED = (
+    "Access to name-mangled attributes (pattern: _ClassName__attr) is disallowed "
+    "for security reasons."
+)
 _POSITIONAL = "Positional match patterns are disallowed for security reasons."
 
-# Methods that read a template or an expression with attributes in it.
+# Methods that evaluate a template, which can name attributes.
 _FORMATTING = frozenset({"format", "format_map", "get_field", "vformat"})
 _BUILTINS = frozenset({"builtins", "__builtins__"})
 _attribute_in_field = re.compile(r"\.(\w+)").findall
@@ -39,17 +44,17 @@ _parse_template = string.Formatter().parse
 
 
 def name_text(name: str) -> str:
-    """What is said of a blocked name."""
+    """Returns the text for a blocked name."""
     return f"Access to name '{name}' is disallowed, {_WHY}"
 
 
 def attribute_text(name: str) -> str:
-    """What is said of a blocked attribute."""
+    """Returns the text for a blocked attribute."""
     return f"Access to attribute '{name}' is disallowed, {_WHY}"
 
 
 def violations(tree: ast.AST, refusal: Refusal) -> list[tuple[int, str]]:
-    """All that the policy does not allow in a tree, as lines and texts, in the order of the code."""
+    """Returns the line and text of each violation, in the order of the code."""
     inspector = _Inspector(refusal)
     todo = [tree]
     while todo:
@@ -62,7 +67,7 @@ def violations(tree: ast.AST, refusal: Refusal) -> list[tuple[int, str]]:
 
 
 def blocked_in_template(template: str) -> Iterator[str]:
-    """The blocked names that a format string would read."""
+    """Yields the blocked names that a format string would read."""
     try:
         fields = list(_parse_template(template))
     except ValueError:
@@ -76,20 +81,20 @@ def blocked_in_template(template: str) -> Iterator[str]:
 
 
 class _Inspector:
-    """What was found so far."""
+    """The violations found so far."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.found: list[tuple[int, str]] = []
         self._refusal = refusal
         self._imported: set[str] = set()
-        # Methods that are called where they are named.
+        # Ids of method expressions that are called directly.
         self._called: set[int] = set()
 
     def add(self, node: Any, text: str) -> None:
         self.found.append((node.lineno, text))
 
     def imports(self, node: Any, path: str) -> None:
-        """A module is imported; each is reported once."""
+        """Checks the import of a module. Each module is reported once."""
         if path.startswith("."):
             self.add(node, RELATIVE)
             return
@@ -121,7 +126,7 @@ class _Inspector:
         return name in BLOCKED
 
     def name(self, node: ast.Name) -> None:
-        # A class that claims to be of another module would have the library look it up there.
+        # The library looks up the module that a class names in `__module__`.
         if node.id in BLOCKED_NAMES or (node.id == "__module__" and type(node.ctx) is not ast.Load):
             self.add(node, name_text(node.id))
 
@@ -130,7 +135,11 @@ class _Inspector:
         if name in BLOCKED_ATTRIBUTES:
             self.add(node, attribute_text(name))
         if name in _FORMATTING and id(node) not in self._called:
-            self.add(node, f"Extracting '{name}' as a bound method is disallowed; call it directly on its receiver instead.")
+            self.add(
+                node,
+                f"Extracting '{name}' as a bound method is disallowed; "
+                "call it directly on its receiver instead.",
+            )
         if name.startswith("_") and "__" in name and name.partition("__")[0].startswith("_"):
             self.add(node, _MANGLED)
 
@@ -140,7 +149,8 @@ class _Inspector:
             if function.attr in _FORMATTING:
                 self._called.add(id(function))
             owner = function.value
-            is_import = function.attr == "__import__" and isinstance(owner, ast.Name) and owner.id in _BUILTINS
+            is_builtins = isinstance(owner, ast.Name) and owner.id in _BUILTINS
+            is_import = is_builtins and function.attr == "__import__"
         else:
             is_import = isinstance(function, ast.Name) and function.id == "__import__"
         if is_import:
@@ -152,7 +162,11 @@ class _Inspector:
 
     def subscript(self, node: ast.Subscript) -> None:
         owner = node.value
-        name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else None
+        name = None
+        if isinstance(owner, ast.Name):
+            name = owner.id
+        elif isinstance(owner, ast.Attribute):
+            name = owner.attr
         key = _text_of(node.slice)
         if name in _BUILTINS and key in BLOCKED_ATTRIBUTES:
             self.add(node, attribute_text(key))
@@ -202,11 +216,12 @@ class _Inspector:
             self.add(node, _POSITIONAL)
         for name in node.kwd_attrs:
             if name in BLOCKED_ATTRIBUTES:
-                self.add(node, f"Match pattern extracting attribute '{name}' is disallowed, {_WHY}")
+                text = f"Match pattern extracting attribute '{name}' is disallowed, {_WHY}"
+                self.add(node, text)
 
 
 def _text_of(node: ast.AST) -> str | None:
-    """The text that an expression of texts and `+` makes; None for any other."""
+    """Evaluates an expression of str literals and `+`; None for any other expression."""
     parts: list[str] = []
     todo = [node]
     while todo:

@@ -1,9 +1,8 @@
-"""What an operator lets user code import and call: n8n's allow and deny lists, where they are set.
+"""n8n's allow and deny lists, and the stand-ins for modules that user code imports.
 
-This is a policy and not the wall around the code, which is WebAssembly. It is kept in three places: the code is looked
-at before it runs (`inspection`), its `__import__` and a few more built-ins are guarded (`guards`), and the modules that it
-gets are stand-ins, without the other modules that a module happens to have at hand. The standard library goes on with its
-own.
+Three mechanisms enforce the lists: `inspection` checks the code before it runs, `guards` replaces
+`__import__` and other functions, and imports return stand-ins. A stand-in is a copy of a module
+without references to modules that are not allowed. The standard library uses the real modules.
 """
 
 import ast
@@ -14,8 +13,16 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from _serpentarium.policy.inspection import RELATIVE, violations
+from _serpentarium.abi import (
+    BUILTINS_DENY,
+    DESCRIPTION,
+    EXTERNAL_ALLOW,
+    LINE_NUMBER,
+    MESSAGE,
+    STDLIB_ALLOW,
+)
 from _serpentarium.core.result import TaskError
+from _serpentarium.policy.inspection import RELATIVE, violations
 
 _modules = sys.modules
 _stdlib = sys.stdlib_module_names
@@ -23,43 +30,57 @@ _import = builtins.__import__
 _load = importlib.import_module
 _resolve = importlib.util.resolve_name
 
-_OURS = frozenset({"_serpentarium", "_host"})
-# Parts of an allowed package that load modules past every `__import__`.
-_DOORS = frozenset(
+_OWN = frozenset({"_serpentarium", "_host"})
+# Parts of importlib that load modules without `__import__`.
+_LOADERS = frozenset(
     """
-    importlib._abc importlib._bootstrap importlib._bootstrap_external importlib.abc importlib.machinery importlib.metadata
-    importlib.readers importlib.resources importlib.simple importlib.util
+    importlib._abc importlib._bootstrap importlib._bootstrap_external importlib.abc
+    importlib.machinery importlib.metadata importlib.readers importlib.resources importlib.simple
+    importlib.util
     """.split()
 )
-# What built-in types and modules in C import while they work: parsing dates, pickling, huge numbers, profiling.
+# Modules that C code imports by itself: for dates, pickles, huge numbers, profiling.
 _FOR_C = frozenset(
     """
-    _compat_pickle _io _pydatetime _pydecimal _pylong _strptime asyncio codecs collections collections.abc copy copyreg
-    encodings functools io linecache numbers re struct sys time traceback typing warnings weakref
+    _compat_pickle _io _pydatetime _pydecimal _pylong _strptime asyncio codecs collections
+    collections.abc copy copyreg encodings functools io linecache numbers re struct sys time
+    traceback typing warnings weakref
     """.split()
 )
 _ALL = frozenset({"*"})
 _NOTHING: frozenset[str] = frozenset()
-# What a module says of itself that leads further; a stand-in has none of it.
+# Members of a module that give access to loaders or built-ins. A stand-in has none of them.
 _LEFT_OUT = frozenset({"__builtins__", "__loader__", "__spec__", "__cached__", "__getattr__"})
-# What is given in the place of a function or class, wherever a module holds it; by its identity. Filled in by `guards`, like
-# the members that are replaced in the stand-ins of some modules, and those that are left out.
+# Tables of `guards`: replacements of functions and classes by their id, members that the stand-ins
+# of some modules replace, and members that they omit.
 GUARDED: dict[int, Callable[[], Any]] = {}
 REPLACED: dict[str, dict[str, Any]] = {}
 HIDDEN: dict[str, frozenset[str]] = {}
 
 
 class Violation(TaskError):
-    """The code does what the policy does not allow."""
+    """The code violates the policy."""
 
-    def __init__(self, description: str, message: str = "Security violation detected", line: int | None = None) -> None:
+    def __init__(
+        self,
+        description: str,
+        message: str = "Security violation detected",
+        line: int | None = None,
+    ) -> None:
         super().__init__(message)
-        self.description = description
-        self.line = line
+        self._description = description
+        self._line = line
+
+    def details(self, line: int | None) -> dict[str, object]:
+        return {
+            MESSAGE: str(self),
+            DESCRIPTION: self._description,
+            LINE_NUMBER: self._line or line,
+        }
 
 
 def hide(function: Callable[..., Any]) -> Any:
-    """A function as user code sees it: an object to call, with nothing in it to look into."""
+    """Wraps a function in a callable object whose members do not lead to the function."""
 
     def call(_self: Any, *args: Any, **options: Any) -> Any:
         return function(*args, **options)
@@ -68,61 +89,67 @@ def hide(function: Callable[..., Any]) -> Any:
 
 
 class Policy:
-    """The lists of one task. A list that is None is not set: everything is allowed."""
+    """The lists of one task. A list that is None allows everything."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         get = settings.get
-        self._stdlib_allow = _names(get("stdlibAllow"))
-        self._external_allow = _names(get("externalAllow"))
-        self.deny = _names(get("builtinsDeny")) or _NOTHING
-        # The stand-ins by the modules' names: what user code finds in `sys.modules`.
+        self._stdlib_allow = _names(get(STDLIB_ALLOW))
+        self._external_allow = _names(get(EXTERNAL_ALLOW))
+        self.deny = _names(get(BUILTINS_DENY)) or _NOTHING
+        # The stand-ins by name: the `sys.modules` of user code.
         self.stand_ins: dict[str, ModuleType] = {}
         lists = self._stdlib_allow, self._external_allow
         is_open = all(names is None or names == _ALL for names in lists)
-        # As in n8n, code is not looked at where both lists allow everything expressly.
+        # As in n8n, two lists of "*" disable the policy, even if built-ins are denied.
         self.is_strict = not is_open or (bool(self.deny) and lists != (_ALL, _ALL))
 
     def check(self, tree: ast.AST) -> None:
-        """Looks at code before it runs, and names all that is not allowed at once."""
+        """Checks code before it runs. One exception lists all violations."""
         found = violations(tree, self.refusal) if self.is_strict else []
         if found:
             description = "\n".join([f"Line {line}: {text}" for line, text in found])
             raise Violation(description, "Security violations detected", found[0][0])
 
     def refusal(self, path: str) -> str | None:
-        """Why a module may not be imported; None where it may."""
+        """Returns why a module cannot be imported, or None if it can."""
         top = path.partition(".")[0]
         if top in _stdlib:
             allow, what, which = self._stdlib_allow, "standard library module", "stdlib modules"
         else:
             allow, what, which = self._external_allow, "external package", "external packages"
-        closed = top in _OURS or (self.is_strict and _covers(_DOORS, path))
+        closed = top in _OWN or (self.is_strict and _covers(_LOADERS, path))
         if not closed and (allow is None or allow == _ALL or _covers(allow, path)):
             return None
         allowed = ", ".join(sorted(allow)) if allow else "none"
         return f"Import of {what} '{path}' is disallowed. Allowed {which}: {allowed}"
 
     def demand(self, path: str) -> None:
-        """Raises a violation where a module may not be imported."""
+        """Raises an exception if a module cannot be imported."""
         text = self.refusal(path)
         if text is not None:
             raise Violation(text)
 
     def import_(
-        self, name: str, globals: object = None, locals: object = None, fromlist: Iterable[str] = (), level: int = 0
+        self,
+        name: str,
+        globals: object = None,
+        locals: object = None,
+        fromlist: Iterable[str] = (),
+        level: int = 0,
     ) -> ModuleType:
-        """`__import__` as user code has it."""
+        """The `__import__` of user code."""
         if level:
             raise Violation(RELATIVE)
         path, wanted = _text(name), [_text(part) for part in fromlist or ()]
         if path in _FOR_C and type(fromlist) is list and not wanted:
-            # Built-in types in the middle of their work ask so, in the name of the code that called them, and then take
-            # the module itself from elsewhere: what they are given here is nothing to them.
+            # C code imports this way (PyImport_Import), with the globals of its caller. It ignores
+            # the result and takes the module from `sys.modules`.
             _load(path)
             return self._show(path)
         self.demand(path)
-        # Loads what is asked for from the module where it is a module itself.
-        _import(path, None, None, [part for part in wanted if self.refusal(f"{path}.{part}") is None], 0)
+        # Also loads submodules of `from … import …`.
+        allowed = [part for part in wanted if self.refusal(f"{path}.{part}") is None]
+        _import(path, None, None, allowed, 0)
         module = self._show_path(path)
         for part in wanted:
             inner = f"{path}.{part}"
@@ -131,7 +158,7 @@ class Policy:
         return module if wanted else self._show(path.partition(".")[0])
 
     def import_module(self, name: str, package: str | None = None) -> ModuleType:
-        """`importlib.import_module` as user code has it."""
+        """The `importlib.import_module` of user code."""
         path = _text(name)
         if path.startswith("."):
             path = _resolve(path, _text(package or ""))
@@ -140,7 +167,7 @@ class Policy:
         return self._show_path(path)
 
     def _show_path(self, path: str) -> ModuleType:
-        """The stand-in of a loaded module, reachable from those of the packages around it."""
+        """Returns the stand-in of a loaded module, and adds it to those of its packages."""
         module = self._show(path)
         around, _, name = path.rpartition(".")
         if around:
@@ -148,7 +175,7 @@ class Policy:
         return module
 
     def _show(self, path: str) -> ModuleType:
-        """The stand-in of a loaded module: what it has, except for modules that are not allowed."""
+        """Returns the stand-in of a loaded module. It is empty if the module is not allowed."""
         module = self.stand_ins.get(path)
         if module is None:
             real = _modules[path]
@@ -170,16 +197,18 @@ class Policy:
             members |= REPLACED.get(path, {})
         more = vars(real).get("__getattr__")
         if more is not None:
-            members["__getattr__"] = hide(lambda name: self._more(members, path, name, hidden, more))
+            members["__getattr__"] = hide(
+                lambda name: self._more(members, path, name, hidden, more)
+            )
         if path == "sys":
             members["modules"] = self.stand_ins
         elif path == "importlib":
             members |= REPLACED[path]
 
     def _give(self, members: dict[str, Any], path: str, name: str, value: Any) -> None:
-        """Adds one member of a module to those of its stand-in, or what is given in its place."""
+        """Adds a member of a module, or its replacement, to the members of the stand-in."""
         if isinstance(value, ModuleType):
-            # As which module it is known: `os.path` is one of two names.
+            # `os.path` is known by two names.
             own = f"{path}.{name}"
             known = own if _modules.get(own) is value else value.__name__
             if _modules.get(known) is value and self.refusal(known) is None:
@@ -190,9 +219,14 @@ class Policy:
             members[name] = value
 
     def _more(
-        self, members: dict[str, Any], path: str, name: Any, hidden: frozenset[str], more: Callable[[str], Any]
+        self,
+        members: dict[str, Any],
+        path: str,
+        name: Any,
+        hidden: frozenset[str],
+        more: Callable[[str], Any],
     ) -> Any:
-        """A member that the module makes when it is first asked for."""
+        """Returns a member that the module's `__getattr__` makes."""
         name = _text(name)
         if name not in hidden:
             self._give(members, path, name, more(name))
@@ -201,7 +235,7 @@ class Policy:
         return members[name]
 
     def builtins(self) -> dict[str, Any]:
-        """The built-ins of user code: without those that are denied, some of the others guarded."""
+        """Returns the built-ins of user code: some guarded, those of the deny list omitted."""
         given = dict(vars(builtins))
         if self.is_strict:
             given |= REPLACED["builtins"]
@@ -212,17 +246,17 @@ class Policy:
 
 
 def _names(value: Any) -> frozenset[str] | None:
-    """A list of the host's."""
+    """Converts one of the host's lists."""
     return None if value is None else frozenset(value)
 
 
 def _covers(allow: frozenset[str], path: str) -> bool:
-    """Whether a list names a module, or a package around it."""
+    """Returns whether a list contains a module or one of its packages."""
     return any(path == name or path.startswith(name + ".") for name in allow)
 
 
 def _text(value: str) -> str:
-    """A name that stays what it is while it is looked at."""
+    """Returns the exact str: a subclass could change its value after a check."""
     if not isinstance(value, str):
-        raise TypeError(f"a module's name must be a text, not {type(value).__name__}")
+        raise TypeError(f"a module's name must be a str, not {type(value).__name__}")
     return str.__str__(value)

@@ -1,0 +1,42 @@
+"""The current task. An instance runs exactly one, so every module finds it here."""
+
+from typing import Any
+
+
+class Task:
+    """The settings of the task, and the state of its program."""
+
+    __slots__ = ("code", "item_index", "namespace", "policy", "result", "settings")
+
+    settings: dict[str, Any]
+    # The text of the program.
+    code: str
+    # The globals of the program.
+    namespace: dict[str, Any]
+    # The item that the code is running for, in a mode that runs it once for each item.
+    item_index: int | None
+    # The value that the code returned.
+    result: object
+    # Set by the package `policy`: the lists that apply to the code.
+    policy: Any
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the previous task, in a rehearsal or a test."""
+        self.settings = {}
+        self.code = ""
+        self.namespace = {}
+        self.item_index = None
+        self.result = None
+        self.policy = None
+
+    def free(self) -> None:
+        """Drops the task's data, so that a reply fits into the memory."""
+        self.settings = {}
+        self.namespace.clear()
+        self.result = None
+
+
+task = Task()

@@ -1,0 +1,94 @@
+"""Guards of `compile`, `exec` and `eval`: they check code that is made while the program runs."""
+
+import ast
+import operator
+import sys
+from types import CodeType
+from typing import Any
+
+from _serpentarium.core.current import task
+from _serpentarium.policy.policy import Violation
+
+_frame = sys._getframe
+_add_audit_hook = sys.addaudithook
+_compile, _exec, _eval, _vars = compile, exec, eval, vars
+_ONLY_AST = ast.PyCF_ONLY_AST
+
+# Depth of the caller's frame, counted from `_run`: guard, `hide`, caller.
+_CALLER = 3
+
+_NODES = frozenset(
+    kind for kind in _vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)
+)
+_watches_code = False
+
+
+def _checked(source: Any, mode: str) -> Any:
+    """Returns a checked tree, or code that was made of one."""
+    if type(source) is CodeType:
+        return source
+    if type(source) not in _NODES:
+        # The tree that is checked is also the tree that is compiled: `source` is read once.
+        source = _compile(source, "<string>", mode, _ONLY_AST)
+    for node in ast.walk(source):
+        if type(node) not in _NODES or not {"_fields", "_attributes"}.isdisjoint(_vars(node)):
+            raise Violation("A syntax tree that is not of Python's own nodes is disallowed.")
+    task.policy.check(source)
+    return source
+
+
+def guarded_compile(
+    source: Any,
+    filename: Any,
+    mode: str,
+    flags: int = 0,
+    dont_inherit: bool = False,
+    optimize: int = -1,
+    **options: Any,
+) -> Any:
+    tree = _checked(source, mode)
+    flags = operator.index(flags)
+    if flags & _ONLY_AST:
+        # A tree gives access to the classes of its nodes.
+        task.policy.demand("ast")
+        return tree
+    _watch_code()
+    return _compile(tree, filename, mode, flags, dont_inherit, optimize, **options)
+
+
+def _watch_code() -> None:
+    """Refuses code objects made by hand, which could be made of parts of a compiled one."""
+    global _watches_code
+    if not _watches_code:
+        _watches_code = True
+        _add_audit_hook(_refuse_new_code)
+
+
+def _refuse_new_code(event: str, _args: object) -> None:
+    if event == "code.__new__":
+        raise Violation("Code objects that were not made by compile() are disallowed.")
+
+
+def guarded_exec(source: Any, globals: Any = None, locals: Any = None, **options: Any) -> None:
+    _run(_exec, _code(source, "exec"), globals, locals, options)
+
+
+def guarded_eval(source: Any, globals: Any = None, locals: Any = None) -> Any:
+    return _run(_eval, _code(source, "eval"), globals, locals, {})
+
+
+def _code(source: Any, mode: str) -> Any:
+    if isinstance(source, str) and mode == "eval":
+        source = source.strip()
+    checked = _checked(source, mode)
+    return checked if type(checked) is CodeType else _compile(checked, "<string>", mode)
+
+
+def _run(run: Any, code: Any, globals: Any, locals: Any, options: dict[str, Any]) -> Any:
+    if globals is None:
+        caller = _frame(_CALLER)
+        globals = caller.f_globals
+        locals = dict(caller.f_locals) if locals is None else locals
+    if issubclass(type(globals), dict) and not dict.__contains__(globals, "__builtins__"):
+        dict.__setitem__(globals, "__builtins__", task.policy.builtins())
+    return run(code, globals, locals, **options)
