@@ -4,6 +4,7 @@
 //! a process of its own, because it measures memory or page faults, starts with
 //! [`support::own_process`].
 
+mod abi;
 mod bench;
 mod broker;
 mod buffers;
