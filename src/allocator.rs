@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_block_asks_for_large_pages_also_after_it_has_grown_and_keeps_what_it_holds() {
+    fn a_large_block_keeps_its_content_and_its_large_pages() {
         let (small, large) = (
             Layout::from_size_align(4 << 20, 1).unwrap(),
             Layout::from_size_align(64 << 20, 1).unwrap(),

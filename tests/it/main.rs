@@ -11,6 +11,7 @@ mod buffers;
 mod calls;
 mod cli;
 mod conformance;
+mod conventions;
 mod cost;
 mod demo;
 mod determinism;
