@@ -1,49 +1,58 @@
-"""A broker for one runner: it does what a case tells it to, and keeps what the runner says until somebody asks."""
+"""A broker for one runner: it sends what a case asks for, and queues the runner's messages."""
 
 import asyncio
 import json
 import time
+from collections.abc import Iterable
+from typing import Any, NoReturn, Self
 
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 import handshake
 
+Message = dict[str, Any]
+
 
 class Broker:
-    """A broker that listens on a port of its own. Use it with `async with`."""
+    """A broker on a free port. Use it with `async with`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.port = 0
-        self.name = None
+        # The runner's name, as of its registration.
+        self.name = ""
+        # Grant tokens that the runner fetched.
         self.grants = 0
-        # When each offer that was not taken ends, and for how long each was to be valid.
-        self.offers = {}
-        self.valid_for = {}
-        self.inbox = asyncio.Queue()
-        self._connection = None
-        self._connections = asyncio.Queue()
+        # By offer: the end of each open offer (monotonic clock), and `validFor` in milliseconds.
+        self.offers: dict[str, float] = {}
+        self.valid_for: dict[str, int] = {}
+        self.inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._server: Server | None = None
+        self._connection: ServerConnection | None = None
+        self._connections: asyncio.Queue[ServerConnection] = asyncio.Queue()
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         broker = self
 
-        class Front(handshake.Front):
-            def granted(self):
+        class Connection(handshake.GrantConnection):
+            def granted(self) -> None:
                 broker.grants += 1
 
-        # Each broker lets one runner in with it, once.
-        handshake.grants.add(handshake.GIVEN)
+        # The token admits one connection per broker.
+        handshake.grants.add(handshake.INITIAL_GRANT)
+        options = handshake.OPTIONS
         self._server = await serve(
-            self._serve, "127.0.0.1", 0, create_connection=Front, **handshake.SERVING
+            self._serve, "127.0.0.1", 0, create_connection=Connection, **options
         )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
 
-    async def _serve(self, connection):
+    async def _serve(self, connection: ServerConnection) -> None:
         self._connection = connection
         self.offers.clear()
         self._connections.put_nowait(connection)
@@ -54,76 +63,79 @@ class Broker:
             pass
         self.inbox.put_nowait({"type": "closed", "code": connection.close_code})
 
-    def _receive(self, frame):
+    def _receive(self, frame: str | bytes) -> None:
         try:
             message = json.loads(frame, parse_constant=_refuse)
             kind = message["type"]
         except (ValueError, TypeError, KeyError):
-            # n8n only logs such a frame, and the task hangs.
+            # n8n logs such a frame and ignores it, so the task would hang.
             self.inbox.put_nowait({"type": "no message", "frame": str(frame)[:200]})
             return
         if kind == "runner:taskoffer":
-            self._offered(message)
+            self._receive_offer(message)
         else:
             self.inbox.put_nowait(message)
 
-    def _offered(self, message):
-        valid_for = message.get("validFor")
-        if (
-            not isinstance(valid_for, int)
-            or message.get("taskType") != "python"
-            or "offerId" not in message
-        ):
+    def _receive_offer(self, message: Message) -> None:
+        valid_for, offer = message.get("validFor"), message.get("offerId")
+        if not isinstance(valid_for, int) or message.get("taskType") != "python" or not offer:
             self.inbox.put_nowait(message)
         else:
-            self.valid_for[message["offerId"]] = valid_for
-            stands = float("inf") if valid_for == -1 else valid_for / 1000
-            self.offers[message["offerId"]] = time.monotonic() + stands
+            self.valid_for[offer] = valid_for
+            # -1: the offer never expires.
+            seconds = float("inf") if valid_for == -1 else valid_for / 1000
+            self.offers[offer] = time.monotonic() + seconds
 
-    def open_offers(self):
-        """The offers that nobody took and that are not over."""
+    def open_offers(self) -> list[str]:
+        """Offers that are neither taken nor expired."""
         now = time.monotonic()
         return [offer for offer, end in self.offers.items() if now < end]
 
-    async def next_offer(self):
-        """Takes an open offer, the oldest first; waits until there is one."""
+    async def next_offer(self) -> str:
+        """Takes the oldest open offer; waits until there is one."""
         while not (offers := self.open_offers()):
             await asyncio.sleep(0.0005)
         del self.offers[offers[0]]
         return offers[0]
 
-    async def connected(self):
-        """Waits for a connection that is new."""
+    async def connected(self) -> None:
+        """Waits for a new connection."""
         await self._connections.get()
 
-    async def register(self):
-        """Waits for a connection that is new, and registers the runner. Says what it did wrong, if anything."""
+    async def register(self) -> str | None:
+        """Waits for a new connection and registers the runner. Returns the runner's mistake."""
         await self.connected()
         await self.send({"type": "broker:inforequest"})
         info = await self.inbox.get()
         while info["type"] == "closed":
-            # The end of the connection before.
+            # The end of the previous connection.
             info = await self.inbox.get()
+        name = info.get("name")
         if (
             info.get("type") != "runner:info"
             or info.get("types") != ["python"]
-            or not isinstance(info.get("name"), str)
+            or not isinstance(name, str)
         ):
-            return f"to who it is, the runner said {json.dumps(info)}"
-        self.name = info["name"]
+            return f"{json.dumps(info)} in answer to broker:inforequest"
+        self.name = name
         await self.send({"type": "broker:runnerregistered"})
         return None
 
-    async def send(self, message):
+    async def send(self, message: Message) -> None:
+        """Sends a message as a text frame."""
         await self.write(json.dumps(message))
 
-    async def write(self, frame):
-        """Sends a frame: text, bytes, or text in pieces."""
+    async def write(self, frame: str | bytes | Iterable[str]) -> None:
+        """Sends a frame: text, bytes, or text in fragments."""
+        assert self._connection is not None
         await self._connection.send(frame)
 
-    async def close(self, code):
+    async def close(self, code: int) -> None:
+        """Closes the newest connection."""
+        assert self._connection is not None
         await self._connection.close(code)
 
 
-def _refuse(constant):
+def _refuse(constant: str) -> NoReturn:
+    """JSON has no NaN and no infinities, although Python's parser accepts them."""
     raise ValueError(constant)

@@ -1,14 +1,16 @@
-"""What a case is, and how it is read from a file. README.md explains the format to people."""
+"""The format of a case, and its reader. README.md documents the format."""
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 CASES = Path(__file__).parent / "cases"
 
 MODES = {"all": "runOnceForAllItems", "each": "runOnceForEachItem"}
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "code": "",
     "nodeMode": MODES["all"],
     "items": [{"json": {"a": 1}}],
@@ -16,12 +18,13 @@ SETTINGS = {
     "workflowName": "Conformance",
 }
 
-# The keys of a case, and those that a step may have beside its verb.
-KEYS = {
-    "name", "code", "mode", "items", "further", "without", "environment", "files", "steps", "prints", "result", "error",
-    "ends", "waits", "better",
-}  # fmt: skip
-VERBS = {
+# The keys of a case.
+KEYS = set(
+    "name code mode items further without environment files steps prints result error ends waits"
+    " better".split()
+)
+# The verbs of steps, each with the other keys that its step may have.
+VERBS: dict[str, set[str]] = {
     "place": set(),
     "accept": {"offer"},
     "settings": {"code", "mode", "items", "without", "further"},
@@ -45,49 +48,51 @@ VERBS = {
     "get": {"status", "text"},
     "logs": set(),
 }
-# A runner that was made to do one of these is of no use to the next case.
+# Verbs that end the runner or its connection: the next case needs another runner.
 FINAL = {"close", "register", "signal", "closed", "exit"}
+# Keys of a step whose values are JSON in the file.
+JSON_KEYS = {"send", "binary", "pieces", "answer", "expect", "result"}
+
+Step = dict[str, Any]
+Environment = dict[str, str | bool]
 
 
 class BadCase(Exception):
-    """A file does not hold what it should."""
+    """A file violates the format."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case."""
+    """One case. README.md describes the fields."""
 
     theme: str
     name: str
-    settings: dict
-    steps: list
-    environment: dict = field(default_factory=dict)
-    files: dict = field(default_factory=dict)
-    ends: dict | None = None
+    settings: dict[str, Any]
+    steps: list[Step]
+    environment: Environment = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    ends: dict[str, Any] | None = None
     waits: float = 0.0
     better: str | None = None
 
     @property
-    def alone(self):
-        """Whether it needs a runner of its own, also because others would have to wait for it."""
-        return (
-            self.total_wait() >= 1
-            or bool(self.files)
-            or any(FINAL & step.keys() for step in self.steps)
-        )
+    def alone(self) -> bool:
+        """Whether the case needs its own runner, or would make other cases wait for a second."""
+        final = any(FINAL & step.keys() for step in self.steps)
+        return self.total_wait() >= 1 or bool(self.files) or final
 
-    def total_wait(self):
-        """The seconds that the case itself waits for, its steps included."""
+    def total_wait(self) -> float:
+        """Seconds that the case itself waits, including its steps."""
         return self.waits + sum(step_wait(step) for step in self.steps)
 
 
-def step_wait(step):
-    """The seconds that a step waits for."""
-    return step.get("wait", 0) + step.get("silent", 0) + step.get("after", 0)
+def step_wait(step: Step) -> float:
+    """Seconds that a step waits."""
+    return float(step.get("wait", 0) + step.get("silent", 0) + step.get("after", 0))
 
 
-def settings_of(table, base):
-    """The settings of a task, as a case or one of its steps writes them over others."""
+def settings_of(table: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Task settings: `base` with the changes of a case or step."""
     settings = dict(base)
     if "code" in table:
         settings["code"] = table["code"]
@@ -101,7 +106,7 @@ def settings_of(table, base):
     return settings
 
 
-def load(path):
+def load(path: Path) -> tuple[str, list[Case]]:
     """The theme and the cases of a file."""
     try:
         document = tomllib.loads(path.read_text())
@@ -111,28 +116,31 @@ def load(path):
         raise BadCase(f"{path.name}: {error}") from error
 
 
-def load_all():
-    """All themes in the order of their files' names, each with its cases."""
+def load_all() -> dict[str, list[Case]]:
+    """All cases by theme, in the order of the file names."""
     themes = dict(load(path) for path in sorted(CASES.glob("*.toml")))
     names = [case.name for cases in themes.values() for case in cases]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise BadCase(f"two cases are named '{twice.pop()}'")
+    duplicates = {name for name in names if names.count(name) > 1}
+    if duplicates:
+        raise BadCase(f"two cases are named '{duplicates.pop()}': a name must be unique")
     return themes
 
 
-def read(theme, table):
+def read(theme: str, table: dict[str, Any]) -> Case:
+    """One case from its table."""
     name = table.get("name", "a case without a name")
     unknown = table.keys() - KEYS
     if unknown:
         raise BadCase(f"'{name}' has the unknown key '{unknown.pop()}'")
+    if "steps" in table:
+        steps = [check(name, step) for step in table["steps"]]
+    else:
+        steps = usual_steps(table)
     return Case(
         theme=theme,
         name=table["name"],
         settings=settings_of(table, SETTINGS),
-        steps=[check(name, step) for step in table["steps"]]
-        if "steps" in table
-        else usual_steps(table),
+        steps=steps,
         environment=table.get("environment", {}),
         files=table.get("files", {}),
         ends=table.get("ends"),
@@ -141,12 +149,12 @@ def read(theme, table):
     )
 
 
-def usual_steps(table):
-    """What happens to a task in a case that says only what comes of it."""
+def usual_steps(table: dict[str, Any]) -> list[Step]:
+    """The steps of a case that states only its result: accept, settings, prints, answer."""
     if "ends" in table:
         return []
     if ("result" in table) == ("error" in table):
-        raise BadCase(f"'{table['name']}' needs steps, or a result, or an error")
+        raise BadCase(f"'{table['name']}' needs exactly one of steps, result and error")
     prints = [{"prints": "t1", "of": values} for values in table.get("prints", ())]
     if "result" in table:
         answer = {"done": "t1", "result": json.loads(table["result"])}
@@ -155,13 +163,12 @@ def usual_steps(table):
     return [{"place": "t1"}, {"settings": "t1"}, *prints, answer]
 
 
-def check(name, step):
-    """A step as it is written, with its JSON read."""
+def check(name: str, step: Step) -> Step:
+    """A step of the case `name` with its JSON parsed."""
     verb = next(iter(step))
     if verb not in VERBS:
         raise BadCase(f"'{name}' has a step with the unknown verb '{verb}'")
     unknown = step.keys() - {verb} - VERBS[verb]
     if unknown:
         raise BadCase(f"'{name}' has a step '{verb}' with the unknown key '{unknown.pop()}'")
-    as_json = {"send", "binary", "pieces", "answer", "expect", "result"}
-    return {key: json.loads(value) if key in as_json else value for key, value in step.items()}
+    return {key: json.loads(value) if key in JSON_KEYS else value for key, value in step.items()}

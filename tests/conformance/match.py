@@ -1,13 +1,14 @@
-"""Whether what came is what was expected: JSON values are equal, and `…` stands for anything.
+"""Compares JSON values with patterns.
 
-In a text, each `…` stands for any characters, none included. A value that is `"…"` alone stands for any value.
+In a string, each `…` matches any characters, including none. A pattern that is `"…"` alone matches
+any value. Everything else must be equal.
 """
 
 ANYTHING = "…"
 
 
-def fits(pattern, value):
-    """Whether a value is as a pattern says."""
+def fits(pattern: object, value: object) -> bool:
+    """Whether a value matches a pattern."""
     if pattern == ANYTHING:
         return True
     if isinstance(pattern, str):
@@ -16,7 +17,7 @@ def fits(pattern, value):
         return (
             isinstance(value, dict)
             and pattern.keys() == value.keys()
-            and all(fits(pattern[k], value[k]) for k in pattern)
+            and all(fits(pattern[key], value[key]) for key in pattern)
         )
     if isinstance(pattern, list):
         return (
@@ -24,12 +25,12 @@ def fits(pattern, value):
             and len(pattern) == len(value)
             and all(map(fits, pattern, value))
         )
-    # Python takes True for 1; JSON does not. The integer 1 and the decimal 1.0 are one number in both.
+    # Python has True == 1, JSON does not. 1 and 1.0 are the same number in both.
     return isinstance(pattern, bool) == isinstance(value, bool) and pattern == value
 
 
-def text_fits(pattern, text):
-    """Whether a text is as a pattern says."""
+def text_fits(pattern: str, text: str) -> bool:
+    """Whether a text matches a pattern."""
     first, *others = pattern.split(ANYTHING)
     if not others:
         return pattern == text

@@ -67,7 +67,7 @@ fn a_command_that_is_no_runner_is_told_from_one() {
     assert_eq!(ran.status.code(), Some(2));
     assert_eq!(
         text(&ran.stderr).trim(),
-        "error: true is no runner: expected a runner that registers, got its end with code 0"
+        "error: true is no runner: expected a registration, got its end with code 0"
     );
 }
 
