@@ -1,6 +1,7 @@
-//! What one task costs in process: a fresh instance, a small piece of Python, the drop; and what fuel means in time.
+//! The cost of one task in process (fresh instance, small Python program, drop), and fuel per
+//! second.
 //!
-//! `cargo bench --bench fresh_task`, with `-- --json` for machines.
+//! `cargo bench --bench fresh_task`, with `-- --json` for JSON.
 
 use std::{
     sync::Arc,
@@ -19,7 +20,7 @@ use serpentarium::{
 };
 use tokio::runtime::Runtime;
 
-/// A name, the code, its mode, and its items.
+/// Name, code, mode and items.
 const TASKS: &[(&str, &str, NodeMode, &str)] = &[
     ("trivial", "return 1 + 2", NodeMode::AllItems, "[]"),
     (
@@ -42,27 +43,27 @@ const TASKS: &[(&str, &str, NodeMode, &str)] = &[
     ),
     ("exception", "def f(): raise ValueError('x')\nf()", NodeMode::AllItems, "[]"),
 ];
-/// Fuel of the busy loop that shows what fuel is in time.
+/// Fuel of the busy loop that measures fuel per second: about 0.2 s.
 const SPIN: u64 = 3_000_000_000;
 
 /// Measures fresh tasks in this process.
 #[derive(Parser)]
 struct Args {
-    /// Runs of each task; a tenth of it goes before as a warm-up.
+    /// Runs of each task, after a warm-up of a tenth as many.
     #[arg(long, default_value_t = 5000)]
     tasks: usize,
-    /// Measure the task of this name only.
+    /// Measure only the task with this name.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// What cargo passes; without a meaning.
+    /// Passed by cargo; ignored.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What is measured.
+/// All measurements.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -70,7 +71,7 @@ struct Report {
     fuel_per_second: u64,
 }
 
-/// One task, over all its runs.
+/// One task over all its runs.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Measured {
@@ -166,7 +167,7 @@ fn table(report: &Report) -> String {
         .skip(1)
         .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     format!(
-        "{table}\na busy loop burns {} units of fuel a second",
+        "{table}\na busy loop consumes {} units of fuel a second",
         display_fuel(report.fuel_per_second)
     )
 }

@@ -1,4 +1,4 @@
-//! A runner process, the broker that it serves, and what can be done with the two.
+//! A runner process and its broker, and the measurements on them.
 
 use std::{
     fmt::Write,
@@ -22,38 +22,38 @@ use tokio::{
 
 use crate::memory;
 
-/// No runner takes as long to start, no task as long to end.
+/// Timeout of a runner's start and of a task: far above both, so that a hang ends the benchmark.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Calls of a task whose round trip is measured.
+/// Measured calls of one task.
 const CALLS: usize = 2000;
 
 /// A runner process and its broker.
 pub(crate) struct Machine {
     broker: Broker,
     runner: Child,
-    calls: Arc<Calls>,
+    calls: Arc<CallGate>,
     pub registered: Duration,
     pub first_answer: Duration,
 }
 
-/// One number of tasks in flight.
+/// The measurement at one number of tasks in flight.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Flight {
+pub(crate) struct Flow {
     pub in_flight: usize,
     pub tasks_per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
 }
 
-/// Answers calls: at once, or once they are let go.
-struct Calls {
-    /// Calls so far.
+/// Answers calls, either at once or when `held` becomes false.
+struct CallGate {
+    /// One permit per call so far.
     made: Semaphore,
     held: watch::Sender<bool>,
 }
 
-impl Hooks for Calls {
+impl Hooks for CallGate {
     fn rpc(
         &self,
         _: &str,
@@ -63,7 +63,7 @@ impl Hooks for Calls {
         self.made.add_permits(1);
         let mut held = self.held.subscribe();
         Box::pin(async move {
-            // The sender lives as long as the broker.
+            // The broker owns the sender, so the channel never closes.
             let _ = held.wait_for(|held| !held).await;
             Ok(Some(params))
         })
@@ -71,19 +71,19 @@ impl Hooks for Calls {
 }
 
 impl Machine {
-    /// Starts both with these settings of the runner, and runs a first task.
+    /// Starts a broker and a runner with these settings, and runs a first task.
     pub(crate) async fn start(
         concurrency: usize,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
-        let calls = Arc::new(Calls { made: Semaphore::new(0), held: watch::channel(false).0 });
+        let calls = Arc::new(CallGate { made: Semaphore::new(0), held: watch::channel(false).0 });
         let broker =
             Broker::start(BrokerConfig { hooks: calls.clone(), ..BrokerConfig::default() }).await?;
         let first = broker.submit(task("return 1", "[]")?);
         let started = Instant::now();
         let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
             .arg("runner")
-            // What is measured has its default settings, whatever this process was given.
+            // Default settings, whatever the environment of this process.
             .env_clear()
             .env("N8N_RUNNERS_TASK_BROKER_URI", broker.uri())
             .env("N8N_RUNNERS_AUTH_TOKEN", broker.auth_token().expose_secret())
@@ -100,22 +100,22 @@ impl Machine {
         Ok(Self { broker, runner, calls, registered, first_answer: started.elapsed() })
     }
 
-    /// Keeps so many tasks in flight until all are done.
-    pub(crate) async fn fly(&self, tasks: usize, in_flight: usize) -> anyhow::Result<Flight> {
+    /// Runs `tasks` tasks, `in_flight` at a time.
+    pub(crate) async fn run_tasks(&self, tasks: usize, in_flight: usize) -> anyhow::Result<Flow> {
         let settings = task("return [{'json': {'n': 1}}]", r#"[{"json":{"n":1}}]"#)?;
         let task = || {
             let (task, submitted) = (self.broker.submit(settings.clone()), Instant::now());
             async move { (task.result().await, submitted.elapsed()) }
         };
         let (started, mut submitted) = (Instant::now(), tasks.min(in_flight));
-        let mut flying: FuturesUnordered<_> = (0..submitted).map(|_| task()).collect();
+        let mut running: FuturesUnordered<_> = (0..submitted).map(|_| task()).collect();
         let mut latencies = Vec::with_capacity(tasks);
-        while let Some((result, latency)) = flying.next().await {
+        while let Some((result, latency)) = running.next().await {
             done(result)?;
             latencies.push(latency);
             if submitted < tasks {
                 submitted += 1;
-                flying.push(task());
+                running.push(task());
             }
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -123,7 +123,7 @@ impl Machine {
         let percentile = |percent: usize| {
             latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default()
         };
-        Ok(Flight {
+        Ok(Flow {
             in_flight,
             tasks_per_second: tasks as f64 / seconds,
             p50_ms: ms(percentile(50)),
@@ -131,7 +131,7 @@ impl Machine {
         })
     }
 
-    /// Milliseconds of so many echoes of these items, a JSON text.
+    /// Milliseconds of each of `echoes` echoes of `items`, a JSON text.
     pub(crate) async fn echo(&self, items: &str, echoes: usize) -> anyhow::Result<Vec<f64>> {
         let settings = task("return _items", items)?;
         let mut times = Vec::new();
@@ -141,13 +141,13 @@ impl Machine {
             let result = done(self.broker.submit(settings).result().await)?;
             times.push(ms(submitted.elapsed()));
             if result.get() != items {
-                bail!("the echo is not what was sent");
+                bail!("the echo differs from its input");
             }
         }
         Ok(times)
     }
 
-    /// Milliseconds that calls take, as the task sees them: the middle one, and that which 99 of 100 are faster than.
+    /// Round trip of a call as the task measures it: p50 and p99 in milliseconds.
     pub(crate) async fn call(&self) -> anyhow::Result<(f64, f64)> {
         let code = format!(
             "
@@ -166,7 +166,7 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
         Ok(serde_json::from_str(result.get())?)
     }
 
-    /// Private KiB that each of so many tasks adds which wait for an answer, all at once.
+    /// Private memory in KiB that each of `tasks` tasks adds, while all of them wait for a call.
     pub(crate) async fn waiting(&self, tasks: usize) -> anyhow::Result<f64> {
         let private =
             || self.processes()?.into_iter().map(memory::private).sum::<io::Result<f64>>();
@@ -176,7 +176,10 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
             task("import _host\nreturn _host.call('helpers.binaryToString', '[1]')", "[]")?;
         let waiting: Vec<_> = (0..tasks).map(|_| self.broker.submit(settings.clone())).collect();
         let all = self.calls.made.acquire_many(u32::try_from(tasks)?);
-        tokio::time::timeout(PATIENCE, all).await.context("not all tasks came to wait")??.forget();
+        tokio::time::timeout(PATIENCE, all)
+            .await
+            .context("not every task made its call")??
+            .forget();
         let after = private()?;
         self.calls.held.send_replace(false);
         for task in waiting {
@@ -185,19 +188,19 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
         Ok((after - before) / tasks as f64)
     }
 
-    /// The runner's process, and after it those of its workers.
+    /// The process of the runner, then those of its workers.
     pub(crate) fn processes(&self) -> io::Result<Vec<u32>> {
-        let runner = self.runner.id().ok_or_else(|| io::Error::other("the runner is gone"))?;
+        let runner = self.runner.id().ok_or_else(|| io::Error::other("the runner has ended"))?;
         Ok([runner].into_iter().chain(memory::children(runner)?).collect())
     }
 
-    /// Ends both.
+    /// Ends the runner and the broker.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let pid = self
             .runner
             .id()
             .and_then(|id| Pid::from_raw(id.cast_signed()))
-            .context("the runner is gone")?;
+            .context("the runner has ended")?;
         kill_process(pid, Signal::TERM)?;
         let status = tokio::time::timeout(PATIENCE, self.runner.wait()).await??;
         if !status.success() {
@@ -208,12 +211,12 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
     }
 }
 
-/// One item with a text, so many bytes of JSON.
+/// One item with one text of `bytes` bytes.
 pub(crate) fn one_text(bytes: usize) -> String {
     format!(r#"[{{"json":{{"text":"{}"}}}}]"#, "x".repeat(bytes))
 }
 
-/// Items as they come from a table, at least so many bytes of JSON.
+/// Small items such as rows of a table, at least `bytes` bytes of JSON.
 pub(crate) fn customers(bytes: usize) -> String {
     let mut items = String::with_capacity(bytes + 200);
     let mut id = 0;
@@ -222,7 +225,14 @@ pub(crate) fn customers(bytes: usize) -> String {
             (if id == 0 { '[' } else { ',' }, id as f64 * 1.25 + 0.5, id % 3 == 0);
         let _ = write!(
             items,
-            r#"{open}{{"json":{{"id":{id},"name":"customer {id}","email":"c{id}@example.com","amount":{amount},"active":{active},"tags":["a","b"]}}}}"#
+            concat!(
+                r#"{}{{"json":{{"id":{id},"name":"customer {id}","email":"c{id}@example.com","#,
+                r#""amount":{},"active":{},"tags":["a","b"]}}}}"#
+            ),
+            open,
+            amount,
+            active,
+            id = id,
         );
         id += 1;
     }

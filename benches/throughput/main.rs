@@ -1,7 +1,8 @@
-//! The whole thing: the embedded broker here, the built binary as runner with its workers, a real WebSocket between them.
+//! End to end: the embedded broker in this process, the release binary as runner with its workers,
+//! and a real WebSocket between them.
 //!
-//! `cargo bench --bench throughput`, with `-- --json` for machines. The broker shares the cores with what it measures, as
-//! n8n does on one machine.
+//! `cargo bench --bench throughput`, with `-- --json` for JSON. Broker and runner share the cores,
+//! as n8n and its runner do on one machine.
 
 mod machine;
 mod memory;
@@ -10,42 +11,42 @@ mod show;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use machine::{Flight, Machine, customers, ms, one_text};
+use machine::{Flow, Machine, customers, ms, one_text};
 use serde::Serialize;
 use serpentarium::allocator::LargePages;
 
-/// As the binary has it, whose broker this one stands for.
+/// The allocator of the binary, so that this broker costs as much as `serpentarium broker`.
 #[global_allocator]
 static ALLOCATOR: LargePages = LargePages;
 
-/// Tasks in flight that are measured.
+/// Measured numbers of tasks in flight.
 const IN_FLIGHT: [usize; 3] = [1, 8, 64];
-/// Flights of so many tasks, of which the middle one counts.
-const FLIGHTS: usize = 3;
-/// Megabytes of items that are echoed, and how often, of which the middle one counts.
+/// Repetitions at each of them; the median counts.
+const REPETITIONS: usize = 3;
+/// Echoes: megabytes of items, and repetitions, of which the median counts.
 const ECHOES: [(usize, usize); 3] = [(5, 9), (50, 5), (200, 1)];
-/// What a runner needs to be allowed for the largest of them.
+/// Runner settings that admit the largest echo.
 const LARGE: [(&str, &str); 3] = [
     ("SERPENTARIUM_MEMORY", "4GiB"),
     ("SERPENTARIUM_MAX_INPUT", "1GiB"),
     ("SERPENTARIUM_MAX_OUTPUT", "1GiB"),
 ];
-/// Starts, of which the middle one counts.
+/// Starts; the median counts.
 const STARTS: usize = 11;
-/// Tasks that wait at once while their memory is read.
+/// Tasks that wait for a call while their memory is read.
 const WAITING: usize = 64;
-/// How long a runner is left alone before its memory is read.
+/// Idle time of a runner before its memory is read.
 const REST: Duration = Duration::from_secs(1);
-/// Workers of which the memory is read, on any machine.
+/// Two workers on every machine, so that memory figures are comparable.
 const WORKERS: (&str, &str) = ("SERPENTARIUM_WORKERS", "2");
 
-/// Measures tasks a second, latency, start-up, memory, and large payloads.
+/// Measures throughput, latency, start-up, memory, and large payloads.
 #[derive(Parser)]
 struct Args {
-    /// Tasks for each measurement; a quarter of it goes before as a warm-up.
+    /// Tasks per measurement, after a warm-up of a quarter as many.
     #[arg(long, default_value_t = 4000)]
     tasks: usize,
-    /// Measure these only.
+    /// Measure only these parts.
     #[arg(long, value_delimiter = ',', value_name = "PART,…")]
     only: Vec<Part>,
     /// The largest payload in megabytes.
@@ -54,32 +55,32 @@ struct Args {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// What cargo passes; without a meaning.
+    /// Passed by cargo; ignored.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What can be measured.
+/// A part of the benchmark.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Tasks a second and latency.
+    /// Tasks per second and latency.
     Flow,
     /// Calls of a task.
     Calls,
     /// Start-up.
     Start,
-    /// At rest, and for each task.
+    /// Memory at rest, and per task.
     Memory,
     /// Echoes of 5, 50 and 200 MB.
     Payload,
 }
 
-/// What is measured.
+/// All measurements.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     cores: usize,
-    flow: Vec<Flight>,
+    flow: Vec<Flow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     calls: Option<Calls>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +90,7 @@ struct Report {
     payload: Vec<Payload>,
 }
 
-/// A call of a task, there and back: the middle one, and that which 99 of 100 are faster than.
+/// Round trip of a task's call: p50 and p99.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Calls {
@@ -97,7 +98,7 @@ struct Calls {
     p99_ms: f64,
 }
 
-/// From starting the process to its registration, and to the first result of a task that waited for it.
+/// Time from the start of the process to its registration, and to the result of a queued task.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Start {
@@ -109,22 +110,22 @@ struct Start {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Memory {
-    /// Proportional set size, at rest after some tasks.
+    /// Proportional set size at rest, after some tasks.
     parent_pss_mib: f64,
     workers_pss_mib: Vec<f64>,
-    /// Memory of no other process that a trivial task adds while it waits for an answer.
+    /// Private memory that a trivial task adds while it waits for a call.
     task_private_kib: f64,
 }
 
-/// Items there and back.
+/// The echo of one payload.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Payload {
     megabytes: usize,
-    /// One item with one text, or small items as they come from a table.
+    /// `one text` or `small items`.
     items: &'static str,
     echo_ms: f64,
-    /// The most that the parent, and the worker that took most, had in memory, the image's pages included.
+    /// Peak resident memory of the parent, and of the largest worker, including pages of the image.
     parent_peak_mib: f64,
     worker_peak_mib: f64,
 }
@@ -171,21 +172,21 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-async fn flow(tasks: usize) -> anyhow::Result<Vec<Flight>> {
-    let mut flights = Vec::new();
+async fn flow(tasks: usize) -> anyhow::Result<Vec<Flow>> {
+    let mut flows = Vec::new();
     for in_flight in IN_FLIGHT {
         eprintln!("{tasks} tasks, {in_flight} in flight");
         let machine = Machine::start(in_flight, &[]).await?;
-        machine.fly(tasks / 4, in_flight).await?;
-        let mut each = Vec::with_capacity(FLIGHTS);
-        for _ in 0..FLIGHTS {
-            each.push(machine.fly(tasks, in_flight).await?);
+        machine.run_tasks(tasks / 4, in_flight).await?;
+        let mut each = Vec::with_capacity(REPETITIONS);
+        for _ in 0..REPETITIONS {
+            each.push(machine.run_tasks(tasks, in_flight).await?);
         }
         each.sort_by(|one, other| one.tasks_per_second.total_cmp(&other.tasks_per_second));
-        flights.push(each.swap_remove(FLIGHTS / 2));
+        flows.push(each.swap_remove(REPETITIONS / 2));
         machine.stop().await?;
     }
-    Ok(flights)
+    Ok(flows)
 }
 
 async fn calls() -> anyhow::Result<Calls> {
@@ -205,18 +206,18 @@ async fn start() -> anyhow::Result<Start> {
         first_answer.push(ms(machine.first_answer));
         machine.stop().await?;
     }
-    Ok(Start { registered_ms: middle(registered), first_answer_ms: middle(first_answer) })
+    Ok(Start { registered_ms: median(registered), first_answer_ms: median(first_answer) })
 }
 
 async fn memory(tasks: usize) -> anyhow::Result<Memory> {
-    eprintln!("memory at rest, and of {WAITING} tasks that wait");
+    eprintln!("memory at rest, and of {WAITING} waiting tasks");
     let machine = Machine::start(8, &[WORKERS]).await?;
-    machine.fly(tasks, 8).await?;
+    machine.run_tasks(tasks, 8).await?;
     tokio::time::sleep(REST).await;
     let pss =
         machine.processes()?.into_iter().map(memory::pss).collect::<std::io::Result<Vec<_>>>()?;
     machine.stop().await?;
-    // Slots keep pages of tasks that have ended, so the tasks that wait get a runner where nothing ran before.
+    // A new runner: used slots keep pages of finished tasks, which would hide the cost of a task.
     let machine = Machine::start(WAITING, &[WORKERS]).await?;
     let task_private_kib = machine.waiting(WAITING).await?;
     machine.stop().await?;
@@ -232,7 +233,7 @@ async fn payload(largest: usize) -> anyhow::Result<Vec<Payload>> {
         {
             eprintln!("echo of {megabytes} MB, {kind}");
             let machine = Machine::start(1, &LARGE).await?;
-            let echo_ms = middle(machine.echo(&make(megabytes * 1_000_000), echoes).await?);
+            let echo_ms = median(machine.echo(&make(megabytes * 1_000_000), echoes).await?);
             let peaks = machine
                 .processes()?
                 .into_iter()
@@ -251,7 +252,7 @@ async fn payload(largest: usize) -> anyhow::Result<Vec<Payload>> {
     Ok(payloads)
 }
 
-fn middle(mut values: Vec<f64>) -> f64 {
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -1,15 +1,15 @@
-//! The report for people.
+//! The report as tables.
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{Report, machine::Flight};
+use crate::{Report, machine::Flow};
 
-/// All that was measured.
+/// All measurements.
 pub(crate) fn tables(report: &Report) -> String {
     let mut tables = vec![format!("{} cores", report.cores)];
     if !report.flow.is_empty() {
         let rows =
-            report.flow.iter().map(|Flight { in_flight, tasks_per_second, p50_ms, p99_ms }| {
+            report.flow.iter().map(|Flow { in_flight, tasks_per_second, p50_ms, p99_ms }| {
                 vec![
                     in_flight.to_string(),
                     format!("{tasks_per_second:.0}"),
@@ -56,7 +56,7 @@ fn single(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("parent at rest (PSS)", format!("{:.1} MiB", memory.parent_pss_mib)));
         rows.push(("workers at rest (PSS)", format!("{} MiB", workers.join(", "))));
         rows.push((
-            "a trivial task that waits (private)",
+            "a waiting trivial task (private)",
             format!("{:.0} KiB", memory.task_private_kib),
         ));
     }
