@@ -125,7 +125,7 @@ impl BrokerConnection {
     fn check_heartbeat(&mut self) -> Result<(), ConnectionLost> {
         if !self.activity.take() {
             return Err(ConnectionLost::Broken(format!(
-                "nothing was heard for {:?}, nor a ping answered",
+                "no data for {:?}, not even an answer to a ping",
                 self.heartbeat.period()
             )));
         }

@@ -75,7 +75,7 @@ impl ConnectError {
 fn status_text(status: u16) -> String {
     let meaning = match status {
         400 | 401 | 403 => "the token is wrong, expired or used",
-        404 => "nothing of the broker's is at this address",
+        404 => "no task broker answers at this address",
         429 => "too many attempts",
         503 => "it is shutting down or overloaded",
         _ => return format!("status {status}"),

@@ -107,10 +107,8 @@ impl Health {
                 self.record_task();
                 Ok(())
             }
-            Ok(Err(failure)) => Err(format!("a task of the runner's own failed: {failure:?}")),
-            Err(_elapsed) => {
-                Err(format!("a task of the runner's own took longer than {PROBE_TIMEOUT:?}"))
-            }
+            Ok(Err(failure)) => Err(format!("the probe task failed: {failure:?}")),
+            Err(_elapsed) => Err(format!("the probe task took longer than {PROBE_TIMEOUT:?}")),
         }
     }
 }

@@ -168,8 +168,8 @@ impl Session<'_> {
             Phase::Registering(due) | Phase::Stopping(due) => Some(due),
             Phase::Serving | Phase::Draining => None,
         };
-        let moments = [deadline, self.offers.next_end(now)];
-        moments.into_iter().flatten().fold(now + REFRESH, Instant::min)
+        let deadlines = [deadline, self.offers.next_end(now)];
+        deadlines.into_iter().flatten().fold(now + REFRESH, Instant::min)
     }
 
     /// Handles passed deadlines and offers the free capacity.
@@ -242,7 +242,7 @@ impl Session<'_> {
                 self.accept(task_id, &offer_id, Instant::now())
             }
             BrokerMessage::TaskSettings { task_id, settings } => {
-                self.settings(task_id, settings, frame)
+                self.start(task_id, settings, frame)
             }
             BrokerMessage::TaskCancel { task_id, reason } => self.cancel(task_id, &reason),
             BrokerMessage::RpcResponse { call_id, task_id, status, data } => match self
@@ -296,8 +296,8 @@ impl Session<'_> {
     }
 
     /// Starts a task. `settings` borrows from `frame`.
-    fn settings(&mut self, task_id: String, settings: ReceivedSettings, frame: &Bytes) {
-        if !self.is_due(&task_id) {
+    fn start(&mut self, task_id: String, settings: ReceivedSettings, frame: &Bytes) {
+        if !self.expects_settings(&task_id) {
             return;
         }
         let ReceivedSettings { text, label, checked } = settings;
@@ -321,13 +321,14 @@ impl Session<'_> {
 
     /// Fails a task whose settings are not readable, if it waits for them.
     fn refuse_settings(&mut self, task_id: String, why: &str) {
-        if self.is_due(&task_id) {
+        if self.expects_settings(&task_id) {
             self.fail(task_id, &TaskLabel::default(), why);
         }
     }
 
-    /// Whether a task waits for its settings. If it does not, reports that.
-    fn is_due(&mut self, task_id: &str) -> bool {
+    /// Whether a task waits for its settings. Logs unexpected ones, and fails a task whose settings
+    /// are too late.
+    fn expects_settings(&mut self, task_id: &str) -> bool {
         match self.tasks.settings_arrived(task_id) {
             SettingsArrival::Expected => return true,
             SettingsArrival::TooLate => {
@@ -370,8 +371,8 @@ impl Session<'_> {
         self.last_activity = Instant::now();
         match self.tasks.cancel(&task_id) {
             CancelledTask::Running(running) => {
-                let place = NodeAndWorkflow(&running.label);
-                info!(reason = %Escaped(reason), "Cancelled task {} {place}", Escaped(&task_id));
+                let node = NodeAndWorkflow(&running.label);
+                info!(reason = %Escaped(reason), "Cancelled task {} {node}", Escaped(&task_id));
                 // A cancellation is no failure of the code: `continueOnFail` does not apply.
                 self.reply(&task_id, Err(answer::failure(CANCELLED, None)), false);
             }
