@@ -32,7 +32,7 @@ pub enum BrokerMessage<S = Box<RawValue>> {
     TaskSettings {
         /// The task.
         task_id: String,
-        /// The settings; [`TaskSettings`](super::TaskSettings) lists the fields.
+        /// The settings; [`TaskSettings`](super::settings::TaskSettings) lists the fields.
         settings: S,
     },
     /// Cancels the task.

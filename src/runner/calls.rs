@@ -238,9 +238,9 @@ mod tests {
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-    use crate::runner::message_queue::OutgoingFrame;
+    use crate::runner::message_queue::QueuedFrame;
 
-    fn calls() -> (TaskCalls, UnboundedReceiver<OutgoingFrame>) {
+    fn calls() -> (TaskCalls, UnboundedReceiver<QueuedFrame>) {
         let (queue, sent) = MessageQueue::new(1000);
         (TaskCalls::new("t1".into(), queue), sent)
     }
@@ -249,9 +249,9 @@ mod tests {
         RawValue::from_string(text.into()).unwrap()
     }
 
-    fn next(sent: &mut UnboundedReceiver<OutgoingFrame>) -> Option<serde_json::Value> {
+    fn next(sent: &mut UnboundedReceiver<QueuedFrame>) -> Option<serde_json::Value> {
         match sent.try_recv() {
-            Ok(OutgoingFrame::Text(frame)) => serde_json::from_str(&frame.concat()).ok(),
+            Ok(QueuedFrame::Text(frame)) => serde_json::from_str(&frame.concat()).ok(),
             _ => None,
         }
     }

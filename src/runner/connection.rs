@@ -18,7 +18,7 @@ use tracing::warn;
 use super::{
     config::RunnerConfig,
     error::ConnectError,
-    message_queue::{MessageQueue, OutgoingFrame},
+    message_queue::{MessageQueue, QueuedFrame},
     read_activity::ReadActivity,
     socket::{Socket, open_socket},
 };
@@ -129,7 +129,7 @@ impl BrokerConnection {
                 self.heartbeat.period()
             )));
         }
-        self.queue.send_control(OutgoingFrame::Ping);
+        self.queue.send_control(QueuedFrame::Ping);
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl BrokerConnection {
     /// limit cannot be read, so neither can any later message.
     async fn close_as_too_large(&mut self) {
         let frame = CloseFrame { code: CloseCode::Size, reason: "message too large".into() };
-        self.queue.send_control(OutgoingFrame::Close(frame));
+        self.queue.send_control(QueuedFrame::Close(frame));
         let _ = timeout(CLOSE_TIMEOUT, &mut self.writer).await;
     }
 
@@ -147,7 +147,7 @@ impl BrokerConnection {
         let closing = async {
             let frame =
                 CloseFrame { code: CloseCode::Normal, reason: "runner is shutting down".into() };
-            self.queue.send_control(OutgoingFrame::Close(frame));
+            self.queue.send_control(QueuedFrame::Close(frame));
             while self.next().await.is_ok() {}
         };
         let _ = timeout(CLOSE_TIMEOUT, closing).await;

@@ -27,9 +27,10 @@ use crate::{
     workers::Pool,
 };
 
-/// A task that ended within this time shows that tasks can run, so that no probe is needed.
+/// A task that ended within this time proves that tasks run. It saves the probe task, so that
+/// frequent checks cost little.
 const RECENT_TASK: Duration = Duration::from_secs(10);
-/// Time limit of the probe task, below the usual ten-second time-out of a supervisor's check.
+/// Time limit of the probe task. It takes milliseconds, unless the workers are overloaded.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// State behind the health endpoint.

@@ -32,14 +32,14 @@ const FRAGMENT: usize = 256 << 10;
 /// An unbounded queue of messages to the broker. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageQueue {
-    queue: UnboundedSender<OutgoingFrame>,
+    queue: UnboundedSender<QueuedFrame>,
     backlog: Arc<Backlog>,
     max_payload: usize,
 }
 
 /// A frame that waits for the writer.
 #[derive(Debug)]
-pub(crate) enum OutgoingFrame {
+pub(crate) enum QueuedFrame {
     /// The text of a message, in consecutive parts.
     Text(Vec<String>),
     /// A ping.
@@ -55,7 +55,7 @@ pub(crate) struct TooLarge(pub(crate) usize);
 
 impl MessageQueue {
     /// Creates an empty queue, and its receiver for [`spawn_writer`](Self::spawn_writer).
-    pub(crate) fn new(max_payload: usize) -> (Self, UnboundedReceiver<OutgoingFrame>) {
+    pub(crate) fn new(max_payload: usize) -> (Self, UnboundedReceiver<QueuedFrame>) {
         let (queue, unsent) = mpsc::unbounded_channel();
         (Self { queue, backlog: Arc::default(), max_payload }, unsent)
     }
@@ -72,13 +72,13 @@ impl MessageQueue {
             return Err(TooLarge(self.max_payload));
         }
         self.backlog.add(size);
-        let _ = self.queue.send(OutgoingFrame::Text(frame));
+        let _ = self.queue.send(QueuedFrame::Text(frame));
         Ok(size)
     }
 
     /// Queues a control frame. Discards it if the connection is over: the reading side reports
     /// that.
-    pub(crate) fn send_control(&self, outgoing: OutgoingFrame) {
+    pub(crate) fn send_control(&self, outgoing: QueuedFrame) {
         let _ = self.queue.send(outgoing);
     }
 
@@ -86,7 +86,7 @@ impl MessageQueue {
     pub(crate) fn spawn_writer(
         &self,
         sink: SplitSink<Socket, Message>,
-        unsent: UnboundedReceiver<OutgoingFrame>,
+        unsent: UnboundedReceiver<QueuedFrame>,
     ) -> JoinHandle<()> {
         tokio::spawn(write(sink, unsent, self.backlog.clone()))
     }
@@ -105,21 +105,21 @@ impl MessageQueue {
 /// Writes queued frames in order and flushes when the queue is empty.
 async fn write(
     mut sink: SplitSink<Socket, Message>,
-    mut unsent: UnboundedReceiver<OutgoingFrame>,
+    mut unsent: UnboundedReceiver<QueuedFrame>,
     backlog: Arc<Backlog>,
 ) {
     while let Some(first) = unsent.recv().await {
         let mut next = Some(first);
         while let Some(outgoing) = next {
             let sent = match outgoing {
-                OutgoingFrame::Text(frame) => {
+                QueuedFrame::Text(frame) => {
                     let size = size(&frame);
                     let sent = feed(&mut sink, frame).await;
                     backlog.sub(size);
                     sent
                 }
-                OutgoingFrame::Ping => sink.feed(Message::Ping(Bytes::new())).await,
-                OutgoingFrame::Close(frame) => {
+                QueuedFrame::Ping => sink.feed(Message::Ping(Bytes::new())).await,
+                QueuedFrame::Close(frame) => {
                     // The connection ends here, whether or not the frame arrives.
                     let _ = sink.send(Message::Close(Some(frame))).await;
                     return;

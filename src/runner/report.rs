@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutcomeKind {
     /// A result.
-    Well,
+    Completed,
     /// A failure of the user code. The text names its kind.
     Failed(&'static str),
     /// A failure that may be a fault of the runner or its Python. The text names its kind.
@@ -22,10 +22,10 @@ pub(crate) enum OutcomeKind {
 }
 
 impl OutcomeKind {
-    /// Reads it off the outcome, before that is taken apart.
+    /// Classifies the result of a task.
     pub(crate) fn of(result: &Result<Returned, Failure>) -> Self {
         match result {
-            Ok(_) => Self::Well,
+            Ok(_) => Self::Completed,
             Err(Failure::Raised(_)) => Self::Failed("exception"),
             Err(Failure::Exceeded(limit)) => Self::Failed(limit.name()),
             Err(Failure::Broken(_)) => Self::Broken("broken"),
@@ -35,12 +35,12 @@ impl OutcomeKind {
 
     /// Writes the log line. It holds no text of user code, which may contain secrets.
     pub(crate) fn log(self, task_id: &str, label: &TaskLabel, usage: Usage, size: usize) {
-        let line = Line { task_id, label, usage, size };
+        let line = LogLine { task_id, label, usage, size };
         let Usage { fuel, memory, duration } = usage;
         let took = duration.as_secs_f64() * 1000.0;
         let TaskLabel { node_name: node, workflow_name: workflow, .. } = label;
         let (how, why) = match self {
-            Self::Well => ("Completed", None),
+            Self::Completed => ("Completed", None),
             Self::Failed(why) | Self::Broken(why) => ("Failed", Some(why)),
         };
         info!(
@@ -62,14 +62,14 @@ impl OutcomeKind {
 
 /// `{id} in {duration} ({size}) for node "{node}" ({node id}) in workflow "{workflow}"
 /// ({workflow id})`. The format is stable: operators grep for it.
-struct Line<'a> {
+struct LogLine<'a> {
     task_id: &'a str,
     label: &'a TaskLabel,
     usage: Usage,
     size: usize,
 }
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Self { task_id, label, usage, size } = self;
         let size = bytesize::ByteSize::b(*size as u64).display().iec();
@@ -121,7 +121,7 @@ mod tests {
             ..TaskLabel::default()
         };
         let usage = Usage { duration: Duration::from_micros(12_345), ..Usage::default() };
-        let line = Line { task_id: "abc", label: &label, usage, size: 2048 }.to_string();
+        let line = LogLine { task_id: "abc", label: &label, usage, size: 2048 }.to_string();
         let expected = [
             r#"abc in 12.3ms (2.0 KiB) for node "Code" (Unknown)"#,
             r#"in workflow "My "flow"\n" (Unknown)"#,

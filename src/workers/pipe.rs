@@ -20,20 +20,20 @@ use crate::{
 
 /// A message from the parent to a worker.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Request {
+pub(crate) enum WorkerRequest {
     /// Runs a job. The payload is its input.
     Run { job: u64, limits: Limits, seed: Option<u64> },
     /// Cancels a job. The worker sends no further event of it.
     Cancel { job: u64 },
     /// Answers a call. The payload is a JSON value, or an error text if `ok` is false.
     Answer { call: u64, ok: bool },
-    /// Asks for an [`Event::Pong`].
+    /// Asks for a [`WorkerEvent::Pong`].
     Ping,
 }
 
 /// A message from a worker to the parent.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Event {
+pub(crate) enum WorkerEvent {
     /// A job makes a call. The payload is the parameters.
     Call { job: u64, call: u64, name: String },
     /// A job stopped waiting for the answer to a call.
@@ -65,7 +65,7 @@ pub(crate) struct Frame {
 
 type Payload = Box<dyn AsRef<[u8]> + Send>;
 
-/// The way out: frames put here are written in request. Cheap to clone.
+/// The sending end of a queue of frames. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct FrameSender {
     queue: mpsc::UnboundedSender<Frame>,
@@ -219,19 +219,24 @@ mod tests {
         let (sender, queue) = frame_queue();
         for call in 0..5_u64 {
             sender
-                .send(&Request::Answer { call, ok: true }, vec![b'x'; (call as usize) * 50_000])
+                .send(
+                    &WorkerRequest::Answer { call, ok: true },
+                    vec![b'x'; (call as usize) * 50_000],
+                )
                 .unwrap();
         }
         drop(sender);
         let writer = tokio::spawn(write_frames(queue, output));
         let mut reader = FrameReader::new(input);
         for expected in 0..5_u64 {
-            let (request, payload) = reader.receive::<Request>().await.unwrap().unwrap();
-            assert!(matches!(request, Request::Answer { call, ok: true } if call == expected));
+            let (request, payload) = reader.receive::<WorkerRequest>().await.unwrap().unwrap();
+            assert!(
+                matches!(request, WorkerRequest::Answer { call, ok: true } if call == expected)
+            );
             assert_eq!(payload.len(), (expected as usize) * 50_000);
         }
         writer.await.unwrap().unwrap();
-        assert!(reader.receive::<Request>().await.unwrap().is_none());
+        assert!(reader.receive::<WorkerRequest>().await.unwrap().is_none());
     }
 
     /// Every task pays for its frames.
@@ -245,8 +250,9 @@ mod tests {
             duration: std::time::Duration::from_micros(270),
         };
         let input = br#"{"code":"return 1 + 2","nodeMode":"runOnceForAllItems","items":[]}"#;
-        let done = Event::Done { job: 100_000, exit: Exit::Output, usage, stderr: String::new() };
-        sender.send(&Request::Run { job: 100_000, limits, seed: None }, input).unwrap();
+        let done =
+            WorkerEvent::Done { job: 100_000, exit: Exit::Output, usage, stderr: String::new() };
+        sender.send(&WorkerRequest::Run { job: 100_000, limits, seed: None }, input).unwrap();
         sender.send(&done, br#"{"result":3}"#).unwrap();
         let size = |frame: Frame| frame.head.len() + (*frame.payload).as_ref().len();
         let sizes = [queue.try_recv().unwrap(), queue.try_recv().unwrap()].map(size);
@@ -258,7 +264,7 @@ mod tests {
         let (input, mut output) = ends();
         output.write_all(&[4, 0, 0, 0, 255, 255, 255, 255]).await.unwrap();
         output.write_all(b"null").await.unwrap();
-        let error = FrameReader::new(input).receive::<Request>().await.unwrap_err();
+        let error = FrameReader::new(input).receive::<WorkerRequest>().await.unwrap_err();
         assert!(error.to_string().contains("4294967295"), "{error}");
     }
 
@@ -267,6 +273,6 @@ mod tests {
         let (input, mut output) = ends();
         output.write_all(&[9, 0, 0, 0, 0, 0, 0, 0, b'"']).await.unwrap();
         drop(output);
-        assert!(FrameReader::new(input).receive::<Request>().await.is_err());
+        assert!(FrameReader::new(input).receive::<WorkerRequest>().await.is_err());
     }
 }

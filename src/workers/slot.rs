@@ -19,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::pipe::{Event, FrameQueue, FrameSender, Request, frame_queue};
+use super::pipe::{FrameQueue, FrameSender, WorkerEvent, WorkerRequest, frame_queue};
 use crate::{
     sandbox::{
         Answer, Failure, HostCalls, Job, Outcome, RawOutcome, answer_text, limit_answer,
@@ -91,14 +91,14 @@ impl Drop for JobReservation<'_> {
         if !self.completed {
             let mut state = lock(&self.slot.state);
             if state.jobs.remove(&self.job).is_some() {
-                state.send(&Request::Cancel { job: self.job }, Vec::new());
+                state.send(&WorkerRequest::Cancel { job: self.job }, Vec::new());
             }
         }
     }
 }
 
 impl SlotState {
-    fn send(&self, request: &Request, payload: impl AsRef<[u8]> + Send + 'static) {
+    fn send(&self, request: &WorkerRequest, payload: impl AsRef<[u8]> + Send + 'static) {
         if let Err(error) = self.sender.send(request, payload) {
             tracing::error!(%error, "could not send a request to a worker");
         }
@@ -151,7 +151,7 @@ impl WorkerSlot {
             call_bytes: job.limits.call_bytes,
         };
         state.jobs.insert(id, running);
-        let request = Request::Run { job: id, limits: job.limits, seed: job.seed };
+        let request = WorkerRequest::Run { job: id, limits: job.limits, seed: job.seed };
         state.send(&request, job.input);
         JobReservation { slot: self, job: id, completed: false }
     }
@@ -165,7 +165,7 @@ impl WorkerSlot {
         if state.last_event.elapsed() > limit {
             return false;
         }
-        state.send(&Request::Ping, []);
+        state.send(&WorkerRequest::Ping, []);
         true
     }
 
@@ -173,11 +173,11 @@ impl WorkerSlot {
     ///
     /// # Errors
     /// The event violates the protocol of the pipe.
-    pub(crate) fn handle(&self, event: Event, payload: Vec<u8>) -> io::Result<()> {
+    pub(crate) fn handle(&self, event: WorkerEvent, payload: Vec<u8>) -> io::Result<()> {
         lock(&self.state).last_event = Instant::now();
         match event {
-            Event::Pong => {}
-            Event::Done { job, exit, usage, stderr } => {
+            WorkerEvent::Pong => {}
+            WorkerEvent::Done { job, exit, usage, stderr } => {
                 let Some(running) = lock(&self.state).jobs.remove(&job) else {
                     return Ok(());
                 };
@@ -187,14 +187,14 @@ impl WorkerSlot {
                     let _ = running.outcome.send(outcome.parse().await);
                 });
             }
-            Event::Notify { job, name } => {
+            WorkerEvent::Notify { job, name } => {
                 let host = lock(&self.state).jobs.get(&job).map(|running| running.host.clone());
                 if let Some(host) = host {
                     host.notify(&name, json(payload)?);
                 }
             }
-            Event::Call { job, call, name } => return self.call(job, call, name, payload),
-            Event::DropCall { job, call } => {
+            WorkerEvent::Call { job, call, name } => return self.call(job, call, name, payload),
+            WorkerEvent::DropCall { job, call } => {
                 let mut state = lock(&self.state);
                 let running = state.jobs.get_mut(&job);
                 if let Some(handle) = running.and_then(|job| job.abort_handles.remove(&call)) {
@@ -217,15 +217,16 @@ impl WorkerSlot {
             let _ = ended.map(|call| running.abort_handles.remove(&call));
         }
         if running.calls.len() >= running.max_calls {
-            return sender.send(&Request::Answer { call, ok: false }, "too many calls at once");
+            return sender
+                .send(&WorkerRequest::Answer { call, ok: false }, "too many calls at once");
         }
         let (host, time, limit) = (running.host.clone(), running.call_time, running.call_bytes);
         let handle = running.calls.spawn(async move {
             let answer = answer(&*host, time, &name, params).await;
             let (ok, text) = limit_answer(answer_text(answer), limit);
-            if let Err(error) = sender.send(&Request::Answer { call, ok }, text) {
+            if let Err(error) = sender.send(&WorkerRequest::Answer { call, ok }, text) {
                 // A short text fits in every frame.
-                let _ = sender.send(&Request::Answer { call, ok: false }, error.to_string());
+                let _ = sender.send(&WorkerRequest::Answer { call, ok: false }, error.to_string());
             }
             call
         });

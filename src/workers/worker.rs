@@ -18,7 +18,7 @@ use tokio::{net::UnixStream, sync::oneshot, task::AbortHandle};
 
 use super::{
     error::WorkersError,
-    pipe::{Event, FrameReader, FrameSender, Request, frame_queue, write_frames},
+    pipe::{FrameReader, FrameSender, WorkerEvent, WorkerRequest, frame_queue, write_frames},
 };
 use crate::{
     sandbox::{Answer, Exit, HostCalls, Job, PendingAnswer, RawOutcome, ReadyInstance, Sandbox},
@@ -82,22 +82,22 @@ struct Worker {
 }
 
 impl Worker {
-    fn handle(&self, request: Request, payload: Vec<u8>) -> io::Result<()> {
+    fn handle(&self, request: WorkerRequest, payload: Vec<u8>) -> io::Result<()> {
         match request {
-            Request::Run { job, limits, seed } => {
+            WorkerRequest::Run { job, limits, seed } => {
                 self.start(job, Job { input: payload.into(), limits, seed });
             }
-            Request::Cancel { job } => {
+            WorkerRequest::Cancel { job } => {
                 if let Some(task) = lock(&self.running).remove(&job) {
                     task.abort();
                 }
             }
-            Request::Answer { call, ok } => {
+            WorkerRequest::Answer { call, ok } => {
                 let text = String::from_utf8(payload).map_err(io::Error::other)?;
                 self.calls
                     .answer(call, if ok { Ok(RawValue::from_string(text)?) } else { Err(text) });
             }
-            Request::Ping => self.sender.send(&Event::Pong, [])?,
+            WorkerRequest::Ping => self.sender.send(&WorkerEvent::Pong, [])?,
         }
         Ok(())
     }
@@ -162,10 +162,10 @@ impl Spare {
 /// this process.
 fn report(sender: &FrameSender, job: u64, outcome: RawOutcome) {
     let RawOutcome { exit, stdout, usage, stderr } = outcome;
-    if let Err(error) = sender.send(&Event::Done { job, exit, usage, stderr }, stdout) {
+    if let Err(error) = sender.send(&WorkerEvent::Done { job, exit, usage, stderr }, stdout) {
         let exit = Exit::Broken(format!("the result cannot be sent: {error}"));
         // A short text fits in every frame.
-        let _ = sender.send(&Event::Done { job, exit, usage, stderr: String::new() }, []);
+        let _ = sender.send(&WorkerEvent::Done { job, exit, usage, stderr: String::new() }, []);
     }
 }
 
@@ -179,7 +179,7 @@ struct PipeHost {
 impl HostCalls for PipeHost {
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
         let (pending, answer) = CallTable::register(&self.calls, self.job, &self.sender);
-        let event = Event::Call { job: self.job, call: pending.id, name: name.into() };
+        let event = WorkerEvent::Call { job: self.job, call: pending.id, name: name.into() };
         let params = Box::<str>::from(params).into_boxed_bytes();
         let sender = self.sender.clone();
         // A full backlog delays the call. Dropping the future then frees its parameters; once
@@ -200,7 +200,7 @@ impl HostCalls for PipeHost {
     }
 
     fn notify(&self, name: &str, params: Box<RawValue>) {
-        let event = Event::Notify { job: self.job, name: name.into() };
+        let event = WorkerEvent::Notify { job: self.job, name: name.into() };
         // Fails only for parameters over the limit of the pipe, which is above the task's own.
         let _ = self.sender.send(&event, Box::<str>::from(params).into_boxed_bytes());
     }
@@ -246,7 +246,7 @@ impl Drop for RegisteredCall {
     fn drop(&mut self) {
         if lock(&self.calls.waiting).remove(&self.id).is_some() {
             // Fails only if the pipe is broken, which ends the process.
-            let _ = self.sender.send(&Event::DropCall { job: self.job, call: self.id }, []);
+            let _ = self.sender.send(&WorkerEvent::DropCall { job: self.job, call: self.id }, []);
         }
     }
 }
