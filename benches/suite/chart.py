@@ -1,4 +1,4 @@
-"""The chart of docs/benchmarks.md: bars, as SVG."""
+"""The bar chart of docs/benchmarks.md as SVG."""
 
 import math
 from dataclasses import dataclass
@@ -25,35 +25,36 @@ STYLE = """
 
 @dataclass(frozen=True)
 class Panel:
-    """One group of bars. On a logarithmic scale, bars begin at a tenth of the smallest value."""
+    """One group of bars. A logarithmic scale starts at a tenth of the smallest value."""
 
     title: str
     bars: dict[str, float]
     unit: str
     logarithmic: bool = False
-    # A line across the bars, with a name.
+    # Value and label of a line across the bars.
     mark: tuple[float, str] | None = None
     ours: str | None = None
 
 
 def draw(panels: list[Panel]) -> str:
-    """The picture of all panels, one below the other."""
+    """The SVG document with all panels from top to bottom."""
     parts, top = [], 10
     for panel in panels:
         drawn, height = _panel(panel, top)
         parts += drawn
         top += height + 14
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" role="img">'
+    size = f'viewBox="0 0 {WIDTH} {top}" width="{WIDTH}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     return "\n".join([head, f"<style>{STYLE}</style>", *parts, "</svg>"]) + "\n"
 
 
 def _panel(panel: Panel, top: int) -> tuple[list[str], int]:
-    room = WIDTH - LABEL - VALUE
+    width = WIDTH - LABEL - VALUE
     values = [*panel.bars.values(), *([panel.mark[0]] if panel.mark else [])]
     low, high = math.log10(min(values) / 10), math.log10(max(values))
 
     def length(value: float) -> float:
-        return room * (
+        return width * (
             (math.log10(value) - low) / (high - low) if panel.logarithmic else value / max(values)
         )
 
@@ -62,16 +63,19 @@ def _panel(panel: Panel, top: int) -> tuple[list[str], int]:
     for row, (name, value) in enumerate(panel.bars.items()):
         y = first + row * ROW
         kind = "ours" if panel.ours in (None, name) else "other"
+        bar = f'x="{LABEL}" y="{y + 1}" width="{length(value):.1f}" height="{BAR}" rx="2"'
+        end = f'x="{LABEL + length(value) + 8:.1f}" y="{y + 14}"'
         parts += [
             f'<text x="{LABEL - 10}" y="{y + 14}" text-anchor="end">{escape(name)}</text>',
-            f'<rect class="{kind}" x="{LABEL}" y="{y + 1}" width="{length(value):.1f}" height="{BAR}" rx="2"/>',
-            f'<text x="{LABEL + length(value) + 8:.1f}" y="{y + 14}">{number(value)} {escape(panel.unit)}</text>',
+            f'<rect class="{kind}" {bar}/>',
+            f"<text {end}>{number(value)} {escape(panel.unit)}</text>",
         ]
     bottom = first + len(panel.bars) * ROW
     if panel.mark:
         x = LABEL + length(panel.mark[0])
+        below = f'x="{x:.1f}" y="{bottom + 14}" text-anchor="middle"'
         parts += [
             f'<line class="line" x1="{x:.1f}" x2="{x:.1f}" y1="{first - 4}" y2="{bottom}"/>',
-            f'<text class="faint" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{escape(panel.mark[1])}</text>',
+            f'<text class="faint" {below}>{escape(panel.mark[1])}</text>',
         ]
     return parts, bottom - top + (18 if panel.mark else 0)

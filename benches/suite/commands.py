@@ -1,4 +1,4 @@
-"""The project's own programs, as the suite calls them."""
+"""Runs the project's programs."""
 
 import json
 import os
@@ -10,16 +10,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Broken(Exception):
-    """A program failed; the text says which."""
+    """A program failed. The text names it."""
 
 
 def binary() -> Path:
-    """The release binary."""
+    """The path of the release binary."""
     return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / "serpentarium"
 
 
 def cargo_bench(name: str, *arguments: object) -> Any:
-    """What one of the benchmarks in Rust reports."""
+    """The JSON report of a benchmark in Rust."""
     words = [
         "cargo",
         "bench",
@@ -34,7 +34,7 @@ def cargo_bench(name: str, *arguments: object) -> Any:
     return json.loads(output(words))
 
 
-# What the project's programs are built with.
+# Prefixes of variables that change the build.
 BUILDS = (
     "SERPENTARIUM_BUILD_PYTHON",
     "SERPENTARIUM_IMAGE",
@@ -45,14 +45,14 @@ BUILDS = (
 
 
 def build_variables() -> dict[str, str]:
-    """Those that make other programs than the ones that ship."""
+    """Set variables that make the build differ from the shipped one."""
     return {name: value for name, value in sorted(os.environ.items()) if name.startswith(BUILDS)}
 
 
 def output(
     command: list[str], given: str | None = None, environment: dict[str, str] | None = None
 ) -> str:
-    """What a program prints; its progress goes on to standard error. The environment is this one, where none is given."""
+    """The standard output of a program. `environment` replaces this process's environment."""
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -1,16 +1,16 @@
-"""Programs that compute, here and elsewhere: how many times longer they take than in CPython for this machine."""
+"""CPU-bound programs in every engine, as multiples of the time in native CPython."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean
 
 from commands import ROOT, Broken
-from engines import NATIVE, Engine, Kind, Ours, Park
+from engines import NATIVE, Engine, Kind, Ours, Peers
 from result import Figure, Result, Table, number
 from say import note, step
 
 GOAL = 1.7
-# The clock is read inside, so the start is left out. The program is compiled as a module wherever it runs.
+# Reads the clock inside the program, which excludes the start. Every engine compiles a module.
 MEASURED = """
 from time import perf_counter
 names = {{"__name__": "program"}}
@@ -26,18 +26,18 @@ print(min(times))
 
 @dataclass(frozen=True)
 class Plan:
-    """How often each program is started in each engine, and runs within one start."""
+    """Starts of each program per engine, and repetitions within one start."""
 
     rounds: int
     repetitions: int
 
 
-def measure(park: Park, plan: Plan) -> Result:
-    """All programs, all engines in turn, so that what else the machine does meets all of them."""
+def measure(peers: Peers, plan: Plan) -> Result:
+    """Runs every program in all engines in turn, so other load affects them alike."""
     programs = sorted((ROOT / "benches" / "compute").glob("*.py"))
     engines: dict[str, Engine] = {Ours.name: Ours()}
-    kinds = {kind.name: kind for kind, _ in park.peers(lambda kind: kind.programs)}
-    engines |= {kind.name: peer for kind, peer in park.peers(lambda kind: kind.programs)}
+    kinds = {kind.name: kind for kind, _ in peers.started(lambda kind: kind.programs)}
+    engines |= {kind.name: peer for kind, peer in peers.started(lambda kind: kind.programs)}
     step(f"{len(programs)} programs in {', '.join(engines)}")
     best: dict[str, dict[str, float]] = {name: {} for name in engines}
     for turn in range(plan.rounds):
@@ -47,24 +47,24 @@ def measure(park: Park, plan: Plan) -> Result:
                 try:
                     seconds = timed(engines[name], program, plan.repetitions)
                 except Broken as error:
-                    _leave_out(park, kinds, engines, name, f"{program.stem}: {error}")
+                    _leave_out(peers, kinds, engines, name, f"{program.stem}: {error}")
                     continue
                 best[name][program.stem] = min(seconds, best[name].get(program.stem, seconds))
     return report({name: best[name] for name in engines})
 
 
 def _leave_out(
-    park: Park, kinds: dict[str, Kind], engines: dict[str, Engine], name: str, reason: str
+    peers: Peers, kinds: dict[str, Kind], engines: dict[str, Engine], name: str, reason: str
 ) -> None:
-    """A peer that fails is left out; ours must not fail."""
+    """Drops a failed peer. A failure of Serpentarium ends the run."""
     if name not in kinds:
         raise Broken(reason)
-    park.drop(kinds[name], reason)
+    peers.drop(kinds[name], reason)
     del engines[name]
 
 
 def timed(engine: Engine, program: Path, repetitions: int) -> float:
-    """The best of some runs within one start, in seconds."""
+    """The best of `repetitions` runs within one start, in seconds."""
     text = program.read_text(encoding="utf-8")
     printed = engine.run(MEASURED.format(text=text, name=program.name, repetitions=repetitions))
     try:
@@ -74,11 +74,11 @@ def timed(engine: Engine, program: Path, repetitions: int) -> float:
 
 
 def report(best: dict[str, dict[str, float]]) -> Result:
-    """Ratios to the native time, and their geometric mean."""
+    """The ratios to the native time, and their geometric mean."""
     result = Result(raw={"bestSeconds": best})
     native = best.get(NATIVE.name)
     if not native:
-        result.notes.append("without a native CPython 3.13 there is nothing to compare with")
+        result.notes.append("no ratios: native CPython 3.13 is not available")
         return result
     ratios = {
         name: {program: seconds / native[program] for program, seconds in times.items()}

@@ -1,4 +1,4 @@
-"""What runs Python here, each with the same two abilities: trivial tasks in fresh sandboxes, and programs."""
+"""The engines: each runs trivial tasks in fresh sandboxes, and programs."""
 
 import hashlib
 import json
@@ -15,31 +15,31 @@ from commands import ROOT, Broken, binary, cargo_bench, output
 from say import note, step
 
 PEERS = ROOT / "benches" / "peers"
-# Fits the packages of both peers: the wheels say what they need of the machine.
+# Platform tags of the wheels of both peers.
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux1_x86_64")
 
 
 class Ours:
-    """Serpentarium: fresh tasks by its library in one process, programs by its command line."""
+    """Serpentarium: fresh tasks through the library, programs through the command line."""
 
     name = "Serpentarium"
 
     def fresh(self, count: int) -> dict[str, float]:
-        """Milliseconds of so many trivial tasks, their median and 95th percentile."""
+        """Median and 95th percentile of `count` trivial tasks, in milliseconds."""
         task = cargo_bench("fresh_task", "--only", "trivial", "--tasks", count)["tasks"][0]
         return {"median": task["medianMs"], "p95": task["p95Ms"]}
 
     def run(self, code: str) -> str:
-        """What the code prints."""
-        # Without an environment, its settings are the default ones.
+        """The output of the code."""
+        # An empty environment means default settings.
         return str(json.loads(output([str(binary()), "exec", "--json", "-"], code, {}))["prints"])
 
 
 class Peer:
-    """A program of benches/peers that answers requests."""
+    """A process of a program in benches/peers. README.md there defines its protocol."""
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        """Starts it."""
+        """Starts the process."""
         self.name = name
         self._process = subprocess.Popen(
             command,
@@ -50,11 +50,11 @@ class Peer:
         )
 
     def fresh(self, count: int) -> dict[str, float]:
-        """As for ours."""
+        """Median and 95th percentile of `count` trivial tasks, in milliseconds."""
         return dict(self._ask({"fresh": count}))
 
     def run(self, code: str) -> str:
-        """What the code prints."""
+        """The output of the code."""
         return str(self._ask({"code": code})["output"])
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Peer:
         return dict(json.loads(answer))
 
     def stop(self) -> None:
-        """Ends it, in whatever state it is."""
+        """Kills the process."""
         self._process.kill()
         self._process.communicate()
 
@@ -80,14 +80,14 @@ Engine = Ours | Peer
 
 @dataclass(frozen=True)
 class Kind:
-    """A peer that may be there: its program, and its packages."""
+    """A peer: its program in benches/peers and its requirements file."""
 
     name: str
     program: str
     packages: str | None = None
-    # How many trivial tasks it takes for one of ours, for the time to be alike.
+    # Trivial tasks per task of Serpentarium, so that all peers are measured for a similar time.
     share: float = 0.01
-    # It is another Python, worth measuring with programs.
+    # Whether to measure programs: only another Python interpreter differs there.
     programs: bool = False
     in_quick: bool = True
 
@@ -103,23 +103,23 @@ KINDS = (
 )
 
 
-class Park:
-    """The peers that run in this measurement, each started when it is first asked for."""
+class Peers:
+    """The peers of this run. Each is started on first use."""
 
     def __init__(self, quick: bool) -> None:
-        """Nothing runs yet."""
+        """Starts no peer. `quick` leaves out slow peers."""
         self.notes: list[str] = []
         self._quick = quick
         self._peers: dict[str, Peer | None] = {}
         self._python: str | None = None
 
-    def peers(self, wanted: Callable[[Kind], bool]) -> list[tuple[Kind, Peer]]:
-        """Those that there are, of those that are wanted."""
+    def started(self, wanted: Callable[[Kind], bool]) -> list[tuple[Kind, Peer]]:
+        """The available peers that `wanted` accepts."""
         kinds = [kind for kind in KINDS if wanted(kind) and (kind.in_quick or not self._quick)]
-        found = [(kind, self._started(kind)) for kind in kinds]
+        found = [(kind, self._get(kind)) for kind in kinds]
         return [(kind, peer) for kind, peer in found if peer]
 
-    def _started(self, kind: Kind) -> Peer | None:
+    def _get(self, kind: Kind) -> Peer | None:
         if kind.name not in self._peers:
             self._peers[kind.name] = self._start(kind)
         return self._peers[kind.name]
@@ -136,7 +136,7 @@ class Park:
                 )
             peer = Peer(kind.name, [python, "-B", str(PEERS / kind.program), python], environment)
             self._peers[kind.name] = peer
-            # The first task may compile its image, for minutes.
+            # The first task may compile the peer's image, which takes minutes.
             peer.fresh(1)
         except Broken as error:
             self.drop(kind, str(error))
@@ -144,7 +144,7 @@ class Park:
         return peer
 
     def drop(self, kind: Kind, reason: str) -> None:
-        """Leaves a peer out from here on, and says so once."""
+        """Leaves a peer out of the rest of the run, and notes the reason."""
         peer, self._peers[kind.name] = self._peers.get(kind.name), None
         if peer:
             peer.stop()
@@ -159,14 +159,14 @@ class Park:
         return self._python
 
     def stop(self) -> None:
-        """Ends all."""
+        """Stops all peers."""
         for peer in self._peers.values():
             if peer:
                 peer.stop()
 
 
 def installed(requirements: str) -> Path:
-    """The directory with a peer's packages, fetched into the user's cache if need be."""
+    """The cache directory with a peer's packages; pip installs them on first use."""
     file = PEERS / requirements
     cache = (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "serpentarium" / "peers"
@@ -174,7 +174,7 @@ def installed(requirements: str) -> Path:
     place = cache / f"{file.stem}-{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
     if place.exists():
         return place
-    note(f"fetching what {requirements} names")
+    note(f"installing the packages of {requirements}")
     partial = place.with_name(f"{place.name}.{os.getpid()}")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--root-user-action=ignore", "--no-deps", "--only-binary=:all:", "--require-hashes"]
@@ -198,6 +198,6 @@ def installed(requirements: str) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         lines = done.stderr.splitlines() or ["pip failed"]
         reasons = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-        raise Broken(f"its packages cannot be had ({(reasons or lines)[-1]})")
+        raise Broken(f"cannot install its packages: {(reasons or lines)[-1]}")
     partial.rename(place)
     return place

@@ -1,4 +1,4 @@
-"""The machine that is measured."""
+"""The machine of the measurement."""
 
 import fcntl
 import os
@@ -8,13 +8,13 @@ from typing import Any
 
 from commands import build_variables
 
-# _IOWR('f', 16, struct pm_scan_arg), which is this large.
+# PAGEMAP_SCAN is _IOWR('f', 16, struct pm_scan_arg) in linux/fs.h. The size is in bytes.
 SCAN_SIZE = 96
 PAGEMAP_SCAN = 0xC0000000 | SCAN_SIZE << 16 | ord("f") << 8 | 16
 
 
 def describe() -> dict[str, Any]:
-    """What figures depend on."""
+    """The properties that figures depend on."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -28,11 +28,12 @@ def describe() -> dict[str, Any]:
 
 
 def in_words(machine: dict[str, Any]) -> str:
-    """One line for people."""
+    """The properties as one line of text."""
     scan = "with" if machine["pagemapScan"] else "without"
     built = ", ".join(f"{name}={value}" for name, value in machine["builtWith"].items())
     return (
-        f"{machine['cores']} cores of {machine['cpu']} ({machine['architecture']}), {machine['memoryGib']} GiB, "
+        f"{machine['cores']} cores of {machine['cpu']} ({machine['architecture']}), "
+        f"{machine['memoryGib']} GiB, "
         f"{machine['kernel']} {scan} PAGEMAP_SCAN, load {machine['loadBefore']} before"
         + (f", built with {built}" if built else "")
     )
@@ -45,7 +46,7 @@ def _cpu() -> str:
 
 
 def _has_pagemap_scan() -> bool:
-    """Whether the kernel can tell which pages were written (Linux 6.7): asked about no page at all."""
+    """Whether the kernel has PAGEMAP_SCAN (Linux 6.7). Scans an empty range."""
     with open("/proc/self/pagemap", "rb") as pagemap:
         try:
             fcntl.ioctl(pagemap, PAGEMAP_SCAN, struct.pack("Q", SCAN_SIZE).ljust(SCAN_SIZE, b"\0"))

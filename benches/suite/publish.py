@@ -1,4 +1,4 @@
-"""Where results go: a JSON file, the chart, and the parts of docs/benchmarks.md and README.md between their marks."""
+"""Writes results: JSON, the chart, and the marked parts of docs/benchmarks.md and README.md."""
 
 import json
 import math
@@ -14,12 +14,12 @@ from show import all_tables, for_markdown
 
 PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
 BEGIN, END = "<!-- results: scripts/bench --docs -->", "<!-- end of results -->"
-# The sections that the chart shows.
+# The sections in the chart.
 DRAWN = ("fresh", "compute")
 
 
 def as_json(results: dict[str, Result], head: dict[str, Any], notes: list[str]) -> str:
-    """Everything, for machines."""
+    """All results as JSON."""
     figures = [
         {"section": name, **figure.as_json()}
         for name, result in results.items()
@@ -33,7 +33,7 @@ def as_json(results: dict[str, Result], head: dict[str, Any], notes: list[str]) 
 
 
 def chart(results: dict[str, Result]) -> str | None:
-    """The chart of what was measured; nothing where it has no comparison."""
+    """The chart of the results; `None` without a comparison."""
     panels = []
     if "fresh" in results:
         bars = {
@@ -53,7 +53,7 @@ def chart(results: dict[str, Result]) -> str | None:
 
 
 def to_docs(results: dict[str, Result], head: dict[str, Any], notes: list[str]) -> None:
-    """Brings docs/ up to this measurement."""
+    """Updates docs/ and README.md."""
     Path(PAGE.with_suffix(".json")).write_text(as_json(results, head, notes), encoding="utf-8")
     if picture := chart(results):
         PAGE.with_suffix(".svg").write_text(picture, encoding="utf-8")
@@ -65,7 +65,7 @@ def to_docs(results: dict[str, Result], head: dict[str, Any], notes: list[str]) 
 
 
 def summary(results: dict[str, Result]) -> Table:
-    """The figures of a full run that people ask for first."""
+    """The main figures of a full run, for README.md."""
     raw = {name: result.raw for name, result in results.items()}
     fresh, start, memory = (
         raw["fresh"]["milliseconds"][Ours.name],
@@ -80,13 +80,14 @@ def summary(results: dict[str, Result]) -> Table:
         f"{name} {number(mean)}" for name, mean in means.items() if name != Ours.name
     )
     rest = (memory["parentPssMib"] + sum(memory["workersPssMib"])) * 2**20 / 1_000_000
+    in_flight = " / ".join(str(each["inFlight"]) for each in flights)
     rows = [
         [
             "fresh instance, trivial task, drop; in process, median / p95",
             _both(fresh["median"], fresh["p95"], "ms"),
         ],
         [
-            f"tasks a second through the local broker, {' / '.join(str(each['inFlight']) for each in flights)} in flight",
+            f"tasks a second through the local broker, {in_flight} in flight",
             " / ".join(number(each["tasksPerSecond"]) for each in flights),
         ],
         [
@@ -94,7 +95,8 @@ def summary(results: dict[str, Result]) -> Table:
             _both(flights[0]["p50Ms"], flights[0]["p99Ms"], "ms"),
         ],
         [
-            "a call of a task there and back through the WebSocket, the broker's own time included, p50",
+            "a call of a task there and back through the WebSocket, "
+            "the broker's own time included, p50",
             f"{number(raw['flow']['calls']['p50Ms'])} ms",
         ],
         [
@@ -117,7 +119,7 @@ def _both(one: float, other: float, unit: str) -> str:
 
 
 def _put(page: Path, parts: list[str]) -> None:
-    """Brings the part of a page that lies between the marks up to this."""
+    """Replaces the part of a page between the marks."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     page.write_text("\n\n".join([before + BEGIN, *parts, END + after]), encoding="utf-8")

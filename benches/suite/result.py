@@ -1,4 +1,4 @@
-"""What a section gives: figures with their goals, tables, and the numbers behind them for machines."""
+"""The result of a section: figures with goals, tables, raw numbers."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """One number with a goal."""
+    """A number with a goal: a maximum, or a minimum if `at_least` is set."""
 
     what: str
     value: float
@@ -16,19 +16,19 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the goal is reached."""
+        """Whether the figure meets the goal."""
         return self.value >= self.goal if self.at_least else self.value <= self.goal
 
     def shown(self) -> str:
-        """The number for people."""
+        """The value with its unit."""
         return f"{number(self.value)} {self.unit}".strip()
 
     def shown_goal(self) -> str:
-        """The goal for people."""
+        """The goal with its unit."""
         return f"{'≥' if self.at_least else '≤'} {number(self.goal)} {self.unit}".strip()
 
     def as_json(self) -> dict[str, Any]:
-        """The same for machines."""
+        """The figure as a JSON object."""
         return {
             "what": self.what,
             "value": round(self.value, 4),
@@ -41,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under a header; all columns but the first hold numbers."""
+    """A table of texts. Every column except the first holds numbers."""
 
     title: str
     header: list[str]
@@ -50,7 +50,7 @@ class Table:
 
 @dataclass
 class Result:
-    """What one section measured."""
+    """The measurements of one section. `raw` is JSON."""
 
     figures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Result:
 
 
 def number(value: float) -> str:
-    """A number with three digits that count; large ones whole, with commas."""
+    """A number with three significant digits; from 100 on an integer with commas."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""What is measured, by section. Each section takes the peers and whether it has to be quick."""
+"""The sections of the suite. Each takes the peers, and whether the run is quick."""
 
 import os
 from collections.abc import Callable
@@ -7,25 +7,25 @@ from statistics import median
 
 import compute as programs
 from commands import ROOT, Broken, binary, cargo_bench
-from engines import Kind, Ours, Park, Peer
+from engines import Kind, Ours, Peer, Peers
 from result import Figure, Result, Table, number
 from say import note, step
 
 MEGABYTE = 1_000_000
 
 
-def fresh(park: Park, quick: bool) -> Result:
-    """A fresh sandbox, a trivial task, the drop: here and in the peers, in turn."""
+def fresh(peers: Peers, quick: bool) -> Result:
+    """A fresh sandbox with a trivial task: Serpentarium and the peers in turn."""
     rounds, count = (3, 1000) if quick else (5, 4000)
-    ours, peers = Ours(), park.peers(lambda _: True)
+    ours, started = Ours(), peers.started(lambda _: True)
     step(f"Fresh sandboxes, {rounds} rounds")
     times: dict[str, list[dict[str, float]]] = {}
     for turn in range(rounds):
         note(f"round {turn + 1} of {rounds}")
         times.setdefault(ours.name, []).append(ours.fresh(count))
-        for kind, peer in peers:
+        for kind, peer in started:
             if (
-                measured := _or_nothing(park, kind, peer, max(10, int(count * kind.share)))
+                measured := _or_nothing(peers, kind, peer, max(10, int(count * kind.share)))
             ) is not None:
                 times.setdefault(kind.name, []).append(measured)
     middle = {
@@ -58,16 +58,16 @@ def fresh(park: Park, quick: bool) -> Result:
     )
 
 
-def _or_nothing(park: Park, kind: Kind, peer: Peer, count: int) -> dict[str, float] | None:
+def _or_nothing(peers: Peers, kind: Kind, peer: Peer, count: int) -> dict[str, float] | None:
     try:
         return peer.fresh(count)
     except Broken as error:
-        park.drop(kind, str(error))
+        peers.drop(kind, str(error))
         return None
 
 
-def flow(_: Park, quick: bool) -> Result:
-    """Tasks a second and latency through a real WebSocket, and calls of a task."""
+def flow(_: Peers, quick: bool) -> Result:
+    """Tasks per second and latency through a real WebSocket; calls of a task."""
     step("Tasks through a WebSocket")
     raw = cargo_bench("throughput", "--only", "flow,calls", "--tasks", 2000 if quick else 8000)
     by_flight = {flight["inFlight"]: flight for flight in raw["flow"]}
@@ -95,8 +95,8 @@ def flow(_: Park, quick: bool) -> Result:
     )
 
 
-def start(_: Park, quick: bool) -> Result:
-    """From the start of the process to its registration, and to the first answer."""
+def start(_: Peers, quick: bool) -> Result:
+    """Time from the start of the process to registration and to the first answer."""
     step("Starts")
     raw = cargo_bench("throughput", "--only", "start")
     figures = [
@@ -106,13 +106,13 @@ def start(_: Park, quick: bool) -> Result:
     return Result(figures, raw=raw)
 
 
-def compute(park: Park, quick: bool) -> Result:
-    """Programs, against native CPython 3.13 and the peers."""
-    return programs.measure(park, programs.Plan(3, 2) if quick else programs.Plan(8, 3))
+def compute(peers: Peers, quick: bool) -> Result:
+    """CPU-bound programs, next to native CPython 3.13 and the peers."""
+    return programs.measure(peers, programs.Plan(3, 2) if quick else programs.Plan(8, 3))
 
 
-def memory(_: Park, quick: bool) -> Result:
-    """At rest, and what a running task adds."""
+def memory(_: Peers, quick: bool) -> Result:
+    """Memory at rest, and per running task."""
     step("Memory")
     raw = cargo_bench("throughput", "--only", "memory", "--tasks", 2000 if quick else 8000)
     figures = [
@@ -131,8 +131,8 @@ def memory(_: Park, quick: bool) -> Result:
     return Result(figures, raw=raw)
 
 
-def payload(_: Park, quick: bool) -> Result:
-    """Items of 5, 50 and 200 MB there and back, and the memory that takes."""
+def payload(_: Peers, quick: bool) -> Result:
+    """Echoes of 5, 50 and 200 MB of items, and their memory."""
     step("Large items")
     raw = cargo_bench("throughput", "--only", "payload", "--largest", 50 if quick else 200)
     goals, keys = {5: 60, 50: 700}, ("echoMs", "parentPeakMib", "workerPeakMib")
@@ -151,8 +151,8 @@ def payload(_: Park, quick: bool) -> Result:
     return Result(figures, [Table("Large items", header, rows)], raw)
 
 
-def size(_: Park, quick: bool) -> Result:
-    """Of the binary, and of the image in it."""
+def size(_: Peers, quick: bool) -> Result:
+    """Size of the binary and of its image."""
     image = Path(os.environ.get("SERPENTARIUM_IMAGE") or ROOT / "wasm" / "build" / "python.cwasm")
     raw = {"binary": binary().stat().st_size}
     result = Result([Figure("the binary", raw["binary"] / MEGABYTE, "MB", 70)], raw=raw)
@@ -162,6 +162,6 @@ def size(_: Park, quick: bool) -> Result:
     return result
 
 
-SECTIONS: dict[str, Callable[[Park, bool], Result]] = {
+SECTIONS: dict[str, Callable[[Peers, bool], Result]] = {
     section.__name__: section for section in (fresh, flow, start, compute, memory, payload, size)
 }

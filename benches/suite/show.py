@@ -1,4 +1,4 @@
-"""Results for people: tables for a terminal, and in Markdown."""
+"""Tables for a terminal and in Markdown."""
 
 import sys
 
@@ -7,13 +7,13 @@ from say import painted
 
 
 def figures_table(figures: list[Figure]) -> Table:
-    """All figures beside their goals."""
+    """All figures with their goals."""
     rows = [[f.what, f.shown(), f.shown_goal(), "met" if f.met else "not met"] for f in figures]
     return Table("Figures and goals", ["what", "figure", "goal", ""], rows)
 
 
 def for_terminal(table: Table) -> str:
-    """A table in columns."""
+    """A table as aligned columns."""
     widths = [
         max(len(row[i]) for row in [table.header, *table.rows]) for i in range(len(table.header))
     ]
@@ -21,7 +21,7 @@ def for_terminal(table: Table) -> str:
     def line(row: list[str]) -> str:
         first = row[0].ljust(widths[0])
         return "  ".join(
-            [first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]
+            [first, *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
         ).rstrip()
 
     rows = [line(row) for row in table.rows]
@@ -38,13 +38,13 @@ def _painted_verdict(text: str) -> str:
 
 
 def for_markdown(table: Table) -> str:
-    """A table for a document."""
+    """A table in Markdown."""
     lines = [table.header, ["---"] + ["---:"] * (len(table.header) - 1), *table.rows]
     return f"**{table.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def all_tables(results: dict[str, Result]) -> list[Table]:
-    """Figures first, then what is behind them."""
+    """The table of figures, then the tables of the sections."""
     figures = [figure for result in results.values() for figure in result.figures]
     return [
         figures_table(figures),
