@@ -1,4 +1,4 @@
-"""Runs workflows of a real n8n through our runner."""
+"""Runs workflows of a real n8n with `serpentarium runner`."""
 
 import argparse
 import re
@@ -25,31 +25,43 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="test-n8n",
-        description="Install a real n8n from npm, start it on this machine, and run workflows with Python code through "
-        "`serpentarium runner`. Ends with 0 when all cases pass, 1 when one fails, 2 when nothing could be run.",
-        epilog="n8n and its Node.js are kept in $XDG_CACHE_HOME/serpentarium (default: ~/.cache), about 2 GB.",
+        description="Install n8n from npm, start it on this machine, and run workflows with Python "
+        "code through `serpentarium runner`. Exit codes: 0 every case passed, 1 a case failed, "
+        "2 no case could run.",
+        epilog="n8n and its Node.js stay in $XDG_CACHE_HOME/serpentarium (default: ~/.cache), "
+        "about 2 GB.",
     )
     parser.add_argument(
-        "--only", metavar="PATTERN", help="run the cases in whose `group: name` this regex is found"
+        "--only",
+        metavar="PATTERN",
+        help="run the cases whose `group: name` contains a match of this regular expression",
     )
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
-    parser.add_argument("--list", action="store_true", help="print the cases, and run none")
+    parser.add_argument("--list", action="store_true", help="list the cases and exit")
     parser.add_argument(
         "--n8n",
         metavar="VERSION",
         default=N8N_VERSION,
-        help="the n8n to test with (default: %(default)s)",
+        help="version of n8n (default: %(default)s)",
     )
-    parser.add_argument("--runner", metavar="FILE", type=Path, default=ROOT / "target/release/serpentarium",
-                        help="the binary to test (default: target/release/serpentarium)")  # fmt: skip
     parser.add_argument(
-        "--logs", metavar="FOLDER", type=Path, help="keep the logs of n8n and the runner here"
+        "--runner",
+        metavar="FILE",
+        type=Path,
+        default=ROOT / "target/release/serpentarium",
+        help="binary to test (default: target/release/serpentarium)",
+    )
+    parser.add_argument(
+        "--logs",
+        metavar="FOLDER",
+        type=Path,
+        help="write the logs of n8n and the runner to this folder",
     )
     return parser.parse_args()
 
 
 def chosen(pattern: str | None) -> Iterator[tuple[str, str, Run]]:
-    """Group, name and action of the cases to run."""
+    """Group, name and action of the matching cases."""
     wanted = re.compile(pattern or "", re.IGNORECASE)
     for group, cases in DATA.items():
         for case in cases:
@@ -73,7 +85,7 @@ def attempt(group: str, name: str, action: Run, stage: Stage) -> Outcome:
 
 
 def perform(options: argparse.Namespace, report: Report) -> int:
-    """Installs, starts, runs, stops."""
+    """Installs and starts n8n, runs the cases, stops everything. Returns the exit code."""
     cases = list(chosen(options.only))
     if options.list or not cases:
         print(
@@ -83,7 +95,7 @@ def perform(options: argparse.Namespace, report: Report) -> int:
         return 0 if cases else 2
     if not options.runner.is_file():
         raise RuntimeError(
-            f"there is no runner {options.runner}; build it with `cargo build --release`"
+            f"no file {options.runner}: build the runner with `cargo build --release`"
         )
     installed = install(options.n8n, report.say)
     with tempfile.TemporaryDirectory(prefix="serpentarium-n8n-") as folder:
@@ -100,16 +112,18 @@ def perform(options: argparse.Namespace, report: Report) -> int:
 
 
 def main() -> int:
-    """The exit code."""
+    """Returns the exit code."""
     options = arguments()
-    # Ends as Ctrl-C does: through every `finally`, which stop what was started.
+    # Unwinds as Ctrl-C does, so every `finally` stops its processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return perform(options, Report(options.json))
     except KeyboardInterrupt:
         return 130
     except re.error as error:
-        print(f"error: --only {options.only!r} is no regular expression: {error}", file=sys.stderr)
+        print(
+            f"error: --only {options.only!r} is not a regular expression: {error}", file=sys.stderr
+        )
         return 2
     except (InstallError, ApiError, Timeout, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

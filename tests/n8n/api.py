@@ -1,4 +1,4 @@
-"""What the test says to n8n over HTTP: set-up, workflows, executions, webhooks."""
+"""n8n's HTTP interface: set-up, workflows, executions, webhooks."""
 
 import json
 import secrets
@@ -18,14 +18,14 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer."""
+    """An HTTP response."""
 
     status: int
     body: bytes
     content_type: str
 
     def json(self) -> Any:
-        """The body's JSON; its text where it is none."""
+        """The body as JSON, or as text if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -33,12 +33,12 @@ class Answer:
 
 
 class Api:
-    """A session of the owner of an n8n."""
+    """A session of the owner of an n8n instance."""
 
     def __init__(self, base: str) -> None:
-        """The n8n at this address."""
+        """`base` is the address of n8n."""
         self.base = base
-        # Never by a proxy: all of it stays on this machine.
+        # No proxy, because n8n listens on the loopback interface.
         handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
         self.opener = urllib.request.build_opener(*handlers)
         self.password = secrets.token_urlsafe(12) + "Aa1"
@@ -46,7 +46,7 @@ class Api:
     def send(
         self, method: str, path: str, body: bytes | None, content_type: str, seconds: float = 90
     ) -> Answer:
-        """One request, whatever its status."""
+        """Sends a request. Returns the response with any status."""
         headers = {"Content-Type": content_type, "browser-id": "test"}
         request = urllib.request.Request(
             self.base + path, data=body, method=method, headers=headers
@@ -61,7 +61,7 @@ class Api:
             )
 
     def rest(self, method: str, path: str, body: Any = None) -> Any:
-        """A request to n8n's own interface; the `data` of its answer."""
+        """Sends a request to n8n's internal REST API. Returns the `data` of the response."""
         text = None if body is None else json.dumps(body).encode()
         answer = self.send(method, f"/rest{path}", text, "application/json")
         if answer.status != 200:
@@ -78,7 +78,7 @@ class Api:
             return False
 
     def become_owner(self) -> None:
-        """Sets the owner of a new n8n up, and is that from now on."""
+        """Creates the owner account of a new n8n and logs in."""
         person = {
             "email": "owner@example.com",
             "firstName": "Test",
@@ -88,18 +88,18 @@ class Api:
         self.rest("POST", "/owner/setup", person)
 
     def activate(self, workflow: dict[str, Any]) -> str:
-        """Saves a workflow and makes its webhook answer; gives its id."""
+        """Saves and activates a workflow. Returns its id."""
         saved = self.rest("POST", "/workflows", workflow)
         self.rest("POST", f"/workflows/{saved['id']}/activate", {"versionId": saved["versionId"]})
         return str(saved["id"])
 
     def call(self, path: str, body: Any, content_type: str = "application/json") -> Answer:
-        """Calls a webhook, with bytes as they are and anything else as JSON."""
+        """Calls a webhook. Sends bytes unchanged and any other body as JSON."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.send("POST", f"/webhook/{path}", data, content_type)
 
     def executions(self, workflow: str, status: str | None = None) -> list[dict[str, Any]]:
-        """The latest executions of a workflow, newest first, without their data."""
+        """The latest ten executions of a workflow, newest first, without data."""
         wanted = {"workflowId": workflow} | ({"status": [status]} if status else {})
         query = urllib.parse.urlencode({"filter": json.dumps(wanted), "limit": 10})
         return list(self.rest("GET", f"/executions?{query}")["results"])
@@ -110,7 +110,7 @@ class Api:
         return found | {"data": unflatten(found["data"])}
 
     def last_execution(self, workflow: str) -> dict[str, Any]:
-        """The newest execution of a workflow, as soon as it has ended."""
+        """Waits for the end of the newest execution of a workflow and returns it with its data."""
 
         def look() -> str | None:
             newest = self.executions(workflow)[:1]
@@ -123,18 +123,18 @@ class Api:
         return self.execution(wait_for("the end of the execution", 20, look))
 
     def stop(self, execution: str) -> None:
-        """Stops an execution, as a user does."""
+        """Stops an execution, as a user does in the editor."""
         self.rest("POST", f"/executions/{execution}/stop", {})
 
 
 def unflatten(text: str) -> Any:
-    """The value that n8n stores as a flat list, in which every text is an index into that list."""
+    """Decodes n8n's flat list (npm `flatted`): a string in it is an index into the list."""
     flat = json.loads(text)
     made: dict[int, Any] = {}
 
     def value(index: int) -> Any:
         entry = flat[index]
-        # Known before it is filled: a value may hold itself.
+        # Registered before it is filled, because a value may contain itself.
         if index not in made and isinstance(entry, dict):
             made[index] = {}
             made[index].update((key, resolve(part)) for key, part in entry.items())

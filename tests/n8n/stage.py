@@ -1,4 +1,4 @@
-"""The real things on one machine: n8n, our runner, and a local HTTP server for code to call."""
+"""The processes of the tests: n8n, the runner, and a local HTTP server."""
 
 import os
 import secrets
@@ -9,14 +9,15 @@ from install import Install
 from peer import Peer
 from processes import Process, free_port, wait_for
 
-# The zone that operators give n8n and its runners alike.
+# The time zone of n8n and of the runner.
 TIME_ZONE = "Asia/Tokyo"
+# Seconds.
 TASK_TIMEOUT = 10
 START_SECONDS = 180
 
 
 class Stage:
-    """Everything that a case needs, started by `start`, and stopped by `close` in whatever state it is."""
+    """All processes. `close` stops them in any state."""
 
     n8n: Process
     runner: Process
@@ -24,7 +25,7 @@ class Stage:
     def __init__(
         self, installed: Install, runner: Path, folder: Path, logs: Path | None = None
     ) -> None:
-        """Keeps data in `folder`, and logs there or in a folder of their own."""
+        """`folder` holds the data, and the logs unless `logs` is set."""
         self.installed = installed
         self.binary = runner
         self.folder = folder
@@ -37,13 +38,13 @@ class Stage:
         self.started: list[Process] = []
 
     def start(self) -> None:
-        """Starts all of it; comes back when the runner is registered with n8n."""
+        """Starts everything and waits until the runner is registered with n8n."""
         self.start_n8n()
         self.api.become_owner()
         self.start_runner()
 
     def close(self) -> None:
-        """Ends all that was started."""
+        """Stops every process."""
         self.peer.close()
         for process in reversed(self.started):
             process.kill()
@@ -51,12 +52,12 @@ class Stage:
     def process(
         self, name: str, command: list[str], environment: dict[str, str], log: str
     ) -> Process:
-        """Starts a process, to be ended by `close` at the latest."""
+        """Starts a process that `close` stops."""
         self.started.append(Process(name, command, environment, self.logs / log))
         return self.started[-1]
 
     def start_n8n(self) -> None:
-        """Starts n8n on the same ports and data as ever, and waits until it serves."""
+        """Starts n8n with the same ports and data at each start, and waits until it is ready."""
         command = [str(self.installed.node), str(self.installed.n8n), "start"]
         self.n8n = n8n = self.process("n8n", command, self.n8n_environment(), "n8n.log")
         wait_for(
@@ -66,7 +67,7 @@ class Stage:
             raise RuntimeError(f"n8n ended with {n8n.child.returncode}:\n{n8n.tail()}")
 
     def start_runner(self) -> None:
-        """Starts our runner, and waits until n8n has registered it."""
+        """Starts the runner and waits until n8n has registered it."""
         mark = self.n8n.written()
         environment = {
             "PATH": os.environ["PATH"],
@@ -76,17 +77,16 @@ class Stage:
             "GENERIC_TIMEZONE": TIME_ZONE,
             "NO_COLOR": "1",
         }
-        self.runner = self.process(
-            "the runner", [str(self.binary), "runner"], environment, "runner.log"
-        )
+        command = [str(self.binary), "runner"]
+        self.runner = self.process("the runner", command, environment, "runner.log")
         self.wait_for_runner(mark)
 
     def wait_for_runner(self, mark: int) -> None:
-        """Waits until n8n has registered a runner, after a mark in its log."""
+        """Waits until n8n has registered a runner after a mark in its log."""
         self.n8n.wait_for("Registered runner", mark, 30)
 
     def n8n_environment(self) -> dict[str, str]:
-        """A headless n8n with SQLite and runners of its own choice, which talks to nobody outside."""
+        """The environment of an n8n with SQLite and external runners that sends no telemetry."""
         return {
             "PATH": f"{self.installed.node.parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.folder),

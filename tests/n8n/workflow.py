@@ -1,7 +1,7 @@
-"""The workflows around the code of a case.
+"""Builds the workflow of a case.
 
-Webhook → Items → (nodes that come before) → Python     and the last node's data is the answer
-Webhook → Tool Executor ← Tool                          for code that is an AI tool
+Webhook → Items → (nodes before) → Python     the last node's data is the response
+Webhook → Tool Executor ← Tool                for an AI tool
 """
 
 import uuid
@@ -19,18 +19,24 @@ def python(name: str, code: str, each: bool = False) -> Node:
 
 
 def fields(name: str, json: str) -> Node:
-    """A node that gives one item with this JSON for each item that it gets."""
+    """A node that replaces each item by one with this JSON."""
     return node(name, "n8n-nodes-base.set", 3.4, {"mode": "raw", "jsonOutput": json, "options": {}})
 
 
 def node(name: str, kind: str, version: float, parameters: dict[str, Any], **more: Any) -> Node:
-    """A node of a kind."""
-    return {"name": name, "type": kind, "typeVersion": version, "parameters": parameters, "position": [0, 0],
-            "id": str(uuid.uuid4())} | more  # fmt: skip
+    """A node of type `kind`."""
+    return {
+        "name": name,
+        "type": kind,
+        "typeVersion": version,
+        "parameters": parameters,
+        "position": [0, 0],
+        "id": str(uuid.uuid4()),
+    } | more
 
 
 def webhook(path: str, binary: bool = False) -> Node:
-    """The start: answers with what the last node gives, all JSON of it or its first file."""
+    """The first node: responds with the last node's JSON, or with its first file."""
     parameters: dict[str, Any] = {
         "httpMethod": "POST",
         "path": path,
@@ -43,20 +49,23 @@ def webhook(path: str, binary: bool = False) -> Node:
 
 
 def items() -> Node:
-    """Makes an item of each entry of `items` in the body of the webhook's request."""
+    """A node that makes an item of each entry of `items` in the request's body."""
     return node(
         "Items", "n8n-nodes-base.splitOut", 1, {"fieldToSplitOut": "body.items", "options": {}}
     )
 
 
 def chain(name: str, nodes: list[Node], settings: dict[str, Any]) -> dict[str, Any]:
-    """A workflow of nodes one after the other."""
+    """A workflow with the nodes in sequence."""
     links = {one["name"]: {"main": [[link(next_one, "main")]]} for one, next_one in pairwise(nodes)}
     return workflow(name, nodes, links, settings)
 
 
 def tool(name: str, path: str, code: str, schema: str | None) -> dict[str, Any]:
-    """A workflow whose code is an AI tool, called with the `query` of the request's body, without any model."""
+    """A workflow that calls code as an AI tool, without a model.
+
+    The tool's input is `query` in the request's body.
+    """
     parameters: dict[str, Any] = {"description": "A tool", "language": "python", "pythonCode": code}
     if schema:
         parameters |= {"specifyInputSchema": True, "schemaType": "manual", "inputSchema": schema}
@@ -76,7 +85,7 @@ def tool(name: str, path: str, code: str, schema: str | None) -> dict[str, Any]:
 def workflow(
     name: str, nodes: list[Node], links: dict[str, Any], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """A workflow as n8n saves it."""
+    """A workflow in n8n's format."""
     return {
         "name": name,
         "nodes": nodes,

@@ -1,4 +1,4 @@
-"""All cases: those that are data, by group, and those that take part in what happens around the code."""
+"""All cases: by group, and the functions of `life` that stop and restart processes."""
 
 from case import Case
 from cases import binary, code, data, errors, http, printing, state, tool

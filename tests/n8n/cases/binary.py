@@ -1,4 +1,4 @@
-"""Files: n8n keeps them, code fetches and makes them."""
+"""Binary data: n8n stores it, code reads and creates it."""
 
 import re
 
@@ -68,7 +68,8 @@ return {"json": {}, "binary": {"data": _helpers.prepare_binary_data(data[::-1])}
         upload=LARGE,
         code="""
 data = _helpers.get_binary_data(0)
-return [{"json": {}, "binary": {"data": _helpers.prepare_binary_data(data, file_name="large.bin")}}]""",
+file = _helpers.prepare_binary_data(data, file_name="large.bin")
+return [{"json": {}, "binary": {"data": file}}]""",
         file=LARGE,
     ),
     Case(
@@ -92,7 +93,7 @@ return [{"json": {}, "binary": {"data": file}}]""",
         answers=[[{"mime": "application/octet-stream"}]],
     ),
     Case(
-        name="the assertion of a file that is not there fails the node, in n8n's words",
+        name="asserting a missing file fails the node with n8n's message",
         code="_helpers.assert_binary_data(0, 'data')",
         error={
             "message": re.compile("contain a binary file 'data', but none was found"),
@@ -100,7 +101,7 @@ return [{"json": {}, "binary": {"data": file}}]""",
         },
     ),
     Case(
-        name="a file that is not there cannot be read, and the error says so",
+        name="reading a missing file is an error that names it",
         code="_helpers.get_binary_data(0, 'photo')",
         error={"message": re.compile("(?i)photo|binary"), "lineNumber": 1},
     ),

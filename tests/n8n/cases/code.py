@@ -1,4 +1,4 @@
-"""Both modes: what goes in and what comes out."""
+"""Both modes: items in, items out."""
 
 import workflow
 from case import Case
@@ -9,7 +9,9 @@ CASES = [
     Case(
         name="code that runs once sees all items",
         items=NUMBERS,
-        code="return [{'json': {'sum': sum(item['json']['n'] for item in _items), 'count': len(_items)}}]",
+        code="""
+total = sum(item['json']['n'] for item in _items)
+return [{'json': {'sum': total, 'count': len(_items)}}]""",
         answers=[[{"sum": 6, "count": 3}]],
     ),
     Case(
@@ -21,7 +23,7 @@ CASES = [
         output=[{"json": {"double": n * 2}, "pairedItem": {"item": n - 1}} for n in (1, 2, 3)],
     ),
     Case(
-        name="an item for which code gives None is dropped",
+        name="an item is dropped if the code returns None",
         items=NUMBERS,
         each=True,
         code="return _item if _item['json']['n'] != 2 else None",
@@ -53,7 +55,9 @@ CASES = [
     Case(
         name="text of any script, quotes and control characters come back unchanged",
         items=[{"text": 'ä漢🐍 "quoted" \\back\n\ttab\u2028 \x01'}],
-        code="return [{'json': {'same': _items[0]['json']['text'], 'length': len(_items[0]['json']['text'])}}]",
+        code="""
+text = _items[0]['json']['text']
+return [{'json': {'same': text, 'length': len(text)}}]""",
         answers=[[{"same": 'ä漢🐍 "quoted" \\back\n\ttab\u2028 \x01', "length": 26}]],
     ),
     Case(
@@ -68,11 +72,12 @@ CASES = [
         answers=[[{"a": None, "b": [None], "c": None}]],
     ),
     Case(
-        name="what JSON has no form for becomes its text",
+        name="a value without a JSON form becomes its text",
         code="""
 import datetime, decimal
 return [{"json": {
-    "date": datetime.date(2026, 1, 2), "decimal": decimal.Decimal("1.10"), "bytes": b"x", "tuple": (1, 2), 3: "key",
+    "date": datetime.date(2026, 1, 2), "decimal": decimal.Decimal("1.10"), "bytes": b"x",
+    "tuple": (1, 2), 3: "key",
 }}]""",
         answers=[
             [
@@ -89,11 +94,13 @@ return [{"json": {
     Case(
         name="the standard library is there",
         code="""
-import base64, collections, csv, hashlib, io, itertools, json, math, random, re, statistics, uuid, zoneinfo
+import base64, collections, csv, hashlib, io, itertools, json, math, random, re, statistics
+import uuid, zoneinfo
 rows = list(csv.DictReader(io.StringIO("a,b\\n1,2")))
 return {
     "hash": hashlib.sha256(b"x").hexdigest()[:8], "re": re.sub(r"\\d", "#", "a1"), "rows": rows,
-    "base64": base64.b64encode(b"hi").decode(), "mean": statistics.mean([1, 2]), "zone": str(zoneinfo.ZoneInfo("UTC")),
+    "base64": base64.b64encode(b"hi").decode(), "mean": statistics.mean([1, 2]),
+    "zone": str(zoneinfo.ZoneInfo("UTC")),
 }""",
         answers=[
             [

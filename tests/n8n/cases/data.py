@@ -1,4 +1,4 @@
-"""What n8n knows beside the items: other nodes, the workflow, the execution, time."""
+"""n8n's data besides the items: other nodes, the workflow, the execution, time."""
 
 import re
 
@@ -80,7 +80,9 @@ return {
     Case(
         name="the previous node is known",
         before=[SET],
-        code="return {'name': _prev_node.name, 'run': _prev_node.run_index, 'output': _prev_node.output_index}",
+        code="""
+node = _prev_node
+return {'name': node.name, 'run': node.run_index, 'output': node.output_index}""",
         answers=[[{"name": "Set", "run": 0, "output": 0}]],
     ),
     Case(
@@ -98,7 +100,9 @@ return {
     ),
     Case(
         name="the execution is known",
-        code="return {'id': _execution.id, 'mode': _execution.mode, 'url': _execution.resume_url, 'run': _run_index}",
+        code="""
+run = _execution
+return {'id': run.id, 'mode': run.mode, 'url': run.resume_url, 'run': _run_index}""",
         answers=[
             [
                 {
@@ -116,7 +120,7 @@ return {
         answers=[[{"region": None}]],
     ),
     Case(
-        name="n8n's environment is out of reach unless n8n allows it",
+        name="n8n's environment is denied unless n8n allows it",
         code="""
 try:
     return {"environment": _env["HOME"]}
@@ -153,7 +157,8 @@ return {
         name="the names of the old Python node work",
         before=[SET],
         code="""
-return {"previous": _prevNode.name, "run": _runIndex, "static": dict(_getWorkflowStaticData("global"))}""",
+static = dict(_getWorkflowStaticData("global"))
+return {"previous": _prevNode.name, "run": _runIndex, "static": static}""",
         answers=[[{"previous": "Set", "run": 0, "static": {}}]],
     ),
 ]

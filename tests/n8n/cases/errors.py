@@ -1,4 +1,4 @@
-"""Errors as n8n shows them: the node's error in the data of the execution."""
+"""Errors: the node's error in the data of the execution."""
 
 import re
 
@@ -18,7 +18,7 @@ CASES = [
         },
     ),
     Case(
-        name="an exception of one item says which",
+        name="an exception for one item names the item",
         items=[{"n": 1}, {"n": 0}],
         each=True,
         code="return {'n': 1 / _item['json']['n']}",
@@ -40,7 +40,7 @@ CASES = [
         error={"message": "name 'y' is not defined", "lineNumber": 2},
     ),
     Case(
-        name="code that is no Python names the line",
+        name="a syntax error names the line",
         code="x = 1\nif x\n    return []",
         error={"message": re.compile("expected ':'"), "lineNumber": 2},
     ),
@@ -50,12 +50,12 @@ CASES = [
         error={"message": "Process exited with code 3"},
     ),
     Case(
-        name="a package that is not there is named",
+        name="a missing package is named",
         code="import pandas",
         error={"message": re.compile("pandas"), "lineNumber": 1},
     ),
     Case(
-        name="files are out of reach",
+        name="files do not exist",
         code="return {'text': open('/etc/passwd').read()}",
         error={"message": re.compile("No such file"), "lineNumber": 1},
     ),
@@ -65,7 +65,7 @@ CASES = [
         answers=[[{"environment": {}}]],
     ),
     Case(
-        name="recursion without an end is an error",
+        name="endless recursion is an error",
         code="def again():\n    return again()\nreturn again()",
         error={"message": re.compile("maximum recursion depth exceeded"), "lineNumber": 2},
     ),
@@ -75,7 +75,7 @@ CASES = [
         error={"message": re.compile("(?i)memory")},
     ),
     Case(
-        name="code without an end runs into the time-out",
+        name="endless code ends at the timeout",
         code="while True:\n    pass",
         error={
             "message": f"Task execution timed out after {TASK_TIMEOUT} seconds",
@@ -83,12 +83,12 @@ CASES = [
         },
     ),
     Case(
-        name="a result that holds itself is an error",
+        name="a circular result is an error",
         code="x = {}\nx['x'] = x\nreturn [{'json': x}]",
         error={"message": re.compile("circular")},
     ),
     Case(
-        name="n8n says what is wrong with a result that is no item",
+        name="n8n explains a result that is no item",
         code="return 'text'",
         error={
             "message": "Code doesn't return items properly",
@@ -96,17 +96,17 @@ CASES = [
         },
     ),
     Case(
-        name="n8n says what is wrong with a list of numbers",
+        name="n8n explains a list of numbers",
         code="return [1, 2]",
         error={"message": "Code doesn't return items properly"},
     ),
     Case(
-        name="n8n says what is wrong with an item of unknown keys",
+        name="n8n explains an item with unknown keys",
         code="return [{'json': {}, 'extra': 1}]",
         error={"message": re.compile("^Invalid output format")},
     ),
     Case(
-        name="n8n says what is wrong with a text for each item",
+        name="n8n explains a text per item",
         each=True,
         code="return 'text'",
         error={
@@ -116,19 +116,19 @@ CASES = [
         },
     ),
     Case(
-        name="a node that continues on errors gives the error as an item",
+        name="a node that continues on errors outputs the error as an item",
         code="raise ValueError('passed on')",
         on_error="continueRegularOutput",
         answers=[[{"error": "passed on"}]],
     ),
     Case(
-        name="a node that continues on errors does so for code that is no Python",
+        name="a node that continues on errors does so after a syntax error",
         code="return (",
         on_error="continueRegularOutput",
         answers=[[{"error": re.compile("was never closed")}]],
     ),
     Case(
-        name="a node that continues on errors does so after a time-out",
+        name="a node that continues on errors does so after a timeout",
         code="while True:\n    pass",
         on_error="continueRegularOutput",
         answers=[[{"error": f"Task execution timed out after {TASK_TIMEOUT} seconds"}]],

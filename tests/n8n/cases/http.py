@@ -14,7 +14,8 @@ CASES = [
         name="method, parameters, headers and JSON go out",
         code="""
 seen = _helpers.http_request(
-    url="{peer}/echo", method="PUT", params={"a": "1 ä"}, headers={"X-Test": "yes"}, json={"text": "ü"}
+    url="{peer}/echo", method="PUT", params={"a": "1 ä"}, headers={"X-Test": "yes"},
+    json={"text": "ü"},
 )
 return {key: seen[key] for key in ("method", "query", "body")} | {
     "header": seen["headers"]["x-test"], "type": seen["headers"]["content-type"],
@@ -44,12 +45,15 @@ return {"body": seen["body"], "type": seen["headers"]["content-type"]}""",
         name="a full response has status and headers",
         code="""
 response = _helpers.http_request(url="{peer}/json", full_response=True)
-return {"status": response.status_code, "body": response.body, "type": response.headers["content-type"]}""",
+kind = response.headers["content-type"]
+return {"status": response.status_code, "body": response.body, "type": kind}""",
         answers=[[{"status": 200, "body": {"hello": "world"}, "type": "application/json"}]],
     ),
     Case(
         name="n8n's own options work too",
-        code="return _helpers.httpRequest({'url': '{peer}/echo', 'method': 'POST', 'qs': {'q': 1}, 'body': {'b': 2}})",
+        code="""
+options = {'url': '{peer}/echo', 'method': 'POST', 'qs': {'q': 1}, 'body': {'b': 2}}
+return _helpers.httpRequest(options)""",
         answers=[[{"method": "POST", "query": {"q": "1"}, "body": '{"b":2}'}]],
     ),
     Case(
@@ -65,7 +69,7 @@ return {"same": body == bytes(n % 256 for n in range(1000))}""",
         answers=[[{"same": True}]],
     ),
     Case(
-        name="a status that is an error raises, with status and body",
+        name="an error status raises with status and body",
         code="""
 try:
     _helpers.http_request(url="{peer}/status/404")
@@ -74,19 +78,19 @@ except _helpers.HttpError as error:
         answers=[[{"status": 404, "body": {"status": 404}, "text": re.compile("404")}]],
     ),
     Case(
-        name="a status that is an error can be looked at",
+        name="an error status can be read without an exception",
         code="""
 response = _helpers.http_request("{peer}/status/503", raise_for_status=False, full_response=True)
 return {"status": response.status_code, "body": response.body}""",
         answers=[[{"status": 503, "body": {"status": 503}}]],
     ),
     Case(
-        name="a request that fails and is not caught fails the node",
+        name="an uncaught failed request fails the node",
         code="x = 1\n_helpers.http_request(url='{peer}/status/500')",
         error={"message": re.compile("500"), "lineNumber": 2},
     ),
     Case(
-        name="a server that is not there raises",
+        name="an unreachable server raises",
         code="""
 try:
     _helpers.http_request(url="http://127.0.0.1:9/")
@@ -95,7 +99,7 @@ except _helpers.CallError as error:
         answers=[[{"text": re.compile("ECONNREFUSED|refused")}]],
     ),
     Case(
-        name="a server that is late raises",
+        name="a timeout raises",
         code="""
 try:
     _helpers.http_request(url="{peer}/slow?ms=2000", timeout=0.2)
@@ -108,7 +112,8 @@ except _helpers.CallError as error:
         code="""
 import asyncio, time
 begin = time.monotonic()
-answers = await asyncio.gather(*(_helpers.http_request_async(url="{peer}/slow?ms=1000") for _ in range(100)))
+requests = (_helpers.http_request_async(url="{peer}/slow?ms=1000") for _ in range(100))
+answers = await asyncio.gather(*requests)
 return {"answers": len(answers), "quick": time.monotonic() - begin < 3}""",
         answers=[[{"answers": 100, "quick": True}]],
     ),

@@ -1,4 +1,4 @@
-"""What happens around the code: stops, restarts, drains, losses. Each leaves n8n and a registered runner behind."""
+"""Stops, restarts, drains and losses. Each case ends with n8n and a registered runner."""
 
 import os
 import signal
@@ -22,18 +22,18 @@ class Running:
     """A workflow with one Python node, called in the background."""
 
     def __init__(self, stage: Stage, code: str) -> None:
-        """Saves and activates it."""
+        """Saves and activates the workflow."""
         self.stage = stage
         self.path = uuid.uuid4().hex
         nodes = [workflow.webhook(self.path), workflow.python("Python", code)]
         self.identifier = stage.api.activate(workflow.chain("life", nodes, {}))
 
     def call(self) -> Future[Answer]:
-        """Calls the webhook, and does not wait for its answer."""
+        """Calls the webhook without waiting for the response."""
         return POOL.submit(self.stage.api.call, self.path, {})
 
     def execution(self) -> str:
-        """The execution that runs, once its task has got to the runner."""
+        """Waits until the task runs. Returns the id of the execution."""
 
         def look() -> list[dict[str, Any]]:
             return self.stage.api.executions(self.identifier, "running")
@@ -43,12 +43,12 @@ class Running:
         return identifier
 
     def error(self) -> dict[str, Any]:
-        """The error that the node ended with."""
+        """The node's error."""
         return dict(self.stage.api.last_execution(self.identifier)["data"]["resultData"]["error"])
 
 
 def answered(call: Future[Answer], expected: Any, seconds: float) -> None:
-    """The call is answered in time, and well."""
+    """Checks a response: it arrives in time and has status 200."""
     answer = call.result(seconds)
     if answer.status != 200:
         raise Failure(f"status {answer.status}: {answer.body[:200]!r}")
@@ -56,12 +56,12 @@ def answered(call: Future[Answer], expected: Any, seconds: float) -> None:
 
 
 def works(stage: Stage) -> None:
-    """A task still goes through, without delay."""
+    """Checks that a new task succeeds within 5 seconds."""
     answered(Running(stage, "return {'works': True}").call(), [{"works": True}], 5)
 
 
 def stop(stage: Stage, code: str) -> None:
-    """Stops an execution as a user does: n8n and the runner both let go of it at once."""
+    """Stops an execution as a user does, and checks that n8n and the runner end it."""
     mark = stage.runner.written()
     running = Running(stage, code)
     call = running.call()

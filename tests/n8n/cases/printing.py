@@ -1,4 +1,4 @@
-"""`print`: n8n shows it in the browser's console while a workflow is tried out, and here in its own log."""
+"""`print`: n8n shows it in the browser's console for a manual run, and in its log here."""
 
 from case import Case
 
@@ -17,13 +17,13 @@ CASES = [
         answers=[[{"n": 1}, {"n": 2}]],
     ),
     Case(
-        name="what was printed before an error is there too",
+        name="prints before an error are kept",
         code="print('before')\nraise ValueError('after')",
         printed=["'before'"],
         error={"message": "after"},
     ),
     Case(
-        name="after a hundred prints comes a note",
+        name="a note follows the hundredth print",
         code="for n in range(103):\n    print(n)\nreturn []",
         printed=["99", "[Output truncated - 3 more print statements]"],
         not_printed=['[Node "Python"] 100\n'],

@@ -1,4 +1,4 @@
-"""What outlasts the task: static data of the workflow, custom data of the execution."""
+"""Data that outlasts a task: static data of the workflow, custom data of the execution."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Code as a tool of an AI agent: called without a model, by n8n's own tool executor."""
+"""Code as a tool of an AI agent, called by n8n's tool executor without a model."""
 
 import re
 
