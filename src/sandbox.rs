@@ -37,6 +37,8 @@ mod raw_outcome;
 mod reply;
 mod restore;
 mod state;
+#[cfg(test)]
+mod stock;
 mod wasi;
 
 pub use api::{Sandbox, SandboxBuilder};

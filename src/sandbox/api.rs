@@ -98,6 +98,12 @@ impl Sandbox {
         SandboxBuilder { slots: DEFAULT_SLOTS, pooled: true }
     }
 
+    /// A sandbox without a pool that runs another image.
+    #[cfg(test)]
+    pub(crate) fn with_image(image: InstancePre<GuestState>) -> Self {
+        Self { image, slots: Arc::new(Semaphore::new(1)), pool: None }
+    }
+
     /// Runs one job to its end. Waits for a free slot first.
     ///
     /// Dropping the future stops the task at once and frees all that it held.

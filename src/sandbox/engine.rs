@@ -68,10 +68,19 @@ pub(crate) fn load(slots: usize) -> Result<InstancePre<GuestState>, SandboxError
 
 /// As [`load`], with a copy of the image, and with instances that map their own memory.
 pub(crate) fn load_without_pool() -> Result<InstancePre<GuestState>, SandboxError> {
+    // SAFETY: as above.
+    unsafe { load_copy(&IMAGE.0) }
+}
+
+/// As [`load_without_pool`], with any image.
+///
+/// # Safety
+/// `wasm/compiler` made the image: wasmtime runs its code without validation.
+pub(crate) unsafe fn load_copy(image: &[u8]) -> Result<InstancePre<GuestState>, SandboxError> {
     check_cpu()?;
     let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
-    // SAFETY: as above.
-    let module = unsafe { Module::deserialize(&engine, &IMAGE.0) }.map_err(SandboxError::Image)?;
+    // SAFETY: the caller promises it.
+    let module = unsafe { Module::deserialize(&engine, image) }.map_err(SandboxError::Image)?;
     link(&module)
 }
 

@@ -83,27 +83,27 @@ def built(store: Store, wasm: Path, directory: Path) -> Iterator[Path]:
 
 def test(store: Store, wasm: Path) -> None:
     """Runs the tool's own tests."""
-    with store.locked("tool"):
+    with store.locked("tool-stock" if is_stock() else "tool"):
         _cargo(store, wasm, "test", "testing")
 
 
 def _build(store: Store, wasm: Path, copy: Path | None = None) -> None:
     """Builds the tool unless it is current, and copies it while no other build can replace it."""
-    with store.locked("tool"):
+    with store.locked("tool-stock" if is_stock() else "tool"):
         _cargo(store, wasm, "build", "building")
         if copy:
             shutil.copy2(_target(store) / "release" / NAME, copy)
 
 
 def _target(store: Store) -> Path:
-    """The cargo target directory. Both code generators use it and share their common crates."""
-    return store.root.parent / "compiler"
+    """The cargo target directory; one per code generator, so that neither waits for the other."""
+    return store.root.parent / ("compiler-stock" if is_stock() else "compiler")
 
 
 def _cargo(store: Store, wasm: Path, command: str, doing: str) -> None:
     """Runs `cargo COMMAND` on the tool."""
     target = _target(store)
-    manifest = _manifest(store, wasm, target / ("manifest-stock" if is_stock() else "manifest"))
+    manifest = _manifest(store, wasm, target / "manifest")
     words = [_found("cargo"), command, "--release", "--offline"]
     words += ["--manifest-path", str(manifest), "--target-dir", str(target)]
     words += ["--features", "stock"] if is_stock() else []
