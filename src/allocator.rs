@@ -1,7 +1,8 @@
 //! Large pages for large blocks of memory.
 //!
-//! A message of 50 MB lies in a dozen buffers on its way to a task and back. In pages of 4 KiB each of them costs 12,000 page
-//! faults, together more than a third of the time that the message takes (docs/benchmarks.md, "What paid"); in pages of 2 MiB, 25.
+//! A message of 50 MB lies in a dozen buffers on its way to a task and back. In pages of 4 KiB each
+//! of them costs 12,000 page faults, together more than a third of the time that the message takes
+//! (docs/benchmarks.md, "What paid"); in pages of 2 MiB, 25.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -13,10 +14,12 @@ use rustix::{
 /// Bytes from which a block is worth it: a large page itself.
 const LARGE: usize = 2 << 20;
 
-/// The system's allocator, which asks the kernel for large pages where a block is of 2 MiB or more. Where those are switched
-/// off (`/sys/kernel/mm/transparent_hugepage/enabled`), blocks are as without it.
+/// The system's allocator, which asks the kernel for large pages where a block is of 2 MiB or more.
+/// Where those are switched off (`/sys/kernel/mm/transparent_hugepage/enabled`), blocks are as
+/// without it.
 ///
-/// The `serpentarium` binary uses it. A program that embeds the library, and moves large items, may do so too:
+/// The `serpentarium` binary uses it. A program that embeds the library, and moves large items, may
+/// do so too:
 ///
 /// ```
 /// #[global_allocator]
@@ -25,8 +28,8 @@ const LARGE: usize = 2 << 20;
 #[derive(Debug, Clone, Copy)]
 pub struct LargePages;
 
-// SAFETY: every block comes from the system's allocator and goes back to it, with the caller's layout; advice changes
-// neither what a block holds nor where it lies.
+// SAFETY: every block comes from the system's allocator and goes back to it, with the caller's
+// layout; advice changes neither what a block holds nor where it lies.
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is the same one.
@@ -49,7 +52,8 @@ unsafe impl GlobalAlloc for LargePages {
     }
 }
 
-/// The block, with advice on all pages that it touches: a block that is a mapping of its own stays one that can be moved.
+/// The block, with advice on all pages that it touches: a block that is a mapping of its own stays
+/// one that can be moved.
 fn advised(block: *mut u8, size: usize) -> *mut u8 {
     if size >= LARGE && !block.is_null() {
         let before = block.addr() % page_size();
@@ -66,7 +70,8 @@ fn advised(block: *mut u8, size: usize) -> *mut u8 {
 mod tests {
     use super::*;
 
-    /// The flags of the mapping that an address lies in, as the kernel tells them (`man 5 proc_pid_smaps`).
+    /// The flags of the mapping that an address lies in, as the kernel tells them (`man 5
+    /// proc_pid_smaps`).
     fn flags(address: usize) -> String {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut inside = false;
@@ -90,7 +95,8 @@ mod tests {
             Layout::from_size_align(4 << 20, 1).unwrap(),
             Layout::from_size_align(64 << 20, 1).unwrap(),
         );
-        // SAFETY: the sizes are not zero, each block is used within its size, and goes back with the layout that it has.
+        // SAFETY: the sizes are not zero, each block is used within its size, and goes back with
+        // the layout that it has.
         unsafe {
             let block = LargePages.alloc(small);
             assert!(flags(block.addr() + small.size() / 2).contains(" hg"));

@@ -9,7 +9,8 @@ const UNITS: [(char, u64); 4] =
 #[error("must be a whole number of units above 0, or one with k, M, G or T, such as 500M or 1.5G")]
 pub struct FuelError;
 
-/// Reads an amount of fuel: `1000000`, `10M`, `2G`, `1.5 G`. Units are powers of 1000, in either case.
+/// Reads an amount of fuel: `1000000`, `10M`, `2G`, `1.5 G`. Units are powers of 1000, in either
+/// case.
 ///
 /// # Errors
 /// The text is anything else, zero, a fraction of one unit, or more than 64 bits hold.
@@ -34,7 +35,8 @@ pub fn parse_fuel(text: &str) -> Result<u64, FuelError> {
     fuel.filter(|&units| units > 0).ok_or(FuelError)
 }
 
-/// The value of the digits after a decimal point, in units of 1; none where it is not a whole number of them.
+/// The value of the digits after a decimal point, in units of 1; none where it is not a whole
+/// number of them.
 fn fraction_of(digits: &str, scale: u64) -> Option<u64> {
     let mut place = scale;
     let mut units = 0;
@@ -48,7 +50,8 @@ fn fraction_of(digits: &str, scale: u64) -> Option<u64> {
     Some(units)
 }
 
-/// Shows an amount of fuel with the unit that fits and at most three decimals: `180G`, `1.534G`, `950`. Rounds down.
+/// Shows an amount of fuel with the unit that fits and at most three decimals: `180G`, `1.534G`,
+/// `950`. Rounds down.
 pub fn display_fuel(fuel: u64) -> String {
     let Some((unit, scale)) = UNITS.into_iter().find(|&(_, scale)| fuel >= scale) else {
         return fuel.to_string();

@@ -1,47 +1,57 @@
-//! Serpentarium runs untrusted Python behind glass: each task in a fresh CPython, compiled to WebAssembly, inside
-//! wasmtime, under fuel, memory and time limits, with no files, no network and no environment.
+//! Runs untrusted Python: each task in a fresh CPython, compiled to WebAssembly, inside wasmtime.
 //!
-//! # Layout
+//! A task has limits of fuel, memory and time. It reaches its input and the functions that the host
+//! offers, and nothing else: no files, no network, no environment.
 //!
-//! A task is a piece of data that walks one way through these rooms and comes back out; each knows the next one's door
-//! and nothing behind it:
+//! ```
+//! use serpentarium::sandbox::{Limits, NoHost, Program, Sandbox};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::builder().build()?;
+//! let program = Program::new("return sum(input)")
+//!     .input([1, 2, 3])?
+//!     .limits(Limits::default().memory(128 << 20));
+//! let outcome = sandbox.run(program, NoHost).await;
+//! assert_eq!(outcome.result?.value.get(), "6");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `docs/embedding.md` and `examples/` show limits, host functions and concurrency.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | none (`default-features = false`) | the sandbox alone: [`sandbox`], [`fuel`], [`allocator`] |
+//! | `runner` | a task runner for n8n's broker, and a pool of worker processes |
+//! | `broker` | a small local broker |
+//! | `cli` (default) | the `serpentarium` command |
+//!
+//! # Modules
+//!
+//! | module | contents | feature |
+//! |---|---|---|
+//! | [`sandbox`] | programs, limits, outcomes, host calls | |
+//! | [`fuel`] | amounts of fuel as text | |
+//! | [`allocator`] | a global allocator for large messages | |
+#![cfg_attr(
+    feature = "network",
+    doc = "| [`protocol`] | messages of n8n's task broker | `runner`, `broker` |"
+)]
+#![cfg_attr(
+    feature = "runner",
+    doc = "| [`workers`] | worker processes that run sandboxes | `runner` |"
+)]
+#![cfg_attr(feature = "runner", doc = "| [`runner`] | sessions with a broker | `runner` |")]
+#![cfg_attr(feature = "broker", doc = "| [`broker`] | the local broker | `broker` |")]
+//!
+//! A task of n8n travels through them and back:
 //!
 //! ```text
-//! broker ──frames──▶ protocol ──messages──▶ runner ──Job──▶ workers ══pipe══▶ sandbox ──stdin──▶ guest (wasm/)
-//!        ◀──────────          ◀──────────         ◀─Outcome─        ◀════════         ◀─stdout, host calls─
-//! ```
-//!
-//! | module | what it is |
-//! |---|---|
-//! | [`protocol`] | the vocabulary of n8n's task broker, serde only |
-//! | [`runner`] | one broker session after another: register, offer, accept, run, answer, reconnect, drain, shut down |
-//! | [`workers`] | a pool of worker processes that run sandboxes |
-//! | [`sandbox`] | one engine, one image, one fresh instance for each task, under limits |
-//! | [`broker`] | a small local broker, for the demo, for tests, and for people without n8n |
-//! | [`allocator`] | large pages for large messages |
-//! | [`config`], [`fuel`], [`logging`], [`cli`] | every setting once; fuel for people; the log; the command line |
-//!
-//! # Running a piece of Python
-//!
-//! ```
-//! use std::sync::Arc;
-//! use serpentarium::{
-//!     protocol::{NodeMode, TaskSettings},
-//!     sandbox::{End, Job, Limits, NoHost, Sandbox, SandboxConfig},
-//! };
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-//! # runtime.block_on(async {
-//! let sandbox = Sandbox::new(SandboxConfig::default())?;
-//! let items = serde_json::value::to_raw_value(&[serde_json::json!({"json": {"n": 20}})])?;
-//! let settings = TaskSettings::new("return _items[0]['json']['n'] + 1", NodeMode::AllItems, items);
-//! let job = Job { input: settings.to_input()?, limits: Limits::default(), deterministic: None };
-//! let outcome = sandbox.run(job, Arc::new(NoHost)).await;
-//! assert!(matches!(outcome.end, End::Returned(value) if value.get() == "21"));
-//! # Ok(())
-//! # })
-//! # }
+//! broker ──frames──▶ protocol ──messages──▶ runner ──Job──▶ workers ══pipe══▶ sandbox ──stdin──▶ guest
+//!        ◀──────────          ◀──────────         ◀─Outcome─        ◀════════         ◀─reply, host calls─
 //! ```
 #![deny(missing_docs)]
 
@@ -67,3 +77,8 @@ pub mod sandbox;
 mod sync;
 #[cfg(feature = "runner")]
 pub mod workers;
+
+/// The code of docs/embedding.md, for `cargo test --doc`.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+mod embedding {}

@@ -1,14 +1,15 @@
-//! Runs untrusted Python: one engine, one Python image, and a fresh instance of it for every task, under limits.
+//! Runs untrusted Python: one engine, one Python image, and a fresh instance of it for every task,
+//! under limits.
 //!
-//! A [`Job`] is input bytes and [`Limits`]; a [`Program`] is one that is made from Python code. An [`Outcome`] is a JSON
-//! value or a named [`Failure`], with the fuel, memory and time that the task used. [`HostCalls`] is the only way out of
-//! the sandbox, and the caller implements it.
+//! A [`Job`] is input bytes and [`Limits`]; a [`Program`] is one that is made from Python code. An
+//! [`Outcome`] is a JSON value or a named [`Failure`], with the fuel, memory and time that the task
+//! used. [`HostCalls`] is the only way out of the sandbox, and the caller implements it.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `api` | [`Sandbox`] and its builder |
 //! | `job`, `limits`, `outcome`, `error` | the data that goes in and comes out |
-//! | `host` | the trait behind which host calls are answered |
+//! | `host`, `functions` | the trait that answers host calls, and one implementation |
 //! | `abi` | the constants that the guest knows, too |
 //! | `engine`, `codegen` | wasmtime's configuration, and the image |
 //! | `instance`, `state` | one task in one instance |
@@ -24,6 +25,7 @@ mod clock;
 mod codegen;
 mod engine;
 mod error;
+mod functions;
 mod host;
 mod instance;
 mod job;
@@ -44,6 +46,7 @@ mod wasi;
 pub use api::{Sandbox, SandboxBuilder};
 pub use engine::IMAGE_VERSION;
 pub use error::SandboxError;
+pub use functions::HostFunctions;
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
 #[cfg(feature = "runner")]
 pub(crate) use instance::ReadyInstance;

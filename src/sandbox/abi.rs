@@ -1,4 +1,5 @@
-//! Constants of the boundary between host and guest, which both sides must know alike (wasm/ABI.md).
+//! Constants of the boundary between host and guest, which both sides must know alike
+//! (wasm/ABI.md).
 
 /// Module name of the imports that reach the host's functions.
 pub(crate) const HOST_MODULE: &str = "host";
@@ -15,14 +16,19 @@ pub(crate) const WASI_MODULE: &str = "wasi_snapshot_preview1";
 pub(crate) const WASI_IMPORTS: [&str; 6] =
     ["clock_time_get", "fd_read", "fd_write", "poll_oneoff", "proc_exit", "random_get"];
 
-/// Exported function that runs the instance's one task. It returns 0 once the reply is on standard output.
+/// Exported function that runs the instance's one task. It returns 0 once the reply is on standard
+/// output.
 pub(crate) const ENTRY_EXPORT: &str = "run_task";
 
 /// Exported linear memory.
 pub(crate) const MEMORY_EXPORT: &str = "memory";
 
-/// Notification to the sandbox itself: `[number]` of a pending call whose answer the guest no longer wants.
+/// Notification to the sandbox itself: `[number]` of a pending call whose answer the guest no
+/// longer wants.
 pub(crate) const FORGET: &str = "sandbox.forget";
+
+/// Notification of text that a plain program prints; its parameters are one JSON string.
+pub(crate) const STDOUT: &str = "stdout";
 
 /// Bytes of the longest name of a host call or notification.
 pub(crate) const MAX_NAME: usize = 64;
@@ -46,9 +52,10 @@ pub(crate) const ERROR_KEY: &str = "error";
 #[cfg(test)]
 pub(crate) const EXCEPTION_KEYS: [&str; 4] = ["message", "description", "lineNumber", "context"];
 
-/// Bytes kept of an exception's message and of its description. The guest cuts at 16,000 characters, so only a hostile
-/// guest reaches this.
+/// Bytes kept of an exception's message and of its description. The guest cuts at 16,000
+/// characters, so only a hostile guest reaches this.
 pub(crate) const MAX_EXCEPTION_TEXT: usize = 64 << 10;
 
-/// Bytes of an exception's context. A larger one breaks the task: the context is a few numbers that locate a failure.
+/// Bytes of an exception's context. A larger one breaks the task: the context is a few numbers that
+/// locate a failure.
 pub(crate) const MAX_EXCEPTION_CONTEXT: usize = 4 << 10;

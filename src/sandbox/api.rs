@@ -18,8 +18,8 @@ use super::{
     state::GuestState,
 };
 
-/// Slots of a sandbox that does not set them: far more tasks than cores, because a task that waits for a host call keeps
-/// its slot.
+/// Slots of a sandbox that does not set them: far more tasks than cores, because a task that waits
+/// for a host call keeps its slot.
 const DEFAULT_SLOTS: usize = 64;
 
 /// Configures a [`Sandbox`]; see [`Sandbox::builder`].
@@ -31,8 +31,8 @@ pub struct SandboxBuilder {
 }
 
 impl SandboxBuilder {
-    /// Sets how many tasks run at the same time, waiting for host calls included; further ones queue. Each slot reserves
-    /// 4 GiB of address space, and no memory. Default 64, at most 16,384.
+    /// Sets how many tasks run at the same time, waiting for host calls included; further ones
+    /// queue. Each slot reserves 4 GiB of address space, and no memory. Default 64, at most 16,384.
     pub fn slots(mut self, slots: usize) -> Self {
         self.slots = slots;
         self
@@ -40,14 +40,16 @@ impl SandboxBuilder {
 
     /// Sets whether instances come from a pool whose slots keep their address space. Default true.
     ///
-    /// Without a pool each task maps its own address space, and a fresh instance costs several times as much. The same code
-    /// still consumes the same fuel: the tests show that with this setting.
+    /// Without a pool each task maps its own address space, and a fresh instance costs several
+    /// times as much. The same code still consumes the same fuel: the tests show that with this
+    /// setting.
     pub fn pooled(mut self, pooled: bool) -> Self {
         self.pooled = pooled;
         self
     }
 
-    /// Builds the engine and maps the image. Takes a few milliseconds, because the image is native code already.
+    /// Builds the engine and maps the image. Takes a few milliseconds, because the image is native
+    /// code already.
     ///
     /// # Errors
     /// The CPU is too old, or the address space is too small for the slots.
@@ -66,10 +68,11 @@ impl SandboxBuilder {
 
 /// Runs Python tasks, each in a fresh instance of the image.
 ///
-/// Build one for a process and share it: it is cheap to clone, and each further one maps a copy of the image of 44 MB.
+/// Build one for a process and share it: it is cheap to clone, and each further one maps a copy of
+/// the image of 44 MB.
 ///
-/// Needs a tokio runtime with timers. A task runs on the thread that polls it, and yields to other tasks every few
-/// milliseconds.
+/// Needs a tokio runtime with timers. A task runs on the thread that polls it, and yields to other
+/// tasks every few milliseconds.
 ///
 /// ```
 /// use serpentarium::sandbox::{NoHost, Program, Sandbox};
@@ -88,7 +91,8 @@ impl SandboxBuilder {
 pub struct Sandbox {
     image: InstancePre<GuestState>,
     slots: Arc<Semaphore>,
-    /// Present where a slot's pages stay mapped after a task: with a pool, and with `PAGEMAP_SCAN` (Linux 6.7).
+    /// Present where a slot's pages stay mapped after a task: with a pool, and with `PAGEMAP_SCAN`
+    /// (Linux 6.7).
     pool: Option<Arc<PoolMemory>>,
 }
 
@@ -114,7 +118,8 @@ impl Sandbox {
         outcome.parse().await
     }
 
-    /// The imports of the image, as pairs of module and name: the whole interface between guest and host.
+    /// The imports of the image, as pairs of module and name: the whole interface between guest and
+    /// host.
     pub fn imports(&self) -> Vec<(String, String)> {
         self.image
             .module()
@@ -123,14 +128,16 @@ impl Sandbox {
             .collect()
     }
 
-    /// An instance for a job that is still to come. `None` where no slot is free, or where memory is short.
+    /// An instance for a job that is still to come. `None` where no slot is free, or where memory
+    /// is short.
     #[cfg(any(feature = "runner", test))]
     pub(crate) async fn prepare(&self) -> Option<ReadyInstance> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
         ReadyInstance::new(&self.image, self.pool.clone(), slot).await.ok()
     }
 
-    /// As [`run`](Self::run), in `ready` if there is one. Leaves the reply unparsed, and the reset to the caller.
+    /// As [`run`](Self::run), in `ready` if there is one. Leaves the reply unparsed, and the reset
+    /// to the caller.
     pub(crate) async fn run_in(
         &self,
         ready: Option<ReadyInstance>,
@@ -157,8 +164,9 @@ impl Sandbox {
         }
     }
 
-    /// Makes an instance, in two attempts. For the first instance wasmtime seals the memory file of the image, and the
-    /// kernel refuses that (`EBUSY`) while it migrates one of the file's pages: 2 of 2,000 starts on a busy machine.
+    /// Makes an instance, in two attempts. For the first instance wasmtime seals the memory file of
+    /// the image, and the kernel refuses that (`EBUSY`) while it migrates one of the file's pages:
+    /// 2 of 2,000 starts on a busy machine.
     async fn ready_instance(&self) -> wasmtime::Result<ReadyInstance> {
         match self.try_ready_instance().await {
             Ok(ready) => Ok(ready),

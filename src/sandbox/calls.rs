@@ -1,8 +1,8 @@
-//! The five host functions of the image: `call` waits for an answer; `start` begins a call and `wait` waits for the first
-//! completed one; `take` fetches an answer; `notify` has no answer.
+//! The five host functions of the image: `call` waits for an answer; `start` begins a call and
+//! `wait` waits for the first completed one; `take` fetches an answer; `notify` has no answer.
 //!
-//! Only the host knows how long an answer is. So `call` and `wait` return its length, and the guest allocates a buffer for
-//! `take`. Layouts and return values: wasm/ABI.md.
+//! Only the host knows how long an answer is. So `call` and `wait` return its length, and the guest
+//! allocates a buffer for `take`. Layouts and return values: wasm/ABI.md.
 
 use std::time::Duration;
 
@@ -69,11 +69,12 @@ async fn start(
     Ok(number?)
 }
 
-/// Waits for the next completed call for at most `seconds` (negative or infinite: without limit), and writes its number to
-/// the address `number`; 0 means none. Returns as [`call`] does, or [`WAIT_IS_ENDLESS`].
+/// Waits for the next completed call for at most `seconds` (negative or infinite: without limit),
+/// and writes its number to the address `number`; 0 means none. Returns as [`call`] does, or
+/// [`WAIT_IS_ENDLESS`].
 ///
-/// A virtual clock advances by a wait that ends without an answer. An answer takes no virtual time, because the host's speed
-/// would otherwise change what a deterministic task sees.
+/// A virtual clock advances by a wait that ends without an answer. An answer takes no virtual time,
+/// because the host's speed would otherwise change what a deterministic task sees.
 async fn wait(
     caller: &mut Caller<'_, GuestState>,
     seconds: f64,
@@ -204,9 +205,9 @@ async fn request(
     let name = match String::from_utf8(name) {
         Ok(name) if !name.is_empty() && name.bytes().all(|byte| is_name_byte(&byte)) => name,
         _ => {
-            return Ok(Err(
-                "the name of a host call is made of ASCII letters, digits, dots, dashes and underscores".into()
-            ));
+            let text = "the name of a host call is made of ASCII letters, digits, dots, dashes \
+                        and underscores";
+            return Ok(Err(text.into()));
         }
     };
     let params = memory(caller, params_ptr, params_len)?.0.to_vec();

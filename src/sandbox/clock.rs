@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Start of a virtual clock, since the Unix epoch: 2023-11-14 22:13:20 UTC, a round number of seconds.
+/// Start of a virtual clock, since the Unix epoch: 2023-11-14 22:13:20 UTC, a round number of
+/// seconds.
 const VIRTUAL_START: Duration = Duration::from_secs(1_700_000_000);
 
 /// Time that each reading adds to a virtual clock, so that a loop that waits for time to pass ends.

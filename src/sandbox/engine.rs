@@ -17,26 +17,29 @@ use super::{calls, codegen, error::SandboxError, limits::MAX_MEMORY, state::Gues
 
 /// The version of the Python image in this executable: 16 hexadecimal digits.
 ///
-/// It changes with anything in the image, and with it the fuel that code consumes. Compare amounts of fuel only between
-/// executables of the same version.
+/// It changes with anything in the image, and with it the fuel that code consumes. Compare amounts
+/// of fuel only between executables of the same version.
 pub const IMAGE_VERSION: &str = env!("SERPENTARIUM_IMAGE_VERSION");
 
-/// Bytes of a finished instance's memory that are reset in place instead of unmapped, where the kernel has `PAGEMAP_SCAN`
-/// (Linux 6.7). A trivial task writes 0.4 MiB. To copy much more costs more than the page faults that it saves.
+/// Bytes of a finished instance's memory that are reset in place instead of unmapped, where the
+/// kernel has `PAGEMAP_SCAN` (Linux 6.7). A trivial task writes 0.4 MiB. To copy much more costs
+/// more than the page faults that it saves.
 pub(crate) const KEEP_RESIDENT: usize = 4 << 20;
 
-/// Function table entries of the image, at most. CPython takes the address of about 11,000 functions.
+/// Function table entries of the image, at most. CPython takes the address of about 11,000
+/// functions.
 const TABLE_ELEMENTS: usize = 32_768;
 
-/// Bytes of wasmtime's own data for one instance (globals, functions, …), at most. The pool reserves them.
+/// Bytes of wasmtime's own data for one instance (globals, functions, …), at most. The pool
+/// reserves them.
 const INSTANCE_SIZE: usize = 8 << 20;
 
-/// The Python image, compiled ahead of time, inside the executable file: the kernel maps its pages on demand and shares
-/// them between processes.
+/// The Python image, compiled ahead of time, inside the executable file: the kernel maps its pages
+/// on demand and shares them between processes.
 static IMAGE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/python.cwasm")));
 
-/// Whether an engine of this process runs [`IMAGE`] in place. wasmtime registers code by its address, so every further
-/// engine needs a copy.
+/// Whether an engine of this process runs [`IMAGE`] in place. wasmtime registers code by its
+/// address, so every further engine needs a copy.
 static IN_PLACE: AtomicBool = AtomicBool::new(false);
 
 /// Aligns native code to a page, for page sizes up to 64 KiB: `mprotect(2)` acts on whole pages.
@@ -59,8 +62,8 @@ pub(crate) fn load(slots: usize) -> Result<InstancePre<GuestState>, SandboxError
         // SAFETY: as below.
         unsafe { Module::deserialize(&engine, &IMAGE.0) }
     } else {
-        // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same build. They are never
-        // written, and live as long as the process.
+        // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same
+        // build. They are never written, and live as long as the process.
         unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }
     };
     link(&module.map_err(SandboxError::Image)?)
@@ -104,8 +107,8 @@ fn engine(slots: usize) -> wasmtime::Result<Engine> {
         // The store enforces a task's own limit; a slot must fit the largest one.
         .max_memory_size(usize::try_from(MAX_MEMORY)?);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        // Function tables are not kept resident: `restore` cannot reset them, and one instance must never call through an
-        // entry that another left.
+        // Function tables are not kept resident: `restore` cannot reset them, and one instance must
+        // never call through an entry that another left.
         pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
     }
     let mut config = codegen::config();
@@ -125,7 +128,8 @@ impl CustomCodeMemory for InExecutable {
 
     fn publish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
         use rustix::mm::{MprotectFlags, mprotect};
-        // SAFETY: the range is the code section of `IMAGE`: whole pages that hold nothing else and are never written.
+        // SAFETY: the range is the code section of `IMAGE`: whole pages that hold nothing else and
+        // are never written.
         Ok(unsafe {
             mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC)
         }?)
@@ -138,7 +142,8 @@ impl CustomCodeMemory for InExecutable {
     }
 }
 
-/// Refuses a CPU that lacks a feature of [`codegen::BASELINE`]: native code would die with `SIGILL` on it.
+/// Refuses a CPU that lacks a feature of [`codegen::BASELINE`]: native code would die with `SIGILL`
+/// on it.
 fn check_cpu() -> Result<(), SandboxError> {
     let missing: Vec<&str> =
         codegen::BASELINE.iter().copied().filter(|feature| !has(feature)).collect();

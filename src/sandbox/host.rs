@@ -12,28 +12,31 @@ pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Serves the host calls of a task.
 ///
-/// The sandbox has checked every call: `name` is 1 to 64 ASCII letters, digits, dots, dashes and underscores; `params` is
-/// one JSON value of at most [`Limits::call_bytes`](super::Limits::call_bytes) bytes; the number of calls is within
-/// [`Limits::calls`](super::Limits::calls). The implementor decides which names exist. The name `sandbox.forget` never
-/// arrives: it cancels a pending call, whose [`PendingAnswer`] the sandbox drops.
+/// The sandbox has checked every call: `name` is 1 to 64 ASCII letters, digits, dots, dashes and
+/// underscores; `params` is one JSON value of at most
+/// [`Limits::call_bytes`](super::Limits::call_bytes) bytes; the number of calls is within
+/// [`Limits::calls`](super::Limits::calls). The implementor decides which names exist. The name
+/// `sandbox.forget` never arrives: it cancels a pending call, whose [`PendingAnswer`] the sandbox
+/// drops.
 ///
 /// [`HostFunctions`](super::HostFunctions) implements this with one async function for each name.
 pub trait HostCalls: Send + Sync {
     /// Answers a call. While the answer is pending, the task costs memory only.
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer;
 
-    /// Takes a notification, to which there is no answer. Notifications arrive in order, and before the task's outcome.
-    /// The default drops it.
+    /// Takes a notification, to which there is no answer. Notifications arrive in order, and before
+    /// the task's outcome. The default drops it.
     fn notify(&self, name: &str, params: Box<RawValue>) {
         let _ = (name, params);
     }
 
-    /// Takes a notification with the units of fuel that the task had consumed when it sent it. The default calls
-    /// [`notify`](Self::notify).
+    /// Takes a notification with the units of fuel that the task had consumed when it sent it. The
+    /// default calls [`notify`](Self::notify).
     ///
-    /// The number is the same in every deterministic run. Functions that are active in the guest add their fuel where they
-    /// branch or return, so the part since their last branch is not in it. The guest profiler is built on this: the guest
-    /// marks a place, and the host reads the counter there.
+    /// The number is the same in every deterministic run. Functions that are active in the guest
+    /// add their fuel where they branch or return, so the part since their last branch is not in
+    /// it. The guest profiler is built on this: the guest marks a place, and the host reads the
+    /// counter there.
     fn notify_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
         let _ = fuel;
         self.notify(name, params);
@@ -54,7 +57,8 @@ impl<T: HostCalls + ?Sized> HostCalls for Arc<T> {
     }
 }
 
-/// A host without functions: every call fails with [`METHOD_NOT_ALLOWED`], every notification is dropped.
+/// A host without functions: every call fails with [`METHOD_NOT_ALLOWED`], every notification is
+/// dropped.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHost;
 

@@ -22,12 +22,12 @@ use super::{
     wasi,
 };
 
-/// Bytes of input from which a task's memory grows in huge pages. A smaller task would have the kernel clear 2 MiB for the
-/// few KiB that it needs.
+/// Bytes of input from which a task's memory grows in huge pages. A smaller task would have the
+/// kernel clear 2 MiB for the few KiB that it needs.
 const LARGE_INPUT: usize = 1 << 20;
 
-/// Bytes that linear memory grows for each byte of input: the text, the values parsed from it, and the reply (measured on
-/// n8n items; at least this many).
+/// Bytes that linear memory grows for each byte of input: the text, the values parsed from it, and
+/// the reply (measured on n8n items; at least this many).
 const GROWTH_PER_INPUT_BYTE: usize = 8;
 
 /// An instance in which nothing has run yet, with its slot.
@@ -161,8 +161,9 @@ async fn execute(
     entry.call_async(store, ()).await
 }
 
-/// Advises huge pages for the address range into which a large task's memory will grow, for as long as this lives. The task
-/// writes most of that range for the first time, at the price of one page fault for each page.
+/// Advises huge pages for the address range into which a large task's memory will grow, for as long
+/// as this lives. The task writes most of that range for the first time, at the price of one page
+/// fault for each page.
 struct HugePageGrowth {
     address: usize,
     length: usize,
@@ -183,8 +184,8 @@ impl HugePageGrowth {
 
     /// Best effort: a kernel without huge pages refuses.
     fn advise(&self, advice: Advice) {
-        // SAFETY: the slot's reservation reaches to `MAX_MEMORY` and outlives this value. The advice does not change what
-        // memory holds.
+        // SAFETY: the slot's reservation reaches to `MAX_MEMORY` and outlives this value. The
+        // advice does not change what memory holds.
         let _refused =
             unsafe { madvise(std::ptr::without_provenance_mut(self.address), self.length, advice) };
     }

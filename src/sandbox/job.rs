@@ -8,7 +8,8 @@ use super::limits::Limits;
 
 /// One task to run, as the sandbox takes it: the guest's input, and limits.
 ///
-/// [`Program`] builds one from Python code; a `Job` is for callers that have the guest's settings as JSON already.
+/// [`Program`] builds one from Python code; a `Job` is for callers that have the guest's settings
+/// as JSON already.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Job {
@@ -26,8 +27,9 @@ impl Job {
         Self { input: input.into(), limits, seed: None }
     }
 
-    /// Makes the run deterministic: the clock advances only when it is read or slept on, and all randomness comes from
-    /// this seed. The same input then consumes exactly the same fuel on every machine.
+    /// Makes the run deterministic: the clock advances only when it is read or slept on, and all
+    /// randomness comes from this seed. The same input then consumes exactly the same fuel on every
+    /// machine.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -65,7 +67,8 @@ impl Program {
     /// Sets the value of the name `input`. A [`RawValue`] is passed on byte for byte.
     ///
     /// # Errors
-    /// The value has no form in JSON: it has a map whose keys are not strings, or its `Serialize` fails.
+    /// The value has no form in JSON: it has a map whose keys are not strings, or its `Serialize`
+    /// fails.
     pub fn input(mut self, value: impl Serialize) -> serde_json::Result<Self> {
         self.input = Some(to_raw_value(&value)?);
         Ok(self)

@@ -9,10 +9,11 @@ use crate::fuel::display_fuel;
 
 /// Units of fuel that turn one second of a time limit into a fuel limit.
 ///
-/// A core of a server of 2021 consumes about 17 G units a second in a tight loop, 20 G in sums of long integers, and less
-/// in ordinary code (measured; `cargo bench --bench fresh_task` prints it for this machine). With 32 G a task that
-/// computes all the time reaches its time limit first, and its fuel limit only on a much faster machine. Code that fills
-/// and copies memory consumes up to 50 G a second, because each byte counts.
+/// A core of a server of 2021 consumes about 17 G units a second in a tight loop, 20 G in sums of
+/// long integers, and less in ordinary code (measured; `cargo bench --bench fresh_task` prints it
+/// for this machine). With 32 G a task that computes all the time reaches its time limit first, and
+/// its fuel limit only on a much faster machine. Code that fills and copies memory consumes up to
+/// 50 G a second, because each byte counts.
 pub const FUEL_PER_SECOND: u64 = 32_000_000_000;
 
 /// The largest memory limit in bytes: the address space of 32-bit WebAssembly.
@@ -30,30 +31,35 @@ pub const MAX_MEMORY: u64 = 4 << 30;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Wall-clock time from start to result, also while the guest sleeps or waits for a host call. Default 60 s.
+    /// Wall-clock time from start to result, also while the guest sleeps or waits for a host call.
+    /// Default 60 s.
     pub time: Duration,
-    /// Units of fuel (WebAssembly operations, roughly). Default 1.92 T: [`FUEL_PER_SECOND`] for the default time.
+    /// Units of fuel (WebAssembly operations, roughly). Default 1.92 T: [`FUEL_PER_SECOND`] for the
+    /// default time.
     pub fuel: u64,
-    /// Bytes of the guest's linear memory, its interpreter (about 33 MiB) included. Default 512 MiB, at most
-    /// [`MAX_MEMORY`]. Python raises `MemoryError` where it can, so the code may handle it.
+    /// Bytes of the guest's linear memory, its interpreter (about 33 MiB) included. Default 512
+    /// MiB, at most [`MAX_MEMORY`]. Python raises `MemoryError` where it can, so the code may
+    /// handle it.
     pub memory: u64,
     /// Bytes of input (the settings JSON). Default 256 MiB.
     pub input: u64,
     /// Bytes of output (the reply JSON). Default 256 MiB.
     pub output: u64,
-    /// Bytes of standard error that are kept. The rest is dropped, and the task goes on. Default 64 KiB.
+    /// Bytes of standard error that are kept. The rest is dropped, and the task goes on. Default 64
+    /// KiB.
     pub stderr: u64,
     /// Number of host calls and notifications, answered or not. Default 100,000.
     pub calls: u32,
-    /// Number of host calls that the guest has begun and whose answers it has not fetched. Default 1,000.
+    /// Number of host calls that the guest has begun and whose answers it has not fetched. Default
+    /// 1,000.
     pub in_flight: u32,
     /// Time until a host call without an answer fails. The task goes on. Default 60 s.
     pub call_time: Duration,
-    /// Bytes of one host call's parameters, and of its answer. A larger call fails, and the task goes on; a larger
-    /// notification ends the task. Default 64 MiB.
+    /// Bytes of one host call's parameters, and of its answer. A larger call fails, and the task
+    /// goes on; a larger notification ends the task. Default 64 MiB.
     pub call_bytes: u64,
-    /// Bytes of all notifications (prints) together. They have no answer that would slow the guest down, so an unbounded
-    /// number could pile up in the host. Default 16 MiB.
+    /// Bytes of all notifications (prints) together. They have no answer that would slow the guest
+    /// down, so an unbounded number could pile up in the host. Default 16 MiB.
     pub notified: u64,
 }
 
@@ -62,7 +68,7 @@ macro_rules! setters {
     ($($field:ident: $type:ty),* $(,)?) => {
         impl Limits {
             $(
-                #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+                #[doc = concat!("Sets the field `", stringify!($field), "`.")]
                 #[must_use]
                 pub fn $field(mut self, $field: $type) -> Self {
                     self.$field = $field;
@@ -162,7 +168,8 @@ impl Exceeded {
     }
 }
 
-/// `1 second`, `60 seconds`, `0.25 seconds`. Clients of the runner compare the time-out's text, so this form is fixed.
+/// `1 second`, `60 seconds`, `0.25 seconds`. Clients of the runner compare the time-out's text, so
+/// this form is fixed.
 pub(crate) fn seconds(time: &Duration) -> String {
     let value = time.as_secs_f64();
     if value == 1.0 { "1 second".into() } else { format!("{value} seconds") }

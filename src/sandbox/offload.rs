@@ -1,6 +1,7 @@
 //! Parses large texts on a blocking thread, so that they do not delay the guests of this one.
 
-/// Bytes up to which a text is parsed in place: that takes 1 ms at most, less than a guest's own time slice.
+/// Bytes up to which a text is parsed in place: that takes 1 ms at most, less than a guest's own
+/// time slice.
 const LARGE: usize = 1 << 20;
 
 /// Applies `read` to the bytes. `None` where it panicked, or where the runtime is shutting down.

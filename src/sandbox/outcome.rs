@@ -15,8 +15,8 @@ pub struct Outcome {
     pub result: Result<Completed, Failure>,
     /// What the task used, also where it failed.
     pub usage: Usage,
-    /// What the guest wrote to standard error, cut at [`Limits::stderr`](super::Limits::stderr) bytes. Invalid UTF-8 is
-    /// replaced.
+    /// What the guest wrote to standard error, cut at [`Limits::stderr`](super::Limits::stderr)
+    /// bytes. Invalid UTF-8 is replaced.
     pub stderr: String,
 }
 
@@ -33,8 +33,8 @@ impl Outcome {
 pub struct Completed {
     /// The returned value: one valid JSON text.
     pub value: Box<RawValue>,
-    /// What the task changed beside its result: one JSON object. The sandbox passes it on unread, and the guest is not
-    /// trusted: its reader must check it.
+    /// What the task changed beside its result: one JSON object. The sandbox passes it on unread,
+    /// and the guest is not trusted: its reader must check it.
     pub effects: Option<Box<RawValue>>,
 }
 
@@ -51,12 +51,14 @@ pub enum Failure {
     /// The guest trapped, exited early, or broke the reply format. The text says which.
     #[error("Python stopped unexpectedly: {0}")]
     Broken(String),
-    /// The worker process that ran the task is gone (killed, out of memory). The text says how it ended.
+    /// The worker process that ran the task is gone (killed, out of memory). The text says how it
+    /// ended.
     #[error("{0}")]
     WorkerLost(String),
 }
 
-/// A failure of user code, as the guest reports it. The guest is not trusted: show these texts, do not act on them.
+/// A failure of user code, as the guest reports it. The guest is not trusted: show these texts, do
+/// not act on them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[error("{message}")]
@@ -70,7 +72,8 @@ pub struct Exception {
     /// The line of the user's code that raised it, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_number: Option<u32>,
-    /// What the code was working on: one JSON object of at most 4 KiB, which the sandbox passes on unread.
+    /// What the code was working on: one JSON object of at most 4 KiB, which the sandbox passes on
+    /// unread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Box<RawValue>>,
 }
@@ -81,8 +84,8 @@ pub struct Exception {
 pub struct Usage {
     /// Units of fuel consumed.
     pub fuel: u64,
-    /// The largest size of the guest's linear memory in bytes. The guest's heap grows in steps of up to 16 MiB, so this
-    /// is at most one step more than the code needed.
+    /// The largest size of the guest's linear memory in bytes. The guest's heap grows in steps of
+    /// up to 16 MiB, so this is at most one step more than the code needed.
     pub memory: u64,
     /// Wall-clock time from start to end.
     pub duration: Duration,

@@ -1,11 +1,13 @@
 //! Keeps the kernel from mapping pages of the image that a task did not touch.
 //!
-//! On a file-backed read fault the kernel also maps neighbouring pages (fault-around, 64 KiB). A trivial task reads 150
-//! pages of the image; fault-around makes that 900. The scan for written pages after each task (`PAGEMAP_SCAN`) visits
-//! every mapped page: 30 µs for 900 pages, 10 µs for 150 (measured).
+//! On a file-backed read fault the kernel also maps neighbouring pages (fault-around, 64 KiB). A
+//! trivial task reads 150 pages of the image; fault-around makes that 900. The scan for written
+//! pages after each task (`PAGEMAP_SCAN`) visits every mapped page: 30 µs for 900 pages, 10 µs for
+//! 150 (measured).
 //!
-//! The kernel does not fault around in memory that is registered with [userfaultfd(2)] for write protection. So the image's
-//! memory is registered. No page is ever write-protected, so no fault is ever reported.
+//! The kernel does not fault around in memory that is registered with [userfaultfd(2)] for write
+//! protection. So the image's memory is registered. No page is ever write-protected, so no fault is
+//! ever reported.
 //!
 //! [userfaultfd(2)]: https://man7.org/linux/man-pages/man2/userfaultfd.2.html
 
@@ -24,7 +26,8 @@ const UFFD_USER_MODE_ONLY: UserfaultfdFlags = UserfaultfdFlags::from_bits_retain
 /// `UFFD_API`, the version of the interface.
 const UFFD_API: u64 = 0xaa;
 
-/// `UFFD_FEATURE_WP_HUGETLBFS_SHMEM`: write protection of shared memory, which the image's memory file is.
+/// `UFFD_FEATURE_WP_HUGETLBFS_SHMEM`: write protection of shared memory, which the image's memory
+/// file is.
 const UFFD_FEATURE_WP_HUGETLBFS_SHMEM: u64 = 1 << 12;
 
 /// `UFFDIO_REGISTER_MODE_WP`: report faults of write-protected pages.
@@ -50,10 +53,12 @@ struct UffdioRegister {
     ioctls: u64,
 }
 
-/// Suppresses fault-around in memory that is added. Does nothing where the kernel lacks the feature or forbids it.
+/// Suppresses fault-around in memory that is added. Does nothing where the kernel lacks the feature
+/// or forbids it.
 pub(crate) struct FaultAroundSuppressor {
     userfaultfd: Option<OwnedFd>,
-    /// Start addresses of registered memory. Slots of the pool keep their address and their registration.
+    /// Start addresses of registered memory. Slots of the pool keep their address and their
+    /// registration.
     registered: Mutex<HashSet<usize>>,
 }
 
@@ -76,8 +81,8 @@ impl FaultAroundSuppressor {
             ioctls: 0,
         };
         // Best effort: where the kernel refuses, fault-around stays and only the scan is slower.
-        // SAFETY: `UffdioRegister` is the argument of this ioctl. Registration changes neither what the memory holds nor how
-        // it can be accessed.
+        // SAFETY: `UffdioRegister` is the argument of this ioctl. Registration changes neither what
+        // the memory holds nor how it can be accessed.
         let _refused =
             unsafe { ioctl(userfaultfd, Updater::<UFFDIO_REGISTER, _>::new(&mut register)) };
     }

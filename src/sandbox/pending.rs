@@ -1,7 +1,8 @@
-//! Pending calls: those that a guest began with `start` and whose answers it has not fetched with `wait`.
+//! Pending calls: those that a guest began with `start` and whose answers it has not fetched with
+//! `wait`.
 //!
-//! Each is a task of the runtime, so its time-out runs and its answer is counted while the guest does something else. All
-//! of them are cancelled when the guest ends.
+//! Each is a task of the runtime, so its time-out runs and its answer is counted while the guest
+//! does something else. All of them are cancelled when the guest ends.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,8 +21,8 @@ use super::{
     limits::{self, Exceeded, Limits},
 };
 
-/// Bounds the parameters of all calls without an answer, and separately all answers that the guest has not fetched: each
-/// to this many times [`Limits::call_bytes`].
+/// Bounds the parameters of all calls without an answer, and separately all answers that the guest
+/// has not fetched: each to this many times [`Limits::call_bytes`].
 const TOTAL_PER_CALL: u64 = 4;
 
 /// An answer as the guest takes it: whether it is a value, and the value or the error's text.
@@ -39,7 +40,8 @@ pub(crate) struct CompletedCall {
 #[derive(Default)]
 pub(crate) struct PendingCalls {
     calls: JoinSet<CompletedCall>,
-    /// Calls that [`begin`](Self::begin) found completed, for [`next_completed`](Self::next_completed).
+    /// Calls that [`begin`](Self::begin) found completed, for
+    /// [`next_completed`](Self::next_completed).
     completed: VecDeque<Result<CompletedCall, JoinError>>,
     /// Calls whose answers the guest may still fetch, by number.
     wanted: HashMap<u32, AbortHandle>,
@@ -82,8 +84,9 @@ impl PendingCalls {
         self.wanted.is_empty()
     }
 
-    /// Begins a call whose parameters have `size` bytes; returns its number, from 1. Where the parameters of all
-    /// unanswered calls together would be too large, the call fails and `make` is not called. Needs a tokio runtime.
+    /// Begins a call whose parameters have `size` bytes; returns its number, from 1. Where the
+    /// parameters of all unanswered calls together would be too large, the call fails and `make` is
+    /// not called. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`Limits::in_flight`] calls are pending.
@@ -148,7 +151,8 @@ impl PendingCalls {
         }
     }
 
-    /// Queues an ended call for [`next_completed`](Self::next_completed), unless the guest has forgotten it.
+    /// Queues an ended call for [`next_completed`](Self::next_completed), unless the guest has
+    /// forgotten it.
     fn keep(&mut self, ended: Result<CompletedCall, JoinError>) {
         let is_wanted = match &ended {
             Ok(completed) => self.wanted.contains_key(&completed.number),
@@ -187,7 +191,8 @@ fn too_large_together(what: &str, one: u64) -> String {
     format!("{what} are larger than {limit} together")
 }
 
-/// Counts an answer as unfetched. Where all of them would be too large together, an error takes the answer's place.
+/// Counts an answer as unfetched. Where all of them would be too large together, an error takes the
+/// answer's place.
 fn reserve_answer(
     answer: AnswerText,
     unfetched: &Arc<AtomicU64>,

@@ -1,4 +1,5 @@
-//! The outcome of a task before its reply is parsed. A worker process sends it over the pipe: only the parent parses.
+//! The outcome of a task before its reply is parsed. A worker process sends it over the pipe: only
+//! the parent parses.
 
 use serde::{Deserialize, Serialize};
 

@@ -57,7 +57,8 @@ fn is_object(json: &RawValue) -> bool {
     json.get().starts_with('{')
 }
 
-/// The value at `range`. Cuts the text in place: a copy of a large one would fault in as many new pages.
+/// The value at `range`. Cuts the text in place: a copy of a large one would fault in as many new
+/// pages.
 fn value_at(mut text: String, range: Range<usize>) -> Box<RawValue> {
     text.truncate(range.end);
     text.drain(..range.start);
@@ -79,7 +80,8 @@ fn bounded(mut exception: Exception) -> Result<Exception, Failure> {
         Ok(exception)
     } else {
         Err(broken(format!(
-            "the context of the error in the guest's output is not an object of at most {MAX_EXCEPTION_CONTEXT} bytes"
+            "the context of the error in the guest's output is not an object of at most \
+             {MAX_EXCEPTION_CONTEXT} bytes"
         )))
     }
 }

@@ -1,10 +1,12 @@
 //! Resets the memory of a finished instance before wasmtime does.
 //!
-//! wasmtime's pool resets the pages that [`PAGEMAP_SCAN`] reports as written and present. A page in swap, or one that the
-//! kernel is migrating, is not present: wasmtime leaves it as it is, and the slot's next task could read it. So this module
-//! first resets all written pages, present or not. wasmtime then finds nothing left to reset.
+//! wasmtime's pool resets the pages that [`PAGEMAP_SCAN`] reports as written and present. A page in
+//! swap, or one that the kernel is migrating, is not present: wasmtime leaves it as it is, and the
+//! slot's next task could read it. So this module first resets all written pages, present or not.
+//! wasmtime then finds nothing left to reset.
 //!
-//! wasmtime fixes the same fault in 50.0 (bytecodealliance/wasmtime#14357). Remove this module with the next LTS (60).
+//! wasmtime fixes the same fault in 50.0 (bytecodealliance/wasmtime#14357). Remove this module with
+//! the next LTS (60).
 //!
 //! [`PAGEMAP_SCAN`]: https://docs.kernel.org/admin-guide/mm/pagemap.html
 
@@ -27,7 +29,8 @@ use super::{
     abi::MEMORY_EXPORT, engine::KEEP_RESIDENT, pages::FaultAroundSuppressor, state::GuestState,
 };
 
-/// Regions that one scan returns, as in wasmtime. The memory behind the last one goes back to the kernel.
+/// Regions that one scan returns, as in wasmtime. The memory behind the last one goes back to the
+/// kernel.
 const MAX_REGIONS: usize = 32;
 
 // `linux/fs.h`.
@@ -136,8 +139,8 @@ impl MemoryReset {
             self.copy_to(memory, region.start as usize - start, region.end as usize - start);
         }
         let Some(rest) = memory.get_mut(scanned..).filter(|rest| !rest.is_empty()) else { return };
-        // SAFETY: `rest` is whole pages of the instance's own memory, and nothing borrows them. The kernel maps the image or
-        // zeroes there on the next access.
+        // SAFETY: `rest` is whole pages of the instance's own memory, and nothing borrows them. The
+        // kernel maps the image or zeroes there on the next access.
         let given_back =
             unsafe { madvise(rest.as_mut_ptr().cast(), rest.len(), Advice::LinuxDontNeed) };
         if given_back.is_err() {
@@ -145,8 +148,8 @@ impl MemoryReset {
         }
     }
 
-    /// Finds the written regions. Returns the number of bytes that the scan covered: not all, where more regions or pages
-    /// are written than fit.
+    /// Finds the written regions. Returns the number of bytes that the scan covered: not all, where
+    /// more regions or pages are written than fit.
     fn scan(
         &self,
         memory: &[u8],
@@ -169,7 +172,8 @@ impl MemoryReset {
             category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
             return_mask: 0,
         };
-        // SAFETY: `PmScanArg` is the argument of this ioctl. It writes at most `vec_len` regions to `vec`.
+        // SAFETY: `PmScanArg` is the argument of this ioctl. It writes at most `vec_len` regions to
+        // `vec`.
         unsafe { ioctl(&self.pagemap, Updater::<PAGEMAP_SCAN, _>::new(&mut scan)) }?;
         Ok((scan.walk_end - start) as usize)
     }

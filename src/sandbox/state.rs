@@ -52,7 +52,8 @@ impl GuestState {
         self.growth.peak = peak;
     }
 
-    /// Ends the task: cancels its pending calls and frees all that it held outside of linear memory.
+    /// Ends the task: cancels its pending calls and frees all that it held outside of linear
+    /// memory.
     pub(crate) fn end(&mut self) {
         *self = Self::idle();
     }
@@ -76,8 +77,9 @@ impl GuestState {
         }
     }
 
-    /// Appends to standard output. `bytes` is a prefix of `all` bytes that the guest is about to write: capacity is
-    /// reserved for all of them, so that a large reply is not copied while it grows.
+    /// Appends to standard output. `bytes` is a prefix of `all` bytes that the guest is about to
+    /// write: capacity is reserved for all of them, so that a large reply is not copied while it
+    /// grows.
     ///
     /// # Errors
     /// The output goes over [`Limits::output`].
@@ -107,8 +109,9 @@ pub(crate) struct Growth {
     pub peak: u64,
     /// Whether the guest needed more than its limit. Python then raises `MemoryError` where it can.
     pub denied: bool,
-    /// Whether the last request was refused. The guest's heap asks for a large step first, and then for only the bytes
-    /// that it needs (`wasm/heap.c`). So only the second refusal in a row means that memory is short.
+    /// Whether the last request was refused. The guest's heap asks for a large step first, and then
+    /// for only the bytes that it needs (`wasm/heap.c`). So only the second refusal in a row means
+    /// that memory is short.
     refused: bool,
 }
 
@@ -164,15 +167,15 @@ pub(crate) fn consumed(caller: &Caller<'_, GuestState>) -> wasmtime::Result<u64>
     Ok(caller.data().limits.fuel.saturating_sub(left))
 }
 
-/// Units of fuel after which a running guest yields to the runtime: less than a millisecond. A longer interval delays
-/// cancellation and the other tasks of the thread.
+/// Units of fuel after which a running guest yields to the runtime: less than a millisecond. A
+/// longer interval delays cancellation and the other tasks of the thread.
 pub(crate) const YIELD_INTERVAL: u64 = 5_000_000;
 
 /// Charges the guest for work that the host does for it, and yields once that has become as much as
 /// [`YIELD_INTERVAL`].
 ///
-/// The units are collected in `owed` first. To set the store's fuel restarts its yield interval, so a guest that calls
-/// the host all the time would never yield.
+/// The units are collected in `owed` first. To set the store's fuel restarts its yield interval, so
+/// a guest that calls the host all the time would never yield.
 pub(crate) async fn charge(
     caller: &mut Caller<'_, GuestState>,
     units: u64,

@@ -1,7 +1,8 @@
-//! The six functions of [WASI preview 1] that the image imports: clocks, randomness, standard streams, sleep and exit.
+//! The six functions of [WASI preview 1] that the image imports: clocks, randomness, standard
+//! streams, sleep and exit.
 //!
-//! They reach no file, directory, environment, argument or socket. An image that imports another function does not link.
-//! Layouts and numbers are those of the specification.
+//! They reach no file, directory, environment, argument or socket. An image that imports another
+//! function does not link. Layouts and numbers are those of the specification.
 //!
 //! [WASI preview 1]: https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md
 
@@ -23,7 +24,8 @@ mod errno {
     pub(super) const IO: i32 = 29;
 }
 
-/// Buffers of one read or write, and subscriptions of one poll. More is `EINVAL`: the host walks them without a yield.
+/// Buffers of one read or write, and subscriptions of one poll. More is `EINVAL`: the host walks
+/// them without a yield.
 const MAX_VECTORS: u32 = 1024;
 
 /// Units of fuel for each buffer of a read or write, beside one unit for each byte.
@@ -36,13 +38,16 @@ pub(crate) struct ProcExit(pub i32);
 
 type Errno = wasmtime::Result<i32>;
 
-/// Bytes that one read or write moves at most. The guest calls again for the rest, and other tasks run in between.
+/// Bytes that one read or write moves at most. The guest calls again for the rest, and other tasks
+/// run in between.
 const MAX_TRANSFER: usize = 4 << 20;
 
-/// Bytes of randomness between two charges of fuel, so that a large request yields and respects the fuel limit.
+/// Bytes of randomness between two charges of fuel, so that a large request yields and respects the
+/// fuel limit.
 const RANDOM_CHUNK: u32 = 256 << 10;
 
-/// Units of fuel for one byte of randomness: the kernel takes about as long for it as a guest for 10 operations.
+/// Units of fuel for one byte of randomness: the kernel takes about as long for it as a guest for
+/// 10 operations.
 const RANDOM_FUEL: u64 = 10;
 
 pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
@@ -202,7 +207,8 @@ async fn finish(
     Ok(errno::SUCCESS)
 }
 
-/// The fields of a `subscription` that are used. `source` is a clock's id or a stream's number, which share their offset.
+/// The fields of a `subscription` that are used. `source` is a clock's id or a stream's number,
+/// which share their offset.
 struct Subscription {
     userdata: u64,
     kind: u8,
@@ -283,7 +289,8 @@ async fn poll_oneoff(
     Ok(errno::SUCCESS)
 }
 
-/// `N` bytes from `start`. Panics where the slice is too short: the callers have asked `memory` for enough.
+/// `N` bytes from `start`. Panics where the slice is too short: the callers have asked `memory` for
+/// enough.
 fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[start..start + N]);

@@ -17,6 +17,7 @@ mod demo;
 mod determinism;
 mod documents;
 mod errors;
+mod examples;
 mod fuel_corpus;
 mod health;
 mod isolation;
