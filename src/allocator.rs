@@ -1,8 +1,10 @@
-//! Large pages for large blocks of memory.
+//! A global allocator that backs large blocks with huge pages.
 //!
-//! A message of 50 MB lies in a dozen buffers on its way to a task and back. In pages of 4 KiB each
-//! of them costs 12,000 page faults, together more than a third of the time that the message takes
-//! (docs/benchmarks.md, "What paid"); in pages of 2 MiB, 25.
+//! A message of 50 MB passes through a dozen buffers on its way to a task and back. With pages of
+//! 4 KiB each buffer costs 12,000 page faults, together more than a third of the message's time
+//! (docs/benchmarks.md, "What paid"); with [transparent huge pages] of 2 MiB, 25.
+//!
+//! [transparent huge pages]: https://docs.kernel.org/admin-guide/mm/transhuge.html
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -11,15 +13,16 @@ use rustix::{
     param::page_size,
 };
 
-/// Bytes from which a block is worth it: a large page itself.
+/// Bytes from which a block gets the advice: the size of one huge page on x86-64 and Arm.
 const LARGE: usize = 2 << 20;
 
-/// The system's allocator, which asks the kernel for large pages where a block is of 2 MiB or more.
-/// Where those are switched off (`/sys/kernel/mm/transparent_hugepage/enabled`), blocks are as
-/// without it.
+/// The system's allocator, with `MADV_HUGEPAGE` for blocks of 2 MiB or more.
 ///
-/// The `serpentarium` binary uses it. A program that embeds the library, and moves large items, may
-/// do so too:
+/// Where the kernel has huge pages switched off
+/// (`/sys/kernel/mm/transparent_hugepage/enabled`), the advice has no effect.
+///
+/// The `serpentarium` binary uses it. A program that embeds the library and moves large values can
+/// use it, too:
 ///
 /// ```
 /// #[global_allocator]
@@ -28,11 +31,11 @@ const LARGE: usize = 2 << 20;
 #[derive(Debug, Clone, Copy)]
 pub struct LargePages;
 
-// SAFETY: every block comes from the system's allocator and goes back to it, with the caller's
-// layout; advice changes neither what a block holds nor where it lies.
+// SAFETY: the system's allocator makes and frees every block, with the caller's layout. Advice
+// changes neither the content nor the address of a block.
 unsafe impl GlobalAlloc for LargePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise is the same one.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::alloc`.
         advised(unsafe { System.alloc(layout) }, layout.size())
     }
 
@@ -42,23 +45,23 @@ unsafe impl GlobalAlloc for LargePages {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as above; the block came from there.
+        // SAFETY: as above. `System` made the block.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above; the block came from there.
+        // SAFETY: as above. `System` made the block.
         advised(unsafe { System.realloc(block, layout, size) }, size)
     }
 }
 
-/// The block, with advice on all pages that it touches: a block that is a mapping of its own stays
-/// one that can be moved.
+/// Advises huge pages for every page that the block touches, and returns the block. Whole pages
+/// keep the mapping of a block in one piece, so `realloc` can still move it with `mremap(2)`.
 fn advised(block: *mut u8, size: usize) -> *mut u8 {
     if size >= LARGE && !block.is_null() {
         let before = block.addr() % page_size();
-        // What is refused stays as it was.
-        // SAFETY: the pages are mapped, and hold what they held.
+        // Best effort: without huge pages the block works as before.
+        // SAFETY: the pages are mapped, and advice does not change what they hold.
         let _refused = unsafe {
             madvise(block.wrapping_sub(before).cast(), before + size, Advice::LinuxHugepage)
         };
@@ -70,8 +73,7 @@ fn advised(block: *mut u8, size: usize) -> *mut u8 {
 mod tests {
     use super::*;
 
-    /// The flags of the mapping that an address lies in, as the kernel tells them (`man 5
-    /// proc_pid_smaps`).
+    /// The `VmFlags` of an address's mapping, proc_pid_smaps(5).
     fn flags(address: usize) -> String {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut inside = false;

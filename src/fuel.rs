@@ -1,19 +1,19 @@
-//! Fuel for people: `180G` in a setting, `1.53G` in a report.
+//! Amounts of fuel as text: `180G` in a setting, `1.53G` in a report.
 
-/// The units, largest first.
+/// Unit suffixes and their values, largest first: powers of 1000, as in SI.
 const UNITS: [(char, u64); 4] =
     [('T', 1_000_000_000_000), ('G', 1_000_000_000), ('M', 1_000_000), ('k', 1_000)];
 
-/// Why a text is not an amount of fuel.
+/// A text is not an amount of fuel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a whole number of units above 0, or one with k, M, G or T, such as 500M or 1.5G")]
 pub struct FuelError;
 
-/// Reads an amount of fuel: `1000000`, `10M`, `2G`, `1.5 G`. Units are powers of 1000, in either
-/// case.
+/// Parses an amount of fuel: `1000000`, `10M`, `2G`, `1.5 G`. Suffixes are powers of 1000, in
+/// either case.
 ///
 /// # Errors
-/// The text is anything else, zero, a fraction of one unit, or more than 64 bits hold.
+/// The text has another form, or its value is zero, a fraction of one unit, or over 64 bits.
 pub fn parse_fuel(text: &str) -> Result<u64, FuelError> {
     let text = text.trim();
     let (number, scale) = match text.char_indices().next_back() {
@@ -35,8 +35,7 @@ pub fn parse_fuel(text: &str) -> Result<u64, FuelError> {
     fuel.filter(|&units| units > 0).ok_or(FuelError)
 }
 
-/// The value of the digits after a decimal point, in units of 1; none where it is not a whole
-/// number of them.
+/// The value of the digits after a decimal point, in units of fuel. `None` for a fraction of a unit.
 fn fraction_of(digits: &str, scale: u64) -> Option<u64> {
     let mut place = scale;
     let mut units = 0;
@@ -50,7 +49,7 @@ fn fraction_of(digits: &str, scale: u64) -> Option<u64> {
     Some(units)
 }
 
-/// Shows an amount of fuel with the unit that fits and at most three decimals: `180G`, `1.534G`,
+/// Formats an amount of fuel with its largest suffix and at most three decimals: `180G`, `1.534G`,
 /// `950`. Rounds down.
 pub fn display_fuel(fuel: u64) -> String {
     let Some((unit, scale)) = UNITS.into_iter().find(|&(_, scale)| fuel >= scale) else {
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_forms_that_people_write_are_read() {
+    fn whole_and_decimal_amounts_are_parsed() {
         for (text, fuel) in [
             ("1", 1),
             ("10M", 10_000_000),
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn other_forms_are_refused() {
         for text in [
             "",
             "0",
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_shown_in_the_unit_that_fits() {
+    fn amounts_are_formatted_with_their_largest_suffix() {
         assert_eq!(display_fuel(180_000_000_000), "180G");
         assert_eq!(display_fuel(1_534_999_999), "1.534G");
         assert_eq!(display_fuel(1_050_000), "1.05M");
@@ -116,12 +115,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_never_panics(text in ".*") {
+        fn parsing_never_panics(text in ".*") {
             let _ = parse_fuel(&text);
         }
 
         #[test]
-        fn what_is_shown_reads_back_within_a_thousandth(fuel in 1..u64::MAX) {
+        fn a_formatted_amount_parses_within_a_thousandth(fuel in 1..u64::MAX) {
             let shown = parse_fuel(&display_fuel(fuel)).unwrap();
             prop_assert!(shown <= fuel && fuel - shown <= fuel / 1000);
         }

@@ -50,8 +50,8 @@
 //! A task of n8n travels through them and back:
 //!
 //! ```text
-//! broker ──frames──▶ protocol ──messages──▶ runner ──Job──▶ workers ══pipe══▶ sandbox ──stdin──▶ guest
-//!        ◀──────────          ◀──────────         ◀─Outcome─        ◀════════         ◀─reply, host calls─
+//! broker ─frames▶ protocol ─messages▶ runner ─Job──▶ workers ═pipe▶ sandbox ─stdin─▶ guest
+//!        ◀────────         ◀──────────       ◀Outcome         ◀═════        ◀─reply, host calls
 //! ```
 #![deny(missing_docs)]
 
