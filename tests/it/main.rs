@@ -28,6 +28,7 @@ mod logging;
 mod policy;
 mod profile;
 mod profile_exports;
+mod programs;
 mod protocol;
 mod python_api;
 mod python_semantics;

@@ -190,6 +190,11 @@ def run_settings(settings: Any) -> Reply:
     return Reply(HOST.output, HOST.notified, errors.getvalue())
 
 
+def run_program(code: str, **more: Any) -> Reply:
+    """Runs a plain program."""
+    return run_settings({"code": code, **more})
+
+
 def run_all(code: str, items: Any = (), **more: Any) -> Reply:
     """Runs `code` once for all items."""
     return run_settings(

@@ -2,7 +2,7 @@
 
 import unittest
 
-from guest import run_all, run_each, run_settings
+from guest import run_all, run_each, run_program, run_settings
 
 
 class CodeTest(unittest.TestCase):
@@ -124,6 +124,19 @@ async def around():
         ):
             with self.subTest(code[:20]):
                 self.assertTrue(run_all(code).error["message"])
+
+    def test_a_plain_program_has_its_input_and_no_names_of_n8n(self) -> None:
+        self.assertEqual(run_program("return input['n'] + 1", input={"n": 1}).value, {"result": 2})
+        self.assertIsNone(run_program("return input", input=None).result)
+        self.assertEqual(run_program("return callable(input)").result, True)
+        self.assertEqual(run_program("").result, None)
+        for name in ("_items", "_item", "_json", "_input", "_helpers", "_workflow", "_query"):
+            with self.subTest(name):
+                self.assertEqual(run_program(f"return {name}").error["message"], f"name '{name}' is not defined")
+        printed = run_program("print('a', 1)\nraise ValueError('b')")
+        self.assertEqual((printed.stdout, printed.printed), ("a 1\n", []))
+        self.assertEqual((printed.error["message"], printed.error["lineNumber"]), ("b", 2))
+        self.assertEqual(run_program(1).error["message"], "Invalid task settings: 'code' must be a string")  # type: ignore[arg-type]
 
     def test_bad_settings_are_named(self) -> None:
         for settings, message in (
