@@ -18,8 +18,8 @@ const LARGE: usize = 2 << 20;
 
 /// The system's allocator, with `MADV_HUGEPAGE` for blocks of 2 MiB or more.
 ///
-/// Where the kernel has huge pages switched off
-/// (`/sys/kernel/mm/transparent_hugepage/enabled`), the advice has no effect.
+/// The advice has no effect if huge pages are off
+/// (`/sys/kernel/mm/transparent_hugepage/enabled`).
 ///
 /// The `serpentarium` binary uses it. A program that embeds the library and moves large values can
 /// use it, too:

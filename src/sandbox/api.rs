@@ -1,4 +1,4 @@
-//! The sandbox itself: builds the engine once, and runs each job in an instance of its own.
+//! [`Sandbox`] and its builder: build the engine once, run each job in a fresh instance.
 
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ impl Sandbox {
 
     /// Runs one job to its end. Waits for a free slot first.
     ///
-    /// Dropping the future stops the task at once and frees all that it held.
+    /// Dropping the future stops the task at once and frees its memory.
     pub async fn run(&self, job: impl Into<Job>, host: impl HostCalls + 'static) -> Outcome {
         let (outcome, finished) = self.run_in(None, job.into(), Arc::new(host)).await;
         // Reset the instance first: a task whose outcome is known holds nothing.
@@ -128,7 +128,7 @@ impl Sandbox {
             .collect()
     }
 
-    /// An instance for a job that is still to come. `None` where no slot is free, or where memory
+    /// Makes an instance for a later job. `None` if no slot is free, or if memory
     /// is short.
     #[cfg(any(feature = "runner", test))]
     pub(crate) async fn prepare(&self) -> Option<ReadyInstance> {

@@ -38,7 +38,7 @@ const INSTANCE_SIZE: usize = 8 << 20;
 /// on demand and shares them between processes.
 static IMAGE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/python.cwasm")));
 
-/// Whether an engine of this process runs [`IMAGE`] in place. wasmtime registers code by its
+/// True once an engine of this process runs [`IMAGE`] in place. wasmtime registers code by its
 /// address, so every further engine needs a copy.
 static IN_PLACE: AtomicBool = AtomicBool::new(false);
 

@@ -1,6 +1,6 @@
-//! Why a sandbox cannot be built.
+//! The error of building a sandbox.
 
-/// Why a sandbox cannot be built.
+/// A sandbox cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SandboxError {

@@ -15,7 +15,7 @@ use super::limits::Limits;
 pub struct Job {
     /// The settings JSON that the guest reads on standard input (wasm/ABI.md).
     pub input: Bytes,
-    /// What the task may use.
+    /// The limits of the task.
     pub limits: Limits,
     /// Seed of the deterministic mode; see [`Job::seed`].
     pub seed: Option<u64>,
@@ -74,7 +74,7 @@ impl Program {
         Ok(self)
     }
 
-    /// Sets what the program may use.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;

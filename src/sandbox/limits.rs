@@ -1,4 +1,4 @@
-//! What one task may use, and which limit it went over.
+//! The limits of a task, and the error of a task that exceeds one.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub const FUEL_PER_SECOND: u64 = 32_000_000_000;
 /// The largest memory limit in bytes: the address space of 32-bit WebAssembly.
 pub const MAX_MEMORY: u64 = 4 << 30;
 
-/// The limits of one task. A task that goes over one ends with
+/// The limits of one task. A task that exceeds one ends with
 /// [`Failure::Exceeded`](super::Failure::Exceeded), unless its field says otherwise.
 ///
 /// ```
@@ -117,7 +117,7 @@ impl Default for Limits {
     }
 }
 
-/// A limit that a task went over, with the limit's value.
+/// The limit that a task exceeded, with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

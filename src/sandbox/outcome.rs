@@ -1,4 +1,4 @@
-//! How a task ended, and what it used.
+//! The outcome of a task, and its usage.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use serde_json::value::RawValue;
 
 use super::limits::Exceeded;
 
-/// The end of one task. Every task has exactly one.
+/// The outcome of one task. Every task has exactly one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// What the code returned, or why it did not.
+    /// The result, or the failure.
     pub result: Result<Completed, Failure>,
-    /// What the task used, also where it failed.
+    /// The usage, also of a task that failed.
     pub usage: Usage,
-    /// What the guest wrote to standard error, cut at [`Limits::stderr`](super::Limits::stderr)
-    /// bytes. Invalid UTF-8 is replaced.
+    /// Standard error of the guest, cut at [`Limits::stderr`](super::Limits::stderr) bytes.
+    /// Invalid UTF-8 is replaced.
     pub stderr: String,
 }
 
 impl Outcome {
-    /// The outcome of a task of which nothing but its failure is known.
+    /// The outcome of a failed task whose usage is unknown.
     pub(crate) fn failed(failure: impl Into<Failure>) -> Self {
         Self { result: Err(failure.into()), usage: Usage::default(), stderr: String::new() }
     }
@@ -33,32 +33,31 @@ impl Outcome {
 pub struct Completed {
     /// The returned value: one valid JSON text.
     pub value: Box<RawValue>,
-    /// What the task changed beside its result: one JSON object. The sandbox passes it on unread,
-    /// and the guest is not trusted: its reader must check it.
+    /// Side effects that the guest reports: one JSON object. The sandbox does not read it. The
+    /// guest is not trusted, so the reader must check it.
     pub effects: Option<Box<RawValue>>,
 }
 
-/// Why a task did not complete.
+/// The reason that a task did not complete.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// The code raised an exception, did not compile, or returned what JSON cannot carry.
     #[error(transparent)]
     Raised(#[from] Exception),
-    /// The task went over one of its limits.
+    /// The task exceeded one of its limits.
     #[error(transparent)]
     Exceeded(#[from] Exceeded),
     /// The guest trapped, exited early, or broke the reply format. The text says which.
     #[error("Python stopped unexpectedly: {0}")]
     Broken(String),
-    /// The worker process that ran the task is gone (killed, out of memory). The text says how it
-    /// ended.
+    /// The worker process of the task ended (killed, out of memory). The text says how.
     #[error("{0}")]
     WorkerLost(String),
 }
 
-/// A failure of user code, as the guest reports it. The guest is not trusted: show these texts, do
-/// not act on them.
+/// A failure of user code, as the guest reports it. The guest is not trusted: show these texts, but
+/// do not act on them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 #[error("{message}")]
@@ -72,13 +71,13 @@ pub struct Exception {
     /// The line of the user's code that raised it, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_number: Option<u32>,
-    /// What the code was working on: one JSON object of at most 4 KiB, which the sandbox passes on
-    /// unread.
+    /// The position of the failure in the input: one JSON object of at most 4 KiB. The sandbox
+    /// does not read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Box<RawValue>>,
 }
 
-/// What a task used.
+/// The resources that a task used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {

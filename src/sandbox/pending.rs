@@ -79,7 +79,7 @@ impl Drop for Reserved {
 }
 
 impl PendingCalls {
-    /// Whether there is no call to wait for.
+    /// True if no call is pending.
     pub(crate) fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }

@@ -10,7 +10,7 @@ use super::{
     reply,
 };
 
-/// How an instance stopped.
+/// The end of a run, before its output is parsed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Exit {
     /// The entry point returned. The reply is in [`RawOutcome::stdout`].

@@ -52,8 +52,7 @@ impl GuestState {
         self.growth.peak = peak;
     }
 
-    /// Ends the task: cancels its pending calls and frees all that it held outside of linear
-    /// memory.
+    /// Ends the task: cancels its pending calls and frees its buffers outside linear memory.
     pub(crate) fn end(&mut self) {
         *self = Self::idle();
     }
@@ -107,9 +106,9 @@ pub(crate) struct Growth {
     limit: u64,
     /// The largest size so far, in bytes.
     pub peak: u64,
-    /// Whether the guest needed more than its limit. Python then raises `MemoryError` where it can.
+    /// True if the guest needed more than its limit. Python then raises `MemoryError` where it can.
     pub denied: bool,
-    /// Whether the last request was refused. The guest's heap asks for a large step first, and then
+    /// True if the last request was refused. The guest's heap asks for a large step first, and then
     /// for only the bytes that it needs (`wasm/heap.c`). So only the second refusal in a row means
     /// that memory is short.
     refused: bool,
@@ -161,7 +160,7 @@ pub(crate) fn memory<'a>(
     Ok((bytes.get_mut(range).ok_or(BadAddress)?, state))
 }
 
-/// Units of fuel that the guest has consumed so far, with what it owes.
+/// Units of fuel that the guest has consumed so far, including its debt.
 pub(crate) fn consumed(caller: &Caller<'_, GuestState>) -> wasmtime::Result<u64> {
     let left = caller.get_fuel()?.saturating_sub(caller.data().owed);
     Ok(caller.data().limits.fuel.saturating_sub(left))
