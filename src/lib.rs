@@ -59,6 +59,7 @@ pub mod allocator;
 #[cfg(feature = "broker")]
 pub mod broker;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "cli")]
 mod config;
@@ -66,7 +67,7 @@ mod config;
 mod error_reports;
 pub mod fuel;
 #[cfg(feature = "cli")]
-pub mod logging;
+mod logging;
 #[cfg(feature = "network")]
 mod net;
 #[cfg(feature = "network")]

@@ -25,7 +25,7 @@ const LINES: usize = 4096;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// The message and its fields. At a terminal, time and level precede them.
     Text,
     /// One JSON object per line: `timestamp`, `level`, `message`, and the fields.
@@ -34,15 +34,15 @@ pub enum LogFormat {
 
 /// The settings of the log.
 #[derive(Debug, Clone, Copy)]
-pub struct Logging {
+pub(crate) struct Logging {
     /// The least severe level that is written.
-    pub level: LevelFilter,
+    pub(crate) level: LevelFilter,
     /// The format of the lines.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
     /// Whether a terminal shows colours.
-    pub colour: bool,
+    pub(crate) colour: bool,
     /// Whether lines of level error also go to Sentry.
-    pub reported: bool,
+    pub(crate) reported: bool,
 }
 
 impl Logging {
@@ -51,7 +51,7 @@ impl Logging {
     ///
     /// A thread of its own writes the lines. If standard output blocks, lines are dropped: a slow
     /// reader of the log must not stop the runner.
-    pub fn start(self) -> WorkerGuard {
+    pub(crate) fn start(self) -> WorkerGuard {
         let (output, guard) =
             NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stdout());
         let errors = self.reported.then(|| ErrorLayer::new().with_filter(LevelFilter::ERROR));
