@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    limits::LimitArgs,
+    limits::TaskLimitArgs,
     policy::PolicyArgs,
     sentry::SentryArgs,
     values::{
@@ -160,7 +160,7 @@ pub(crate) struct RunnerArgs {
 
     /// The limits of one task.
     #[command(flatten)]
-    pub(crate) limits: LimitArgs,
+    pub(crate) limits: TaskLimitArgs,
 
     /// The policy for user code.
     #[command(flatten)]

@@ -17,7 +17,7 @@ use crate::{
 /// The limits of one task, as flags or environment variables.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits of one task")]
-pub(crate) struct LimitArgs {
+pub(crate) struct TaskLimitArgs {
     /// Maximum run time of a task in seconds, above 0, at most 2592000 (30 days)
     #[arg(
         long,
@@ -124,7 +124,7 @@ pub(crate) struct LimitArgs {
     pub(crate) max_print: u64,
 }
 
-impl LimitArgs {
+impl TaskLimitArgs {
     /// The sandbox's limits.
     pub(crate) fn limits(&self) -> Limits {
         let by_time = (self.task_timeout.as_secs_f64() * FUEL_PER_SECOND as f64) as u64;
