@@ -66,7 +66,9 @@ fn keys_of_settings_and_reply_are_those_of_the_tables() {
     assert_eq!(first_cells("result"), constants::RESULT_KEYS);
     assert_eq!(first_cells("error"), constants::EXCEPTION_KEYS);
     assert!(DOCUMENT.contains(&format!("A failure is `{{\"{}\": {{…}}}}`", constants::ERROR_KEY)));
-    assert!(first_cells("notifications").contains(&constants::FORGET));
+    for name in [constants::FORGET, constants::STDOUT] {
+        assert!(first_cells("notifications").contains(&name), "{name}");
+    }
 }
 
 #[test]

@@ -132,7 +132,8 @@ async def around():
         self.assertEqual(run_program("").result, None)
         for name in ("_items", "_item", "_json", "_input", "_helpers", "_workflow", "_query"):
             with self.subTest(name):
-                self.assertEqual(run_program(f"return {name}").error["message"], f"name '{name}' is not defined")
+                error = run_program(f"return {name}").error
+                self.assertEqual(error["message"], f"name '{name}' is not defined")
         printed = run_program("print('a', 1)\nraise ValueError('b')")
         self.assertEqual((printed.stdout, printed.printed), ("a 1\n", []))
         self.assertEqual((printed.error["message"], printed.error["lineNumber"]), ("b", 2))
