@@ -37,6 +37,7 @@ def cargo_bench(name: str, *arguments: object) -> Any:
 # Prefixes of variables that change the build.
 BUILDS = (
     "SERPENTARIUM_BUILD_PYTHON",
+    "SERPENTARIUM_CODEGEN",
     "SERPENTARIUM_IMAGE",
     "CARGO_PROFILE_",
     "RUSTFLAGS",

@@ -1,5 +1,7 @@
-//! Tests that the patches of the code generator change no fuel: every program of the corpus consumes
-//! the same in an image of the stock code generator (`SERPENTARIUM_CODEGEN=stock`).
+//! Tests that the patches of the code generator change no fuel.
+//!
+//! Every program of the corpus must consume the same fuel, and end the same, in an image of the stock
+//! code generator (`SERPENTARIUM_CODEGEN=stock`). The golden file pins the fuel of the patched one.
 
 use std::{env, fs, path::Path};
 
