@@ -32,11 +32,13 @@ use crate::{
 
 /// Runs one Python file in the sandbox, and shows its prints and its result.
 ///
-/// The code is the body of a function: `return` gives the result, which goes to standard output as JSON. Prints go to
-/// standard output as they happen. A line with fuel, memory and time goes to standard error.
+/// The code is the body of a function: `return` gives the result, which goes to standard output as
+/// JSON. Prints go to standard output as they happen. A line with fuel, memory and time goes to
+/// standard error.
 ///
-/// Exit codes: 0 the code returned, 1 it raised an exception (or a file could not be read, or the output could not be
-/// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox failed, 5 it consumed more than its --budget.
+/// Exit codes: 0 the code returned, 1 it raised an exception (or a file could not be read, or the
+/// output could not be written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox failed, 5 it
+/// consumed more than its --budget.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The Python file; - reads standard input.
@@ -45,17 +47,19 @@ pub(crate) struct Args {
     input: InputArgs,
     #[command(flatten)]
     limits: LimitArgs,
-    /// The fuel budget, such as 10M. The code runs to its end in any case; the exit code tells whether it exceeded the
-    /// budget. With --deterministic the answer is the same in every run.
+    /// The fuel budget, such as 10M. The code runs to its end in any case; the exit code tells
+    /// whether it exceeded the budget. With --deterministic the answer is the same in every run.
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     budget: Option<u64>,
-    /// Fix the clock, the hash seed and randomness: the same code and items then consume exactly the same fuel everywhere.
+    /// Fix the clock, the hash seed and randomness: the same code and items then consume exactly
+    /// the same fuel everywhere.
     #[arg(long)]
     deterministic: bool,
     /// The seed of a deterministic run.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "deterministic")]
     seed: u64,
-    /// Print one JSON object instead: result or error, custom and static data, prints, standard error, fuel, memory, time.
+    /// Print one JSON object instead: result or error, custom and static data, prints, standard
+    /// error, fuel, memory, time.
     #[arg(long)]
     json: bool,
 }

@@ -1,5 +1,5 @@
-//! The harness of `bench` and `profile`: it runs programs deterministically in this process, and reads the fuel counter at
-//! the marks that the guest sets.
+//! The harness of `bench` and `profile`: it runs programs deterministically in this process, and
+//! reads the fuel counter at the marks that the guest sets.
 
 use std::{
     fmt::Write,
@@ -27,8 +27,8 @@ use crate::{
 pub(crate) enum Measure<'a> {
     /// Lists the benchmarks of a file.
     Plan,
-    /// Runs one benchmark with the parameter of this index. `empty`: runs an empty function in its place, which measures
-    /// the harness.
+    /// Runs one benchmark with the parameter of this index. `empty`: runs an empty function in its
+    /// place, which measures the harness.
     Bench { name: &'a str, param: Option<usize>, empty: bool },
     /// Runs a whole program between two marks.
     Span,

@@ -29,7 +29,8 @@ pub(crate) const BROKEN: u8 = 4;
 /// The input of a program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
-    /// The input items: a JSON file with a list of objects, each with or without n8n's `json` key; - reads standard input.
+    /// The input items: a JSON file with a list of objects, each with or without n8n's `json` key;
+    /// - reads standard input.
     #[arg(long, value_name = "FILE")]
     items: Option<PathBuf>,
     /// Run the code once per item, with `_item`, instead of once with `_items`.
