@@ -49,7 +49,7 @@ pub(crate) struct Share {
     pub own: i64,
     /// With callees. Recursion counts once.
     pub total: i64,
-    /// How often the line began.
+    /// Executions of the line.
     pub hits: u64,
 }
 
