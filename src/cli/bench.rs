@@ -23,9 +23,8 @@ use self::{
     store::{Baseline, Conditions, Stored},
 };
 use super::{
-    USAGE,
-    budget::OVER_BUDGET,
     console::{Console, print_error},
+    exit_code::{OVER_BUDGET, USAGE},
     harness::{Harness, ProgramFailure},
     program::{InputArgs, LimitArgs},
 };

@@ -20,8 +20,8 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::{
-    USAGE,
     console::{Console, print_error},
+    exit_code::USAGE,
     pretty::Compact,
 };
 use crate::{

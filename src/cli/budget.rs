@@ -3,9 +3,6 @@
 use super::console::Console;
 use crate::fuel::display_fuel;
 
-/// Exit code if a program consumed more fuel than its budget.
-pub(crate) const OVER_BUDGET: u8 = 5;
-
 /// Whether `fuel` exceeds the budget. Prints a note if it does.
 pub(crate) fn exceeds(console: &Console, fuel: u64, budget: u64) -> bool {
     if fuel <= budget {

@@ -13,11 +13,11 @@ use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    USAGE,
-    budget::{self, OVER_BUDGET},
+    budget,
     console::{Console, print_error},
+    exit_code::{self, OVER_BUDGET, USAGE},
     pretty::{Compact, Indented},
-    program::{InputArgs, LimitArgs, exit_code, read},
+    program::{InputArgs, LimitArgs, read},
 };
 use crate::{
     config,
@@ -85,7 +85,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let over = args
         .budget
         .is_some_and(|budget| budget::exceeds(&prints.console, checked.usage.fuel, budget));
-    let code = match exit_code(&checked.result) {
+    let code = match exit_code::of_result(&checked.result) {
         0 if over => OVER_BUDGET,
         code => code,
     };

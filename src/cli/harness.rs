@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
-use super::program::exit_code;
+use super::exit_code;
 use crate::{
     protocol::TaskSettings,
     sandbox::{
@@ -173,7 +173,7 @@ fn failure(name: &str, why: sandbox::Failure, stderr: &str) -> ProgramFailure {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n{}", stderr.trim_end());
     }
-    ProgramFailure { text, code: exit_code::<()>(&Err(why)) }
+    ProgramFailure { text, code: exit_code::of_result::<()>(&Err(why)) }
 }
 
 /// A host that adds up the fuel between marks, and ignores all other notifications.

@@ -18,9 +18,9 @@ use anyhow::Context;
 
 use self::{aggregate::Profile, calibrate::calibrate, record::Recorder};
 use super::{
-    USAGE,
-    budget::{self, OVER_BUDGET},
+    budget,
     console::{Console, print_error},
+    exit_code::{OVER_BUDGET, USAGE},
     harness::{Harness, Measure, ProgramFailure, SpanHost},
     program::{InputArgs, LimitArgs, read},
 };

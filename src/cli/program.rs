@@ -1,4 +1,4 @@
-//! The parts that `exec`, `bench` and `profile` share: a program's items, limits and exit code.
+//! The parts that `exec`, `bench` and `profile` share: the items and the limits of a program.
 
 use std::{
     io::Read,
@@ -14,18 +14,11 @@ use crate::{
     config,
     fuel::parse_fuel,
     protocol::{NodeMode, TaskSettings},
-    sandbox::{FUEL_PER_SECOND, Failure, Limits},
+    sandbox::{FUEL_PER_SECOND, Limits},
 };
 
 /// Most bytes of prints. `exec --json` keeps them in memory until the end.
 const MAX_PRINTED: u64 = 1 << 30;
-/// Exit code if the code raised an exception.
-pub(crate) const RAISED: u8 = 1;
-/// Exit code if a limit stopped the task.
-const EXCEEDED: u8 = 3;
-/// Exit code if the sandbox failed.
-pub(crate) const BROKEN: u8 = 4;
-
 /// The input of a program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
@@ -120,14 +113,4 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
         return Ok(text);
     }
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// The exit code for the outcome of a program.
-pub(crate) fn exit_code<T>(result: &Result<T, Failure>) -> u8 {
-    match result {
-        Ok(_) => 0,
-        Err(Failure::Raised(_)) => RAISED,
-        Err(Failure::Exceeded(_)) => EXCEEDED,
-        Err(Failure::Broken(_) | Failure::WorkerLost(_)) => BROKEN,
-    }
 }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::plan::{Benchmark, Program};
 use crate::cli::{
+    exit_code::BROKEN,
     harness::{Harness, Measure, ProgramFailure, SpanHost},
-    program::BROKEN,
 };
 
 /// The measurement of one benchmark.

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     cli::{
-        USAGE,
         console::printable,
+        exit_code::USAGE,
         harness::{Harness, Measure, ProgramFailure},
         program::{InputArgs, read},
     },

@@ -10,7 +10,7 @@ use std::{
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::{TaskRun, tasks::DemoTask};
+use super::{task_run::TaskRun, tasks::DemoTask};
 use crate::{
     broker::TaskResult,
     cli::console::{Console, printable},

@@ -1,0 +1,24 @@
+//! The exit codes of `exec`, `bench` and `profile`. Scripts rely on them: they are part of the interface.
+
+use crate::sandbox::Failure;
+
+/// The code raised an exception.
+const RAISED: u8 = 1;
+/// The command line is wrong.
+pub(crate) const USAGE: u8 = 2;
+/// A limit stopped the task.
+const EXCEEDED: u8 = 3;
+/// The sandbox failed.
+pub(crate) const BROKEN: u8 = 4;
+/// A program consumed more fuel than its budget.
+pub(crate) const OVER_BUDGET: u8 = 5;
+
+/// The exit code for the outcome of a program.
+pub(crate) fn of_result<T>(result: &Result<T, Failure>) -> u8 {
+    match result {
+        Ok(_) => 0,
+        Err(Failure::Raised(_)) => RAISED,
+        Err(Failure::Exceeded(_)) => EXCEEDED,
+        Err(Failure::Broken(_) | Failure::WorkerLost(_)) => BROKEN,
+    }
+}
