@@ -22,6 +22,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// The outcome of a failed task whose usage is unknown.
+    #[cfg(feature = "runner")]
     pub(crate) fn failed(failure: impl Into<Failure>) -> Self {
         Self { result: Err(failure.into()), usage: Usage::default(), stderr: String::new() }
     }
