@@ -61,7 +61,7 @@ pub(crate) fn interpret(result: Result<Completed, Failure>) -> Result<Returned, 
 }
 
 fn check_effects(raw: &RawValue) -> Result<Effects, Failure> {
-    let effects: Effects = serde_json::from_str(raw.get()).map_err(not_agreed)?;
+    let effects: Effects = serde_json::from_str(raw.get()).map_err(malformed)?;
     if effects.static_data.as_ref().is_none_or(|data| data.get().starts_with('{')) {
         Ok(effects)
     } else {
@@ -72,12 +72,12 @@ fn check_effects(raw: &RawValue) -> Result<Effects, Failure> {
 /// Reduces the context of an exception to its `itemIndex`.
 fn check_context(exception: Exception) -> Result<Exception, Failure> {
     let Some(context) = &exception.context else { return Ok(exception) };
-    let item: ItemContext = serde_json::from_str(context.get()).map_err(not_agreed)?;
-    let context = Some(to_raw_value(&item).map_err(not_agreed)?);
+    let item: ItemContext = serde_json::from_str(context.get()).map_err(malformed)?;
+    let context = Some(to_raw_value(&item).map_err(malformed)?);
     Ok(Exception { context, ..exception })
 }
 
-fn not_agreed(error: serde_json::Error) -> Failure {
+fn malformed(error: serde_json::Error) -> Failure {
     Failure::Broken(format!("the guest's output is not the agreed JSON: {error}"))
 }
 
