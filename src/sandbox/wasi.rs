@@ -18,10 +18,10 @@ use super::{
 
 /// Error numbers that these functions return (`errno` of the specification).
 mod errno {
-    pub(super) const SUCCESS: i32 = 0;
-    pub(super) const BADF: i32 = 8;
-    pub(super) const INVAL: i32 = 28;
-    pub(super) const IO: i32 = 29;
+    pub(crate) const SUCCESS: i32 = 0;
+    pub(crate) const BADF: i32 = 8;
+    pub(crate) const INVAL: i32 = 28;
+    pub(crate) const IO: i32 = 29;
 }
 
 /// Buffers of one read or write, and subscriptions of one poll. More is `EINVAL`: the host walks
