@@ -122,31 +122,31 @@ impl Default for Limits {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Exceeded {
-    /// [`Limits::time`].
+    /// [`Limits::time`](field@Limits::time).
     #[error("Task execution timed out after {}", seconds(.0))]
     Time(Duration),
-    /// [`Limits::fuel`].
+    /// [`Limits::fuel`](field@Limits::fuel).
     #[error("Task ran out of fuel: it consumed its limit of {} units", display_fuel(*.0))]
     Fuel(u64),
-    /// [`Limits::memory`], where Python could not report a `MemoryError` itself.
+    /// [`Limits::memory`](field@Limits::memory), where Python could not report a `MemoryError` itself.
     #[error("Task ran out of memory: its limit is {}", size(*.0))]
     Memory(u64),
-    /// [`Limits::input`], found before the task starts.
+    /// [`Limits::input`](field@Limits::input), found before the task starts.
     #[error("Task input is too large: the limit is {}", size(*.0))]
     Input(u64),
-    /// [`Limits::output`].
+    /// [`Limits::output`](field@Limits::output).
     #[error("Task result is too large: the limit is {}", size(*.0))]
     Output(u64),
-    /// [`Limits::calls`].
+    /// [`Limits::calls`](field@Limits::calls).
     #[error("Task made too many host calls: the limit is {0}")]
     Calls(u32),
-    /// [`Limits::in_flight`].
+    /// [`Limits::in_flight`](field@Limits::in_flight).
     #[error("Task has too many host calls in flight: the limit is {0}")]
     InFlight(u32),
-    /// [`Limits::call_bytes`], by one notification.
+    /// [`Limits::call_bytes`](field@Limits::call_bytes), by one notification.
     #[error("Task made a host call that is too large: the limit is {}", size(*.0))]
     CallBytes(u64),
-    /// [`Limits::notified`].
+    /// [`Limits::notified`](field@Limits::notified).
     #[error("Task printed too much: the limit is {}", size(*.0))]
     Notified(u64),
 }
