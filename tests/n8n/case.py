@@ -20,8 +20,8 @@ class Failure(Exception):
 class Case:
     """Code of a Python node, its workflow, and expectations.
 
-    In expected values a regular expression matches a string that contains a match, a type matches
-    its instances, and a dict matches a dict with at least these keys. `{peer}` in the code is the
+    In expected values a regular expression matches a string that contains a match. A type matches
+    its instances. A dict matches a dict with at least these keys. `{peer}` in the code is the
     address of the local HTTP server.
     """
 
