@@ -123,7 +123,11 @@ fn every_kind_of_trap_leaves_the_consumed_fuel() {
     for (end, expected) in [(1, Trap::UnreachableCodeReached), (2, Trap::MemoryOutOfBounds)] {
         let (fuel, trap) = consumed(1000, end);
         assert_eq!(trap, Some(expected));
-        assert!(fuel.abs_diff(whole) < 10, "{fuel} and {whole}");
+        // A signal in stock code loses the fuel since the last call:
+        // https://github.com/bytecodealliance/wasmtime/issues/13802
+        let is_lost = cfg!(feature = "stock") && expected == Trap::MemoryOutOfBounds;
+        let consumed = if is_lost { 0 } else { whole };
+        assert!(fuel.abs_diff(consumed) < 10, "{fuel} and {consumed}");
     }
     let (fuel, trap) = consumed(i32::MAX, 0);
     assert_eq!((fuel, trap), (FUEL, Some(Trap::OutOfFuel)));
