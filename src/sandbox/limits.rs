@@ -128,7 +128,7 @@ pub enum Exceeded {
     /// [`Limits::fuel`](field@Limits::fuel).
     #[error("Task ran out of fuel: it consumed its limit of {} units", display_fuel(*.0))]
     Fuel(u64),
-    /// [`Limits::memory`](field@Limits::memory), where Python could not report a `MemoryError` itself.
+    /// [`Limits::memory`](field@Limits::memory), where Python could not raise a `MemoryError`.
     #[error("Task ran out of memory: its limit is {}", size(*.0))]
     Memory(u64),
     /// [`Limits::input`](field@Limits::input), found before the task starts.
