@@ -2,12 +2,16 @@
 
 use std::{path::PathBuf, process::Command};
 
-/// Runs an example, which cargo builds before the tests, and returns what it prints.
+/// Runs an example and returns its output. `cargo test` builds examples before tests, but
+/// `cargo test --test it` does not.
 fn output(name: &str) -> String {
     // This file is in `deps`, next to the directory of the examples.
     let test = std::env::current_exe().expect("the test has a path");
     let target = test.ancestors().nth(2).map(PathBuf::from).expect("the test is in `deps`");
-    let out = Command::new(target.join("examples").join(name)).output().expect("it starts");
+    let program = target.join("examples").join(name);
+    let out = Command::new(&program).output().unwrap_or_else(|error| {
+        panic!("{}: {error}. `cargo build --release --examples` builds it", program.display())
+    });
     let errors = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{name}: {}: {errors}", out.status);
     String::from_utf8(out.stdout).expect("it prints UTF-8")
