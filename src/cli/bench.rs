@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use self::{
     compare::{Compared, Criteria, compare, missing, parse_percent},
     measure::{Failed, Measurement, measure},
-    show::Report,
+    show::BenchReport,
     store::{Baseline, Conditions, Stored},
 };
 use super::{
@@ -46,7 +46,7 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 /// failed, or runs differed, 5 a benchmark consumed more than --budget, or more than --fail-above
 /// allows.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BenchArgs {
     /// The Python files; - reads standard input. Further files are compared with the first.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -80,7 +80,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     let from_stdin = args.files.iter().filter(|file| *file == Path::new("-")).count();
     if from_stdin + usize::from(args.input.is_stdin()) > 1 {
         print_error("only one file, or the items, can come from standard input");
@@ -98,7 +98,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn bench(args: &Args) -> anyhow::Result<ExitCode> {
+fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let items = args.input.items()?;
     let conditions = Conditions::new(args.seed, args.input.each, &items);
     // Loaded first, so that an unusable baseline fails before the measurements take their time.
@@ -131,7 +131,7 @@ fn bench(args: &Args) -> anyhow::Result<ExitCode> {
     missing.retain(|name| !failed.iter().any(|one| one.covers(name)));
     let too_much = compared.iter().any(|one| one.worse || one.over);
     let console = Console::default();
-    let report = Report {
+    let report = BenchReport {
         mode: harness.mode(),
         runs: args.runs,
         seed: args.seed,
@@ -164,7 +164,7 @@ struct Measured {
 }
 
 /// Measures every benchmark of every file. A failed one does not stop the others.
-fn measure_all(harness: &Harness, args: &Args, items: &RawValue) -> anyhow::Result<Measured> {
+fn measure_all(harness: &Harness, args: &BenchArgs, items: &RawValue) -> anyhow::Result<Measured> {
     let mut all = Measured::default();
     for (index, file) in args.files.iter().enumerate() {
         let program = match plan::plan(harness, file, &args.input, items) {

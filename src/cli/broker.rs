@@ -52,7 +52,7 @@ const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// Exit codes: 0 every task succeeded, 1 a task failed (or a file could not be read), 2 wrong
 /// usage, or a task is not JSON.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BrokerArgs {
     /// A file of tasks, one JSON object after the other; - reads standard input. Without a file the
     /// broker only serves.
     task: Option<PathBuf>,
@@ -76,7 +76,7 @@ pub(crate) struct Args {
 ///
 /// # Errors
 /// The broker cannot listen on the address, or the file cannot be read.
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: BrokerArgs) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::INFO)
@@ -89,7 +89,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     runtime.block_on(serve(args))
 }
 
-async fn serve(args: Args) -> anyhow::Result<ExitCode> {
+async fn serve(args: BrokerArgs) -> anyhow::Result<ExitCode> {
     // Without a file the kept sender holds the queue open, so that the broker serves until Ctrl-C.
     let (sender, queue) = mpsc::channel(IN_FLIGHT);
     let _open = match &args.task {

@@ -21,16 +21,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Runner(Box<runner::Args>),
-    Exec(exec::Args),
-    Bench(bench::Args),
-    Profile(profile::Args),
-    Broker(broker::Args),
-    Config(Box<config::Args>),
-    Demo(demo::Args),
-    Notices(notices::Args),
+    /// Runs Python tasks for n8n's task broker.
+    Runner(Box<RunnerArgs>),
+    Exec(exec::ExecArgs),
+    Bench(bench::BenchArgs),
+    Profile(profile::ProfileArgs),
+    Broker(broker::BrokerArgs),
+    Config(Box<config::ConfigArgs>),
+    Demo(demo::DemoArgs),
+    Notices(notices::NoticesArgs),
     #[command(hide = true)]
-    Worker(worker::Args),
+    Worker(worker::WorkerArgs),
 }
 
 /// Runs the subcommand that the command line names (`runner` if it names none), and prints its

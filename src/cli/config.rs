@@ -29,7 +29,7 @@ const WIDTH: u16 = 120;
 /// Exit codes: 0 the runner would start with these settings, 1 it would not (the reason is on
 /// standard error).
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ConfigArgs {
     /// Print one JSON object: the value and source of each setting, by the name of its variable.
     #[arg(long)]
     json: bool,
@@ -47,7 +47,7 @@ struct Row {
 }
 
 pub(crate) fn run(
-    args: &Args,
+    args: &ConfigArgs,
     matches: &ArgMatches,
     files: &SettingFiles,
 ) -> anyhow::Result<ExitCode> {

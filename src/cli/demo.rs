@@ -27,7 +27,7 @@ const START_UP: Duration = Duration::from_secs(30);
 ///
 /// Exit codes: 0 every task behaved as described, 1 a task did not.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct DemoArgs {
     /// Print one JSON object per task instead of the table.
     #[arg(long)]
     json: bool,
@@ -37,7 +37,7 @@ pub(crate) struct Args {
 ///
 /// # Errors
 /// The broker, the workers or the runner cannot start.
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let colour = config::colour() && io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::ERROR)

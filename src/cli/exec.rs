@@ -40,7 +40,7 @@ use crate::{
 /// output could not be written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox failed, 5 it
 /// consumed more than its --budget.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ExecArgs {
     /// The Python file; - reads standard input.
     file: PathBuf,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
     if args.file == Path::new("-") && args.input.is_stdin() {
         print_error("code and items cannot both come from standard input");
         return Ok(USAGE.into());
@@ -77,7 +77,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let outcome = runtime.block_on(sandbox.run(job, prints.clone()));
     let checked = CheckedOutcome::new(outcome);
     if args.json {
-        let report = serde_json::to_string_pretty(&Report::new(&checked, &prints.text())?)?;
+        let report = serde_json::to_string_pretty(&ExecReport::new(&checked, &prints.text())?)?;
         prints.console.out(format_args!("{report}\n"));
     } else {
         print_outcome(&prints.console, &checked);
@@ -92,7 +92,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(prints.console.finish(code.into()))
 }
 
-fn job(args: &Args) -> anyhow::Result<Job> {
+fn job(args: &ExecArgs) -> anyhow::Result<Job> {
     let input = args.input.settings(read(&args.file)?)?.to_input()?;
     let seed = args.deterministic.then_some(args.seed);
     Ok(Job { input, limits: args.limits.limits(), seed })
@@ -223,7 +223,7 @@ fn flag_of(limit: &Exceeded) -> Option<&'static str> {
 /// The object that `--json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report<'a> {
+struct ExecReport<'a> {
     status: &'static str,
     /// Raw JSON, as the code returned it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,7 +239,7 @@ struct Report<'a> {
     duration_ms: f64,
 }
 
-impl<'a> Report<'a> {
+impl<'a> ExecReport<'a> {
     fn new(outcome: &'a CheckedOutcome, prints: &'a str) -> serde_json::Result<Self> {
         let (status, result, error) = match &outcome.result {
             Ok(returned) => ("returned", Some(&*returned.value), None),

@@ -10,9 +10,9 @@ const NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/NOTICES.txt"));
 /// Prints the licences of the works in this executable: CPython, wasi-libc, zlib, tzdata and
 /// others.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct NoticesArgs {}
 
-pub(crate) fn run(Args {}: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(NoticesArgs {}: NoticesArgs) -> anyhow::Result<ExitCode> {
     let console = Console::default();
     console.out(NOTICES);
     Ok(console.finish(ExitCode::SUCCESS))

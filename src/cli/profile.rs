@@ -37,7 +37,7 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 /// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox failed, 5 it consumed more than its
 /// --budget.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ProfileArgs {
     /// The Python file; - reads standard input.
     file: PathBuf,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
     if args.file == Path::new("-") && args.input.is_stdin() {
         print_error("code and items cannot both come from standard input");
         return Ok(USAGE.into());
@@ -109,7 +109,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs the program three times: as it is, between marks, and traced.
-fn profile(args: &Args, name: &str, text: &str) -> anyhow::Result<Profile> {
+fn profile(args: &ProfileArgs, name: &str, text: &str) -> anyhow::Result<Profile> {
     let settings = args.input.settings(text.to_owned())?;
     let harness = Harness::new(args.limits.limits(), args.seed)?;
     let costs = calibrate(&harness)?;

@@ -12,24 +12,17 @@ use crate::{
     workers::{Pool, PoolConfig},
 };
 
-/// Runs Python tasks for n8n's task broker.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    settings: RunnerArgs,
-}
-
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// The settings are inconsistent, a worker cannot start, or no token is left for another
 /// connection.
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let config = args.settings.config()?;
-    let sentry = args.settings.sentry.config();
+pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
+    let config = args.config()?;
+    let sentry = args.sentry.config();
     let _log = Logging {
-        level: args.settings.log_level,
-        format: args.settings.log,
+        level: args.log_level,
+        format: args.log,
         colour: config::colour(),
         reported: sentry.is_some(),
     }
@@ -42,7 +35,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             .inspect_err(|error| warn!("cannot report to Sentry: {error}"))
             .ok()
     });
-    let workers = workers(&args.settings);
+    let workers = workers(&args);
     // One more slot: a health check may run a task beside the broker's.
     let slots = config.max_concurrency.div_ceil(workers) + usize::from(config.health.is_some());
     // One thread is enough: the workers do the computing, and this process only passes messages on.

@@ -59,7 +59,7 @@ mod tests {
     use crate::config::RunnerArgs;
 
     #[derive(Debug, Parser)]
-    struct Cli {
+    struct RunnerCli {
         #[command(flatten)]
         _args: RunnerArgs,
     }
@@ -67,7 +67,7 @@ mod tests {
     fn explained(words: &[&str]) -> Option<String> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let command = RunnerArgs::augment_args(Command::new("runner"));
-        explain(command, &Cli::try_parse_from(&words).unwrap_err(), &words)
+        explain(command, &RunnerCli::try_parse_from(&words).unwrap_err(), &words)
     }
 
     #[test]

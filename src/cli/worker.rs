@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 /// Runs tasks for a parent process, over a socket on standard input.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct WorkerArgs {
     /// The number of tasks that run or wait at once.
     #[arg(long, default_value_t = 64)]
     slots: usize,
 }
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     crate::workers::run_worker(args.slots)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -100,14 +100,14 @@ mod tests {
     use crate::sandbox::FUEL_PER_SECOND;
 
     #[derive(Debug, Parser)]
-    struct Cli {
+    struct Flags {
         #[command(flatten)]
         args: RunnerArgs,
     }
 
     fn config(flags: &[&str]) -> Result<RunnerConfig, ConfigError> {
         let words = ["runner"].iter().chain(flags);
-        Cli::try_parse_from(words).expect("the flags are valid").args.config()
+        Flags::try_parse_from(words).expect("the flags are valid").args.config()
     }
 
     #[test]
@@ -161,14 +161,14 @@ mod tests {
             "--task-broker-uri=127.0.0.1:5679",
             "--task-broker-uri=http://user:secret@host",
         ] {
-            assert!(Cli::try_parse_from(["runner", flag]).is_err(), "{flag}");
+            assert!(Flags::try_parse_from(["runner", flag]).is_err(), "{flag}");
         }
     }
 
     #[test]
     fn tokens_do_not_show_in_debug_output() {
         let args =
-            Cli::try_parse_from(["runner", "--auth-token=hush", "--grant-token=hush"]).unwrap();
+            Flags::try_parse_from(["runner", "--auth-token=hush", "--grant-token=hush"]).unwrap();
         assert!(!format!("{args:?} {:?}", args.args.config()).contains("hush"));
     }
 }

@@ -1,6 +1,7 @@
 //! The runner's outer loop: connects, serves one session, reconnects.
 
 use std::{
+    io,
     pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 use super::{
     auth::Auth,
     backoff::Backoff,
-    config::RunnerConfig,
+    config::{HealthConfig, RunnerConfig},
     connection::BrokerConnection,
     error::{ConnectError, RunnerError},
     health::{self, Health},
@@ -26,7 +27,7 @@ const STABLE: Duration = Duration::from_secs(1);
 
 /// Runs tasks for a broker until `shutdown` is ready and the running tasks have ended.
 ///
-/// Failed connections are retried with a backoff of at most five seconds.
+/// Retries failed connections with a backoff of at most five seconds.
 ///
 /// # Errors
 /// No token is left for another connection, another runner has the same id, no root certificate is
@@ -43,11 +44,7 @@ pub async fn run(
     };
     let health = Arc::new(Health::new(pool.clone()));
     // Dropping it at the end closes the health endpoint.
-    let mut side_tasks = JoinSet::new();
-    if let Some(config) = &config.health {
-        let listener = health::bind(config).await.map_err(RunnerError::Health)?;
-        side_tasks.spawn(health::serve(listener, health.clone()));
-    }
+    let _endpoint = serve_health(config.health.as_ref(), &health).await?;
     let mut auth = Auth::new(&config.broker, tls.clone(), config.credentials.clone());
     let mut backoff = Backoff::default();
     let mut disconnected = Instant::now();
@@ -91,6 +88,22 @@ pub async fn run(
             return Ok(());
         }
     }
+}
+
+/// Starts the health endpoint, if one is configured.
+///
+/// # Errors
+/// The endpoint cannot listen.
+async fn serve_health(
+    config: Option<&HealthConfig>,
+    health: &Arc<Health>,
+) -> Result<JoinSet<io::Result<()>>, RunnerError> {
+    let mut endpoint = JoinSet::new();
+    if let Some(config) = config {
+        let listener = health::bind(config).await.map_err(RunnerError::Health)?;
+        endpoint.spawn(health::serve(listener, health.clone()));
+    }
+    Ok(endpoint)
 }
 
 /// Waits before the next attempt. Returns false if the shutdown came first.

@@ -94,7 +94,7 @@ impl ReadyInstance {
         slot: OwnedSemaphorePermit,
     ) -> wasmtime::Result<Self> {
         let mut store = Store::new(image.module().engine(), GuestState::idle());
-        store.limiter(|state| &mut state.growth);
+        store.limiter(|state| &mut state.limiter);
         let instance = image.instantiate_async(&mut store).await?;
         let memory = instance.get_memory(&mut store, MEMORY_EXPORT);
         if let (Some(memory), Some(pool)) = (memory, &pool) {
@@ -127,7 +127,7 @@ impl ReadyInstance {
         let fuel = limits.fuel.saturating_sub(left);
         let state = store.data_mut();
         let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
-        let memory = state.growth.peak;
+        let memory = state.limiter.peak;
         let stdout = std::mem::take(&mut state.stdout);
         let exit = match result {
             Ok(_) if ran_out => Exit::Exceeded(Exceeded::Fuel(limits.fuel)),
@@ -150,7 +150,7 @@ async fn execute(
 ) -> wasmtime::Result<i32> {
     store.set_fuel(limits.fuel)?;
     // The instance was made before its task, and so its limit, was known.
-    if store.data().growth.peak > limits.memory {
+    if store.data().limiter.peak > limits.memory {
         return Err(Exceeded::Memory(limits.memory).into());
     }
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
@@ -217,7 +217,7 @@ fn stopped(state: &GuestState, error: &wasmtime::Error) -> Exit {
 
 /// The exit of a guest that broke. Where memory was denied before, that is taken for the cause.
 fn broken(state: &GuestState, reason: String) -> Exit {
-    if state.growth.denied {
+    if state.limiter.denied {
         Exit::Exceeded(Exceeded::Memory(state.limits.memory))
     } else {
         Exit::Broken(reason)

@@ -26,7 +26,7 @@ pub(crate) struct GuestState {
     pub stderr: Vec<u8>,
     /// The guest's memory; set after instantiation.
     pub memory: Option<Memory>,
-    pub growth: Growth,
+    pub limiter: MemoryLimiter,
     /// Host calls so far.
     pub calls: u32,
     /// Bytes of notifications so far.
@@ -46,10 +46,10 @@ impl GuestState {
 
     /// Begins a task in an existing instance.
     pub(crate) fn assign(&mut self, job: Job, host: Arc<dyn HostCalls>) {
-        let (memory, peak) = (self.memory, self.growth.peak);
+        let (memory, peak) = (self.memory, self.limiter.peak);
         *self = Self::new(job, host);
         self.memory = memory;
-        self.growth.peak = peak;
+        self.limiter.peak = peak;
     }
 
     /// Ends the task: cancels its pending calls and frees its buffers outside linear memory.
@@ -59,7 +59,7 @@ impl GuestState {
 
     fn new(job: Job, host: Arc<dyn HostCalls>) -> Self {
         Self {
-            growth: Growth { limit: job.limits.memory, ..Growth::default() },
+            limiter: MemoryLimiter { limit: job.limits.memory, ..MemoryLimiter::default() },
             limits: job.limits,
             host,
             clock: Clock::new(job.seed.is_some()),
@@ -102,7 +102,7 @@ impl GuestState {
 
 /// Enforces [`Limits::memory`].
 #[derive(Default)]
-pub(crate) struct Growth {
+pub(crate) struct MemoryLimiter {
     limit: u64,
     /// The largest size so far, in bytes.
     pub peak: u64,
@@ -114,7 +114,7 @@ pub(crate) struct Growth {
     refused: bool,
 }
 
-impl ResourceLimiter for Growth {
+impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(
         &mut self,
         _current: usize,

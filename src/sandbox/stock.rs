@@ -1,13 +1,14 @@
 //! Tests that the patches of the code generator change no fuel.
 //!
-//! Every program of the corpus must consume the same fuel, and end the same, in an image of the stock
-//! code generator (`SERPENTARIUM_CODEGEN=stock`). The golden file pins the fuel of the patched one.
+//! Every program of the corpus must consume the same fuel, and end the same, in an image of the
+//! stock code generator (`SERPENTARIUM_CODEGEN=stock`). The golden file pins the fuel of the patched
+//! one.
 
 use std::{env, fs, path::Path};
 
 use serde_json::json;
 
-use super::{Job, Limits, NoHost, Sandbox, engine};
+use super::{api::Sandbox, engine, host::NoHost, job::Job, limits::Limits};
 
 /// Names the stock image of the embedded image's snapshot. `scripts/test` makes it and sets this.
 const STOCK_IMAGE: &str = "SERPENTARIUM_TEST_STOCK_IMAGE";

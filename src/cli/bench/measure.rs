@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::plan::{Benchmark, Program};
+use super::plan::{BenchFile, Benchmark};
 use crate::cli::{
     exit_code::BROKEN,
     harness::{Harness, Measure, ProgramFailure, SpanHost},
@@ -51,7 +51,7 @@ impl Failed {
 /// A run fails, or the runs differ.
 pub(crate) fn measure(
     harness: &Harness,
-    (file, program): (usize, &Program),
+    (file, program): (usize, &BenchFile),
     benchmark: &Benchmark,
     runs: usize,
 ) -> anyhow::Result<Measurement> {
@@ -85,7 +85,7 @@ struct SingleRun {
 fn run(
     harness: &Harness,
     name: &str,
-    program: &Program,
+    program: &BenchFile,
     benchmark: &Benchmark,
     empty: bool,
 ) -> anyhow::Result<SingleRun> {

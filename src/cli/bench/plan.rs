@@ -19,8 +19,8 @@ use crate::{
     sandbox::NoHost,
 };
 
-/// One file to measure.
-pub(crate) struct Program {
+/// A file to measure.
+pub(crate) struct BenchFile {
     /// Its name in reports.
     pub name: String,
     pub settings: TaskSettings,
@@ -86,14 +86,14 @@ pub(crate) fn plan(
     file: &Path,
     input: &InputArgs,
     items: &RawValue,
-) -> anyhow::Result<Program> {
+) -> anyhow::Result<BenchFile> {
     let name = name(file);
     let settings = input.settings_with(read(file)?, items.to_owned());
     let whole = || vec![Benchmark { function: None, param: None, index: None }];
     // A cheap test first: without this text the file has no benchmarks, and needs no run to list
     // them.
     if !settings.code.contains("def bench_") {
-        return Ok(Program { name, settings, benchmarks: whole() });
+        return Ok(BenchFile { name, settings, benchmarks: whole() });
     }
     let run = harness.run(&name, &settings, Some(Measure::Plan), Arc::new(NoHost))?;
     let found: Option<Vec<Found>> = serde_json::from_str(run.value.get())?;
@@ -105,7 +105,7 @@ pub(crate) fn plan(
     }
     let benchmarks =
         found.map_or_else(whole, |found| found.into_iter().flat_map(each_param).collect());
-    Ok(Program { name, settings, benchmarks })
+    Ok(BenchFile { name, settings, benchmarks })
 }
 
 /// Makes the label safe for a terminal: the guest is not trusted to.

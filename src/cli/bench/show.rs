@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The results of all measurements.
-pub(crate) struct Report<'a> {
+pub(crate) struct BenchReport<'a> {
     /// The conditions that make fuel reproducible, as text.
     pub mode: String,
     pub runs: u16,
@@ -39,7 +39,7 @@ struct Sweep {
     points: Vec<(f64, f64)>,
 }
 
-impl Report<'_> {
+impl BenchReport<'_> {
     pub(crate) fn print(
         &self,
         console: &Console,

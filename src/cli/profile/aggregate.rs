@@ -28,14 +28,14 @@ pub(crate) struct Profile {
     pub codes: Vec<Code>,
     pub nodes: Vec<Node>,
     /// By function, the most expensive first.
-    pub functions: Vec<Function>,
+    pub functions: Vec<FunctionFuel>,
     /// By line.
     pub lines: BTreeMap<u32, Share>,
 }
 
 /// The fuel of a function.
 #[derive(Debug)]
-pub(crate) struct Function {
+pub(crate) struct FunctionFuel {
     /// Its index in [`Profile::codes`].
     pub code: usize,
     pub calls: u64,
@@ -60,8 +60,8 @@ impl Profile {
         let most = if nodes.len() > 1 { i64::try_from(fuel).unwrap_or(i64::MAX) } else { 0 };
         let inside = inside.clamp(0, most);
         let unexplained = reconcile(&mut nodes, inside) - costs.fixed;
-        let mut functions: Vec<Function> = (0..codes.len())
-            .map(|code| Function { code, calls: 0, share: Share::default() })
+        let mut functions: Vec<FunctionFuel> = (0..codes.len())
+            .map(|code| FunctionFuel { code, calls: 0, share: Share::default() })
             .collect();
         let mut lines = BTreeMap::<u32, Share>::new();
         let totals = totals(&nodes);

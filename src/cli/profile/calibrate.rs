@@ -40,8 +40,8 @@ fn record(
     Ok(recorder.take())
 }
 
-/// The differences between a few rounds and many rounds of one calibration program.
-struct Program {
+/// The difference between a few rounds and many rounds of one calibration program.
+struct RoundDifference {
     /// Units that tracing added.
     added: i64,
     events: PerEvent<i64>,
@@ -49,7 +49,7 @@ struct Program {
     after: PerEvent<i64>,
 }
 
-impl Program {
+impl RoundDifference {
     fn find(sections: &[Section], name: &'static str) -> Result<Self, CalibrateError> {
         let find = |kind: &str| {
             let mut found =
@@ -89,7 +89,7 @@ impl Program {
 }
 
 fn costs(sections: &[Section]) -> Result<Costs, CalibrateError> {
-    let find = |name| Program::find(sections, name);
+    let find = |name| RoundDifference::find(sections, name);
     let (lines, calls, yields) = (find("lines")?, find("calls")?, find("yields")?);
     let (raises, asides) = (find("raises")?, find("asides")?);
     let mut costs = PerEvent::default();
