@@ -1,8 +1,8 @@
 //! A global allocator that backs large blocks with huge pages.
 //!
-//! A message of 50 MB passes through a dozen buffers on its way to a task and back. With pages of
-//! 4 KiB each buffer costs 12,000 page faults, together more than a third of the message's time
-//! (docs/benchmarks.md, "What paid"); with [transparent huge pages] of 2 MiB, 25.
+//! A message of 50 MB passes through a dozen buffers on its way to a task and back. With pages of 4
+//! KiB each buffer costs 12,000 page faults, together more than a third of the message's time. With
+//! [transparent huge pages] of 2 MiB it costs 25. Measurements: docs/benchmarks.md, "Gains".
 //!
 //! [transparent huge pages]: https://docs.kernel.org/admin-guide/mm/transhuge.html
 
@@ -61,7 +61,7 @@ fn advised(block: *mut u8, size: usize) -> *mut u8 {
     if size >= LARGE && !block.is_null() {
         let before = block.addr() % page_size();
         // Best effort: without huge pages the block works as before.
-        // SAFETY: the pages are mapped, and advice does not change what they hold.
+        // SAFETY: the pages are mapped, and advice does not change their content.
         let _refused = unsafe {
             madvise(block.wrapping_sub(before).cast(), before + size, Advice::LinuxHugepage)
         };
@@ -73,7 +73,7 @@ fn advised(block: *mut u8, size: usize) -> *mut u8 {
 mod tests {
     use super::*;
 
-    /// The `VmFlags` of an address's mapping, proc_pid_smaps(5).
+    /// Returns the `VmFlags` of an address's mapping (proc_pid_smaps(5)).
     fn flags(address: usize) -> String {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut inside = false;
@@ -97,8 +97,8 @@ mod tests {
             Layout::from_size_align(4 << 20, 1).unwrap(),
             Layout::from_size_align(64 << 20, 1).unwrap(),
         );
-        // SAFETY: the sizes are not zero, each block is used within its size, and goes back with
-        // the layout that it has.
+        // SAFETY: no size is zero. The test uses each block within its size, and frees it with its
+        // own layout.
         unsafe {
             let block = LargePages.alloc(small);
             assert!(flags(block.addr() + small.size() / 2).contains(" hg"));

@@ -35,7 +35,8 @@ pub fn parse_fuel(text: &str) -> Result<u64, FuelError> {
     fuel.filter(|&units| units > 0).ok_or(FuelError)
 }
 
-/// The value of the digits after a decimal point, in units of fuel. `None` if it is not whole.
+/// Returns the value of the digits after a decimal point, in units of fuel. `None` if it is not
+/// whole.
 fn fraction_of(digits: &str, scale: u64) -> Option<u64> {
     let mut place = scale;
     let mut units = 0;

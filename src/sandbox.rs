@@ -1,7 +1,7 @@
 //! Runs untrusted Python: one engine, one Python image, and a fresh instance of it for every task,
 //! under limits.
 //!
-//! A [`Job`] is input bytes and [`Limits`]; a [`Program`] is one that is made from Python code. An
+//! A [`Job`] is input bytes and [`Limits`]; a [`Program`] makes one from Python code. An
 //! [`Outcome`] is a JSON value or a named [`Failure`], with the fuel, memory and time that the task
 //! used. [`HostCalls`] is the only way out of the sandbox, and the caller implements it.
 //!

@@ -2,7 +2,7 @@
 //!
 //! The parent does I/O only. One single-threaded worker process per core computes: two guest
 //! threads of one process would contend for its address-space lock at every new instance. The
-//! process is also a second boundary: a fault in the engine or the out-of-memory killer ends one
+//! process is also a second boundary. A fault in the engine, or the out-of-memory killer, ends one
 //! worker and its tasks, never the connection to the broker.
 //!
 //! | file | task |

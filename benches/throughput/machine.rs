@@ -131,7 +131,7 @@ impl Machine {
         })
     }
 
-    /// Milliseconds of each of `echoes` echoes of `items`, a JSON text.
+    /// Returns the milliseconds of each of `echoes` echoes of `items`, a JSON text.
     pub(crate) async fn echo(&self, items: &str, echoes: usize) -> anyhow::Result<Vec<f64>> {
         let settings = task("return _items", items)?;
         let mut times = Vec::new();
@@ -147,7 +147,7 @@ impl Machine {
         Ok(times)
     }
 
-    /// Round trip of a call as the task measures it: p50 and p99 in milliseconds.
+    /// Measures the round trip of a call in the task: p50 and p99 in milliseconds.
     pub(crate) async fn call(&self) -> anyhow::Result<(f64, f64)> {
         let code = format!(
             "
@@ -166,7 +166,8 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
         Ok(serde_json::from_str(result.get())?)
     }
 
-    /// Private memory in KiB that each of `tasks` tasks adds, while all of them wait for a call.
+    /// Returns the private memory in KiB that each of `tasks` tasks adds, while all of them wait
+    /// for a call.
     pub(crate) async fn waiting(&self, tasks: usize) -> anyhow::Result<f64> {
         let private =
             || self.processes()?.into_iter().map(memory::private).sum::<io::Result<f64>>();
@@ -188,7 +189,7 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
         Ok((after - before) / tasks as f64)
     }
 
-    /// The process of the runner, then those of its workers.
+    /// Returns the process of the runner, then those of its workers.
     pub(crate) fn processes(&self) -> io::Result<Vec<u32>> {
         let runner = self.runner.id().ok_or_else(|| io::Error::other("the runner has ended"))?;
         Ok([runner].into_iter().chain(memory::children(runner)?).collect())
@@ -211,12 +212,12 @@ return [times[{CALLS} // 2], times[{CALLS} * 99 // 100]]
     }
 }
 
-/// One item with one text of `bytes` bytes.
+/// Returns one item with one text of `bytes` bytes.
 pub(crate) fn one_text(bytes: usize) -> String {
     format!(r#"[{{"json":{{"text":"{}"}}}}]"#, "x".repeat(bytes))
 }
 
-/// Small items such as rows of a table, at least `bytes` bytes of JSON.
+/// Returns small items, such as rows of a table, at least `bytes` bytes of JSON.
 pub(crate) fn customers(bytes: usize) -> String {
     let mut items = String::with_capacity(bytes + 200);
     let mut id = 0;
@@ -254,7 +255,7 @@ fn done(result: TaskResult) -> anyhow::Result<Box<RawValue>> {
     }
 }
 
-/// A time in milliseconds.
+/// Converts a time to milliseconds.
 pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-/// The child processes of a process.
+/// Returns the child processes of a process.
 pub(crate) fn children(parent: u32) -> io::Result<Vec<u32>> {
     let parent_of = |id: u32| -> Option<u32> {
         let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
@@ -13,23 +13,23 @@ pub(crate) fn children(parent: u32) -> io::Result<Vec<u32>> {
     Ok(processes.filter(|id| parent_of(*id) == Some(parent)).collect())
 }
 
-/// Proportional set size in MiB: private pages, plus a share of each shared page.
+/// Returns the proportional set size in MiB: private pages, plus a share of each shared page.
 pub(crate) fn pss(id: u32) -> io::Result<f64> {
     kib(id, "smaps_rollup", "Pss:").map(|kib| kib / 1024.0)
 }
 
-/// Anonymous memory in KiB: the heap, and copies of the image's pages after writes (copy-on-write).
-/// Unwritten pages of the image are shared by all instances.
+/// Returns the anonymous memory in KiB: the heap, and copies of the image's pages after writes
+/// (copy-on-write). Unwritten pages of the image are shared by all instances.
 pub(crate) fn private(id: u32) -> io::Result<f64> {
     kib(id, "smaps_rollup", "Anonymous:")
 }
 
-/// Peak resident set size in MiB.
+/// Returns the peak resident set size in MiB.
 pub(crate) fn peak(id: u32) -> io::Result<f64> {
     kib(id, "status", "VmHWM:").map(|kib| kib / 1024.0)
 }
 
-/// The value in KiB of a line of a file in the process's `/proc` directory.
+/// Returns the value in KiB of a line of a file in the process's `/proc` directory.
 fn kib(id: u32, file: &str, name: &str) -> io::Result<f64> {
     let path = format!("/proc/{id}/{file}");
     let text = fs::read_to_string(&path)?;

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::{Report, machine::Flow};
 
-/// All measurements.
+/// Formats all measurements.
 pub(crate) fn tables(report: &Report) -> String {
     let mut tables = vec![format!("{} cores", report.cores)];
     if !report.flow.is_empty() {

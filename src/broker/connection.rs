@@ -315,7 +315,8 @@ async fn feed(sink: &mut SplitSink<WebSocket, Message>, message: &BrokerMessage)
     }
 }
 
-/// Whether a message exceeded [`BrokerConfig::max_payload`](super::BrokerConfig::max_payload).
+/// Returns whether a message exceeded
+/// [`BrokerConfig::max_payload`](super::BrokerConfig::max_payload).
 fn is_too_big(error: axum::Error) -> bool {
     let error = error.into_inner();
     matches!(error.downcast_ref(), Some(tungstenite::Error::Capacity(_)))

@@ -63,7 +63,7 @@ pub(crate) fn equal_secrets(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| black_box(differ | (a ^ b))) == 0
 }
 
-/// 256 random bits as 64 hex digits.
+/// Returns 256 random bits as 64 hex digits.
 pub(crate) fn random_token() -> String {
     let mut bytes = [0; 32];
     rand::rng().fill_bytes(&mut bytes);

@@ -29,7 +29,7 @@ impl TaskHandle {
         handle
     }
 
-    /// The task's id at the runner: 22 letters and digits.
+    /// Returns the task's id at the runner: 22 letters and digits.
     pub fn id(&self) -> &str {
         &self.key
     }
@@ -40,7 +40,7 @@ impl TaskHandle {
         self.shared.update(|matching, now| matching.cancel(&self.key, now));
     }
 
-    /// The next event of the task; `None` after [`TaskEvent::Ended`]. Cancel-safe.
+    /// Returns the next event of the task; `None` after [`TaskEvent::Ended`]. Cancel-safe.
     pub async fn event(&mut self) -> Option<TaskEvent> {
         if self.ended {
             return None;
@@ -64,7 +64,7 @@ impl TaskHandle {
         }
     }
 
-    /// Like [`report`](Self::report), without the times.
+    /// Waits as [`report`](Self::report) does. Omits the times.
     pub async fn result(self) -> TaskResult {
         self.report().await.result
     }

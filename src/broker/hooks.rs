@@ -14,22 +14,22 @@ pub type HookFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// call to a hook: it becomes [`TaskEvent::Print`](super::TaskEvent::Print) at the
 /// [`TaskHandle`](super::TaskHandle).
 pub trait Hooks: Send + Sync {
-    /// Called for each submitted task. Returns the settings that the runner gets; by default
+    /// Returns the settings that the runner gets for a submitted task. The default returns
     /// `settings` itself.
     fn submitted(&self, task_id: &str, settings: Box<RawValue>) -> Box<RawValue> {
         let _ = task_id;
         settings
     }
 
-    /// Called when the task's [`TaskHandle`](super::TaskHandle) is dropped, to release the task's
-    /// data.
+    /// Releases the task's data. The broker calls it after the drop of the task's
+    /// [`TaskHandle`](super::TaskHandle).
     fn gone(&self, task_id: &str) {
         let _ = task_id;
     }
 
     /// Answers `runner:rpc`: the method's name, and a JSON list of parameters. `Ok(None)` is
-    /// success without a value. An error is a JSON string or object. By default every method is
-    /// refused.
+    /// success without a value. An error is a JSON string or object. The default refuses every
+    /// method.
     fn rpc(
         &self,
         task_id: &str,
@@ -40,13 +40,13 @@ pub trait Hooks: Send + Sync {
         Box::pin(std::future::ready(Err("Method not allowed".into())))
     }
 
-    /// Answers `runner:taskdatarequest`. By default an empty object.
+    /// Answers `runner:taskdatarequest`. The default is an empty object.
     fn task_data(&self, task_id: &str, request: DataRequest) -> HookFuture<Box<RawValue>> {
         let _ = (task_id, request);
         Box::pin(std::future::ready(raw("{}")))
     }
 
-    /// Answers `runner:nodetypesrequest`. By default an empty list.
+    /// Answers `runner:nodetypesrequest`. The default is an empty list.
     fn node_types(&self, task_id: &str, request: Vec<NodeType>) -> HookFuture<Box<RawValue>> {
         let _ = (task_id, request);
         Box::pin(std::future::ready(raw("[]")))
@@ -59,7 +59,7 @@ pub struct NoWorkflow;
 
 impl Hooks for NoWorkflow {}
 
-/// A JSON literal.
+/// Converts a JSON literal.
 fn raw(json: &'static str) -> Box<RawValue> {
     RawValue::from_string(json.into()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

@@ -24,7 +24,7 @@ const MAX_AUTH_BODY: usize = 16 << 10;
 /// Bytes of a runner id. n8n's runners send 22.
 const MAX_ID: usize = 256;
 
-/// All routes.
+/// Builds all routes.
 pub(crate) fn router(shared: Arc<SharedState>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))

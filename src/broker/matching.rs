@@ -60,7 +60,7 @@ impl Matching {
         }
     }
 
-    /// The waiters to notify. Call it after every change: it also remembers what it reported.
+    /// Returns the waiters to notify since the last call. Call it after every change.
     pub(crate) fn wakeups(&mut self) -> Wakeups {
         let first = self.deadlines.first().map(|(at, _)| *at);
         let sweeper = first.is_some_and(|at| self.armed.is_none_or(|armed| at < armed));
@@ -105,13 +105,13 @@ impl Matching {
         Some(self.runners.add(outbox))
     }
 
-    /// A connection's socket closed.
+    /// Handles the close of a connection's socket.
     pub(crate) fn socket_closed(&mut self, connection: u64, now: Instant) {
         self.open_sockets -= 1;
         self.end_connection(connection, None, now);
     }
 
-    /// Sockets that are open, closing ones included.
+    /// Returns the number of open sockets, closing ones included.
     pub(crate) fn open_sockets(&self) -> usize {
         self.open_sockets
     }
@@ -195,7 +195,7 @@ impl Matching {
         self.match_tasks(now);
     }
 
-    /// Handles `runner:taskdone` and `runner:taskerror`. Ignored if the task does not run on this
+    /// Handles `runner:taskdone` and `runner:taskerror`. Ignores a task that does not run on this
     /// connection.
     pub(crate) fn finished(&mut self, connection: u64, id: &str, result: TaskResult, now: Instant) {
         if let Some((key, _)) = self.task(connection, id, ExpectedStage::Running) {
@@ -287,7 +287,7 @@ impl Matching {
         }
     }
 
-    /// The runner did not answer an accept within the window: requeues the task.
+    /// Requeues a task whose runner did not answer the accept within the window.
     fn accept_missed(&mut self, connection: u64, key: &TaskKey, now: Instant) {
         tracing::warn!(task_id = %key, "runner did not answer an accept in time");
         self.requeue(key, now);
@@ -372,8 +372,8 @@ impl Matching {
         }
     }
 
-    /// The task with this id, if it is in the expected stage on this connection. A runner cannot
-    /// affect other tasks.
+    /// Returns the task with this id, if it is in the expected stage on this connection. A runner
+    /// cannot affect other tasks.
     fn task(
         &mut self,
         connection: u64,

@@ -49,7 +49,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// An empty queue and its reader.
+    /// Creates an empty queue and its reader.
     pub(crate) fn new() -> (Self, mpsc::Receiver<OutgoingFrame>) {
         let (sender, queue) = mpsc::channel(OUTBOX_CAPACITY);
         (Self { sender, overflow: Arc::new(Notify::new()) }, queue)

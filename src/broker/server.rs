@@ -59,12 +59,12 @@ impl Broker {
         Ok(Self { shared, address, server: Some(server), sweeper })
     }
 
-    /// The broker's base address, for `N8N_RUNNERS_TASK_BROKER_URI`.
+    /// Returns the broker's base address, for `N8N_RUNNERS_TASK_BROKER_URI`.
     pub fn uri(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The secret of the runners, for `N8N_RUNNERS_AUTH_TOKEN`.
+    /// Returns the secret of the runners, for `N8N_RUNNERS_AUTH_TOKEN`.
     pub fn auth_token(&self) -> &SecretString {
         &self.shared.config.auth_token
     }
@@ -81,7 +81,7 @@ impl Broker {
         self.shared.runner_registered().await;
     }
 
-    /// The number of registered runners.
+    /// Returns the number of registered runners.
     pub fn runners(&self) -> usize {
         self.shared.registered_runners()
     }

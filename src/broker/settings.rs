@@ -21,8 +21,8 @@ pub struct BrokerConfig {
     pub auth_token: SecretString,
     /// Time until an unused grant token expires. Default 30 s.
     pub grant_lifetime: Duration,
-    /// Time between two WebSocket pings. A runner without a pong by the next ping is disconnected.
-    /// Default 30 s.
+    /// Time between two WebSocket pings. The broker disconnects a runner without a pong by the next
+    /// ping. Default 30 s.
     pub heartbeat: Duration,
     /// Time for a runner to accept or reject a task. Default 2 s.
     pub ack_window: Duration,

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use super::{grants::Grants, matching::Matching, settings::BrokerConfig};
 use crate::sync::lock;
 
-/// Shared by the server, every connection and every task handle.
+/// The state that the server, every connection and every task handle share.
 pub(crate) struct SharedState {
     pub(crate) config: BrokerConfig,
     grants: Mutex<Grants>,
@@ -67,7 +67,7 @@ impl SharedState {
         value
     }
 
-    /// Waits, on a draining broker, until `condition` holds.
+    /// Waits until `condition` holds on a draining broker.
     pub(crate) async fn drained_until(&self, condition: impl Fn(&Matching) -> bool) {
         let mut changes = self.draining.subscribe();
         while !condition(&self.matching()) {

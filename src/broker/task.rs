@@ -64,7 +64,7 @@ pub struct TaskReport {
 }
 
 impl TaskReport {
-    /// The report of a task whose broker no longer exists.
+    /// Returns the report of a task whose broker no longer exists.
     pub(crate) fn lost() -> Self {
         let zero = Duration::ZERO;
         Self { result: TaskResult::BrokerClosed, waited: zero, ran: zero }
@@ -82,7 +82,7 @@ pub enum TaskEvent {
 
 /// A task in the broker's state.
 pub(crate) struct Task {
-    /// Taken when they are sent, so a started task is never matched again.
+    /// `None` once they are sent, so that a started task is never matched again.
     pub(crate) settings: Option<Box<RawValue>>,
     pub(crate) stage: Stage,
     /// The time by which the runner must accept the task, or finish it.
@@ -108,7 +108,7 @@ pub(crate) enum Stage {
 }
 
 impl Task {
-    /// A new task and the receiver of its events.
+    /// Creates a task and the receiver of its events.
     pub(crate) fn new(settings: Box<RawValue>) -> (Self, mpsc::UnboundedReceiver<TaskEvent>) {
         let (sender, events) = mpsc::unbounded_channel();
         let task = Self {
@@ -145,8 +145,8 @@ impl Task {
     }
 }
 
-/// One `print` as a line of text: the parameters of `logNodeOutput` joined by spaces. A runner puts
-/// strings into single quotes for n8n's console; these are removed.
+/// Formats one `print` as a line of text: joins the parameters of `logNodeOutput` by spaces.
+/// Removes the single quotes that a runner puts around strings for n8n's console.
 pub fn print_text(params: &RawValue) -> String {
     let Ok(arguments) = serde_json::from_str::<Vec<String>>(params.get()) else {
         return params.get().to_owned();

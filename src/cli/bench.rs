@@ -35,7 +35,7 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 /// Each program runs --runs times with a fixed clock, seed and hash seed, each time in a fresh
 /// instance. All runs must consume exactly the same fuel. A file may define named benchmarks:
 /// functions bench_x, each measured alone, without the start of the interpreter. bench_x receives
-/// the result of setup_x if that exists, or else one parameter of the list bench_x.params; with
+/// the result of setup_x if that exists, or else one parameter of the list bench_x.params. With
 /// both, setup_x receives the parameter. A list of three or more numbers also shows how fuel grows.
 /// Any other file is a program as for `exec`, and is measured from start to end.
 ///
@@ -101,7 +101,7 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let items = args.input.items()?;
     let conditions = Conditions::new(args.seed, args.input.each, &items);
-    // Loaded first, so that an unusable baseline fails before the measurements take their time.
+    // Load it first, so that an unusable baseline fails before the measurements take their time.
     let baseline = args
         .baseline
         .as_deref()

@@ -3,7 +3,7 @@
 use super::console::Console;
 use crate::fuel::display_fuel;
 
-/// Whether `fuel` exceeds the budget. Prints a note if it does.
+/// Returns whether `fuel` exceeds the budget. Prints a note if it does.
 pub(crate) fn exceeds(console: &Console, fuel: u64, budget: u64) -> bool {
     if fuel <= budget {
         return false;
@@ -16,8 +16,8 @@ pub(crate) fn exceeds(console: &Console, fuel: u64, budget: u64) -> bool {
     true
 }
 
-/// The difference of `to` from `from`: `+12.30 %`, `−0.50 %`, `=` if they are equal, or `from 0`,
-/// which has no percentage.
+/// Formats the difference of `to` from `from`: `+12.30 %`, `−0.50 %`, `=` if they are equal, or
+/// `from 0`, which has no percentage.
 pub(crate) fn percent_change(from: u64, to: u64) -> String {
     if from == to {
         return "=".into();

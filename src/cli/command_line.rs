@@ -79,8 +79,8 @@ pub fn main() -> ExitCode {
 /// Inserts the subcommand `runner` if none is named: an operator may replace another runner's
 /// executable with this one.
 ///
-/// Flattening the runner's arguments into the top level would not do: clap would then read and
-/// check the runner's variables for every subcommand.
+/// With the runner's arguments flattened into the top level, clap would read and check the runner's
+/// variables for every subcommand.
 fn with_subcommand(mut words: Vec<OsString>) -> Vec<OsString> {
     let own = ["-h", "--help", "-V", "--version"];
     if is_python(&words) {
@@ -95,16 +95,16 @@ fn with_subcommand(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Whether the command line is for a Python interpreter that runs a module, such as `-I -B -m
-/// src.main`. n8n and its launcher start n8n's own runner like that. The arguments are then
-/// ignored.
+/// Returns whether the command line is for a Python interpreter that runs a module, such as `-I -B
+/// -m src.main`. n8n and its launcher start n8n's own runner like that. The runner then ignores the
+/// arguments.
 fn is_python(words: &[OsString]) -> bool {
     let is_flag = words.get(1).is_some_and(|word| word.as_encoded_bytes().starts_with(b"-"));
     is_flag && words.iter().rev().nth(1).is_some_and(|word| word == "-m")
 }
 
-/// Whether the subcommand takes the runner's settings. Their values may come from files, and a bad
-/// value exits with 1.
+/// Returns whether the subcommand takes the runner's settings. Their values may come from files,
+/// and a bad value exits with 1.
 fn takes_settings(words: &[OsString]) -> bool {
     words.get(1).is_some_and(|word| word == "runner" || word == "config")
 }

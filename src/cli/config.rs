@@ -105,7 +105,7 @@ fn row(
     Some(Row { variable, flag: format!("--{}", arg.get_long()?), value, source })
 }
 
-/// The effective value of a setting that is not set and has no fixed default.
+/// Returns the effective value of a setting that is not set and has no fixed default.
 fn unset(id: &str, settings: &RunnerArgs) -> String {
     let policy = settings.policy.policy().unwrap_or_default();
     let list = |names: Option<std::collections::BTreeSet<String>>, open: &str| match names {

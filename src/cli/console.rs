@@ -26,7 +26,7 @@ impl Console {
         self.check("standard error", to_stderr(line));
     }
 
-    /// `code`, or 1 if a write failed.
+    /// Returns `code`, or 1 if a write failed.
     pub(crate) fn finish(&self, code: ExitCode) -> ExitCode {
         if self.failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { code }
     }

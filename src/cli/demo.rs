@@ -1,5 +1,5 @@
-//! `serpentarium demo`: a broker and a runner in one process, connected by a WebSocket, and tasks
-//! that show the behaviour of good, bad and hostile code.
+//! `serpentarium demo`: a broker and a runner in one process, connected by a WebSocket. Its tasks
+//! show the behaviour of good, bad and hostile code.
 
 mod local_runner;
 mod show;

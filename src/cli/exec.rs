@@ -210,7 +210,7 @@ fn print_outcome(console: &Console, outcome: &CheckedOutcome) {
     ));
 }
 
-/// The flag that raises a limit. `None`: no flag does.
+/// Returns the flag that raises a limit. `None`: no flag does.
 fn flag_of(limit: &Exceeded) -> Option<&'static str> {
     match limit {
         Exceeded::Time(_) => Some("--timeout"),

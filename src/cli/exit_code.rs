@@ -1,4 +1,4 @@
-//! The exit codes of `exec`, `bench` and `profile`. Scripts rely on them: they are part of the interface.
+//! The exit codes of `exec`, `bench` and `profile`. Scripts rely on them.
 
 use crate::sandbox::Failure;
 
@@ -13,7 +13,7 @@ pub(crate) const BROKEN: u8 = 4;
 /// A program consumed more fuel than its budget.
 pub(crate) const OVER_BUDGET: u8 = 5;
 
-/// The exit code for the outcome of a program.
+/// Returns the exit code for the outcome of a program.
 pub(crate) fn of_result<T>(result: &Result<T, Failure>) -> u8 {
     match result {
         Ok(_) => 0,

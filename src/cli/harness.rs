@@ -124,7 +124,7 @@ impl Harness {
         }
     }
 
-    /// The conditions that make fuel reproducible, as one line of text.
+    /// Returns the conditions that make fuel reproducible, as one line of text.
     pub(crate) fn mode(&self) -> String {
         let seed = self.seed;
         format!(
@@ -146,7 +146,7 @@ pub(crate) struct CompletedRun {
     pub took: std::time::Duration,
 }
 
-/// The settings for the guest, with the measurement.
+/// Returns the settings for the guest, with the measurement.
 fn input(settings: &TaskSettings, measure: Option<Measure>) -> serde_json::Result<Bytes> {
     let Some(measure) = measure else { return settings.to_input() };
     let mut text = serde_json::to_string(settings)?;
@@ -181,7 +181,7 @@ fn failure(name: &str, why: sandbox::Failure, stderr: &str) -> ProgramFailure {
 pub(crate) struct SpanHost(Mutex<(Option<u64>, u64)>);
 
 impl SpanHost {
-    /// Units consumed between the marks, over all spans.
+    /// Returns the units consumed between the marks, over all spans.
     pub(crate) fn fuel(&self) -> u64 {
         lock(&self.0).1
     }
@@ -202,7 +202,7 @@ impl HostCalls for SpanHost {
     }
 }
 
-/// The answer to every host call: measured programs have no host to call.
+/// Returns the answer to every host call: measured programs have no host to call.
 pub(crate) fn refuse() -> PendingAnswer {
     let answer: Answer = Err(METHOD_NOT_ALLOWED.into());
     Box::pin(std::future::ready(answer))

@@ -66,7 +66,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// Length in bytes of the string at the start of `bytes`, quotes included.
+/// Returns the length in bytes of the string at the start of `bytes`, quotes included.
 fn string(bytes: &[u8]) -> usize {
     let mut escaped = false;
     let end = bytes.iter().skip(1).position(|byte| {

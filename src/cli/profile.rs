@@ -28,8 +28,8 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 
 /// Shows the fuel of a program by function and by line, the same on every machine and in every run.
 ///
-/// The program is one as for `exec`, and runs with a fixed clock, seed and hash seed: twice as it
-/// is, to measure its fuel, and once with every line of its own text traced. The cost of tracing is
+/// The program is one as for `exec`. It runs with a fixed clock, seed and hash seed: twice to
+/// measure its fuel, and once with every line of its own text traced. The cost of tracing is
 /// measured beforehand and subtracted; the report states the difference that remains. The standard
 /// library counts for the lines that call it.
 ///

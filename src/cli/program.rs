@@ -32,12 +32,12 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
-    /// Whether the items come from standard input.
+    /// Returns whether the items come from standard input.
     pub(crate) fn is_stdin(&self) -> bool {
         self.items.as_deref() == Some(Path::new("-"))
     }
 
-    /// The settings of a task that runs this code.
+    /// Returns the settings of a task that runs this code.
     ///
     /// # Errors
     /// The file of items cannot be read, or is not a list of objects.
@@ -58,7 +58,7 @@ impl InputArgs {
         }
     }
 
-    /// The settings of a task that runs this code with these items.
+    /// Returns the settings of a task that runs this code with these items.
     pub(crate) fn settings_with(&self, code: String, items: Box<RawValue>) -> TaskSettings {
         let mode = if self.each { NodeMode::EachItem } else { NodeMode::AllItems };
         let mut settings = TaskSettings::new(code, mode, items);

@@ -27,7 +27,7 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
         reported: sentry.is_some(),
     }
     .start();
-    // Dropped at the end, which sends the last reports.
+    // Dropping it at the end sends the last reports.
     let _reports = sentry.and_then(|config| {
         let reports = error_reports::start(&config);
         reports
@@ -38,7 +38,7 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     let workers = workers(&args);
     // One more slot: a health check may run a task beside the broker's.
     let slots = config.max_concurrency.div_ceil(workers) + usize::from(config.health.is_some());
-    // One thread is enough: the workers do the computing, and this process only passes messages on.
+    // One thread suffices: the workers compute, and this process forwards messages.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = runner::shutdown::requested()?;
@@ -48,7 +48,8 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The number of worker processes: as set, or one per core, at most one per concurrent task.
+/// Returns the number of worker processes: as set, or one per core, at most one per concurrent
+/// task.
 pub(crate) fn workers(settings: &RunnerArgs) -> usize {
     let cores = available_parallelism().map_or(1, usize::from);
     settings.workers.map_or(cores.min(settings.max_concurrency.get()), Into::into)

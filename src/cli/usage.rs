@@ -7,9 +7,9 @@ use clap::{
 
 use crate::config::SECRET_VARS;
 
-/// One line for a refused value: its flag or variable, the value, and the allowed values. `None`
-/// for any other error. `words` is the command line: clap does not tell whether a value came from a
-/// flag or a variable.
+/// Returns one line for a refused value: its flag or variable, the value, and the allowed values.
+/// `None` for any other error. `words` is the command line: clap does not tell whether a value came
+/// from a flag or a variable.
 pub(crate) fn explain(mut command: Command, error: &Error, words: &[String]) -> Option<String> {
     if error.kind() != ErrorKind::ValueValidation {
         return None;

@@ -125,7 +125,7 @@ pub(crate) struct TaskLimitArgs {
 }
 
 impl TaskLimitArgs {
-    /// The sandbox's limits.
+    /// Returns the sandbox's limits.
     pub(crate) fn limits(&self) -> Limits {
         let by_time = (self.task_timeout.as_secs_f64() * FUEL_PER_SECOND as f64) as u64;
         Limits {

@@ -84,7 +84,7 @@ pub(crate) struct PolicyArgs {
 }
 
 impl PolicyArgs {
-    /// The policy; `None` if it limits nothing.
+    /// Returns the policy; `None` if it limits nothing.
     pub(crate) fn policy(&self) -> Option<Policy> {
         let unset = match self.policy {
             UnsetPolicy::Open => Policy::default(),
@@ -100,7 +100,8 @@ impl PolicyArgs {
         policy.limiting()
     }
 
-    /// The environment of user code: the runner's own without its secrets. `None` if it is hidden.
+    /// Returns the environment of user code: the runner's own without its secrets. `None` if it is
+    /// hidden.
     pub(crate) fn env(&self) -> Option<BTreeMap<String, String>> {
         let is_secret =
             |name: &str| SECRET_VARS.contains(&name.strip_suffix("_FILE").unwrap_or(name));

@@ -28,7 +28,7 @@ pub(crate) enum ConfigError {
 }
 
 impl RunnerArgs {
-    /// The environment variables of all settings.
+    /// Returns the environment variables of all settings.
     pub(crate) fn variables() -> Vec<String> {
         let command = Self::augment_args(clap::Command::new("runner"));
         command

@@ -50,7 +50,7 @@ pub(crate) struct SentryConfig {
 }
 
 impl SentryArgs {
-    /// The configuration; `None` without a DSN.
+    /// Returns the configuration; `None` without a DSN.
     pub(crate) fn config(&self) -> Option<SentryConfig> {
         // `dsn` parsed it before, so this never fails.
         let dsn = Dsn::from_str(self.sentry_dsn.as_ref()?.expose_secret()).ok()?;

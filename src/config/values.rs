@@ -21,7 +21,7 @@ const MIN_MEMORY: u64 = 64 << 20;
 pub(crate) struct Allowed(&'static str);
 
 impl Allowed {
-    /// `values` completes "must be …".
+    /// Takes the text that completes "must be …".
     pub(crate) const fn new(values: &'static str) -> Self {
         Self(values)
     }
@@ -39,7 +39,8 @@ fn number<T: FromStr>(text: &str, allowed: Allowed) -> Result<T, Allowed> {
 }
 
 pub(crate) fn count(text: &str) -> Result<NonZeroUsize, Allowed> {
-    /// Each task that runs at once reserves 4 GiB of a worker's address space of 128 TiB.
+    /// Largest number of tasks or workers. Each concurrent task reserves 4 GiB of a worker's
+    /// address space of 128 TiB.
     const MAX_COUNT: usize = 10_000;
     let allowed = Allowed("a whole number above 0, at most 10000");
     let count = number::<NonZeroUsize>(text, allowed)?;
@@ -51,7 +52,7 @@ pub(crate) fn calls(text: &str) -> Result<u32, Allowed> {
 }
 
 pub(crate) fn seconds(text: &str) -> Result<Duration, Allowed> {
-    /// 30 days: above any use, and small enough that no clock overflows.
+    /// Longest time in seconds, 30 days: above any use, and no clock overflows.
     const MAX_SECONDS: f64 = 2_592_000.0;
     let allowed = Allowed("a number of seconds above 0, at most 2592000 (30 days)");
     let value: f64 = number(text, allowed)?;
@@ -89,7 +90,8 @@ pub(crate) fn size(text: &str) -> Result<u64, Allowed> {
 }
 
 pub(crate) fn payload(text: &str) -> Result<u64, Allowed> {
-    /// Bytes. The messages of a registration must fit, or no connection succeeds.
+    /// Bytes of the least payload limit. The messages of a registration must fit, or no connection
+    /// succeeds.
     const MIN_PAYLOAD: u64 = 256;
     let allowed = Allowed("a size above 0, at least 256B, in bytes or with a unit, such as 64MiB");
     let bytes = number::<ByteSize>(text, allowed)?.as_u64();

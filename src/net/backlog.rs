@@ -27,7 +27,7 @@ impl Backlog {
         self.decreased.notify_waiters();
     }
 
-    /// Whether more than 64 MiB are queued.
+    /// Returns whether more than 64 MiB are queued.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > CAPACITY
     }
@@ -35,7 +35,7 @@ impl Backlog {
     /// Returns as soon as the queue is not full. Cancel-safe.
     pub(crate) async fn wait_for_capacity(&self) {
         loop {
-            // Created before the check: `notify_waiters` reaches only futures that exist already.
+            // Create it before the check: `notify_waiters` reaches only futures that exist already.
             let decreased = self.decreased.notified();
             if !self.is_full() {
                 return;

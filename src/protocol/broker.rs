@@ -131,8 +131,8 @@ impl<'a> BrokerMessage<ReceivedSettings<'a>> {
         })
     }
 
-    /// The task of a `broker:tasksettings` frame that [`parse`](Self::parse) refused. The runner
-    /// fails that task, which else would wait for its settings until they time out.
+    /// Returns the task of a `broker:tasksettings` frame that [`parse`](Self::parse) refused. The
+    /// runner fails that task, which else would wait for its settings until they time out.
     pub fn task_of_bad_settings(frame: &str) -> Option<String> {
         let head = Head::salvage(frame);
         head.task_id.filter(|_| head.kind.as_deref() == Some("broker:tasksettings"))

@@ -31,7 +31,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The default of n8n's own runner: no imports, 22 built-ins removed.
+    /// Returns the default of n8n's own runner: no imports, 22 built-ins removed.
     pub fn n8n() -> Self {
         Self {
             stdlib_allow: Some(BTreeSet::new()),

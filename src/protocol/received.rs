@@ -41,7 +41,7 @@ pub struct TaskLabel {
 }
 
 impl Default for TaskLabel {
-    /// The label of an unknown task: all names are `Unknown`.
+    /// Returns the label of an unknown task: all names are `Unknown`.
     fn default() -> Self {
         Self {
             continue_on_fail: false,

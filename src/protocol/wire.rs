@@ -82,7 +82,8 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
         self.read("taskId", self.task_id)
     }
 
-    /// The `reason`. It is a text for people, so a bad one reads as empty and drops no message.
+    /// Returns the `reason`. It is a text for people, so a bad one reads as empty and drops no
+    /// message.
     pub(crate) fn reason(&self) -> String {
         self.reason.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
@@ -95,7 +96,7 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
         value.ok_or_else(|| self.missing(field))
     }
 
-    /// The error for an absent required field.
+    /// Returns the error for an absent required field.
     pub(crate) fn missing(&self, field: &'static str) -> ProtocolError {
         ProtocolError::MissingField { message: self.kind.clone(), field }
     }

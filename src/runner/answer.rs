@@ -96,7 +96,7 @@ fn filter_custom_data(custom_data: BTreeMap<String, String>) -> BTreeMap<String,
     kept
 }
 
-/// Whether `c` is a letter, a number or a mark.
+/// Returns whether `c` is a letter, a number or a mark.
 fn is_word_char(c: char) -> bool {
     use GeneralCategoryGroup::{Letter, Mark, Number};
     matches!(c.general_category_group(), Letter | Mark | Number)

@@ -56,7 +56,7 @@ impl Auth {
         self.credentials.grant = None;
     }
 
-    /// Whether another connection is possible.
+    /// Returns whether another connection is possible.
     pub(crate) fn can_reconnect(&self) -> bool {
         self.credentials.auth.is_some() || self.credentials.grant.is_some()
     }
@@ -98,7 +98,7 @@ impl Auth {
     }
 }
 
-/// The text of the innermost cause: the outermost says only that a request failed.
+/// Returns the text of the innermost cause: the outermost says only that a request failed.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.last().map_or_else(|| error.to_string(), ToString::to_string)

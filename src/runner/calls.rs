@@ -215,7 +215,7 @@ fn id_with_prefix(prefix: char) -> String {
     format!("{prefix}{}", random_id())
 }
 
-/// Whether an id belongs to a notification. Its answer carries nothing.
+/// Returns whether an id belongs to a notification. Its answer carries nothing.
 pub(crate) fn is_notification(call_id: &str) -> bool {
     call_id.starts_with(NOTIFICATION_PREFIX)
 }

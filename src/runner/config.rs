@@ -36,7 +36,7 @@ pub struct RunnerConfig {
     pub id_is_given: bool,
     /// The limits of each task.
     pub limits: Limits,
-    /// Added to the settings of each task: the policy, and the environment.
+    /// The addition to the settings of each task: the policy, and the environment.
     pub addition: Addition,
 }
 
@@ -59,7 +59,7 @@ pub struct Credentials {
 }
 
 impl RunnerConfig {
-    /// The default settings, with a random id, no policy and no health endpoint.
+    /// Returns the default settings, with a random id, no policy and no health endpoint.
     pub fn new(broker: Url, credentials: Credentials) -> Self {
         Self {
             broker,

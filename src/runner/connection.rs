@@ -81,7 +81,7 @@ impl BrokerConnection {
         Ok(Self { frames, queue, writer, activity, heartbeat })
     }
 
-    /// The queue of messages to the broker.
+    /// Returns the queue of messages to the broker.
     pub(crate) fn queue(&self) -> &MessageQueue {
         &self.queue
     }

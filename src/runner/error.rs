@@ -62,7 +62,7 @@ pub(crate) enum ConnectError {
 }
 
 impl ConnectError {
-    /// The wait that the broker asked for.
+    /// Returns the wait that the broker asked for.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,

@@ -91,7 +91,7 @@ impl MessageQueue {
         tokio::spawn(write(sink, unsent, self.backlog.clone()))
     }
 
-    /// Whether the backlog is full: the broker reads slower than tasks write.
+    /// Returns whether the backlog is full: the broker reads slower than tasks write.
     pub(crate) fn is_full(&self) -> bool {
         self.backlog.is_full()
     }
@@ -137,7 +137,7 @@ async fn write(
     }
 }
 
-/// Bytes of a message.
+/// Returns the size of a message in bytes.
 fn size(parts: &[String]) -> usize {
     parts.iter().map(String::len).sum()
 }

@@ -41,8 +41,8 @@ impl Offers {
         Offer { id, valid_for }
     }
 
-    /// Number of valid offers. An offer in its grace time does not count: the session replaces it
-    /// at once.
+    /// Returns the number of valid offers. An offer in its grace time does not count: the session
+    /// replaces it at once.
     pub(crate) fn valid(&self, now: Instant) -> usize {
         self.ends.values().filter(|&&end| now < end).count()
     }
@@ -57,7 +57,7 @@ impl Offers {
         self.ends.retain(|_, end| now < *end + GRACE);
     }
 
-    /// End of the offer that expires next.
+    /// Returns the end of the offer that expires next.
     pub(crate) fn next_end(&self, now: Instant) -> Option<Instant> {
         self.ends.values().copied().filter(|&end| now < end).min()
     }

@@ -13,12 +13,12 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Whether a [`MonitoredStream`] delivered bytes lately. Cheap to clone.
+/// Records whether a [`MonitoredStream`] delivered bytes lately. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReadActivity(Arc<AtomicBool>);
 
 impl ReadActivity {
-    /// Whether the stream delivered bytes since the last call.
+    /// Returns whether the stream delivered bytes since the last call.
     pub(crate) fn take(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }

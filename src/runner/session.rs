@@ -162,7 +162,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// The next time at which [`run_due_actions`](Self::run_due_actions) must run.
+    /// Returns the next time at which [`run_due_actions`](Self::run_due_actions) must run.
     fn next_deadline(&self, now: Instant) -> Instant {
         let deadline = match self.phase {
             Phase::Registering(due) | Phase::Stopping(due) => Some(due),
@@ -326,8 +326,8 @@ impl Session<'_> {
         }
     }
 
-    /// Whether a task waits for its settings. Logs unexpected ones, and fails a task whose settings
-    /// are too late.
+    /// Returns whether a task waits for its settings. Logs unexpected ones, and fails a task whose
+    /// settings are too late.
     fn expects_settings(&mut self, task_id: &str) -> bool {
         match self.tasks.settings_arrived(task_id) {
             SettingsArrival::Expected => return true,

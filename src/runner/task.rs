@@ -76,12 +76,12 @@ pub(crate) enum CancelledTask {
 }
 
 impl Tasks {
-    /// Number of tasks that take capacity: waiting or running.
+    /// Returns the number of tasks that take capacity: waiting or running.
     pub(crate) fn active(&self) -> usize {
         self.states.values().filter(|state| !matches!(state, TaskState::Abandoned(_))).count()
     }
 
-    /// Whether the task is waiting or running.
+    /// Returns whether the task is waiting or running.
     pub(crate) fn is_active(&self, task_id: &str) -> bool {
         matches!(self.states.get(task_id), Some(TaskState::Waiting(_) | TaskState::Running(_)))
     }
@@ -123,7 +123,7 @@ impl Tasks {
         );
     }
 
-    /// The host calls of a running task.
+    /// Returns the host calls of a running task.
     pub(crate) fn calls(&self, task_id: &str) -> Option<&TaskCalls> {
         match self.states.get(task_id) {
             Some(TaskState::Running(running)) => Some(&running.calls),
@@ -177,7 +177,7 @@ impl Tasks {
         abandoned
     }
 
-    /// The ids of the running tasks.
+    /// Returns the ids of the running tasks.
     pub(crate) fn running(&self) -> Vec<String> {
         self.owners.values().cloned().collect()
     }
@@ -200,8 +200,8 @@ impl Drop for Tasks {
     }
 }
 
-/// The outcome of a job that panicked. Without it the broker would wait for the task until its
-/// time-out.
+/// Returns the outcome of a job that panicked. Without it the broker would wait for the task until
+/// its time-out.
 fn lost(error: &JoinError) -> Outcome {
     Outcome::failed(Failure::Broken(error.to_string()))
 }

@@ -1,5 +1,4 @@
-//! Constants of the boundary between host and guest, which both sides must know alike
-//! (wasm/ABI.md).
+//! Constants of the boundary between host and guest, equal on both sides (wasm/ABI.md).
 
 /// Module name of the imports that reach the host's functions.
 pub(crate) const HOST_MODULE: &str = "host";
@@ -33,7 +32,7 @@ pub(crate) const STDOUT: &str = "stdout";
 /// Bytes of the longest name of a host call or notification.
 pub(crate) const MAX_NAME: usize = 64;
 
-/// Returned by `host.wait` where no call is pending and the wait has no time limit.
+/// Result of `host.wait` if no call is pending and the wait has no time limit.
 pub(crate) const WAIT_IS_ENDLESS: i32 = -1;
 
 /// Keys of a program's settings, beside those of n8n's task settings.

@@ -18,8 +18,8 @@ use super::{
     state::GuestState,
 };
 
-/// Slots of a sandbox that does not set them: far more tasks than cores, because a task that waits
-/// for a host call keeps its slot.
+/// Slots of a sandbox that does not set them: far more than cores, because a task that waits for a
+/// host call keeps its slot.
 const DEFAULT_SLOTS: usize = 64;
 
 /// Configures a [`Sandbox`]; see [`Sandbox::builder`].
@@ -41,8 +41,7 @@ impl SandboxBuilder {
     /// Sets whether instances come from a pool whose slots keep their address space. Default true.
     ///
     /// Without a pool each task maps its own address space, and a fresh instance costs several
-    /// times as much. The same code still consumes the same fuel: the tests show that with this
-    /// setting.
+    /// times as much. The fuel of a task stays the same; tests verify that with this setting.
     pub fn pooled(mut self, pooled: bool) -> Self {
         self.pooled = pooled;
         self
@@ -68,8 +67,8 @@ impl SandboxBuilder {
 
 /// Runs Python tasks, each in a fresh instance of the image.
 ///
-/// Build one for a process and share it: it is cheap to clone, and each further one maps a copy of
-/// the image of 44 MB.
+/// Build one for a process and share it: cloning is cheap, and each further sandbox maps a copy of
+/// the image (44 MB).
 ///
 /// Needs a tokio runtime with timers. A task runs on the thread that polls it, and yields to other
 /// tasks every few milliseconds.
@@ -91,18 +90,18 @@ impl SandboxBuilder {
 pub struct Sandbox {
     image: InstancePre<GuestState>,
     slots: Arc<Semaphore>,
-    /// Present where a slot's pages stay mapped after a task: with a pool, and with `PAGEMAP_SCAN`
+    /// Present if a slot's pages stay mapped after a task: with a pool, and with `PAGEMAP_SCAN`
     /// (Linux 6.7).
     pool: Option<Arc<PoolMemory>>,
 }
 
 impl Sandbox {
-    /// A builder with the default settings.
+    /// Creates a builder with the default settings.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder { slots: DEFAULT_SLOTS, pooled: true }
     }
 
-    /// A sandbox without a pool that runs another image.
+    /// Creates a sandbox without a pool that runs another image.
     #[cfg(test)]
     pub(crate) fn with_image(image: InstancePre<GuestState>) -> Self {
         Self { image, slots: Arc::new(Semaphore::new(1)), pool: None }
@@ -113,13 +112,13 @@ impl Sandbox {
     /// Dropping the future stops the task at once and frees its memory.
     pub async fn run(&self, job: impl Into<Job>, host: impl HostCalls + 'static) -> Outcome {
         let (outcome, finished) = self.run_in(None, job.into(), Arc::new(host)).await;
-        // Reset the instance first: a task whose outcome is known holds nothing.
+        // Reset the instance first: a task with an outcome must hold nothing.
         drop(finished);
         outcome.parse().await
     }
 
-    /// The imports of the image, as pairs of module and name: the whole interface between guest and
-    /// host.
+    /// Returns the imports of the image, as pairs of module and name: the whole interface between
+    /// guest and host.
     pub fn imports(&self) -> Vec<(String, String)> {
         self.image
             .module()
@@ -136,8 +135,8 @@ impl Sandbox {
         ReadyInstance::new(&self.image, self.pool.clone(), slot).await.ok()
     }
 
-    /// As [`run`](Self::run), in `ready` if there is one. Leaves the reply unparsed, and the reset
-    /// to the caller.
+    /// Runs a job as [`run`](Self::run) does, in `ready` if there is one. Leaves the reply
+    /// unparsed, and the reset to the caller.
     pub(crate) async fn run_in(
         &self,
         ready: Option<ReadyInstance>,
@@ -165,8 +164,8 @@ impl Sandbox {
     }
 
     /// Makes an instance, in two attempts. For the first instance wasmtime seals the memory file of
-    /// the image, and the kernel refuses that (`EBUSY`) while it migrates one of the file's pages:
-    /// 2 of 2,000 starts on a busy machine.
+    /// the image. The kernel refuses that (`EBUSY`) while it migrates one of the file's pages: 2 of
+    /// 2,000 starts on a busy machine.
     async fn ready_instance(&self) -> wasmtime::Result<ReadyInstance> {
         match self.try_ready_instance().await {
             Ok(ready) => Ok(ready),

@@ -1,5 +1,5 @@
-//! The five host functions of the image: `call` waits for an answer; `start` begins a call and
-//! `wait` waits for the first completed one; `take` fetches an answer; `notify` has no answer.
+//! The five host functions of the image. `call` waits for an answer. `start` begins a call, and
+//! `wait` waits for the first completed one. `take` fetches an answer. `notify` has no answer.
 //!
 //! Only the host knows how long an answer is. So `call` and `wait` return its length, and the guest
 //! allocates a buffer for `take`. Layouts and return values: wasm/ABI.md.
@@ -95,7 +95,7 @@ async fn wait(
     }
 }
 
-/// The next completed call, if one completes within this time.
+/// Returns the next completed call, if one completes within this time.
 async fn completed_within(
     state: &mut GuestState,
     time: Duration,
@@ -119,7 +119,7 @@ async fn completed_within(
     Ok(None)
 }
 
-/// Sends a request to the host. A refused request is answered with its refusal.
+/// Sends a request to the host. Answers a refused request with its refusal.
 fn ask(state: &GuestState, request: Request) -> PendingAnswer {
     match request {
         Ok((name, params)) => {
@@ -180,7 +180,7 @@ async fn notify(
     Ok(())
 }
 
-/// The name and parameters of a call, or why the host refuses it.
+/// The name and parameters of a call, or the reason of its refusal.
 type Request = Result<(String, Box<RawValue>), String>;
 
 /// Counts, checks and copies a request out of the guest's memory.

@@ -22,7 +22,7 @@ impl Clock {
         if deterministic { Self::Virtual(Duration::ZERO) } else { Self::Real(Instant::now()) }
     }
 
-    /// Time since the Unix epoch.
+    /// Returns the time since the Unix epoch.
     pub(crate) fn wall(&mut self) -> Duration {
         match self {
             Self::Real(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
@@ -30,7 +30,7 @@ impl Clock {
         }
     }
 
-    /// Time since the task's start. Never zero: some code takes zero for "not set".
+    /// Returns the time since the task's start. Never zero: some code takes zero for "not set".
     pub(crate) fn monotonic(&mut self) -> Duration {
         match self {
             Self::Real(start) => start.elapsed() + TICK,
@@ -49,7 +49,7 @@ impl Clock {
         self.pass(time);
     }
 
-    /// Advances a virtual clock. A real one needs no help.
+    /// Advances a virtual clock. A real one advances by itself.
     pub(crate) fn pass(&mut self, time: Duration) {
         if let Self::Virtual(now) = self {
             *now = now.saturating_add(time);

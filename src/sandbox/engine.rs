@@ -22,8 +22,8 @@ use super::{calls, codegen, error::SandboxError, limits::MAX_MEMORY, state::Gues
 pub const IMAGE_VERSION: &str = env!("SERPENTARIUM_IMAGE_VERSION");
 
 /// Bytes of a finished instance's memory that are reset in place instead of unmapped, where the
-/// kernel has `PAGEMAP_SCAN` (Linux 6.7). A trivial task writes 0.4 MiB. To copy much more costs
-/// more than the page faults that it saves.
+/// kernel has `PAGEMAP_SCAN` (Linux 6.7). A trivial task writes 0.4 MiB. Copying much more costs
+/// more than the saved page faults.
 pub(crate) const KEEP_RESIDENT: usize = 4 << 20;
 
 /// Function table entries of the image, at most. CPython takes the address of about 11,000
@@ -69,13 +69,13 @@ pub(crate) fn load(slots: usize) -> Result<InstancePre<GuestState>, SandboxError
     link(&module.map_err(SandboxError::Image)?)
 }
 
-/// As [`load`], with a copy of the image, and with instances that map their own memory.
+/// Loads a copy of the image, for instances that map their own memory.
 pub(crate) fn load_without_pool() -> Result<InstancePre<GuestState>, SandboxError> {
     // SAFETY: as above.
     unsafe { load_copy(&IMAGE.0) }
 }
 
-/// As [`load_without_pool`], with any image.
+/// Loads a copy of any image, as [`load_without_pool`] does.
 ///
 /// # Safety
 /// `wasm/compiler` made the image: wasmtime runs its code without validation.
@@ -107,8 +107,8 @@ fn engine(slots: usize) -> wasmtime::Result<Engine> {
         // The store enforces a task's own limit; a slot must fit the largest one.
         .max_memory_size(usize::try_from(MAX_MEMORY)?);
     if PoolingAllocationConfig::is_pagemap_scan_available() {
-        // Function tables are not kept resident: `restore` cannot reset them, and one instance must
-        // never call through an entry that another left.
+        // Keep no function table resident: `restore` cannot reset them, and one instance must never
+        // call through an entry that another left.
         pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
     }
     let mut config = codegen::config();

@@ -36,7 +36,7 @@ pub struct HostFunctions {
 }
 
 impl HostFunctions {
-    /// No functions; notifications are dropped.
+    /// Creates a host without functions. It drops notifications.
     pub fn new() -> Self {
         Self::default()
     }
@@ -45,7 +45,7 @@ impl HostFunctions {
     /// JSON: a tuple for a list, a struct for an object. The guest raises its error's text as
     /// `_host.CallError`. A second definition of a name replaces the first.
     ///
-    /// The sandbox drops the returned future where the task ends first.
+    /// The sandbox drops the returned future if the task ends first.
     pub fn function<P, F, R, T, E>(mut self, name: impl Into<String>, function: F) -> Self
     where
         P: DeserializeOwned,
@@ -98,7 +98,7 @@ impl HostCalls for HostFunctions {
 
     fn notify(&self, name: &str, params: Box<RawValue>) {
         if let (STDOUT, Some(on_print)) = (name, &self.on_print) {
-            // The guest is not trusted: parameters that are no text are dropped.
+            // The guest is not trusted: drop parameters that are no text.
             if let Ok(text) = serde_json::from_str::<String>(params.get()) {
                 on_print(&text);
             }

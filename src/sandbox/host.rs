@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 /// The answer to a host call: a JSON value, or a text that the guest raises as `_host.CallError`.
 pub type Answer = Result<Box<RawValue>, String>;
 
-/// A pending [`Answer`]. The sandbox drops it where the task ends first.
+/// A pending [`Answer`]. The sandbox drops it if the task ends first.
 pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Serves the host calls of a task.
@@ -24,8 +24,8 @@ pub trait HostCalls: Send + Sync {
     /// Answers a call. While the answer is pending, the task costs memory only.
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer;
 
-    /// Takes a notification, to which there is no answer. Notifications arrive in order, and before
-    /// the task's outcome. The default drops it.
+    /// Takes a notification. It has no answer. Notifications arrive in order, and before the task's
+    /// outcome. The default drops it.
     fn notify(&self, name: &str, params: Box<RawValue>) {
         let _ = (name, params);
     }
@@ -34,8 +34,8 @@ pub trait HostCalls: Send + Sync {
     /// default calls [`notify`](Self::notify).
     ///
     /// The number is the same in every deterministic run. Functions that are active in the guest
-    /// add their fuel where they branch or return, so the part since their last branch is not in
-    /// it. The guest profiler is built on this: the guest marks a place, and the host reads the
+    /// add their fuel where they branch or return. The number lacks the part since their last
+    /// branch. The guest profiler is built on this: the guest marks a place, and the host reads the
     /// counter there.
     fn notify_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
         let _ = fuel;

@@ -52,7 +52,7 @@ impl ReadyInstance {
 
 #[cfg(test)]
 impl FinishedInstance {
-    /// The memory as the task left it.
+    /// Returns the memory as the task left it.
     pub(crate) fn memory(&mut self) -> &mut [u8] {
         self._store.memory.expect("an instance has memory").data_mut(&mut self._store.store)
     }
@@ -161,9 +161,9 @@ async fn execute(
     entry.call_async(store, ()).await
 }
 
-/// Advises huge pages for the address range into which a large task's memory will grow, for as long
-/// as this lives. The task writes most of that range for the first time, at the price of one page
-/// fault for each page.
+/// Advises huge pages for the address range into which a large task's memory will grow, while this
+/// value lives. The task writes most of that range for the first time, and each first write to a
+/// page costs a page fault.
 struct HugePageGrowth {
     address: usize,
     length: usize,
@@ -182,10 +182,10 @@ impl HugePageGrowth {
         this
     }
 
-    /// Best effort: a kernel without huge pages refuses.
+    /// Advises the kernel. Best effort: a kernel without huge pages refuses.
     fn advise(&self, advice: Advice) {
         // SAFETY: the slot's reservation reaches to `MAX_MEMORY` and outlives this value. The
-        // advice does not change what memory holds.
+        // advice does not change the content of memory.
         let _refused =
             unsafe { madvise(std::ptr::without_provenance_mut(self.address), self.length, advice) };
     }
@@ -197,7 +197,7 @@ impl Drop for HugePageGrowth {
     }
 }
 
-/// The exit of a task that trapped or that the host stopped.
+/// Returns the exit of a task that trapped or that the host stopped.
 fn stopped(state: &GuestState, error: &wasmtime::Error) -> Exit {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
         return Exit::Exceeded(*exceeded);
@@ -215,7 +215,7 @@ fn stopped(state: &GuestState, error: &wasmtime::Error) -> Exit {
     }
 }
 
-/// The exit of a guest that broke. Where memory was denied before, that is taken for the cause.
+/// Returns the exit of a guest that broke. Denied memory, if any, counts as the cause.
 fn broken(state: &GuestState, reason: String) -> Exit {
     if state.limiter.denied {
         Exit::Exceeded(Exceeded::Memory(state.limits.memory))

@@ -22,7 +22,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job with this settings JSON, on the machine's own clock and randomness.
+    /// Creates a job with this settings JSON, on the machine's own clock and randomness.
     pub fn new(input: impl Into<Bytes>, limits: Limits) -> Self {
         Self { input: input.into(), limits, seed: None }
     }
@@ -59,7 +59,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program with this code, no input, and the default limits.
+    /// Creates a program with this code, no input, and the default limits.
     pub fn new(code: impl Into<String>) -> Self {
         Self { code: code.into(), input: None, limits: Limits::default(), seed: None }
     }

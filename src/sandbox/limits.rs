@@ -9,11 +9,11 @@ use crate::fuel::display_fuel;
 
 /// Units of fuel that turn one second of a time limit into a fuel limit.
 ///
-/// A core of a server of 2021 consumes about 17 G units a second in a tight loop, 20 G in sums of
-/// long integers, and less in ordinary code (measured; `cargo bench --bench fresh_task` prints it
-/// for this machine). With 32 G a task that computes all the time reaches its time limit first, and
-/// its fuel limit only on a much faster machine. Code that fills and copies memory consumes up to
-/// 50 G a second, because each byte counts.
+/// A core of a server of 2021 consumes about 17 G units a second in a tight loop and 20 G in sums
+/// of long integers. Ordinary code consumes less. `cargo bench --bench fresh_task` measures it.
+/// With 32 G a task that computes all the time reaches its time limit first, and its fuel limit
+/// only on a much faster machine. Code that fills and copies memory consumes up to 50 G a second,
+/// because each byte counts.
 pub const FUEL_PER_SECOND: u64 = 32_000_000_000;
 
 /// The largest memory limit in bytes: the address space of 32-bit WebAssembly.
@@ -59,7 +59,7 @@ pub struct Limits {
     /// goes on; a larger notification ends the task. Default 64 MiB.
     pub call_bytes: u64,
     /// Bytes of all notifications (prints) together. They have no answer that would slow the guest
-    /// down, so an unbounded number could pile up in the host. Default 16 MiB.
+    /// down, so an unbounded number could fill the host's memory. Default 16 MiB.
     pub notified: u64,
 }
 
@@ -152,7 +152,7 @@ pub enum Exceeded {
 }
 
 impl Exceeded {
-    /// The limit's name in machine-readable output, such as `time` or `in-flight`.
+    /// Returns the limit's name in machine-readable output, such as `time` or `in-flight`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Time(_) => "time",
@@ -168,8 +168,8 @@ impl Exceeded {
     }
 }
 
-/// `1 second`, `60 seconds`, `0.25 seconds`. Clients of the runner compare the time-out's text, so
-/// this form is fixed.
+/// Formats a time: `1 second`, `60 seconds`, `0.25 seconds`. Clients of the runner compare the
+/// time-out's text, so this form is fixed.
 pub(crate) fn seconds(time: &Duration) -> String {
     let value = time.as_secs_f64();
     if value == 1.0 { "1 second".into() } else { format!("{value} seconds") }

@@ -1,4 +1,5 @@
-//! Parses large texts on a blocking thread, so that they do not delay the guests of this one.
+//! Parses large texts on a blocking thread, so that they do not delay the guests of the current
+//! one.
 
 /// Bytes up to which a text is parsed in place: that takes 1 ms at most, less than a guest's own
 /// time slice.

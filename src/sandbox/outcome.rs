@@ -21,7 +21,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The outcome of a failed task whose usage is unknown.
+    /// Returns the outcome of a failed task whose usage is unknown.
     #[cfg(feature = "runner")]
     pub(crate) fn failed(failure: impl Into<Failure>) -> Self {
         Self { result: Err(failure.into()), usage: Usage::default(), stderr: String::new() }
@@ -43,7 +43,7 @@ pub struct Completed {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The code raised an exception, did not compile, or returned what JSON cannot carry.
+    /// The code raised an exception, did not compile, or returned a value without a JSON form.
     #[error(transparent)]
     Raised(#[from] Exception),
     /// The task exceeded one of its limits.

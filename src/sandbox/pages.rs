@@ -53,8 +53,8 @@ struct UffdioRegister {
     ioctls: u64,
 }
 
-/// Suppresses fault-around in memory that is added. Does nothing where the kernel lacks the feature
-/// or forbids it.
+/// Suppresses fault-around in memory that is added. Does nothing if the kernel lacks the feature or
+/// forbids it.
 pub(crate) struct FaultAroundSuppressor {
     userfaultfd: Option<OwnedFd>,
     /// Start addresses of registered memory. Slots of the pool keep their address and their
@@ -81,8 +81,8 @@ impl FaultAroundSuppressor {
             ioctls: 0,
         };
         // Best effort: where the kernel refuses, fault-around stays and only the scan is slower.
-        // SAFETY: `UffdioRegister` is the argument of this ioctl. Registration changes neither what
-        // the memory holds nor how it can be accessed.
+        // SAFETY: `UffdioRegister` is the argument of this ioctl. Registration changes neither the
+        // content of the memory nor the access to it.
         let _refused =
             unsafe { ioctl(userfaultfd, Updater::<UFFDIO_REGISTER, _>::new(&mut register)) };
     }

@@ -2,7 +2,7 @@
 //! `wait`.
 //!
 //! Each is a task of the runtime, so its time-out runs and its answer is counted while the guest
-//! does something else. All of them are cancelled when the guest ends.
+//! does something else. The end of the guest cancels all of them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -79,14 +79,14 @@ impl Drop for Reserved {
 }
 
 impl PendingCalls {
-    /// True if no call is pending.
+    /// Returns true if no call is pending.
     pub(crate) fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }
 
-    /// Begins a call whose parameters have `size` bytes; returns its number, from 1. Where the
-    /// parameters of all unanswered calls together would be too large, the call fails and `make` is
-    /// not called. Needs a tokio runtime.
+    /// Begins a call whose parameters have `size` bytes; returns its number, from 1. If the
+    /// parameters of all unanswered calls together would be too large, the call fails without a
+    /// call of `make`. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`Limits::in_flight`] calls are pending.
@@ -99,7 +99,7 @@ impl PendingCalls {
         if self.wanted.len() >= limits.in_flight as usize {
             return Err(Exceeded::InFlight(limits.in_flight));
         }
-        // Forgotten calls are collected here: `next_completed` may never be called for them.
+        // Collect forgotten calls here: `next_completed` may never be called for them.
         while let Some(ended) = self.calls.try_join_next() {
             self.keep(ended);
         }
@@ -131,7 +131,7 @@ impl PendingCalls {
         }
     }
 
-    /// The next call that has its answer. Pends while no call is pending. Cancel-safe.
+    /// Returns the next call that has its answer. Pends while no call is pending. Cancel-safe.
     ///
     /// # Errors
     /// The host panicked.
@@ -164,7 +164,7 @@ impl PendingCalls {
     }
 }
 
-/// An answer as the guest takes it.
+/// Converts an answer to the form that the guest takes.
 pub(crate) fn answer_text(answer: Answer) -> AnswerText {
     match answer {
         Ok(value) => (true, String::from(Box::<str>::from(value))),
@@ -172,27 +172,27 @@ pub(crate) fn answer_text(answer: Answer) -> AnswerText {
     }
 }
 
-/// The answer, or an error where it is larger than `limit` bytes.
+/// Returns the answer, or an error if it is larger than `limit` bytes.
 pub(crate) fn limit_answer(answer: AnswerText, limit: u64) -> AnswerText {
     // The guest takes the length as an `i32`.
     let fits = answer.1.len() as u64 <= limit && i32::try_from(answer.1.len()).is_ok();
     if fits { answer } else { (false, too_large("The answer of a host call is", limit)) }
 }
 
-/// The error of a call whose part `what` is larger than `limit` bytes.
+/// Returns the error of a call whose part `what` is larger than `limit` bytes.
 pub(crate) fn too_large(what: &str, limit: u64) -> String {
     let limit = ByteSize::b(limit).display().iec();
     format!("{what} too large: the limit is {limit}")
 }
 
-/// The error where all of `what` together is too large, for a limit of `one` call.
+/// Returns the error if all of `what` together is too large, for a limit of `one` call.
 fn too_large_together(what: &str, one: u64) -> String {
     let limit = ByteSize::b(one.saturating_mul(TOTAL_PER_CALL)).display().iec();
     format!("{what} are larger than {limit} together")
 }
 
-/// Counts an answer as unfetched. Where all of them would be too large together, an error takes the
-/// answer's place.
+/// Counts an answer as unfetched. Replaces it by an error if all of them together would be too
+/// large.
 fn reserve_answer(
     answer: AnswerText,
     unfetched: &Arc<AtomicU64>,
@@ -207,7 +207,7 @@ fn reserve_answer(
     ((false, text), reserved)
 }
 
-/// The answer to the call of `name`, or an error after `time`.
+/// Returns the answer to the call of `name`, or an error after `time`.
 pub(crate) fn time_out(time: Duration, name: &str, answer: PendingAnswer) -> PendingAnswer {
     let name = name.to_owned();
     Box::pin(async move {

@@ -33,7 +33,7 @@ pub(crate) struct RawOutcome {
 }
 
 impl RawOutcome {
-    /// The outcome of a task that never ran.
+    /// Returns the outcome of a task that never ran.
     pub(crate) fn not_run(exit: Exit) -> Self {
         Self { exit, stdout: Vec::new(), usage: Usage::default(), stderr: String::new() }
     }

@@ -57,8 +57,8 @@ fn is_object(json: &RawValue) -> bool {
     json.get().starts_with('{')
 }
 
-/// The value at `range`. Cuts the text in place: a copy of a large one would fault in as many new
-/// pages.
+/// Returns the value at `range`. Cuts the text in place: a copy of a large one would fault in as
+/// many new pages.
 fn value_at(mut text: String, range: Range<usize>) -> Box<RawValue> {
     text.truncate(range.end);
     text.drain(..range.start);

@@ -1,7 +1,7 @@
 //! Resets the memory of a finished instance before wasmtime does.
 //!
 //! wasmtime's pool resets the pages that [`PAGEMAP_SCAN`] reports as written and present. A page in
-//! swap, or one that the kernel is migrating, is not present: wasmtime leaves it as it is, and the
+//! swap, or one that the kernel is migrating, is not present. wasmtime does not reset it, and the
 //! slot's next task could read it. So this module first resets all written pages, present or not.
 //! wasmtime then finds nothing left to reset.
 //!
@@ -77,7 +77,7 @@ pub(crate) struct PoolMemory {
 }
 
 impl PoolMemory {
-    /// Takes one slot of the pool for good.
+    /// Occupies one slot of the pool permanently.
     pub(crate) fn new(image: &InstancePre<GuestState>) -> wasmtime::Result<Self> {
         let suppressor = FaultAroundSuppressor::new();
         // The kernel may refuse to seal the image's memory; see `Sandbox::ready_instance`.
@@ -209,7 +209,7 @@ mod tests {
         sandbox.run_in(None, Program::new(code).into(), Arc::new(NoHost)).await.1.unwrap()
     }
 
-    /// The number of pages of memory that differ from the image.
+    /// Returns the number of pages of memory that differ from the image.
     fn changed(memory: &[u8], pool: &PoolMemory) -> usize {
         // SAFETY: nothing runs in that instance.
         let pristine = unsafe { &*pool.reset.pristine };
@@ -222,7 +222,7 @@ mod tests {
         changed + beyond.chunks(4096).filter(|page| page.iter().any(|byte| *byte != 0)).count()
     }
 
-    /// The number of changed pages after a task and a reset.
+    /// Returns the number of changed pages after a task and a reset.
     async fn left_by(code: &str) -> usize {
         let sandbox = sandbox();
         // Without `PAGEMAP_SCAN` all memory goes back to the kernel, and there is no reset.

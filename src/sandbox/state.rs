@@ -39,7 +39,7 @@ pub(crate) struct GuestState {
 }
 
 impl GuestState {
-    /// The state of an instance without a task.
+    /// Returns the state of an instance without a task.
     pub(crate) fn idle() -> Self {
         Self::new(Job::new(Bytes::new(), Limits::default()), Arc::new(NoHost))
     }
@@ -77,11 +77,10 @@ impl GuestState {
     }
 
     /// Appends to standard output. `bytes` is a prefix of `all` bytes that the guest is about to
-    /// write: capacity is reserved for all of them, so that a large reply is not copied while it
-    /// grows.
+    /// write. Reserves capacity for all of them, so that a growing reply is not copied.
     ///
     /// # Errors
-    /// The output goes over [`Limits::output`].
+    /// The output exceeds [`Limits::output`].
     pub(crate) fn write_stdout(&mut self, bytes: &[u8], all: usize) -> Result<(), Exceeded> {
         let room = self.limits.output.saturating_sub(self.stdout.len() as u64);
         if bytes.len() as u64 > room {
@@ -92,7 +91,7 @@ impl GuestState {
         Ok(())
     }
 
-    /// Appends to standard error, and drops what is over [`Limits::stderr`].
+    /// Appends to standard error, and drops the excess over [`Limits::stderr`].
     pub(crate) fn write_stderr(&mut self, bytes: &[u8]) {
         let room = self.limits.stderr.saturating_sub(self.stderr.len() as u64);
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
@@ -147,7 +146,7 @@ impl ResourceLimiter for MemoryLimiter {
 #[error("the guest passed an address outside its memory")]
 pub(crate) struct BadAddress;
 
-/// `len` bytes of the guest's memory at `ptr`, and the state.
+/// Returns `len` bytes of the guest's memory at `ptr`, and the state.
 pub(crate) fn memory<'a>(
     caller: &'a mut Caller<'_, GuestState>,
     ptr: u32,
@@ -160,7 +159,7 @@ pub(crate) fn memory<'a>(
     Ok((bytes.get_mut(range).ok_or(BadAddress)?, state))
 }
 
-/// Units of fuel that the guest has consumed so far, including its debt.
+/// Returns the units of fuel that the guest has consumed so far, including its debt.
 pub(crate) fn consumed(caller: &Caller<'_, GuestState>) -> wasmtime::Result<u64> {
     let left = caller.get_fuel()?.saturating_sub(caller.data().owed);
     Ok(caller.data().limits.fuel.saturating_sub(left))
@@ -170,11 +169,11 @@ pub(crate) fn consumed(caller: &Caller<'_, GuestState>) -> wasmtime::Result<u64>
 /// longer interval delays cancellation and the other tasks of the thread.
 pub(crate) const YIELD_INTERVAL: u64 = 5_000_000;
 
-/// Charges the guest for work that the host does for it, and yields once that has become as much as
-/// [`YIELD_INTERVAL`].
+/// Charges the guest for work that the host does for it, and yields once it owes [`YIELD_INTERVAL`]
+/// units.
 ///
-/// The units are collected in `owed` first. To set the store's fuel restarts its yield interval, so
-/// a guest that calls the host all the time would never yield.
+/// Collects the units in `owed` first. Setting the store's fuel restarts its yield interval, so a
+/// guest that calls the host all the time would never yield.
 pub(crate) async fn charge(
     caller: &mut Caller<'_, GuestState>,
     units: u64,

@@ -92,7 +92,8 @@ fn clock_time_get(mut caller: Caller<'_, GuestState>, id: u32, _precision: u64, 
     Ok(errno::SUCCESS)
 }
 
-/// The time of a `clockid`: 0 is the wall clock; 1 to 3 are monotonic, process and thread time.
+/// Returns the time of a `clockid`: 0 is the wall clock; 1 to 3 are monotonic, process and thread
+/// time.
 fn now(state: &mut GuestState, id: u32) -> Option<Duration> {
     match id {
         0 => Some(state.clock.wall()),
@@ -234,7 +235,7 @@ impl Subscription {
         })
     }
 
-    /// The time until it is due. A stream is always ready.
+    /// Returns the time until the subscription is due. A stream is always ready.
     fn wait(&self, state: &mut GuestState) -> Option<Duration> {
         if self.kind != KIND_CLOCK {
             return Some(Duration::ZERO);
@@ -244,7 +245,7 @@ impl Subscription {
         Some(if self.absolute { timeout.saturating_sub(now) } else { timeout })
     }
 
-    /// Bytes that can be read from its stream.
+    /// Returns the number of readable bytes of its stream.
     fn readable(&self, state: &GuestState) -> u64 {
         if (self.kind, self.source) == (KIND_READ, 0) { state.input.len() as u64 } else { 0 }
     }
@@ -289,8 +290,8 @@ async fn poll_oneoff(
     Ok(errno::SUCCESS)
 }
 
-/// `N` bytes from `start`. Panics where the slice is too short: the callers have asked `memory` for
-/// enough.
+/// Returns `N` bytes from `start`. Panics if the slice is too short: the callers have asked
+/// `memory` for enough.
 fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[start..start + N]);

@@ -53,8 +53,7 @@ const MAX_HEADER: usize = 4 << 20;
 /// Bytes of the largest payload, 1 GiB: n8n's own limit for a message.
 const MAX_PAYLOAD: usize = 1 << 30;
 
-/// Payloads of at most this many bytes are copied behind their header, so that one write sends
-/// both.
+/// Bytes of the largest payload to copy behind its header, so that one write sends both.
 const SMALL: usize = 64 << 10;
 
 /// A frame that waits for the writer.
@@ -112,7 +111,8 @@ impl FrameSender {
         Ok(())
     }
 
-    /// Whether the backlog is full. Calls then wait: no other limit counts their sent parameters.
+    /// Returns whether the backlog is full. Calls then wait: no other limit counts their sent
+    /// parameters.
     pub(crate) fn is_full(&self) -> bool {
         self.backlog.is_full()
     }

@@ -84,7 +84,7 @@ impl Pool {
         }
     }
 
-    /// The process ids of the running workers, for operators and tests.
+    /// Returns the process ids of the running workers, for operators and tests.
     pub fn process_ids(&self) -> Vec<u32> {
         self.inner.slots.iter().filter_map(|slot| slot.process_id()).collect()
     }

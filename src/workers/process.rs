@@ -17,12 +17,12 @@ use super::{
 /// Interval of the pings to a worker that has jobs.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A worker whose last event is older is killed. Its event loop runs every few milliseconds, so
-/// only a stopped process or a hang in the engine reaches 15 s.
+/// Time since a worker's last event after which the parent kills it. Its event loop runs every few
+/// milliseconds, so only a stopped process or a hang in the engine reaches 15 s.
 const MAX_SILENCE: Duration = Duration::from_secs(15);
 
-/// A worker that lived for less is restarted after this pause, so that a broken machine does not
-/// start processes in a tight loop.
+/// Pause before the restart of a worker that lived for less. A broken machine must not start
+/// processes in a tight loop.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// A running worker process and the parent's end of its pipe. Dropping it kills the process.

@@ -113,7 +113,7 @@ impl WorkerSlot {
         Self { load: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
-    /// The id of the running process.
+    /// Returns the id of the running process.
     pub(crate) fn process_id(&self) -> Option<u32> {
         lock(&self.state).process
     }
@@ -123,7 +123,8 @@ impl WorkerSlot {
         lock(&self.state).process = id;
     }
 
-    /// Sort key for the next job: slots with a process first, then by the number of jobs.
+    /// Returns the sort key for the next job: slots with a process first, then by the number of
+    /// jobs.
     pub(crate) fn rank(&self) -> (bool, usize) {
         (lock(&self.state).process.is_none(), self.load.load(Ordering::Relaxed))
     }
@@ -261,7 +262,7 @@ fn json(payload: Vec<u8>) -> io::Result<Box<RawValue>> {
     Ok(RawValue::from_string(String::from_utf8(payload).map_err(io::Error::other)?)?)
 }
 
-/// The outcome of a job whose worker is lost, and its usage with it.
+/// Returns the outcome of a job whose worker is lost, and its usage with it.
 pub(crate) fn worker_lost(reason: String) -> Outcome {
     Outcome::failed(Failure::WorkerLost(reason))
 }

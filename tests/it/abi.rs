@@ -19,7 +19,7 @@ const RECORD: &str = include_str!("../../src/cli/profile/record.rs");
 
 const DOCUMENT: &str = include_str!("../../wasm/ABI.md");
 
-/// The cells of the table after `<!-- abi: NAME -->`, without its head.
+/// Returns the cells of the table after `<!-- abi: NAME -->`, without its head.
 fn table(name: &str) -> Vec<Vec<&'static str>> {
     let marker = format!("<!-- abi: {name} -->\n");
     let (_, text) = DOCUMENT.split_once(&marker).unwrap_or_else(|| panic!("no table {name}"));
@@ -39,7 +39,7 @@ fn sorted<T: Ord>(names: impl IntoIterator<Item = T>) -> Vec<T> {
     names.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The number in the definition of a constant.
+/// Returns the number in the definition of a constant.
 fn number(module: &str, constant: &str) -> i64 {
     let (_, text) = module.split_once(&format!("const {constant}: ")).expect("a definition");
     let (_, value) = text.split_once(" = ").expect("a value");
@@ -90,7 +90,7 @@ fn numbers_are_those_of_the_table() {
     assert_eq!(in_table, of_host);
 }
 
-/// The keys of a value's JSON object.
+/// Returns the keys of a value's JSON object.
 fn keys(value: &impl Serialize) -> Vec<String> {
     let value = serde_json::to_value(value).unwrap();
     value.as_object().unwrap().keys().cloned().collect()
@@ -114,7 +114,7 @@ fn n8ns_settings_have_the_keys_of_the_tables() {
         TaskSettings::new("", NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());
     task.query = Some(RawValue::from_string("1".into()).unwrap());
     task.print_mode = Some("text".into());
-    // Keys that the guest does not read, keys that only n8n sends, and what `bench` and `profile` add.
+    // Keys that the guest does not read, that only n8n sends, or that `bench` and `profile` add.
     for (name, keys, ignored, missing) in [
         ("task", keys(&task), vec!["continueOnFail", "nodeId"], vec!["workflowMode"]),
         ("host", keys(&host), vec![], vec!["measure"]),

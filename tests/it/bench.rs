@@ -36,7 +36,7 @@ impl Project {
             .unwrap()
     }
 
-    /// The report of `bench --json`.
+    /// Returns the report of `bench --json`.
     fn bench(&self, arguments: &[&str]) -> Value {
         let out = self.run(&[&["bench", "--json"], arguments].concat());
         assert_eq!(out.status.code(), Some(0), "{}", errors(&out));

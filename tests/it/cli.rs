@@ -257,7 +257,7 @@ fn spawn(
     child
 }
 
-/// The writing end of a pipe without a reader.
+/// Returns the writing end of a pipe without a reader.
 fn broken_pipe() -> std::io::PipeWriter {
     std::io::pipe().unwrap().1
 }

@@ -12,7 +12,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust files of a directory.
+/// Returns all Rust files of a directory.
 fn rust_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -26,7 +26,8 @@ fn rust_files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The names of the tests in Rust code: functions behind an attribute that makes them tests.
+/// Returns the names of the tests in Rust code: functions behind an attribute that makes them
+/// tests.
 fn names(code: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut is_test = false;
@@ -48,7 +49,8 @@ fn all_names() -> Vec<String> {
     files.flat_map(|file| names(&fs::read_to_string(file).unwrap())).collect()
 }
 
-/// The names in the last column of a table. An ellipsis at the end stands for the rest of a name.
+/// Returns the names in the last column of a table. An ellipsis at the end stands for the rest of a
+/// name.
 fn names_in_table(document: &str) -> impl Iterator<Item = &str> {
     document
         .lines()

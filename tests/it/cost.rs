@@ -26,7 +26,7 @@ struct Count {
 }
 
 impl Count {
-    /// A line of text if the count differs from the golden file.
+    /// Returns a line of text if the count differs from the golden file.
     fn differs_from(&self, golden: &str) -> Option<String> {
         let Self { name, tolerance, count } = self;
         let expected = golden
@@ -42,7 +42,7 @@ impl Count {
     }
 }
 
-/// Lines for all differences, including entries of the golden file without a count.
+/// Returns a line for each difference, including entries of the golden file without a count.
 fn differences(counts: &[Count], golden: &str) -> Vec<String> {
     let counted = |line: &str| {
         counts.iter().any(|count| line.split_once(": ").is_some_and(|(name, _)| name == count.name))
@@ -70,20 +70,20 @@ const ORDINARY: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// The number after this name in a file of `/proc`.
+/// Returns the number after this name in a file of `/proc`.
 fn proc_number(path: &str, name: &str) -> u64 {
     let text = fs::read_to_string(path).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// Page faults of this thread so far.
+/// Returns the page faults of this thread so far.
 fn faults() -> u64 {
     let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
     stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
 }
 
-/// Fuel and page faults (median) of a task in a sandbox that runs only this task.
+/// Returns the fuel and the page faults (median) of a task in a sandbox that runs only this task.
 async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
     let (mut fuel, mut each) = (0, Vec::new());
     for _ in 0..TASKS {
@@ -97,9 +97,9 @@ async fn fuel_and_faults_of(code: &str, sandbox: Sandbox) -> (u64, u64) {
     (fuel, each[TASKS / 2])
 }
 
-/// KiB of the image that a slot maps for this task. None if the image is not mapped page by page
-/// (flag `uw`, proc_pid_smaps(5)): without `userfaultfd(2)`, fault-around also maps neighbouring
-/// pages.
+/// Returns the KiB of the image that a slot maps for this task. None if the image is not mapped
+/// page by page (flag `uw`, proc_pid_smaps(5)): without `userfaultfd(2)`, fault-around also maps
+/// neighbouring pages.
 async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
     for _ in 0..TASKS {
         let outcome = sandbox.run(job(code).seed(1), Arc::new(NoHost)).await;
@@ -116,7 +116,7 @@ async fn mapped_by(code: &str, sandbox: Sandbox) -> Option<u64> {
     resident.max().expect("the image is mapped")
 }
 
-/// Private KiB of a task that waits for an answer, in unused memory.
+/// Returns the private KiB of a task that waits for an answer, in unused memory.
 async fn memory_of_a_task() -> u64 {
     let sandbox = Sandbox::builder().slots(TASKS + 1).build().unwrap();
     let waits = job("import _host\nreturn _host.call('x', '[]')").seed(1);
@@ -141,8 +141,8 @@ async fn memory_of_a_task() -> u64 {
     (private() - before) / TASKS as u64
 }
 
-/// All counts. Reusing memory in place needs `PAGEMAP_SCAN` (Linux 6.7), which reports written
-/// pages.
+/// Returns all counts. Reusing memory in place needs `PAGEMAP_SCAN` (Linux 6.7), which reports
+/// written pages.
 async fn counts() -> Vec<Count> {
     let (_, unused) =
         fuel_and_faults_of(TRIVIAL, Sandbox::builder().slots(1).pooled(false).build().unwrap())

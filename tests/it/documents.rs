@@ -7,7 +7,7 @@ use std::{
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// All Markdown files of the repository, with their text.
+/// Returns all Markdown files of the repository, with their text.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     collect(Path::new(ROOT), &mut files);
@@ -27,12 +27,12 @@ fn collect(directory: &Path, files: &mut Vec<(PathBuf, String)>) {
     }
 }
 
-/// The text without fenced code blocks.
+/// Returns the text without fenced code blocks.
 fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// The targets of inline links: `[text](target)`.
+/// Returns the targets of inline links: `[text](target)`.
 fn links(text: &str) -> Vec<String> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets.map(str::to_owned).collect()
@@ -51,7 +51,7 @@ fn has_anchor(file: &Path, wanted: &str) -> bool {
     headings.any(|line| anchor(line.trim_start_matches('#').trim()) == wanted)
 }
 
-/// The reason why a link is broken.
+/// Returns the reason why a link is broken.
 fn fault(document: &Path, link: &str) -> Option<String> {
     let (path, wanted) = link.split_once('#').unwrap_or((link, ""));
     let target = match path {
@@ -78,7 +78,8 @@ fn each_link_resolves() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The paths in code spans: `src/…`, `wasm/…`, `tests/…` and the like, without placeholders.
+/// Returns the paths in code spans: `src/…`, `wasm/…`, `tests/…` and the like, without
+/// placeholders.
 fn paths(text: &str) -> Vec<&str> {
     let roots = ["src/", "wasm/", "tests/", "docs/", "benches/", "scripts/", "examples/"];
     let spans = text.split('`').skip(1).step_by(2);

@@ -14,7 +14,7 @@ struct Row {
     advice: String,
 }
 
-/// The rows of the table, by name.
+/// Returns the rows of the table, by name.
 fn table() -> BTreeMap<String, Row> {
     let text = include_str!("../../docs/errors.md");
     let rows = text.lines().filter(|line| line.starts_with("| ")).skip(1);
@@ -31,7 +31,7 @@ fn table() -> BTreeMap<String, Row> {
     .collect()
 }
 
-/// Whether a message matches the table, in which `…` stands for any text.
+/// Returns whether a message matches the table, in which `…` stands for any text.
 fn fits(pattern: &str, message: &str) -> bool {
     let parts: Vec<_> = pattern.split('…').collect();
     let mut rest = message;

@@ -20,7 +20,8 @@ use serpentarium::{
     workers::{Pool, PoolConfig},
 };
 
-/// A sandbox with fewer slots than `side_by_side` has programs. The shared one would be full.
+/// Returns a sandbox with fewer slots than `side_by_side` has programs. The shared one would be
+/// full.
 fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| Sandbox::builder().slots(8).build().unwrap())
@@ -62,7 +63,7 @@ async fn run_all<F: Future<Output = Outcome>>(run: impl Fn(Job) -> F) -> Corpus 
     corpus
 }
 
-/// The exact result of a program, and its fuel.
+/// Returns the exact result of a program, and its fuel.
 fn ending(outcome: &Outcome) -> (String, u64) {
     let end = match &outcome.result {
         Ok(completed) => completed.value.get().to_owned(),
@@ -72,7 +73,8 @@ fn ending(outcome: &Outcome) -> (String, u64) {
     (end, outcome.usage.fuel)
 }
 
-/// The reference: the corpus in this process, with the pool, one program after the other.
+/// Returns the reference: runs the corpus in this process, with the pool, one program after the
+/// other.
 async fn expected() -> Corpus {
     run_all(|job| sandbox().run(job, Arc::new(Echo::default()))).await
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::support::script_broker::{Broker, PATIENCE, Runner, settings};
 use serde_json::json;
 
-/// A port that was free just before.
+/// Returns a port that was free just before.
 fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

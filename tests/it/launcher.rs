@@ -12,7 +12,7 @@ use std::{
 use crate::support::script_broker::{Broker, Reports, Runner, python, settings, signal};
 use serde_json::{Value, json};
 
-/// The configuration of docs/n8n.md, for the binary under test.
+/// Returns the configuration of docs/n8n.md, for the binary under test.
 fn documented() -> Value {
     let text = include_str!("../../docs/n8n.md");
     let text = text

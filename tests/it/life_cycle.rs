@@ -10,7 +10,7 @@ use serde_json::json;
 
 const TOKEN: (&str, &str) = ("N8N_RUNNERS_AUTH_TOKEN", "secret");
 
-/// A registered runner with these variables.
+/// Starts and registers a runner with these variables.
 fn started(variables: &[(&str, &str)]) -> (Broker, Runner) {
     let mut broker = Broker::start();
     let runner = Runner::start_with(broker.port, &[&[TOKEN], variables].concat());

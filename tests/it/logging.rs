@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const TOKEN: (&str, &str) = ("N8N_RUNNERS_AUTH_TOKEN", "secret");
 
-/// The log of a runner with these variables, for one task that succeeds and one that fails.
+/// Returns the log of a runner with these variables, for one task that succeeds and one that fails.
 /// `wrapper` is a command that starts the runner.
 fn log(variables: &[(&str, &str)], wrapper: Option<&[&str]>) -> Vec<String> {
     let mut broker = Broker::start();
@@ -112,7 +112,7 @@ fn at_a_terminal_lines_have_time_level_and_colour() {
     assert!(!done.contains('\u{1b}') && done.contains("Z  INFO Completed task t1"), "{done:?}");
 }
 
-/// A stand-in for Sentry. Returns its address and a channel of its requests.
+/// Starts a stand-in for Sentry. Returns its address and a channel of its requests.
 fn sentry() -> (String, Receiver<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let dsn = format!("http://key@127.0.0.1:{}/7", listener.local_addr().unwrap().port());

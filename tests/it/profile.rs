@@ -92,7 +92,7 @@ fn lines_add_up_to_the_total_of_bench() {
     assert!(number("unexplainedPercent").abs() < 2.0, "{profile:#}");
 }
 
-/// The sum of the own fuel of all lines or functions.
+/// Returns the sum of the own fuel of all lines or functions.
 fn sum(of: &Value) -> u64 {
     of.as_array().unwrap().iter().map(|one| one["own"].as_u64().unwrap()).sum()
 }

@@ -110,7 +110,7 @@ fn varint(bytes: &mut &[u8]) -> u64 {
     value
 }
 
-/// The fields of a message, with a number or bytes each.
+/// Returns the fields of a message, with a number or bytes each.
 #[expect(clippy::type_complexity, reason = "two lists of the same form")]
 fn parse(mut message: &[u8]) -> (Vec<(u64, u64)>, Vec<(u64, &[u8])>) {
     let (mut numbers, mut fields) = (Vec::new(), Vec::new());

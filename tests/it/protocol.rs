@@ -12,7 +12,7 @@ fn raw(value: &Value) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap()
 }
 
-/// Arbitrary JSON, at most three levels deep.
+/// Generates arbitrary JSON, at most three levels deep.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -29,7 +29,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Objects with the field names of messages and arbitrary values.
+/// Generates objects with the field names of messages and arbitrary values.
 fn almost_a_message() -> impl Strategy<Value = Value> {
     let kind = prop::sample::select(vec![
         "broker:tasksettings",

@@ -47,7 +47,7 @@ impl HostCalls for N8n {
 }
 
 impl N8n {
-    /// The parameters of requests with this name, in order.
+    /// Returns the parameters of requests with this name, in order.
     fn asked(&self, name: &str) -> Vec<Value> {
         let asked = self.asked.lock().expect("no test panics here");
         asked.iter().filter(|(asked, _)| asked == name).map(|(_, params)| params.clone()).collect()
@@ -76,7 +76,7 @@ fn answer(name: &str, params: &Value) -> Answer {
     Ok(RawValue::from_string(value.to_string()).expect("an answer is JSON"))
 }
 
-/// An HTTP server that echoes requests, and answers 404 to URLs that end in `missing`.
+/// Starts an HTTP server that echoes requests, and answers 404 to URLs that end in `missing`.
 fn http_answer(options: &Value) -> Value {
     let url = options["url"].as_str().unwrap_or_default();
     let (status, body) = if url.ends_with("missing") {
@@ -91,17 +91,17 @@ fn http_answer(options: &Value) -> Value {
     json!({ "body": body, "headers": { "server": "test" }, "statusCode": status, "statusMessage": "" })
 }
 
-/// Bytes as JSON, with keys in another order than n8n's.
+/// Returns bytes as JSON, with keys in another order than n8n's.
 fn buffer(bytes: &[u8]) -> Value {
     json!({ "type": "Buffer", "data": bytes })
 }
 
-/// A file that contains every byte.
+/// Returns a file that contains every byte.
 fn large() -> Vec<u8> {
     (0..LARGE).map(|i| (i % 251) as u8).collect()
 }
 
-/// The input items of the examples.
+/// Returns the input items of the examples.
 fn items() -> Value {
     json!([
         { "json": { "name": "Ada", "total": 12 }, "pairedItem": { "item": 0 } },

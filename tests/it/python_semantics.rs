@@ -26,12 +26,12 @@ struct TaskRun {
 }
 
 impl TaskRun {
-    /// The value that the code returned.
+    /// Returns the value that the code returned.
     fn value(&self) -> Value {
         crate::support::returned(&self.outcome)
     }
 
-    /// The exception that the code raised.
+    /// Returns the exception that the code raised.
     fn exception(&self) -> &Exception {
         crate::support::raised(&self.outcome)
     }
@@ -40,7 +40,7 @@ impl TaskRun {
         self.exception().description.as_deref().unwrap_or_default()
     }
 
-    /// The parameters of notifications with this name, in order.
+    /// Returns the parameters of notifications with this name, in order.
     fn notified(&self, name: &str) -> Vec<Value> {
         self.notified
             .iter()
@@ -49,7 +49,7 @@ impl TaskRun {
             .collect()
     }
 
-    /// The printed statements: notifications for the node's log.
+    /// Returns the printed statements: notifications for the node's log.
     fn printed(&self) -> Vec<Value> {
         self.notified("logNodeOutput")
     }

@@ -13,7 +13,7 @@ fn started() -> (Broker, Runner) {
     (broker, runner)
 }
 
-/// The answer to a call.
+/// Returns the answer to a call.
 fn answer(call: &Value, data: Value) -> Value {
     json!({
         "type": "broker:rpcresponse", "taskId": call["taskId"], "callId": call["callId"], "status": "success", "data": data

@@ -64,7 +64,7 @@ impl LoadedRunner {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// The next message. Skips pings and pongs.
+    /// Returns the next message. Skips pings and pongs.
     async fn next(&mut self) -> Value {
         loop {
             let frame = tokio::time::timeout(Duration::from_secs(60), self.socket.next()).await;
@@ -76,7 +76,8 @@ impl LoadedRunner {
         }
     }
 
-    /// Sends 100 pings, one after the other. Returns the times to their answers, in ascending order.
+    /// Sends 100 pings, one after the other. Returns the times to their answers, in ascending
+    /// order.
     async fn ping_times(&mut self) -> Vec<Duration> {
         let mut times = Vec::new();
         for ping in 0..100_u32 {
@@ -96,7 +97,7 @@ impl LoadedRunner {
         times
     }
 
-    /// The processes of the runner and its workers.
+    /// Returns the processes of the runner and its workers.
     fn processes(&self) -> impl Iterator<Item = String> {
         let runner = self.process.id().unwrap();
         let children =
@@ -105,12 +106,13 @@ impl LoadedRunner {
         children.into_iter().chain([runner.to_string()])
     }
 
-    /// Memory of all processes, in MiB.
+    /// Returns the memory of all processes, in MiB.
     fn memory(&self) -> f64 {
         self.processes().map(|process| memory_kib(&process) / 1024.0).sum()
     }
 
-    /// The memory once the runner is idle. A message other than an offer is an excess answer.
+    /// Returns the memory once the runner is idle. A message other than an offer is an excess
+    /// answer.
     async fn memory_at_rest(&mut self) -> f64 {
         while let Ok(frame) =
             tokio::time::timeout(Duration::from_millis(500), self.socket.next()).await
@@ -124,13 +126,13 @@ impl LoadedRunner {
         self.memory()
     }
 
-    /// CPU time of all processes.
+    /// Returns the CPU time of all processes.
     fn cpu_seconds(&self) -> f64 {
         self.processes().map(|process| cpu_ticks(&process) / 100.0).sum()
     }
 }
 
-/// CPU time of a process in ticks of 10 ms (`USER_HZ` is 100).
+/// Returns the CPU time of a process in ticks of 10 ms (`USER_HZ` is 100).
 fn cpu_ticks(process: &str) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -163,8 +165,8 @@ async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     }
 }
 
-/// Anonymous and shared memory of a process in KiB. The share of file pages is left out: it depends
-/// on the number of other tests that run the binary at the same time.
+/// Returns the anonymous and shared memory of a process in KiB. Omits the share of file pages,
+/// which depends on the number of other tests that run the binary at the same time.
 fn memory_kib(process: &str) -> f64 {
     let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
     let field = |name| {

@@ -14,26 +14,26 @@ use serpentarium::{
     },
 };
 
-/// The sandbox that the tests share. A test that fills its slots must create its own sandbox,
-/// because other tests would wait for a slot.
+/// Returns the sandbox that the tests share. A test that fills its slots must create its own
+/// sandbox, because other tests would wait for a slot.
 pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| Sandbox::builder().slots(32).build().expect("the sandbox starts"))
 }
 
-/// A job that runs the code once, with no items, under default limits.
+/// Returns a job that runs the code once, with no items, under default limits.
 pub(crate) fn job(code: &str) -> Job {
     job_with(code, NodeMode::AllItems, "[]")
 }
 
-/// A job with a mode and items.
+/// Returns a job with a mode and items.
 pub(crate) fn job_with(code: &str, mode: NodeMode, items: &str) -> Job {
     let items = RawValue::from_string(items.into()).expect("items are JSON");
     let input = TaskSettings::new(code, mode, items).to_input().expect("settings serialise");
     Job::new(input, Limits::default())
 }
 
-/// A job under limits that differ from the default ones.
+/// Returns a job under limits that differ from the default ones.
 pub(crate) fn limited(code: &str, change: impl FnOnce(&mut Limits)) -> Job {
     let mut job = job(code);
     change(&mut job.limits);
@@ -45,7 +45,7 @@ pub(crate) async fn run(job: Job) -> Outcome {
     sandbox().run(job, Arc::new(NoHost)).await
 }
 
-/// The value that a job returned.
+/// Returns the value that a job returned.
 pub(crate) fn returned(outcome: &Outcome) -> serde_json::Value {
     match &outcome.result {
         Ok(completed) => serde_json::from_str(completed.value.get()).expect("a result is JSON"),
@@ -53,7 +53,7 @@ pub(crate) fn returned(outcome: &Outcome) -> serde_json::Value {
     }
 }
 
-/// The exception that a job raised.
+/// Returns the exception that a job raised.
 pub(crate) fn raised(outcome: &Outcome) -> &Exception {
     match &outcome.result {
         Err(Failure::Raised(exception)) => exception,
@@ -61,7 +61,7 @@ pub(crate) fn raised(outcome: &Outcome) -> &Exception {
     }
 }
 
-/// The limit that a job exceeded.
+/// Returns the limit that a job exceeded.
 pub(crate) fn exceeded(outcome: &Outcome) -> Exceeded {
     match &outcome.result {
         Err(Failure::Exceeded(limit)) => *limit,

@@ -212,7 +212,7 @@ async fn a_dropped_task_stops_and_its_pending_call_is_dropped() {
     assert!(cpu_ticks(process) - before <= 3, "a stopped task consumes no CPU time");
 }
 
-/// CPU time of a process in ticks of 10 ms (`USER_HZ` is 100).
+/// Returns the CPU time of a process in ticks of 10 ms (`USER_HZ` is 100).
 fn cpu_ticks(process: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process lives");
     let fields: Vec<&str> =

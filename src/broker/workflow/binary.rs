@@ -127,7 +127,7 @@ impl BinaryStore {
         Ok(entry.into())
     }
 
-    /// The bytes of an entry: stored under its id, or as base64 in its field `data`.
+    /// Returns the bytes of an entry: stored under its id, or as base64 in its field `data`.
     ///
     /// # Errors
     /// Neither exists. The error is empty, as n8n's is.

@@ -47,7 +47,7 @@ impl WorkflowContext {
         (context, rest)
     }
 
-    /// The binary entry of an input item.
+    /// Returns the binary entry of an input item.
     ///
     /// # Errors
     /// The item has none; the error equals n8n's.
@@ -107,7 +107,7 @@ impl WorkflowContext {
         Value::Object(data)
     }
 
-    /// The data of a workflow that consists of this node only.
+    /// Returns the data of a workflow that consists of this node only.
     fn defaults(&self) -> Map<String, Value> {
         let items = self.items.as_ref().and_then(|items| serde_json::from_str(items.get()).ok());
         let node = json!({
@@ -161,7 +161,7 @@ impl WorkflowContext {
     }
 }
 
-/// The items of the first input.
+/// Returns the items of the first input.
 fn input(data: &mut Map<String, Value>) -> Option<&mut Vec<Value>> {
     data.get_mut("inputData")?.get_mut("main")?.get_mut(0)?.as_array_mut()
 }

@@ -68,6 +68,8 @@ struct BasicAuth {
 }
 
 impl HttpClient {
+    /// Creates a client that trusts the system's root certificates.
+    ///
     /// # Errors
     /// The TLS backend cannot be initialised.
     pub(crate) fn new() -> reqwest::Result<Self> {
@@ -162,7 +164,7 @@ impl HttpOptions {
         }
     }
 
-    /// Whether the options accept a status that is no success.
+    /// Returns whether the options accept a status that is no success.
     fn accepts(&self, status: StatusCode) -> bool {
         match &self.ignore_http_status_errors {
             Value::Object(rule) => {
@@ -200,7 +202,7 @@ fn decode(body: Vec<u8>, options: &HttpOptions) -> Result<Value, Value> {
     }
 }
 
-/// Headers by name; the value of a repeated one is a list.
+/// Collects headers by name; the value of a repeated one is a list.
 fn header_values(headers: &HeaderMap) -> BTreeMap<&str, Value> {
     let values = |name: &HeaderName| {
         let values: Vec<_> =
@@ -210,7 +212,7 @@ fn header_values(headers: &HeaderMap) -> BTreeMap<&str, Value> {
     headers.keys().map(|name| (name.as_str(), values(name))).collect()
 }
 
-/// A JSON value as text in a header or query.
+/// Formats a JSON value as text in a header or query.
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -247,14 +249,14 @@ fn append(url: &mut Url, fields: &Map<String, Value>, repeats: bool) {
     }
 }
 
-/// Fields as an `application/x-www-form-urlencoded` body.
+/// Encodes fields as an `application/x-www-form-urlencoded` body.
 fn form(fields: &Map<String, Value>) -> String {
     let Ok(mut url) = Url::parse("form:") else { return String::new() };
     append(&mut url, fields, false);
     url.query().unwrap_or_default().to_owned()
 }
 
-/// An error in the form of n8n's HTTP library (`AxiosError`).
+/// Builds an error in the form of n8n's HTTP library (`AxiosError`).
 fn error(message: &str, code: &str, options: &HttpOptions) -> Value {
     let method = options.method.as_deref().unwrap_or("GET").to_lowercase();
     json!({

@@ -53,7 +53,7 @@ pub(crate) fn compare(measurements: Vec<Measurement>, criteria: Criteria) -> Vec
     measurements.into_iter().zip(ratios).map(put).collect()
 }
 
-/// The benchmarks of a baseline that were not measured.
+/// Returns the benchmarks of a baseline that were not measured.
 pub(crate) fn missing<'a>(
     baseline: &'a BTreeMap<String, Stored>,
     compared: &[Compared],
@@ -62,9 +62,9 @@ pub(crate) fn missing<'a>(
     baseline.keys().map(String::as_str).filter(|name| !measured(name)).collect()
 }
 
-/// The fuel of a measurement relative to a reference: with several files, the same benchmark of the
-/// first file that has it; with one file, its first benchmark. With one file that has parameters
-/// there is no ratio: the law of growth describes them better.
+/// Returns the fuel of a measurement relative to a reference. With several files the reference is
+/// the same benchmark of the first file that has it. With one file it is its first benchmark. With
+/// one file that has parameters there is no ratio: the law of growth describes them better.
 fn ratio(one: &Measurement, all: &[Measurement]) -> Option<f64> {
     let first = all.first()?;
     let one_file = all.iter().all(|other| other.file == first.file);

@@ -41,7 +41,7 @@ impl Law {
         }
     }
 
-    /// The growing term, `n` in `a + b·n`.
+    /// Returns the growing term, `n` in `a + b·n`.
     pub(crate) fn term(self) -> &'static str {
         match self {
             Self::Constant => "",
@@ -105,14 +105,14 @@ impl Growth {
         Some(Self { fits, chosen })
     }
 
-    /// Whether even the chosen law does not explain the measurements.
+    /// Returns whether even the chosen law does not explain the measurements.
     pub(crate) fn is_poor(&self) -> bool {
         self.chosen.residual > POOR
     }
 }
 
-/// Weighted least squares: minimises relative errors, so that small parameters count as much as
-/// large ones.
+/// Fits by weighted least squares: minimises relative errors, so that small parameters count as
+/// much as large ones.
 fn fit(law: Law, points: &[(f64, f64)]) -> Fit {
     let (mut uu, mut uv, mut vv, mut u, mut v) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for &(n, fuel) in points {

@@ -33,13 +33,15 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
+    /// Names the benchmark or file that a program's error stopped.
+    ///
     /// # Errors
     /// The error is not the program's, and would stop every other benchmark too.
     pub(crate) fn of(name: String, error: anyhow::Error) -> anyhow::Result<Self> {
         Ok(Self { name, failure: error.downcast()? })
     }
 
-    /// Whether the benchmark of this name failed, by itself or with its file.
+    /// Returns whether the benchmark of this name failed, by itself or with its file.
     pub(crate) fn covers(&self, name: &str) -> bool {
         name.strip_prefix(&self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     }
@@ -100,7 +102,7 @@ fn run(
     Ok(SingleRun { fuel, memory: run.memory, took: run.took })
 }
 
-/// The fuel of all runs.
+/// Returns the fuel of all runs.
 ///
 /// # Errors
 /// The runs differ.

@@ -55,7 +55,7 @@ struct Found {
 }
 
 impl Benchmark {
-    /// `bench_x[10]`; empty for a whole program.
+    /// Returns `bench_x[10]`, or an empty text for a whole program.
     pub(crate) fn label(&self) -> String {
         let function = self.function.as_deref().unwrap_or_default();
         match &self.param {
@@ -64,14 +64,15 @@ impl Benchmark {
         }
     }
 
-    /// `sort.py::bench_x[10]`; `sort.py` for a whole program.
+    /// Returns `sort.py::bench_x[10]`, or `sort.py` for a whole program.
     pub(crate) fn name(&self, program: &str) -> String {
         let label = self.label();
         if label.is_empty() { program.to_owned() } else { format!("{program}::{label}") }
     }
 }
 
-/// The name of a file in reports and baselines. `./sort.py` and `sort.py` have the same name.
+/// Returns the name of a file in reports and baselines. `./sort.py` and `sort.py` have the same
+/// name.
 pub(crate) fn name(file: &Path) -> String {
     let plain: PathBuf = file.components().filter(|part| *part != Component::CurDir).collect();
     if file == Path::new("-") { "<stdin>".into() } else { printable(&plain.display().to_string()) }
@@ -108,7 +109,7 @@ pub(crate) fn plan(
     Ok(BenchFile { name, settings, benchmarks })
 }
 
-/// Makes the label safe for a terminal: the guest is not trusted to.
+/// Makes the label safe for a terminal. The guest is not trusted to do it.
 fn shown(param: Param) -> Param {
     Param { label: printable(&param.label), ..param }
 }

@@ -142,7 +142,7 @@ impl BenchReport<'_> {
         table
     }
 
-    /// The growth of each sweep, by the name of its function.
+    /// Returns the growth of each sweep, by the name of its function.
     fn growths(&self) -> Vec<(String, Growth)> {
         let mut sweeps: Vec<Sweep> = Vec::new();
         for one in self.compared {
@@ -203,7 +203,7 @@ impl BenchReport<'_> {
     }
 }
 
-/// The chosen law, and all fits with their residuals.
+/// Formats the chosen law, and all fits with their residuals.
 fn shown_growth(name: &str, growth: &Growth) -> String {
     let chosen = &growth.chosen;
     let law = chosen.law.name();
@@ -224,7 +224,7 @@ fn shown_growth(name: &str, growth: &Growth) -> String {
     text
 }
 
-/// `1.2k + 35·n`
+/// Formats a fit: `1.2k + 35·n`.
 fn formula(fit: &Fit) -> String {
     let amount = |units: f64| {
         if units < 1000.0 { format!("{units:.3}") } else { display_fuel(units as u64) }

@@ -46,8 +46,8 @@ impl Conditions {
     }
 }
 
-/// [FNV-1a](https://datatracker.ietf.org/doc/html/draft-eastlake-fnv): the same in every release.
-/// It detects mistakes only, so it need not resist forgery.
+/// Hashes with [FNV-1a](https://datatracker.ietf.org/doc/html/draft-eastlake-fnv): the same in
+/// every release. It detects mistakes only, so it need not resist forgery.
 fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -103,7 +103,7 @@ impl Screen {
         self.console.note(format_args!("{} ({}).", self.paint(ink, verdict), time(took)));
     }
 
-    /// `code`, or 1 if a write failed.
+    /// Returns `code`, or 1 if a write failed.
     pub(crate) fn finish(&self, code: ExitCode) -> ExitCode {
         self.console.finish(code)
     }
@@ -152,7 +152,7 @@ impl Screen {
     }
 }
 
-/// The prints of a task, then its error or its result with one line per item.
+/// Formats the prints of a task, then its error or its result with one line per item.
 fn seen(run: &TaskRun) -> String {
     let mut lines: Vec<_> = run.prints.iter().map(|line| format!("│ {line}")).collect();
     match &run.result {
@@ -172,7 +172,7 @@ fn seen(run: &TaskRun) -> String {
     lines.iter().map(|line| printable(&shorten(line))).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON on one line with spaces, as Python writes it. The table can wrap it at the spaces.
+/// Formats JSON on one line with spaces, as Python writes it. The table can wrap it at the spaces.
 fn spaced(value: &Value) -> String {
     match value {
         Value::Array(values) => {

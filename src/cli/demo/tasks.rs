@@ -28,7 +28,7 @@ pub(crate) enum Expect {
 }
 
 impl DemoTask {
-    /// The settings, as n8n sends them.
+    /// Returns the settings, as n8n sends them.
     pub(crate) fn settings(&self) -> Result<Box<RawValue>, serde_json::Error> {
         let settings = TaskSettings {
             workflow_name: "Demo".into(),

@@ -85,19 +85,19 @@ impl Profile {
         Self { fuel, inside, unexplained, events, costs, codes, nodes, functions, lines }
     }
 
-    /// The unexplained units in per cent of the fuel of the program's own code.
+    /// Returns the unexplained units in per cent of the fuel of the program's own code.
     pub(crate) fn unexplained_percent(&self) -> f64 {
         100.0 * self.unexplained as f64 / self.inside.max(1) as f64
     }
 
-    /// Units that the task consumed outside the program's own code: start, input, compilation,
-    /// result.
+    /// Returns the units that the task consumed outside the program's own code: start, input,
+    /// compilation, result.
     pub(crate) fn outside(&self) -> u64 {
         self.fuel - self.inside.unsigned_abs()
     }
 
-    /// The nodes with fuel of their own, each as its path from the outermost node. A node deeper
-    /// than [`MAX_PATH`] counts for its ancestor at that depth.
+    /// Returns the nodes with fuel of their own, each as its path from the outermost node. A node
+    /// deeper than [`MAX_PATH`] counts for its ancestor at that depth.
     pub(crate) fn stacks(&self) -> impl Iterator<Item = (Vec<&Node>, u64)> {
         let (mut depths, mut shown) =
             (vec![0_usize; self.nodes.len()], vec![ROOT; self.nodes.len()]);
@@ -121,8 +121,8 @@ impl Profile {
     }
 }
 
-/// The fuel of each node with its descendants. Relies on the invariant that a parent precedes its
-/// children.
+/// Returns the fuel of each node with its descendants. Relies on the invariant that a parent
+/// precedes its children.
 fn totals(nodes: &[Node]) -> Vec<i64> {
     let mut totals: Vec<i64> = nodes.iter().map(|node| node.own).collect();
     for index in (1..nodes.len()).rev() {
@@ -137,7 +137,7 @@ struct Outermost {
     line: bool,
 }
 
-/// Every node but the root, in depth-first order.
+/// Returns every node but the root, in depth-first order.
 fn outermost(nodes: &[Node], codes: usize) -> Vec<(usize, Outermost)> {
     let mut children = vec![Vec::new(); nodes.len()];
     for (index, node) in nodes.iter().enumerate().skip(1) {

@@ -72,7 +72,7 @@ impl RoundDifference {
         })
     }
 
-    /// Units left for the events whose cost is still unknown (0 in `costs`).
+    /// Returns the units left for the events whose cost is still unknown (0 in `costs`).
     fn rest(&self, costs: &PerEvent<i64>) -> i64 {
         self.added - self.events.iter().zip(costs).map(|(count, cost)| count * cost).sum::<i64>()
     }
@@ -81,8 +81,8 @@ impl RoundDifference {
         self.events[event as usize].max(1)
     }
 
-    /// Mean units from the previous event to this one. It is the cost of the event if almost no
-    /// code runs between them.
+    /// Returns the mean units from the previous event to this one. It is the cost of the event if
+    /// almost no code runs between them.
     fn lap(&self, event: Event) -> i64 {
         self.laps[event as usize] / self.count(event)
     }

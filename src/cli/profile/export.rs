@@ -12,7 +12,8 @@ use crate::fuel::display_fuel;
 /// the total.
 pub(crate) const OUTSIDE: &str = "(start, input, compiling, result)";
 
-/// A flame graph as SVG: the call stacks of functions, and on top the lines that consumed the fuel.
+/// Draws a flame graph as SVG: the call stacks of functions, and on top the lines that consumed the
+/// fuel.
 pub(crate) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut stacks = BTreeMap::<String, u64>::new();
     for (nodes, own) in profile.stacks() {
@@ -39,7 +40,8 @@ pub(crate) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8
     Ok(svg)
 }
 
-/// A sampled profile in [speedscope's format](https://www.speedscope.app/file-format-schema.json).
+/// Exports a sampled profile in [speedscope's
+/// format](https://www.speedscope.app/file-format-schema.json).
 pub(crate) fn speedscope(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8>> {
     let mut frames: Vec<_> = profile
         .codes

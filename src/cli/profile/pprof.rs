@@ -58,7 +58,7 @@ impl StringTable {
     }
 }
 
-/// A sample: its locations from the innermost outwards, and its own fuel.
+/// Encodes a sample: its locations from the innermost outwards, and its own fuel.
 fn sample(path: impl IntoIterator<Item = u64>, own: u64) -> Vec<u8> {
     Message::default().with(|sample| {
         sample.numbers(1, path);

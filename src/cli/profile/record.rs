@@ -190,7 +190,7 @@ impl Recording {
         }
     }
 
-    /// Units of the last event that come after its notification.
+    /// Returns the units of the last event that come after its notification.
     fn tail(&self) -> i64 {
         self.before.map_or(0, |event| if event == Event::Line { 0 } else { self.costs.tail })
     }
@@ -256,7 +256,7 @@ impl Recording {
         }
     }
 
-    /// The node of a line called by `parent`. Returns `parent` if there are too many nodes.
+    /// Returns the node of a line called by `parent`, or `parent` if there are too many nodes.
     fn child(&mut self, parent: usize, code: usize, line: u32) -> usize {
         if let Some(&node) = self.children.get(&(parent, code, line)) {
             return node;

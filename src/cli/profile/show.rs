@@ -38,7 +38,7 @@ pub(crate) fn print(console: &Console, profile: &Profile, text: &str) {
     ));
 }
 
-/// Units that tracing cost.
+/// Returns the units that tracing cost.
 fn tracing_cost(profile: &Profile) -> i64 {
     let cost = |(count, cost): (&u64, &i64)| {
         i64::try_from(*count).unwrap_or(i64::MAX).saturating_mul(*cost)
@@ -46,7 +46,7 @@ fn tracing_cost(profile: &Profile) -> i64 {
     profile.costs.fixed + profile.events.iter().zip(&profile.costs.events).map(cost).sum::<i64>()
 }
 
-/// An amount of fuel as text; negative ones count as 0.
+/// Formats an amount of fuel; negative ones count as 0.
 fn amount(fuel: i64) -> String {
     display_fuel(u64::try_from(fuel).unwrap_or_default())
 }
@@ -85,7 +85,7 @@ fn functions(profile: &Profile) -> Table {
     table
 }
 
-/// The program's text, with the fuel of each line, its share, its fuel with callees, and its
+/// Lists the program's text, with the fuel of each line, its share, its fuel with callees, and its
 /// executions.
 fn listing(profile: &Profile, text: &str) -> String {
     let colour = config::colour() && io::stdout().is_terminal();
@@ -119,7 +119,7 @@ fn listing(profile: &Profile, text: &str) -> String {
 /// The names of the kinds of events, in the order of [`Event`](super::record::Event).
 const EVENTS: PerEvent<&str> = ["line", "start", "resume", "return", "yield", "unwind", "aside"];
 
-/// The object that `--json` prints.
+/// Returns the object that `--json` prints.
 pub(crate) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
     let functions = profile.functions.iter().map(|function| {
         let (code, share) = (&profile.codes[function.code], function.share);

@@ -102,7 +102,7 @@ return 1";
     assert!(peak < 600_000, "the worker had {peak} KiB");
 }
 
-/// The peak resident memory of a process in KiB (`VmHWM`). None if it has ended.
+/// Returns the peak resident memory of a process in KiB (`VmHWM`). None if it has ended.
 fn peak_of(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     status

@@ -49,7 +49,8 @@ impl Case {
             && !self.code.contains("_host")
     }
 
-    /// The settings that the broker would send; see `SETTINGS` in tests/conformance/case.py.
+    /// Returns the settings that the broker would send; see `SETTINGS` in
+    /// tests/conformance/case.py.
     fn settings(&self) -> Value {
         let mode = match self.mode.as_deref() {
             None | Some("all") => "runOnceForAllItems",
@@ -109,7 +110,7 @@ impl Case {
     }
 }
 
-/// The fields that the runner sends for an exception.
+/// Returns the fields that the runner sends for an exception.
 fn fields(exception: &Exception) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("message".into(), exception.message.clone().into());
@@ -125,7 +126,7 @@ fn fields(exception: &Exception) -> Map<String, Value> {
     fields
 }
 
-/// Whether JSON is as a pattern says; see tests/conformance/match.py.
+/// Returns whether JSON is as a pattern says; see tests/conformance/match.py.
 fn json_fits(pattern: &str, json: &str) -> bool {
     // Rust has no lone surrogates: in texts with one, surrogates stay escaped.
     if serde_json::from_str::<Value>(pattern).is_err() {

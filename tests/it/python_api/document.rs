@@ -36,8 +36,8 @@ async fn every_example_returns_its_documented_result() {
     }
 }
 
-/// The names in the first columns of the tables. `.first` completes the name before it: after
-/// `_input.all` it is `_input.first`.
+/// Returns the names in the first columns of the tables. `.first` completes the name before it:
+/// after `_input.all` it is `_input.first`.
 fn names() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut owner = "";

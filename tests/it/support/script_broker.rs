@@ -33,7 +33,7 @@ impl Reports {
         Self(reports)
     }
 
-    /// The next report of a kind. Skips others.
+    /// Returns the next report of a kind. Skips others.
     pub(crate) fn next(&self, kind: &str) -> Value {
         let by = Instant::now() + PATIENCE;
         loop {
@@ -77,12 +77,12 @@ impl Broker {
         broker
     }
 
-    /// The next report of a kind. Skips others.
+    /// Returns the next report of a kind. Skips others.
     pub(crate) fn report(&self, kind: &str) -> Value {
         self.reports.next(kind)
     }
 
-    /// The next message of a type. Skips others.
+    /// Returns the next message of a type. Skips others.
     pub(crate) fn message(&self, kind: &str) -> Value {
         loop {
             let frame = self.report("frame");
@@ -92,7 +92,7 @@ impl Broker {
         }
     }
 
-    /// The next message that is no offer.
+    /// Returns the next message that is no offer.
     pub(crate) fn answer(&self) -> Value {
         loop {
             let frame = self.report("frame");
@@ -102,7 +102,7 @@ impl Broker {
         }
     }
 
-    /// The types of messages that arrive within this time.
+    /// Returns the types of messages that arrive within this time.
     pub(crate) fn types_within(&self, time: Duration) -> Vec<String> {
         let by = Instant::now() + time;
         let mut types = Vec::new();
@@ -236,7 +236,8 @@ pub(crate) fn signal(process: &Child, name: &str) {
     assert!(sent.expect("kill is there").success());
 }
 
-/// The runner's command line, for a broker at this port, with these variables and two places.
+/// Returns the runner's command line, for a broker at this port, with these variables and two
+/// places.
 pub(crate) fn command(port: u16, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serpentarium"));
     command
@@ -248,7 +249,7 @@ pub(crate) fn command(port: u16, variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Settings of a task that runs this code once, on one item.
+/// Returns the settings of a task that runs this code once, on one item.
 pub(crate) fn settings(code: &str) -> Value {
     json!({
         "code": code,
@@ -259,8 +260,8 @@ pub(crate) fn settings(code: &str) -> Value {
     })
 }
 
-/// A Python with the `websockets` package: `SERPENTARIUM_TEST_PYTHON` (set by `scripts/test`), or a
-/// virtual environment that the first use creates with pip.
+/// Returns a Python with the `websockets` package: `SERPENTARIUM_TEST_PYTHON` (set by
+/// `scripts/test`), or a virtual environment that the first use creates with pip.
 pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
