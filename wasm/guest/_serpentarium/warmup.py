@@ -110,7 +110,12 @@ return sorted(out, key=lambda o: o["json"]["name"]) + [\
     "return await asyncio.gather(*[_helpers.http_request_async(str(i)) for i in range(3)])",
 )
 
-_PROGRAMS = ("return input", "print(input)")
+_PROGRAMS = (
+    "def check(value):\n    raise TypeError(f'no number: {value}')\ncheck(input)",
+    "import json, re\nre.purge()\nreturn re.sub('[0-9]+', '', json.dumps(input))",
+    "print(input)",
+    "return input",
+)
 
 _EACH_ITEM = (
     "return _item",
@@ -191,11 +196,12 @@ class _PendingCalls:
 
 def _rehearse() -> None:
     """Runs tasks of each kind on the path of real tasks, with the host replaced."""
-    settings = [json.dumps({CODE: code, INPUT: _ITEMS}) for code in _PROGRAMS]
+    settings = [_settings(ALL_ITEMS, code, serpentarium=_UNDER_POLICY) for code in _ALL_ITEMS]
     settings += [_settings(ALL_ITEMS, code) for code in _ALL_ITEMS]
     settings += [_settings(EACH_ITEM, code) for code in _EACH_ITEM]
     settings += [_settings(ALL_ITEMS, "print('hello')", printMode="text")]
-    settings += [_settings(ALL_ITEMS, code, serpentarium=_UNDER_POLICY) for code in _ALL_ITEMS]
+    # Ordinary tasks are last: of two colliding entries, the method cache keeps the latest.
+    settings += [json.dumps({CODE: code, INPUT: _ITEMS}) for code in _PROGRAMS]
     replies: list[wire.Reply] = []
     pending = _PendingCalls()
     members = vars(wire)

@@ -1,7 +1,10 @@
 """Encoding of exceptions."""
 
 import unittest
+from traceback import StackSummary
+from unittest.mock import patch
 
+from _serpentarium.core import errors
 from guest import run_all
 
 
@@ -55,6 +58,18 @@ class ErrorsTest(unittest.TestCase):
             "except ZeroDivisionError:\n    return traceback.format_exc()"
         )
         self.assertIn("    1 / 0\n", run_all(code).result)
+
+    def test_a_report_leaves_the_library_unchanged(self) -> None:
+        before = dict(vars(StackSummary))
+        chain = "try: 1 / 0\nexcept ZeroDivisionError as e: raise ExceptionGroup('x', [e]) from e"
+        self.assertEqual(run_all(chain).error["description"].count("1 / 0"), 2)
+        self.assertEqual(dict(vars(StackSummary)), before)
+
+    def test_a_repeated_frame_is_formatted_once(self) -> None:
+        with patch.object(errors, "_format_frame", wraps=errors._format_frame) as formats:
+            error = run_all("def f():\n    f()\nf()").error
+        self.assertIn("[Previous line repeated", error["description"])
+        self.assertEqual(formats.call_count, 2)
 
 
 if __name__ == "__main__":

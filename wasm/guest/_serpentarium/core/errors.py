@@ -154,8 +154,8 @@ def _description(error: BaseException) -> str:
     try:
         _keep_user_frames(error)
         source.install()
-        _cache_frames()
         printed = _Traceback(type(error), error, _traceback.__get__(error), compact=True)
+        _cache_frames(printed)
         text = "".join([_bounded(line) for line in printed.format()]).rstrip("\n")
     except BaseException:
         return ""
@@ -164,22 +164,39 @@ def _description(error: BaseException) -> str:
     return text if len(text) <= MAX_REPORT_TEXT else f"{text[:half]}{_TRUNCATED} …\n{text[-half:]}"
 
 
-def _cache_frames() -> None:
-    """Caches the formatted frames of `traceback`.
+class _CachedStack(StackSummary):
+    """Caches the formatted frames of a traceback and of those linked to it.
 
     The library parses the line of each frame, including those of an endless recursion, of which it
     then shows three.
     """
-    texts: dict[tuple[Any, ...], Any] = {}
 
-    def format_frame_summary(stack: StackSummary, frame: FrameSummary, **options: Any) -> Any:
+    __slots__ = ("texts",)
+
+    texts: dict[tuple[Any, ...], Any]
+
+    def format_frame_summary(self, frame_summary: FrameSummary, **options: Any) -> Any:
+        frame = frame_summary
         key = (frame.name, frame.lineno, frame.end_lineno, frame.colno, frame.end_colno)
-        if key not in texts:
-            texts[key] = _format_frame(stack, frame, **options)
-        return texts[key]
+        if key not in self.texts:
+            self.texts[key] = _format_frame(self, frame, **options)
+        return self.texts[key]
 
-    # The library has no other hook for this.
-    StackSummary.format_frame_summary = format_frame_summary  # type: ignore[assignment,method-assign]
+
+def _cache_frames(printed: TracebackException) -> None:
+    """Replaces the stacks of a traceback and of those linked to it.
+
+    A replaced method of the library's class would do too. But each report would then invalidate the
+    class's entries in the method cache, and the task would write to more pages.
+    """
+    texts: dict[tuple[Any, ...], Any] = {}
+    todo = deque([printed])
+    while todo:
+        one = todo.popleft()
+        one.stack = stack = _CachedStack(one.stack)
+        stack.texts = texts
+        todo += [other for other in (one.__cause__, one.__context__) if other is not None]
+        todo += one.exceptions or ()
 
 
 def _keep_user_frames(error: BaseException) -> None:
