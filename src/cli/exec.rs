@@ -22,10 +22,9 @@ use super::{
 use crate::{
     config,
     fuel::{display_fuel, parse_fuel},
-    runner::effects::{self, Effects, Returned},
+    runner::effects::{CheckedOutcome, Effects, Returned},
     sandbox::{
-        Answer, Exceeded, Failure, HostCalls, Job, METHOD_NOT_ALLOWED, Outcome, PendingAnswer,
-        Sandbox, Usage,
+        Answer, Exceeded, Failure, HostCalls, Job, METHOD_NOT_ALLOWED, PendingAnswer, Sandbox,
     },
     sync::lock,
 };
@@ -74,8 +73,8 @@ pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
     let prints = Arc::new(PrintHost { live: !args.json, ..PrintHost::default() });
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
-    let outcome = runtime.block_on(sandbox.run(job, prints.clone()));
-    let checked = CheckedOutcome::new(outcome);
+    let checked = runtime
+        .block_on(async { CheckedOutcome::new(sandbox.run(job, prints.clone()).await).await });
     if args.json {
         let report = serde_json::to_string_pretty(&ExecReport::new(&checked, &prints.text())?)?;
         prints.console.out(format_args!("{report}\n"));
@@ -96,20 +95,6 @@ fn job(args: &ExecArgs) -> anyhow::Result<Job> {
     let input = args.input.settings(read(&args.file)?)?.to_input()?;
     let seed = args.deterministic.then_some(args.seed);
     Ok(Job { input, limits: args.limits.limits(), seed })
-}
-
-/// An outcome with its effects checked.
-struct CheckedOutcome {
-    result: Result<Returned, Failure>,
-    usage: Usage,
-    stderr: String,
-}
-
-impl CheckedOutcome {
-    fn new(outcome: Outcome) -> Self {
-        let Outcome { result, usage, stderr } = outcome;
-        Self { result: effects::interpret(result), usage, stderr }
-    }
 }
 
 /// A host that shows the prints of the code as they happen, or keeps them for `--json`.

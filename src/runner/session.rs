@@ -18,7 +18,7 @@ use super::{
     calls::{TaskCalls, is_notification},
     config::RunnerConfig,
     connection::{BrokerConnection, ConnectionLost},
-    effects,
+    effects::CheckedOutcome,
     health::Health,
     message_queue::{MessageQueue, TooLarge},
     offers::Offers,
@@ -315,7 +315,8 @@ impl Session<'_> {
                 usage: Usage { duration: time + OVERTIME, ..Usage::default() },
                 ..Outcome::failed(Exceeded::Time(time))
             };
-            tokio::time::timeout(time + OVERTIME, job).await.unwrap_or_else(hung)
+            let outcome = tokio::time::timeout(time + OVERTIME, job).await.unwrap_or_else(hung);
+            CheckedOutcome::new(outcome).await
         });
     }
 
@@ -349,15 +350,13 @@ impl Session<'_> {
         self.reply(&task_id, Err(answer::failure(why, None)), label.continue_on_fail);
     }
 
-    fn finish(&mut self, task_id: String, running: &RunningTask, outcome: Outcome) {
+    fn finish(&mut self, task_id: String, running: &RunningTask, outcome: CheckedOutcome) {
         self.last_activity = Instant::now();
-        let mut usage = outcome.usage;
+        let CheckedOutcome { result, mut usage, stderr } = outcome;
         if usage.duration.is_zero() {
             // The usage is lost with the worker.
             usage.duration = running.since.elapsed();
         }
-        let Outcome { result, stderr, .. } = outcome;
-        let result = effects::interpret(result);
         let how = OutcomeKind::of(&result);
         if !matches!(how, OutcomeKind::Broken(_)) {
             self.health.record_task();

@@ -8,10 +8,10 @@ use std::{
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-use super::calls::TaskCalls;
+use super::{calls::TaskCalls, effects::CheckedOutcome};
 use crate::{
     protocol::TaskLabel,
-    sandbox::{Failure, Outcome},
+    sandbox::{Failure, Usage},
 };
 
 /// Time limit for the settings of an accepted task. A broker sends them within milliseconds.
@@ -24,7 +24,7 @@ const ABANDONED_TTL: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     states: HashMap<String, TaskState>,
-    jobs: JoinSet<Outcome>,
+    jobs: JoinSet<CheckedOutcome>,
     /// Task id by job.
     owners: HashMap<Id, String>,
 }
@@ -113,7 +113,7 @@ impl Tasks {
         task_id: String,
         label: TaskLabel,
         calls: Arc<TaskCalls>,
-        job: impl Future<Output = Outcome> + Send + 'static,
+        job: impl Future<Output = CheckedOutcome> + Send + 'static,
     ) {
         let job = self.jobs.spawn(job);
         self.owners.insert(job.id(), task_id.clone());
@@ -145,7 +145,7 @@ impl Tasks {
     }
 
     /// Returns the next task that ends by itself. Pends while no task runs. Cancel-safe.
-    pub(crate) async fn finished(&mut self) -> (String, RunningTask, Outcome) {
+    pub(crate) async fn finished(&mut self) -> (String, RunningTask, CheckedOutcome) {
         loop {
             let Some(ended) = self.jobs.join_next_with_id().await else {
                 return std::future::pending().await;
@@ -202,8 +202,9 @@ impl Drop for Tasks {
 
 /// Returns the outcome of a job that panicked. Without it the broker would wait for the task until
 /// its time-out.
-fn lost(error: &JoinError) -> Outcome {
-    Outcome::failed(Failure::Broken(error.to_string()))
+fn lost(error: &JoinError) -> CheckedOutcome {
+    let result = Err(Failure::Broken(error.to_string()));
+    CheckedOutcome { result, usage: Usage::default(), stderr: String::new() }
 }
 
 #[cfg(test)]
@@ -216,7 +217,7 @@ mod tests {
     fn start(
         tasks: &mut Tasks,
         task_id: &str,
-        job: impl Future<Output = Outcome> + Send + 'static,
+        job: impl Future<Output = CheckedOutcome> + Send + 'static,
     ) {
         tasks.accept(task_id, Instant::now());
         assert_eq!(tasks.settings_arrived(task_id), SettingsArrival::Expected);
@@ -224,8 +225,9 @@ mod tests {
         tasks.start(task_id.into(), TaskLabel::default(), calls, job);
     }
 
-    fn outcome() -> Outcome {
-        Outcome::failed(Failure::Broken("test".into()))
+    fn outcome() -> CheckedOutcome {
+        let result = Err(Failure::Broken("test".into()));
+        CheckedOutcome { result, usage: Usage::default(), stderr: String::new() }
     }
 
     #[tokio::test]
