@@ -1,4 +1,4 @@
-//! Errors from recursion, lack of memory and unbounded texts.
+//! Errors from recursion, lack of memory and unbounded texts, and exits without a text.
 
 use super::run;
 
@@ -56,4 +56,18 @@ async fn texts_are_bounded() {
     assert!(run(chain).await.description().ends_with("yyy"));
     let group = "raise ExceptionGroup('g', [ValueError(i) for i in range(100_000)])";
     assert_eq!(run(group).await.exception().message, "g (100000 sub-exceptions)");
+}
+
+#[tokio::test]
+async fn an_exit_with_a_number_has_no_description() {
+    for (code, message) in [
+        ("import sys\nsys.exit()", "Process exited with code 0"),
+        ("import sys\nsys.exit(0)", "Process exited with code 0"),
+        ("import sys\ndef f(): sys.exit(3)\nf()", "Process exited with code 3"),
+        ("raise SystemExit(-1)", "Process exited with code -1"),
+    ] {
+        let ran = run(code).await;
+        assert_eq!(ran.exception().message, message, "{code}");
+        assert_eq!(ran.exception().description, None, "{code}");
+    }
 }

@@ -21,6 +21,18 @@ async fn deep_results_are_carried() {
 }
 
 #[tokio::test]
+async fn results_deeper_than_the_stack_are_errors() {
+    for code in [
+        "a = []\nfor i in range(300_000): a = [a]\nreturn a",
+        "a = 1\nfor i in range(300_000): a = {'a': a}\nreturn a",
+    ] {
+        let ran = run(code).await;
+        assert_eq!(ran.exception().message, "Result is nested too deeply", "{code}");
+        assert_eq!(ran.exception().line_number, None, "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_circle_behind_a_long_text_is_an_error() {
     let ran = run("d = {'big': 'x' * 100_000}\nd['d'] = d\nreturn [d]").await;
     assert_eq!(ran.exception().message, "Result contains a circular reference");
