@@ -32,9 +32,10 @@ pub struct SandboxBuilder {
 
 impl SandboxBuilder {
     /// Sets how many tasks run at the same time, waiting for host calls included; further ones
-    /// queue. Each slot reserves 4 GiB of address space, and no memory. Default 64, at most 16,384.
+    /// queue. Each slot reserves 4 GiB of address space, and no memory. Default 64, at most 16,384;
+    /// 0 counts as 1, because without a slot every task would queue forever.
     pub fn slots(mut self, slots: usize) -> Self {
-        self.slots = slots;
+        self.slots = slots.max(1);
         self
     }
 
@@ -195,8 +196,21 @@ impl std::fmt::Debug for Sandbox {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::sandbox::abi::{HOST_IMPORTS, HOST_MODULE, WASI_IMPORTS, WASI_MODULE};
+    use crate::sandbox::{
+        NoHost, Program,
+        abi::{HOST_IMPORTS, HOST_MODULE, WASI_IMPORTS, WASI_MODULE},
+    };
+
+    #[tokio::test]
+    async fn zero_slots_count_as_one() {
+        let sandbox = Sandbox::builder().slots(0).build().unwrap();
+        let run = sandbox.run(Program::new("return 1"), NoHost);
+        let outcome = tokio::time::timeout(Duration::from_secs(10), run).await.unwrap();
+        assert_eq!(outcome.result.unwrap().value.get(), "1");
+    }
 
     #[test]
     fn the_image_imports_what_the_abi_lists() {
