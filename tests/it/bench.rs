@@ -115,17 +115,17 @@ fn named_benchmarks_are_measured_without_their_overhead() {
     assert_eq!(fuel(&report, "b.py::bench_nothing"), 0);
     let sum = fuel(&report, "b.py::bench_sum");
     assert!((1_000..200_000).contains(&sum), "{sum}: the sum, without its set-up");
-    // Neither another benchmark in the file nor the set-up of the file changes a measurement.
+    // Neither another benchmark in the file nor the set-up of the file counts. The set-up changes the
+    // free memory that the benchmark finds, which costs the allocator a few units more or less.
     project.write(
         "c.py",
         &format!(
             "import json\n[json.dumps(n) for n in range(500)]\n{NAMED}\ndef bench_more(): pass\n"
         ),
     );
-    assert_eq!(
-        fuel(&project.bench(&["c.py"]), "c.py::bench_loop[1000]"),
-        fuel(&report, "b.py::bench_loop[1000]")
-    );
+    let beside_more = fuel(&project.bench(&["c.py"]), "c.py::bench_loop[1000]");
+    let alone = fuel(&report, "b.py::bench_loop[1000]");
+    assert!(beside_more.abs_diff(alone) <= 100, "{beside_more} beside more, {alone} alone");
 }
 
 #[test]
