@@ -11,6 +11,7 @@ use super::{
 };
 
 type Function = Box<dyn Fn(Box<RawValue>) -> PendingAnswer + Send + Sync>;
+type PrintHandler = Box<dyn Fn(&str) + Send + Sync>;
 type Notified = Box<dyn Fn(&str, &RawValue) + Send + Sync>;
 
 /// Host calls as named async functions, and a function for notifications.
@@ -31,7 +32,7 @@ type Notified = Box<dyn Fn(&str, &RawValue) + Send + Sync>;
 #[must_use = "the functions do nothing until a job runs with them"]
 pub struct HostFunctions {
     functions: HashMap<String, Function>,
-    on_print: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    on_print: Option<PrintHandler>,
     on_notify: Option<Notified>,
 }
 
