@@ -9,7 +9,7 @@ use wasmtime::Config;
 /// CPU features that x86-64 code requires: the level
 /// [x86-64-v2](https://gitlab.com/x86-psABIs/x86-64-ABI), in CPUs since about 2011.
 #[cfg(target_arch = "x86_64")]
-pub(super) const BASELINE: &[&str] = &["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"];
+pub(crate) const BASELINE: &[&str] = &["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"];
 
 /// CPU features that 64-bit Arm code requires: none beyond Armv8.0-A.
 #[cfg(target_arch = "aarch64")]
@@ -21,7 +21,7 @@ const WASM_STACK: usize = 8 << 20;
 
 /// The shared engine configuration. The runtime adds its instance pool and code memory, which
 /// compiled code does not depend on.
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
