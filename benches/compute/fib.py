@@ -2,7 +2,7 @@
 
 
 def fib(n: int) -> int:
-    """The n-th number."""
+    """Returns the n-th number."""
     return n if n < 2 else fib(n - 1) + fib(n - 2)
 
 

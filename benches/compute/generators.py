@@ -5,7 +5,7 @@ from itertools import chain, count, groupby, islice
 
 
 def primes() -> Iterator[int]:
-    """All of them, by a sieve that grows."""
+    """Yields all primes, by a growing sieve."""
     known: dict[int, list[int]] = {}
     for n in count(2):
         factors = known.pop(n, None)
@@ -18,7 +18,7 @@ def primes() -> Iterator[int]:
 
 
 def average() -> Generator[float, float, None]:
-    """The mean of what was sent."""
+    """Yields the mean of the sent numbers."""
     total, count = 0.0, 0
     value = yield 0.0
     while True:

@@ -2,13 +2,13 @@
 
 
 def multiply(a: list[list[float]], b: list[list[float]]) -> list[list[float]]:
-    """Their product."""
+    """Returns the product of two matrices."""
     columns = list(zip(*b))
     return [[sum(x * y for x, y in zip(row, column)) for column in columns] for row in a]
 
 
 def solve(a: list[list[float]], b: list[float]) -> list[float]:
-    """By elimination."""
+    """Solves a system of equations by Gaussian elimination."""
     size = len(b)
     rows = [row[:] + [value] for row, value in zip(a, b)]
     for i in range(size):

@@ -7,13 +7,13 @@ STEPS = 6000
 
 
 def energy(bodies: list[list[float]]) -> float:
-    """Of motion and of place."""
+    """Returns the sum of kinetic and potential energy."""
     moving = sum(body[6] * sum(v * v for v in body[3:6]) / 2 for body in bodies)
     return moving - sum(a[6] * b[6] / math.dist(a[:3], b[:3]) for a, b in combinations(bodies, 2))
 
 
 def advance(bodies: list[list[float]], steps: int, dt: float) -> None:
-    """Moves them."""
+    """Moves the bodies by `steps` steps of `dt`."""
     pairs = list(combinations(bodies, 2))
     for _ in range(steps):
         for a, b in pairs:

@@ -12,24 +12,24 @@ class Line:
 
     @property
     def total(self) -> float:
-        """What it costs."""
+        """Returns the price of all pieces."""
         return self.price * self.count
 
 
 class Cart:
-    """Lines that can be added up."""
+    """Adds up lines."""
 
     def __init__(self) -> None:
-        """Begins empty."""
+        """Starts without lines."""
         self.lines: list[Line] = []
 
     def add(self, line: Line) -> "Cart":
-        """Adds one."""
+        """Adds a line. Returns the cart."""
         self.lines.append(line)
         return self
 
     def total(self) -> float:
-        """What all costs."""
+        """Returns the price of all lines."""
         return sum(line.total for line in self.lines)
 
 
@@ -37,7 +37,7 @@ class Reduced(Cart):
     """A cart at a lower price."""
 
     def total(self) -> float:
-        """What all costs."""
+        """Returns the price of all lines."""
         return super().total() * 0.5
 
 

@@ -386,7 +386,7 @@ fn the_broker_prints_every_result_to_the_letter() {
 }
 
 #[test]
-fn the_broker_goes_on_when_nobody_reads_its_results() {
+fn the_broker_continues_without_a_reader_of_its_results() {
     let codes = ["print(1)\nreturn []", "return []"];
     let (code, _, errors) = Pair::start(&codes, &[], broken_pipe()).end();
     assert_eq!(code, Some(0), "{errors}");

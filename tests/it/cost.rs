@@ -47,10 +47,8 @@ fn differences(counts: &[Count], golden: &str) -> Vec<String> {
     let counted = |line: &str| {
         counts.iter().any(|count| line.split_once(": ").is_some_and(|(name, _)| name == count.name))
     };
-    let uncounted = golden
-        .lines()
-        .filter(|line| !counted(line))
-        .map(|line| format!("{line}, which nobody counted"));
+    let uncounted =
+        golden.lines().filter(|line| !counted(line)).map(|line| format!("{line}, without a count"));
     counts.iter().filter_map(|count| count.differs_from(golden)).chain(uncounted).collect()
 }
 

@@ -136,7 +136,7 @@ fn a_runner_that_cannot_reach_its_broker_is_idle() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_does_not_hold_the_runner_up() {
+fn an_unread_log_does_not_block_the_runner() {
     let mut broker = Broker::start();
     let mut runner = command(broker.port, &[TOKEN]).stdout(Stdio::piped()).spawn().unwrap();
     broker.register();

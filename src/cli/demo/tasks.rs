@@ -125,7 +125,7 @@ pub(crate) const TASKS: &[DemoTask] = &[
     },
     DemoTask {
         name: "memory bomb",
-        shows: "A list that grows for ever, stopped at its memory limit",
+        shows: "A list that grows without end, stopped at its memory limit",
         code: include_str!("memory_bomb.py"),
         mode: NodeMode::AllItems,
         items: "[]",

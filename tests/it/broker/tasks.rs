@@ -106,10 +106,10 @@ async fn an_expired_offer_is_not_accepted() {
     let broker = start(config()).await;
     let mut runner = Runner::register(&broker, "a").await;
     runner.offer("short", 20).await;
-    runner.offer("for ever", -1).await;
+    runner.offer("unlimited", -1).await;
     tokio::time::sleep(A_MOMENT).await;
     let _task = broker.submit(settings());
-    runner.accept_of("for ever").await;
+    runner.accept_of("unlimited").await;
 }
 
 #[tokio::test]
