@@ -3,14 +3,14 @@
 //! | file | task |
 //! |---|---|
 //! | `run` | the outer loop: connect, serve, back off |
-//! | `session` | one connection from registration to its end |
+//! | `session`, `phase` | one connection from registration to its end |
 //! | `connection`, `socket`, `message_queue`, `read_activity` | the WebSocket |
 //! | `auth`, `endpoint` | the grant token, HTTP addresses |
 //! | `offers`, `task` | state of the offers and of the tasks |
 //! | `config`, `variables` | settings, and the environment variables of the limits |
 //! | `calls` | host calls of a task, over the broker |
 //! | `effects` | checks what a task changed beside its result |
-//! | `answer` | turns an outcome into the message that ends the task |
+//! | `answer` | turns an outcome into the message that ends the task, and sends it |
 //! | `report` | log lines |
 //! | `health` | the health endpoint |
 //! | `shutdown` | SIGTERM and SIGINT |
@@ -27,6 +27,7 @@ mod error;
 mod health;
 mod message_queue;
 mod offers;
+mod phase;
 mod read_activity;
 mod report;
 mod run;

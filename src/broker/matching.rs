@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{
     outbox::{CloseReason, Outbox},
     runners::{ConnectedRunner, Runners},
-    task::{Stage, Task, TaskKey, TaskResult},
+    task::{ExpectedStage, Stage, Task, TaskKey, TaskResult},
 };
 use crate::protocol::BrokerMessage;
 
@@ -378,13 +378,10 @@ impl Matching {
         &mut self,
         connection: u64,
         id: &str,
-        expect: ExpectedStage,
+        expected: ExpectedStage,
     ) -> Option<(TaskKey, &mut Task)> {
-        let found = self.tasks.get_key_value(id).filter(|(_, task)| match (task.stage, expect) {
-            (Stage::Matched { connection: on, .. }, ExpectedStage::Matched)
-            | (Stage::Running { connection: on }, ExpectedStage::Running) => on == connection,
-            _ => false,
-        });
+        let found =
+            self.tasks.get_key_value(id).filter(|(_, task)| task.stage.is(expected, connection));
         let Some(key) = found.map(|(key, _)| key.clone()) else {
             tracing::debug!(
                 task_id = id,
@@ -394,11 +391,4 @@ impl Matching {
         };
         self.tasks.get_mut(id).map(|task| (key, task))
     }
-}
-
-/// The stage that a task must be in for a message to apply.
-#[derive(Clone, Copy)]
-enum ExpectedStage {
-    Matched,
-    Running,
 }

@@ -107,6 +107,24 @@ pub(crate) enum Stage {
     Running { connection: u64 },
 }
 
+/// The stage that a task must be in for a message to apply.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ExpectedStage {
+    Matched,
+    Running,
+}
+
+impl Stage {
+    /// Returns whether the task is in the expected stage on this connection.
+    pub(crate) fn is(self, expected: ExpectedStage, connection: u64) -> bool {
+        match (self, expected) {
+            (Self::Matched { connection: on, .. }, ExpectedStage::Matched)
+            | (Self::Running { connection: on }, ExpectedStage::Running) => on == connection,
+            _ => false,
+        }
+    }
+}
+
 impl Task {
     /// Creates a task and the receiver of its events.
     pub(crate) fn new(settings: Box<RawValue>) -> (Self, mpsc::UnboundedReceiver<TaskEvent>) {

@@ -1,13 +1,14 @@
-//! Turns the result of a task into the one message that ends it.
+//! Turns the result of a task into the one message that ends it, and sends it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, json};
-use tracing::debug;
+use tracing::{debug, warn};
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use super::{
     effects::{Effects, Returned},
+    message_queue::{MessageQueue, TooLarge},
     variables::{MAX_PAYLOAD_VAR, variable_of},
 };
 use crate::{
@@ -28,8 +29,23 @@ const MAX_CUSTOM_KEY: usize = 50;
 /// Characters of the longest value of custom data, n8n's limit. Longer values are cut.
 const MAX_CUSTOM_VALUE: usize = 512;
 
+/// Sends the message that ends a task. Returns the size of its frame in bytes.
+pub(crate) fn send(
+    queue: &MessageQueue,
+    task_id: &str,
+    reply: Result<TaskData, TaskFailure>,
+    continue_on_fail: bool,
+) -> usize {
+    let send = |reply| queue.send(message(task_id.into(), reply, continue_on_fail));
+    let sent = send(reply).or_else(|TooLarge(limit)| send(Err(too_large(limit))));
+    sent.unwrap_or_else(|error| {
+        warn!(task_id, "a task stays unanswered: {error}");
+        0
+    })
+}
+
 /// Returns the message that ends a task. With `continue_on_fail` a failure becomes a result.
-pub(crate) fn message(
+fn message(
     task_id: String,
     reply: Result<TaskData, TaskFailure>,
     continue_on_fail: bool,
@@ -102,6 +118,11 @@ fn is_word_char(c: char) -> bool {
     matches!(c.general_category_group(), Letter | Mark | Number)
 }
 
+/// Returns the failure of a cancelled task. The message is n8n's.
+pub(crate) fn cancelled(why: Option<&str>) -> TaskFailure {
+    failure("Task was cancelled", why)
+}
+
 /// Returns a failure with a message and an optional description.
 pub(crate) fn failure(message: &str, description: Option<&str>) -> TaskFailure {
     let mut details = Map::new();
@@ -112,7 +133,7 @@ pub(crate) fn failure(message: &str, description: Option<&str>) -> TaskFailure {
 }
 
 /// Returns the failure of a result above the payload limit, in bytes.
-pub(crate) fn too_large(limit: usize) -> TaskFailure {
+fn too_large(limit: usize) -> TaskFailure {
     let limit = bytesize::ByteSize::b(limit as u64).display().iec();
     failure(
         &format!("Task result is too large: a message to n8n may have {limit}"),

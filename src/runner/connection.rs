@@ -35,6 +35,13 @@ pub(crate) enum ConnectionLost {
     Broken(String),
 }
 
+impl ConnectionLost {
+    /// Returns whether the broker closed the connection with code 1000.
+    pub(crate) fn is_normal(&self) -> bool {
+        matches!(self, Self::Closed(Some(frame)) if frame.code == CloseCode::Normal)
+    }
+}
+
 impl fmt::Display for ConnectionLost {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {

@@ -17,8 +17,9 @@ use super::{
     connection::BrokerConnection,
     error::{ConnectError, RunnerError},
     health::{self, Health},
+    phase::SessionEnd,
     report::Escaped,
-    session::{self, SessionEnd},
+    session,
 };
 use crate::{net::tls, workers::Pool};
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio_tungstenite::tungstenite::{Utf8Bytes, protocol::frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::{debug, info, warn};
 
 use super::{
@@ -20,15 +20,14 @@ use super::{
     connection::{BrokerConnection, ConnectionLost},
     effects::CheckedOutcome,
     health::Health,
-    message_queue::{MessageQueue, TooLarge},
+    message_queue::MessageQueue,
     offers::Offers,
+    phase::{Phase, SessionEnd},
     report::{Escaped, NodeAndWorkflow, OutcomeKind},
     task::{CancelledTask, RunningTask, SettingsArrival, Tasks},
 };
 use crate::{
-    protocol::{
-        BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskData, TaskFailure, TaskLabel,
-    },
+    protocol::{BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskLabel},
     sandbox::{Exceeded, Job, Outcome, Usage},
     workers::Pool,
 };
@@ -50,40 +49,6 @@ const OVERTIME: Duration = Duration::from_secs(5);
 const OFFER_EXPIRED: &str = "Offer expired - not accepted within validity window";
 /// Rejects a match beyond the runner's concurrency. The text is n8n's.
 const AT_CAPACITY: &str = "No open task slots - runner already at capacity";
-/// The error of a cancelled task. The text is n8n's.
-const CANCELLED: &str = "Task was cancelled";
-
-/// How a session ended.
-#[derive(Debug)]
-pub(crate) enum SessionEnd {
-    /// The requested shutdown is complete.
-    ShutDown,
-    /// The runner was idle for the time of [`RunnerConfig::auto_shutdown`].
-    Idle,
-    /// The connection is lost.
-    Lost {
-        /// The cause, for the log.
-        reason: String,
-        /// Time since the registration. `None`: the runner never registered.
-        served: Option<Duration>,
-        /// Whether the broker closed it with code 1000, as it does if another runner has the same
-        /// id.
-        is_normal: bool,
-    },
-}
-
-/// The phase of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Waits for the registration until this deadline.
-    Registering(Instant),
-    /// Offers its free capacity.
-    Serving,
-    /// The broker drains: finishes its tasks, offers nothing.
-    Draining,
-    /// Shuts down: finishes its tasks until this deadline, then stops them.
-    Stopping(Instant),
-}
 
 /// Serves one connection until it is lost or the shutdown is complete. Losing the connection stops
 /// its tasks: no broker waits for their results.
@@ -137,14 +102,11 @@ pub(crate) async fn serve(
         warn!(running = session.tasks.active(), "connection lost while shutting down: {lost}");
         return SessionEnd::ShutDown;
     }
-    let stopped = session.tasks.active();
-    let reason = if stopped == 0 {
-        lost.to_string()
-    } else {
-        format!("{lost}; stopped its {stopped} tasks")
+    let reason = match session.tasks.active() {
+        0 => lost.to_string(),
+        stopped => format!("{lost}; stopped its {stopped} tasks"),
     };
-    let is_normal =
-        matches!(&lost, ConnectionLost::Closed(Some(frame)) if frame.code == CloseCode::Normal);
+    let is_normal = lost.is_normal();
     SessionEnd::Lost { reason, served: session.registered.map(|since| since.elapsed()), is_normal }
 }
 
@@ -347,7 +309,12 @@ impl Session<'_> {
     /// Fails a task before it runs.
     fn fail(&mut self, task_id: String, label: &TaskLabel, why: &str) {
         warn!(task_id, node = label.node_name, "task failed before it ran: {}", Escaped(why));
-        self.reply(&task_id, Err(answer::failure(why, None)), label.continue_on_fail);
+        answer::send(
+            &self.queue,
+            &task_id,
+            Err(answer::failure(why, None)),
+            label.continue_on_fail,
+        );
     }
 
     fn finish(&mut self, task_id: String, running: &RunningTask, outcome: CheckedOutcome) {
@@ -361,8 +328,12 @@ impl Session<'_> {
         if !matches!(how, OutcomeKind::Broken(_)) {
             self.health.record_task();
         }
-        let size =
-            self.reply(&task_id, answer::reply(result, stderr), running.label.continue_on_fail);
+        let size = answer::send(
+            &self.queue,
+            &task_id,
+            answer::reply(result, stderr),
+            running.label.continue_on_fail,
+        );
         how.log(&task_id, &running.label, usage, size);
     }
 
@@ -373,7 +344,7 @@ impl Session<'_> {
                 let node = NodeAndWorkflow(&running.label);
                 info!(reason = %Escaped(reason), "Cancelled task {} {node}", Escaped(&task_id));
                 // A cancellation is no failure of the code: `continueOnFail` does not apply.
-                self.reply(&task_id, Err(answer::failure(CANCELLED, None)), false);
+                answer::send(&self.queue, &task_id, Err(answer::cancelled(None)), false);
             }
             CancelledTask::Waiting => {
                 info!(
@@ -412,27 +383,11 @@ impl Session<'_> {
         for task_id in self.tasks.running() {
             if let CancelledTask::Running(running) = self.tasks.cancel(&task_id) {
                 warn!(task_id, "task stopped by the shutdown");
-                let reply = Err(answer::failure(CANCELLED, Some(&why)));
-                self.reply(&task_id, reply, running.label.continue_on_fail);
+                let reply = Err(answer::cancelled(Some(&why)));
+                answer::send(&self.queue, &task_id, reply, running.label.continue_on_fail);
             }
         }
         self.tasks = Tasks::default();
-    }
-
-    /// Sends the message that ends a task. Returns the size of its frame in bytes.
-    fn reply(
-        &self,
-        task_id: &str,
-        reply: Result<TaskData, TaskFailure>,
-        continue_on_fail: bool,
-    ) -> usize {
-        let send =
-            |reply| self.queue.send(answer::message(task_id.into(), reply, continue_on_fail));
-        let sent = send(reply).or_else(|TooLarge(limit)| send(Err(answer::too_large(limit))));
-        sent.unwrap_or_else(|error| {
-            warn!(task_id, "a task stays unanswered: {error}");
-            0
-        })
     }
 
     /// Sends a message that is below every payload limit.
