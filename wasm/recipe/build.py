@@ -43,7 +43,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         epilog="Products are cached in $XDG_CACHE_HOME/serpentarium/python (default: ~/.cache). "
         "A first build takes about ten minutes, with --fast a few; an unchanged one a second. "
         "SERPENTARIUM_CODEGEN=stock omits the patches of the code generator and writes to "
-        "wasm/build/stock: tasks burn the same fuel and run slower.",
+        "wasm/build/stock: tasks consume the same fuel and run slower.",
     )
     parser.add_argument(
         "--fast",

@@ -2,7 +2,7 @@
 
 Cargo fetches the code generator's crates as the tool's lock file pins them. The patches in
 patches/CRATE apply to a copy of each crate. `SERPENTARIUM_CODEGEN=stock` omits the patches: the
-native code is slower and burns the same fuel.
+native code is slower and consumes the same fuel.
 """
 
 import json

@@ -55,7 +55,7 @@ buffer_from_json: Callable[[str, int], tuple[bytes, int]] = _host.buffer_from_js
 
 
 def decode(text: bytes | str) -> Any:
-    """Decodes JSON. Raises ValueError: the host does not validate large texts."""
+    """Decodes JSON. Raises ValueError for invalid JSON."""
     try:
         return _decode_plain(text)
     except ValueError:
