@@ -1,8 +1,8 @@
 //! Tests that the patches of the code generator change no fuel.
 //!
 //! Every program of the corpus must consume the same fuel, and end the same, in an image of the
-//! stock code generator (`SERPENTARIUM_CODEGEN=stock`). The golden file pins the fuel of the patched
-//! one.
+//! stock code generator (`SERPENTARIUM_CODEGEN=stock`). The golden file pins the fuel of the
+//! patched one.
 
 use std::{env, fs, path::Path};
 

@@ -115,8 +115,8 @@ fn named_benchmarks_are_measured_without_their_overhead() {
     assert_eq!(fuel(&report, "b.py::bench_nothing"), 0);
     let sum = fuel(&report, "b.py::bench_sum");
     assert!((1_000..200_000).contains(&sum), "{sum}: the sum, without its set-up");
-    // Neither another benchmark in the file nor the set-up of the file counts. The set-up changes the
-    // free memory that the benchmark finds, which costs the allocator a few units more or less.
+    // Neither another benchmark in the file nor the set-up of the file counts. The set-up changes
+    // the free memory that the benchmark finds, which costs the allocator a few units more or less.
     project.write(
         "c.py",
         &format!(
