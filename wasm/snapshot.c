@@ -141,8 +141,8 @@ bool snapshot_make_immortal(void)
 #define SMALL_OBJECT_STEP 8
 #define SIZE_CLASSES (SMALL_OBJECT / SMALL_OBJECT_STEP)
 
-// Bytes. The C library serves larger requests. Gaps are filled from LARGEST_GAP down, in sizes that
-// differ by at least FINE_STEP.
+// Bytes. The C library serves larger requests, and those of its own functions. Gaps of its heap are
+// filled from LARGEST_GAP down, in sizes that differ by at least FINE_STEP.
 static const size_t LARGEST_GAP = 1024 * 1024;
 static const size_t FINE_STEP = 16;
 
@@ -170,9 +170,9 @@ static size_t next_smaller(size_t size)
     return size - less;
 }
 
-static bool fill_large_gaps(uintptr_t used_end)
+static bool fill_malloc_gaps(uintptr_t used_end)
 {
-    for (size_t size = LARGEST_GAP; size > SMALL_OBJECT; size = next_smaller(size)) {
+    for (size_t size = LARGEST_GAP; size > 0; size = next_smaller(size)) {
         void *block = allocate_above(malloc, size, used_end);
         if (block == nullptr) {
             return false;
@@ -204,7 +204,7 @@ bool snapshot_fill_heap_gaps(void)
 {
     // The heap grows by single pages before the snapshot, so it ends within one page of this.
     uintptr_t used_end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
-    if (!fill_large_gaps(used_end) || !fill_pools(used_end)) {
+    if (!fill_malloc_gaps(used_end) || !fill_pools(used_end)) {
         return false;
     }
     // Volatile: otherwise the compiler removes the pair of calls.
