@@ -76,6 +76,8 @@ pub mod protocol;
 pub mod runner;
 pub mod sandbox;
 mod sync;
+#[cfg(feature = "network")]
+mod text;
 #[cfg(feature = "runner")]
 pub mod workers;
 

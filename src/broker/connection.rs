@@ -29,7 +29,10 @@ use super::{
     shared::SharedState,
     task::TaskResult,
 };
-use crate::protocol::{BrokerMessage, RpcStatus, RunnerMessage};
+use crate::{
+    protocol::{BrokerMessage, RpcStatus, RunnerMessage},
+    text::brief,
+};
 
 /// Time for the closing handshake, then the socket is dropped.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(2);
@@ -173,7 +176,11 @@ impl RunnerConnection {
     async fn frame(&self, text: &str) {
         match RunnerMessage::parse(text) {
             Ok(message) => self.receive(message).await,
-            Err(error) => tracing::warn!(%error, runner_id = self.runner_id, "message dropped"),
+            Err(error) => {
+                let error = error.to_string();
+                let error = brief(&error);
+                tracing::warn!(%error, runner_id = self.runner_id, "message dropped")
+            }
         }
     }
 

@@ -46,11 +46,6 @@ pub(crate) fn print_error(error: impl Display) {
     let _ = to_stderr(format_args!("serpentarium: {error}"));
 }
 
-/// Replaces control characters, so that untrusted text cannot send escape sequences to a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 /// Writes a line in one system call, so that lines of other processes cannot split it.
 fn to_stderr(line: impl Display) -> io::Result<()> {
     io::stderr().write_all(format!("{line}\n").as_bytes())

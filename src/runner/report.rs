@@ -1,4 +1,4 @@
-//! The log line of a finished task, and escaping of untrusted text in the log.
+//! The log line of a finished task.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use super::effects::Returned;
 use crate::{
     protocol::TaskLabel,
     sandbox::{Failure, Usage},
+    text::brief,
 };
 
 /// The kind of an outcome, for the log.
@@ -73,7 +74,7 @@ impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Self { task_id, label, usage, size } = self;
         let size = bytesize::ByteSize::b(*size as u64).display().iec();
-        write!(f, "{} in {:.1?} ({size}) ", Escaped(task_id), usage.duration)?;
+        write!(f, "{} in {:.1?} ({size}) ", brief(task_id), usage.duration)?;
         write!(f, "{}", NodeAndWorkflow(label))
     }
 }
@@ -84,26 +85,8 @@ pub(crate) struct NodeAndWorkflow<'a>(pub(crate) &'a TaskLabel);
 impl fmt::Display for NodeAndWorkflow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let TaskLabel { node_name, node_id, workflow_name, workflow_id, .. } = self.0;
-        write!(f, "for node \"{}\" ({}) ", Escaped(node_name), Escaped(node_id))?;
-        write!(f, "in workflow \"{}\" ({})", Escaped(workflow_name), Escaped(workflow_id))
-    }
-}
-
-/// An untrusted text as one line of the log: control characters escaped, cut at 200 characters.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        /// Characters of the longest text.
-        const MAX_CHARS: usize = 200;
-        for (at, c) in self.0.chars().enumerate() {
-            match c {
-                _ if at == MAX_CHARS => return f.write_str("…"),
-                c if c.is_control() => write!(f, "{}", c.escape_debug())?,
-                c => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
+        write!(f, "for node \"{}\" ({}) ", brief(node_name), brief(node_id))?;
+        write!(f, "in workflow \"{}\" ({})", brief(workflow_name), brief(workflow_id))
     }
 }
 
@@ -127,10 +110,5 @@ mod tests {
             r#"in workflow "My "flow"\n" (Unknown)"#,
         ];
         assert_eq!(line, expected.join(" "));
-    }
-
-    #[test]
-    fn a_long_text_is_cut() {
-        assert_eq!(Escaped(&"é".repeat(1000)).to_string().chars().count(), 201);
     }
 }

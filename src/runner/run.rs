@@ -18,10 +18,9 @@ use super::{
     error::{ConnectError, RunnerError},
     health::{self, Health},
     phase::SessionEnd,
-    report::Escaped,
     session,
 };
-use crate::{net::tls, workers::Pool};
+use crate::{net::tls, text::brief, workers::Pool};
 
 /// A session of at least this length resets the backoff.
 const STABLE: Duration = Duration::from_secs(1);
@@ -109,7 +108,7 @@ async fn serve_health(
 
 /// Waits before the next attempt. Returns false if the shutdown came first.
 async fn wait(reason: &str, time: Duration, shutdown: Pin<&mut impl Future<Output = ()>>) -> bool {
-    warn!("{}; trying again in {} ms", Escaped(reason), time.as_millis());
+    warn!("{}; trying again in {} ms", brief(reason), time.as_millis());
     tokio::select! {
         () = shutdown => false,
         () = tokio::time::sleep(time) => true,

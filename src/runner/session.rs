@@ -23,12 +23,13 @@ use super::{
     message_queue::MessageQueue,
     offers::Offers,
     phase::{Phase, SessionEnd},
-    report::{Escaped, NodeAndWorkflow, OutcomeKind},
+    report::{NodeAndWorkflow, OutcomeKind},
     task::{CancelledTask, RunningTask, SettingsArrival, Tasks},
 };
 use crate::{
     protocol::{BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskLabel},
     sandbox::{Exceeded, Job, Outcome, Usage},
+    text::brief,
     workers::Pool,
 };
 
@@ -178,7 +179,7 @@ impl Session<'_> {
         match BrokerMessage::parse(frame) {
             Ok(message) => self.handle(message, frame.as_ref()),
             Err(error) => {
-                warn!("dropped a frame: {}", Escaped(&error.to_string()));
+                warn!("dropped a frame: {}", brief(&error.to_string()));
                 if let Some(task_id) = BrokerMessage::task_of_bad_settings(frame) {
                     self.refuse_settings(task_id, &format!("Invalid task settings: {error}"));
                 }
@@ -308,7 +309,7 @@ impl Session<'_> {
 
     /// Fails a task before it runs.
     fn fail(&mut self, task_id: String, label: &TaskLabel, why: &str) {
-        warn!(task_id, node = label.node_name, "task failed before it ran: {}", Escaped(why));
+        warn!(task_id, node = label.node_name, "task failed before it ran: {}", brief(why));
         answer::send(
             &self.queue,
             &task_id,
@@ -342,22 +343,22 @@ impl Session<'_> {
         match self.tasks.cancel(&task_id) {
             CancelledTask::Running(running) => {
                 let node = NodeAndWorkflow(&running.label);
-                info!(reason = %Escaped(reason), "Cancelled task {} {node}", Escaped(&task_id));
+                info!(reason = %brief(reason), "Cancelled task {} {node}", brief(&task_id));
                 // A cancellation is no failure of the code: `continueOnFail` does not apply.
                 answer::send(&self.queue, &task_id, Err(answer::cancelled(None)), false);
             }
             CancelledTask::Waiting => {
                 info!(
-                    reason = %Escaped(reason),
+                    reason = %brief(reason),
                     "Cancelled task {} (waiting for settings)",
-                    Escaped(&task_id)
+                    brief(&task_id)
                 );
             }
             CancelledTask::Unknown => {
                 warn!(
-                    reason = %Escaped(reason),
+                    reason = %brief(reason),
                     "Received cancel for unknown task: {}. Discarding message.",
-                    Escaped(&task_id)
+                    brief(&task_id)
                 );
             }
         }

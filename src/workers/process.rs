@@ -13,6 +13,7 @@ use super::{
     pipe::{FrameQueue, FrameReader, write_frames},
     slot::WorkerSlot,
 };
+use crate::text::brief;
 
 /// Interval of the pings to a worker that has jobs.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -123,7 +124,7 @@ pub(crate) async fn supervise(
         let started = Instant::now();
         let end = process.serve(&slot).await;
         let mut queue = slot.reset(&end);
-        tracing::warn!(worker = index, "{end}; starting a new one");
+        tracing::warn!(worker = index, "{}; starting a new one", brief(&end));
         if started.elapsed() < RESTART_PAUSE {
             tokio::time::sleep(RESTART_PAUSE).await;
         }

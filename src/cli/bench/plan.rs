@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 
 use crate::{
     cli::{
-        console::printable,
         exit_code::USAGE,
         harness::{Harness, Measure, ProgramFailure},
         program::{InputArgs, read},
     },
     protocol::TaskSettings,
     sandbox::NoHost,
+    text::brief,
 };
 
 /// A file to measure.
@@ -75,7 +75,10 @@ impl Benchmark {
 /// name.
 pub(crate) fn name(file: &Path) -> String {
     let plain: PathBuf = file.components().filter(|part| *part != Component::CurDir).collect();
-    if file == Path::new("-") { "<stdin>".into() } else { printable(&plain.display().to_string()) }
+    if file == Path::new("-") {
+        return "<stdin>".into();
+    }
+    brief(&plain.display().to_string()).to_string()
 }
 
 /// Reads a file and lists its benchmarks.
@@ -110,13 +113,13 @@ pub(crate) fn plan(
 }
 
 /// Makes the label safe for a terminal. The guest is not trusted to do it.
-fn shown(param: Param) -> Param {
-    Param { label: printable(&param.label), ..param }
+fn safe(param: Param) -> Param {
+    Param { label: brief(&param.label).to_string(), ..param }
 }
 
 fn each_param(found: Found) -> Vec<Benchmark> {
     let function = Some(found.name);
-    match found.params.map(|params| params.into_iter().map(shown)) {
+    match found.params.map(|params| params.into_iter().map(safe)) {
         None => vec![Benchmark { function, param: None, index: None }],
         Some(params) => params
             .enumerate()

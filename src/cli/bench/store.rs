@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{cli::console::printable, sandbox::IMAGE_VERSION};
+use crate::{sandbox::IMAGE_VERSION, text::brief};
 
 /// Default directory, relative to the working directory, so that baselines can be committed with
 /// the code.
@@ -146,7 +146,7 @@ impl Baseline {
     fn checked(mut self, name: &str, conditions: &Conditions) -> Result<Self, StoreError> {
         let name = name.to_owned();
         if self.image != IMAGE_VERSION {
-            return Err(StoreError::Image { name, theirs: printable(&self.image) });
+            return Err(StoreError::Image { name, theirs: brief(&self.image).to_string() });
         }
         let Conditions { seed, each, ref items } = self.conditions;
         if (seed, each) != (conditions.seed, conditions.each) {
@@ -155,8 +155,8 @@ impl Baseline {
         if *items != conditions.items {
             return Err(StoreError::Items(name));
         }
-        self.benchmarks =
-            self.benchmarks.into_iter().map(|(name, stored)| (printable(&name), stored)).collect();
+        let safe = |(name, stored): (String, _)| (brief(&name).to_string(), stored);
+        self.benchmarks = self.benchmarks.into_iter().map(safe).collect();
         Ok(self)
     }
 

@@ -11,11 +11,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 use serde_json::{Value, json};
 
 use super::{task_run::TaskRun, tasks::DemoTask};
-use crate::{
-    broker::TaskResult,
-    cli::console::{Console, printable},
-    config,
-};
+use crate::{broker::TaskResult, cli::console::Console, config, text::shown};
 
 /// Width of the table in characters if standard output is not a terminal.
 const WIDTH: u16 = 120;
@@ -56,7 +52,7 @@ impl Screen {
     }
 
     pub(crate) fn print(&self, text: &str) {
-        self.console.note(format_args!("  {} {}", self.paint(Ink::Dim, "│"), printable(text)));
+        self.console.note(format_args!("  {} {}", self.paint(Ink::Dim, "│"), shown(text, SHOWN)));
     }
 
     /// Prints a line of progress for a task that has ended, and with `--json` its object.
@@ -65,7 +61,7 @@ impl Screen {
         self.console.note(match &run.mismatch {
             None => format!("  {} {}", self.paint(Ink::Green, "✓"), self.paint(Ink::Dim, took)),
             Some(mismatch) => {
-                format!("  {} {took} {}", self.paint(Ink::Red, "✗"), printable(mismatch))
+                format!("  {} {took} {}", self.paint(Ink::Red, "✗"), shown(mismatch, SHOWN))
             }
         });
         if self.json {
@@ -169,7 +165,7 @@ fn seen(run: &TaskRun) -> String {
         }),
         other => lines.push(other.to_string()),
     }
-    lines.iter().map(|line| printable(&shorten(line))).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| shown(line, SHOWN).to_string()).collect::<Vec<_>>().join("\n")
 }
 
 /// Formats JSON on one line with spaces, as Python writes it. The table can wrap it at the spaces.
@@ -184,13 +180,6 @@ fn spaced(value: &Value) -> String {
             format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
-    }
-}
-
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 
@@ -209,16 +198,5 @@ mod tests {
             spaced(&json!({"a\"b": [1, "ü", null], "c": {}})),
             r#"{"a\"b": [1, "ü", null], "c": {}}"#
         );
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(shorten(&"ä".repeat(SHOWN)).chars().count(), SHOWN);
-        assert_eq!(shorten(&"ä".repeat(SHOWN + 1)), "ä".repeat(SHOWN) + "…");
-    }
-
-    #[test]
-    fn a_task_cannot_drive_the_terminal() {
-        assert_eq!(printable("\x1b[2Jhi\u{9b}2J"), "\u{fffd}[2Jhi\u{fffd}2J");
     }
 }
