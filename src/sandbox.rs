@@ -27,6 +27,8 @@ mod engine;
 mod error;
 mod functions;
 mod host;
+#[cfg(test)]
+mod hygiene;
 mod instance;
 mod job;
 mod limits;

@@ -28,6 +28,8 @@ const DEFAULT_SLOTS: usize = 64;
 pub struct SandboxBuilder {
     slots: usize,
     pooled: bool,
+    /// Whether the pool may ask the kernel for the written pages (`PAGEMAP_SCAN`, Linux 6.7).
+    scans: bool,
 }
 
 impl SandboxBuilder {
@@ -48,16 +50,24 @@ impl SandboxBuilder {
         self
     }
 
+    /// Behaves as on a kernel without `PAGEMAP_SCAN`.
+    #[cfg(test)]
+    pub(crate) fn without_pagemap_scan(mut self) -> Self {
+        self.scans = false;
+        self
+    }
+
     /// Builds the engine and maps the image. Takes a few milliseconds, because the image is native
     /// code already.
     ///
     /// # Errors
     /// The CPU is too old, or the address space is too small for the slots.
     pub fn build(self) -> Result<Sandbox, SandboxError> {
-        let Self { slots, pooled } = self;
-        let image = if pooled { engine::load(slots) } else { engine::load_without_pool() }?;
-        // Without `PAGEMAP_SCAN`, wasmtime unmaps a slot's pages after each task.
-        let pool = if pooled && PoolingAllocationConfig::is_pagemap_scan_available() {
+        let Self { slots, pooled, scans } = self;
+        let scans = pooled && scans && PoolingAllocationConfig::is_pagemap_scan_available();
+        let image = if pooled { engine::load(slots, scans) } else { engine::load_without_pool() }?;
+        // Without a scan, wasmtime unmaps a slot's pages after each task.
+        let pool = if scans {
             Some(Arc::new(PoolMemory::new(&image).map_err(SandboxError::Engine)?))
         } else {
             None
@@ -99,7 +109,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Creates a builder with the default settings.
     pub fn builder() -> SandboxBuilder {
-        SandboxBuilder { slots: DEFAULT_SLOTS, pooled: true }
+        SandboxBuilder { slots: DEFAULT_SLOTS, pooled: true, scans: true }
     }
 
     /// Creates a sandbox without a pool that runs another image.

@@ -54,10 +54,11 @@ const BASELINE_NAME: &str = "x86-64-v2";
 #[cfg(target_arch = "aarch64")]
 const BASELINE_NAME: &str = "armv8-a";
 
-/// Checks the CPU, builds the engine and links the image.
-pub(crate) fn load(slots: usize) -> Result<InstancePre<GuestState>, SandboxError> {
+/// Checks the CPU, builds the engine and links the image. `scans`: the pool asks the kernel for the
+/// written pages.
+pub(crate) fn load(slots: usize, scans: bool) -> Result<InstancePre<GuestState>, SandboxError> {
     check_cpu()?;
-    let engine = engine(slots).map_err(SandboxError::Engine)?;
+    let engine = engine(slots, scans).map_err(SandboxError::Engine)?;
     let module = if IN_PLACE.swap(true, Ordering::Relaxed) {
         // SAFETY: as below.
         unsafe { Module::deserialize(&engine, &IMAGE.0) }
@@ -94,7 +95,7 @@ fn link(module: &Module) -> Result<InstancePre<GuestState>, SandboxError> {
     linker.instantiate_pre(module).map_err(SandboxError::Image)
 }
 
-fn engine(slots: usize) -> wasmtime::Result<Engine> {
+fn engine(slots: usize, scans: bool) -> wasmtime::Result<Engine> {
     // One more for `MemoryReset`, in which nothing ever runs.
     let slots = u32::try_from(slots)?.saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
@@ -106,7 +107,7 @@ fn engine(slots: usize) -> wasmtime::Result<Engine> {
         .table_elements(TABLE_ELEMENTS)
         // The store enforces a task's own limit; a slot must fit the largest one.
         .max_memory_size(usize::try_from(MAX_MEMORY)?);
-    if PoolingAllocationConfig::is_pagemap_scan_available() {
+    if scans {
         // Keep no function table resident: `restore` cannot reset them, and one instance must never
         // call through an entry that another left.
         pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);

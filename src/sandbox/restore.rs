@@ -13,6 +13,7 @@
 use std::{
     fs::File,
     future::Future,
+    ops::Range,
     pin::pin,
     sync::Mutex,
     task::{Context, Poll, Waker},
@@ -68,6 +69,38 @@ struct PageRegion {
     start: u64,
     end: u64,
     categories: u64,
+}
+
+/// The kernel's answer to a scan.
+struct Scan {
+    /// The written regions, in ascending order. Unused entries are zero.
+    regions: [PageRegion; MAX_REGIONS],
+    /// Address up to which the scan went: not the end, where more regions or pages are written than
+    /// fit.
+    walk_end: u64,
+}
+
+impl Scan {
+    /// Returns the written regions as offsets into the memory at `start`, and the number of bytes
+    /// that the scan covered.
+    ///
+    /// `None` if the answer does not describe this memory. A guess would leave a task's bytes to
+    /// the next task.
+    fn written(&self, start: u64, len: usize) -> Option<(Vec<Range<usize>>, usize)> {
+        let offset = |address: u64| usize::try_from(address.checked_sub(start)?).ok();
+        let covered = offset(self.walk_end).filter(|&covered| covered <= len)?;
+        let mut written = Vec::new();
+        let mut last = 0;
+        for region in self.regions.iter().filter(|region| (region.start, region.end) != (0, 0)) {
+            let range = offset(region.start)?..offset(region.end)?;
+            if range.start < last || range.is_empty() || range.end > covered {
+                return None;
+            }
+            last = range.end;
+            written.push(range);
+        }
+        Some((written, covered))
+    }
 }
 
 /// Memory of a pool whose pages stay mapped from one task of a slot to the next.
@@ -129,14 +162,20 @@ impl MemoryReset {
 
     /// Resets an instance's memory to the state before anything ran in it.
     pub(crate) fn restore(&self, memory: &mut [u8]) {
-        let start = memory.as_ptr().addr();
-        let mut regions = [PageRegion::default(); MAX_REGIONS];
         // After a fork the descriptor still reports the parent's pages.
         let is_same_process = std::process::id() == self.process;
-        let scanned =
-            if is_same_process { self.scan(memory, &mut regions).unwrap_or(0) } else { 0 };
-        for region in regions.iter().filter(|region| region.end > 0) {
-            self.copy_to(memory, region.start as usize - start, region.end as usize - start);
+        let scan = if is_same_process { self.scan(memory).ok() } else { None };
+        self.restore_as(memory, scan.as_ref());
+    }
+
+    /// Resets memory as a scan reported it. Without a usable scan all of it goes back to the
+    /// kernel.
+    fn restore_as(&self, memory: &mut [u8], scan: Option<&Scan>) {
+        let start = memory.as_ptr().addr() as u64;
+        let written = scan.and_then(|scan| scan.written(start, memory.len()));
+        let (regions, scanned) = written.unwrap_or_default();
+        for region in regions {
+            self.copy_to(memory, region);
         }
         let Some(rest) = memory.get_mut(scanned..).filter(|rest| !rest.is_empty()) else { return };
         // SAFETY: `rest` is whole pages of the instance's own memory, and nothing borrows them. The
@@ -144,17 +183,13 @@ impl MemoryReset {
         let given_back =
             unsafe { madvise(rest.as_mut_ptr().cast(), rest.len(), Advice::LinuxDontNeed) };
         if given_back.is_err() {
-            self.copy_to(memory, scanned, memory.len());
+            self.copy_to(memory, scanned..memory.len());
         }
     }
 
-    /// Finds the written regions. Returns the number of bytes that the scan covered: not all, where
-    /// more regions or pages are written than fit.
-    fn scan(
-        &self,
-        memory: &[u8],
-        regions: &mut [PageRegion; MAX_REGIONS],
-    ) -> rustix::io::Result<usize> {
+    /// Finds the written regions.
+    fn scan(&self, memory: &[u8]) -> rustix::io::Result<Scan> {
+        let mut regions = [PageRegion::default(); MAX_REGIONS];
         let start = memory.as_ptr().addr() as u64;
         let mut scan = PmScanArg {
             size: size_of::<PmScanArg>() as u64,
@@ -175,11 +210,11 @@ impl MemoryReset {
         // SAFETY: `PmScanArg` is the argument of this ioctl. It writes at most `vec_len` regions to
         // `vec`.
         unsafe { ioctl(&self.pagemap, Updater::<PAGEMAP_SCAN, _>::new(&mut scan)) }?;
-        Ok((scan.walk_end - start) as usize)
+        Ok(Scan { regions, walk_end: scan.walk_end })
     }
 
-    /// Resets the bytes `from..to` by copying. Memory beyond the image becomes zero.
-    fn copy_to(&self, memory: &mut [u8], from: usize, to: usize) {
+    /// Resets a range of bytes by copying. Memory beyond the image becomes zero.
+    fn copy_to(&self, memory: &mut [u8], Range { start: from, end: to }: Range<usize>) {
         // SAFETY: the store lives, and nothing runs in it: its memory neither changes nor grows.
         let pristine = unsafe { &*self.pristine };
         let image_end = to.min(pristine.len()).max(from);
@@ -199,71 +234,72 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::sandbox::{NoHost, Program, Sandbox, instance::FinishedInstance};
+    use crate::sandbox::{NoHost, Program, Sandbox};
 
-    fn sandbox() -> Sandbox {
-        Sandbox::builder().slots(1).build().unwrap()
+    const START: u64 = 0x10_0000;
+    const LEN: usize = 0x8000;
+
+    fn answer(walk_end: u64, written: &[(u64, u64)]) -> Scan {
+        let mut regions = [PageRegion::default(); MAX_REGIONS];
+        for (region, &(start, end)) in regions.iter_mut().zip(written) {
+            *region = PageRegion { start, end, categories: 0 };
+        }
+        Scan { regions, walk_end }
     }
 
-    async fn finished(code: &str, sandbox: &Sandbox) -> FinishedInstance {
-        sandbox.run_in(None, Program::new(code).into(), Arc::new(NoHost)).await.1.unwrap()
+    #[test]
+    fn an_answer_about_this_memory_is_used() {
+        let all = START + LEN as u64;
+        assert_eq!(answer(all, &[]).written(START, LEN), Some((vec![], LEN)));
+        let two = answer(all, &[(START, START + 0x1000), (all - 0x1000, all)]);
+        assert_eq!(two.written(START, LEN), Some((vec![0..0x1000, LEN - 0x1000..LEN], LEN)));
+        let part = answer(START + 0x3000, &[(START + 0x2000, START + 0x3000)]);
+        assert_eq!(part.written(START, LEN), Some((vec![0x2000..0x3000], 0x3000)));
     }
 
-    /// Returns the number of pages of memory that differ from the image.
-    fn changed(memory: &[u8], pool: &PoolMemory) -> usize {
-        // SAFETY: nothing runs in that instance.
-        let pristine = unsafe { &*pool.reset.pristine };
-        let (image, beyond) = memory.split_at(pristine.len());
-        let changed = image
-            .chunks(4096)
-            .zip(pristine.chunks(4096))
-            .filter(|(one, other)| one != other)
-            .count();
-        changed + beyond.chunks(4096).filter(|page| page.iter().any(|byte| *byte != 0)).count()
+    /// Answers that no correct kernel gives for the memory at [`START`].
+    fn wrong_answers(start: u64, len: u64) -> Vec<Scan> {
+        let end = start + len;
+        vec![
+            answer(0, &[]),
+            answer(start - 1, &[]),
+            answer(end + 1, &[]),
+            answer(u64::MAX, &[]),
+            answer(end, &[(start - 0x1000, start)]),
+            answer(end, &[(end - 0x1000, end + 0x1000)]),
+            answer(end, &[(start + 0x2000, start + 0x1000)]),
+            answer(end, &[(start + 0x1000, start + 0x1000)]),
+            answer(end, &[(start + 0x2000, start + 0x3000), (start, start + 0x1000)]),
+            answer(end, &[(start, start + 0x2000), (start + 0x1000, start + 0x3000)]),
+            answer(start + 0x1000, &[(start, start + 0x2000)]),
+            answer(end, &[(0, start)]),
+            answer(end, &[(start, u64::MAX)]),
+        ]
     }
 
-    /// Returns the number of changed pages after a task and a reset.
-    async fn left_by(code: &str) -> usize {
-        let sandbox = sandbox();
-        // Without `PAGEMAP_SCAN` all memory goes back to the kernel, and there is no reset.
-        let Some(pool) = sandbox.pool_memory() else { return 0 };
-        let mut finished = finished(code, &sandbox).await;
-        let memory = finished.memory();
-        assert!(changed(memory, &pool) > 0, "the task wrote something");
-        pool.reset.restore(memory);
-        changed(memory, &pool)
+    #[test]
+    fn an_answer_about_other_memory_is_not_used() {
+        for scan in wrong_answers(START, LEN as u64) {
+            assert_eq!(scan.written(START, LEN), None, "{:x}", scan.walk_end);
+        }
     }
 
-    /// On a machine with swap, `MADV_PAGEOUT` moves the pages there before the instance is dropped.
     #[tokio::test]
-    async fn nothing_is_left_of_a_task_whose_memory_is_in_swap() {
-        let sandbox = sandbox();
+    async fn all_memory_goes_back_after_a_wrong_answer() {
+        let sandbox = Sandbox::builder().slots(1).build().unwrap();
+        // Without `PAGEMAP_SCAN` there is no answer.
         let Some(pool) = sandbox.pool_memory() else { return };
-        let mut finished = finished("return 1", &sandbox).await;
-        let memory = finished.memory();
-        // SAFETY: the advice does not change what memory holds.
-        let _refused =
-            unsafe { madvise(memory.as_mut_ptr().cast(), memory.len(), Advice::LinuxPageOut) };
-        drop(finished);
-        let mut ready = sandbox.prepare().await.unwrap();
-        assert_eq!(changed(ready.memory(), &pool), 0);
-    }
-
-    #[tokio::test]
-    async fn nothing_is_left_of_a_task_that_wrote_little() {
-        assert_eq!(left_by("return 1 + 2").await, 0);
-    }
-
-    #[tokio::test]
-    async fn nothing_is_left_of_a_task_that_wrote_in_many_places() {
-        assert_eq!(left_by("import json, re, datetime, decimal, asyncio, email.message").await, 0);
-    }
-
-    #[tokio::test]
-    async fn nothing_is_left_of_a_task_whose_memory_grew() {
-        assert_eq!(
-            left_by("x = [bytes([n % 256]) * 1_000_000 for n in range(60)]\nreturn len(x)").await,
-            0
-        );
+        let first = sandbox.prepare().await.unwrap().memory().to_vec();
+        let wrong =
+            |memory: &[u8]| wrong_answers(memory.as_ptr().addr() as u64, first.len() as u64);
+        for number in 0..wrong(&first).len() {
+            let job = Program::new("import json\nreturn 1").into();
+            let mut finished = sandbox.run_in(None, job, Arc::new(NoHost)).await.1.unwrap();
+            let memory = finished.memory();
+            assert!(memory[..first.len()] != first, "the task wrote something");
+            let scan = &wrong(memory)[number];
+            pool.reset.restore_as(memory, Some(scan));
+            assert!(memory[..first.len()] == first, "answer {number}");
+        }
     }
 }

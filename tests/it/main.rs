@@ -20,6 +20,7 @@ mod errors;
 mod examples;
 mod fuel_corpus;
 mod health;
+mod hygiene;
 mod isolation;
 mod launcher;
 mod life_cycle;
