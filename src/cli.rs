@@ -9,6 +9,8 @@ mod console;
 mod demo;
 mod exec;
 mod exit_code;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod harness;
 mod items;
 mod notices;

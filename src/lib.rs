@@ -66,6 +66,9 @@ mod config;
 #[cfg(feature = "cli")]
 mod error_reports;
 pub mod fuel;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "cli")]
 mod logging;
 #[cfg(feature = "network")]

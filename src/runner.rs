@@ -24,6 +24,8 @@ mod connection;
 pub(crate) mod effects;
 mod endpoint;
 mod error;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod health;
 mod message_queue;
 mod offers;

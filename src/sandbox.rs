@@ -26,6 +26,8 @@ mod codegen;
 mod engine;
 mod error;
 mod functions;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod host;
 #[cfg(test)]
 mod hygiene;

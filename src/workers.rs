@@ -16,6 +16,8 @@
 
 mod config;
 mod error;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod pipe;
 mod pool;
 mod process;

@@ -1,11 +1,11 @@
 //! `serpentarium bench`: measures Python in fuel, which is the same on every machine.
 
-mod compare;
+pub(crate) mod compare;
 mod growth;
 mod measure;
 mod plan;
 mod show;
-mod store;
+pub(crate) mod store;
 
 use std::{
     collections::BTreeMap,

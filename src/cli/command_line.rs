@@ -76,6 +76,17 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Parses a command line. Returns the error that [`main`] would print.
+#[cfg(fuzzing)]
+pub(crate) fn parse(words: Vec<OsString>) -> Result<(), String> {
+    let words = with_subcommand(words);
+    let parsed = Cli::command().try_get_matches_from(&words);
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+    let Err(error) = parsed else { return Ok(()) };
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    Err(usage::explain(Cli::command(), &error, &words).unwrap_or_else(|| error.to_string()))
+}
+
 /// Inserts the subcommand `runner` if none is named: an operator may replace another runner's
 /// executable with this one.
 ///

@@ -1,12 +1,12 @@
 //! `serpentarium profile`: the fuel of a program by function and by line.
 
-mod aggregate;
+pub(crate) mod aggregate;
 mod calibrate;
-mod export;
-mod pprof;
+pub(crate) mod export;
+pub(crate) mod pprof;
 mod reconcile;
-mod record;
-mod show;
+pub(crate) mod record;
+pub(crate) mod show;
 
 use std::{
     path::{Path, PathBuf},

@@ -48,6 +48,15 @@ pub(crate) enum QueuedFrame {
     Close(CloseFrame),
 }
 
+/// Returns the text of a message.
+#[cfg(fuzzing)]
+pub(crate) fn text_of(frame: QueuedFrame) -> Option<String> {
+    match frame {
+        QueuedFrame::Text(parts) => Some(parts.concat()),
+        QueuedFrame::Ping | QueuedFrame::Close(_) => None,
+    }
+}
+
 /// A message exceeds the payload limit, in bytes. The broker would close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("larger than a message to the broker may be ({0} bytes)")]

@@ -32,13 +32,13 @@ use crate::{
     text::brief,
     workers::Pool,
 };
-
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 /// The runner's name for people, sent with its id.
 const NAME: &str = "Serpentarium";
 /// The task type that the runner runs.
 const TASK_TYPE: &str = "python";
-/// Interval of the loop without events: expired offers are replaced within this time. n8n's runner
-/// uses the same interval.
+/// Interval of the loop without events, as in n8n's runner; expired offers are replaced within it.
 const REFRESH: Duration = Duration::from_millis(250);
 /// Time limit of the registration after the upgrade.
 const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(30);

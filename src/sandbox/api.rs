@@ -113,7 +113,7 @@ impl Sandbox {
     }
 
     /// Creates a sandbox without a pool that runs another image.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn with_image(image: InstancePre<GuestState>) -> Self {
         Self { image, slots: Arc::new(Semaphore::new(1)), pool: None }
     }

@@ -60,6 +60,13 @@ impl Pool {
         Ok(Self { inner: Arc::new(Inner { slots, supervisors, next_job: AtomicU64::new(0) }) })
     }
 
+    /// Creates a pool of this one slot, which has no process.
+    #[cfg(fuzzing)]
+    pub(crate) fn of_slot(slot: Arc<WorkerSlot>) -> Self {
+        let (slots, supervisors) = (vec![slot], Vec::new());
+        Self { inner: Arc::new(Inner { slots, supervisors, next_job: AtomicU64::new(0) }) }
+    }
+
     /// Runs a job on the worker with the fewest jobs. Dropping the future cancels the job.
     ///
     /// `host` answers the job's host calls on the runtime of the pool. The end of the job drops its

@@ -1,0 +1,43 @@
+//! Replies of a guest, beside what `serde_json::Value` reads, and the messages that they lead to.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::{Value, value::RawValue};
+use serpentarium::fuzzing::{answer, parse_reply};
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(future)
+}
+
+fuzz_target!(|input: &[u8]| {
+    let parsed = parse_reply(input.to_vec());
+    let value = serde_json::from_slice::<Value>(input);
+    if let (Ok((result, effects)), Ok(value)) = (&parsed, &value) {
+        assert_eq!(serde_json::from_str::<Value>(result).unwrap(), value["result"]);
+        let members = value.as_object().unwrap();
+        assert!(members.keys().all(|key| key == "result" || key == "effects"));
+        match effects {
+            Some(effects) => {
+                assert_eq!(serde_json::from_str::<Value>(effects).unwrap(), value["effects"]);
+                assert!(value["effects"].is_object());
+            }
+            None => assert!(value["effects"].is_null()),
+        }
+    }
+    if let (Err(failure), Ok(Value::Object(members))) = (&parsed, &value) {
+        // A result alone is refused only for a member that is there twice.
+        let whole = members.len() == 1 && members.contains_key("result");
+        assert!(!whole || failure.contains("duplicate field"), "{failure}");
+    }
+    for continue_on_fail in [false, true] {
+        let frame = block_on(answer(input.to_vec(), "stderr".into(), continue_on_fail)).unwrap();
+        serde_json::from_str::<&RawValue>(&frame).unwrap();
+        if let Ok(frame) = serde_json::from_str::<Value>(&frame) {
+            assert_eq!(frame["taskId"], "t1");
+            let kind = frame["type"].as_str().unwrap();
+            assert!(kind == "runner:taskdone" || kind == "runner:taskerror" && !continue_on_fail);
+            assert!(frame["data"].is_object() || frame["error"]["message"].is_string());
+        }
+    }
+});

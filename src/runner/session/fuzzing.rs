@@ -1,0 +1,90 @@
+//! Door for fuzz/: a session that takes frames without a connection.
+
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use reqwest::Url;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::{MessageQueue, Offers, Phase, REGISTRATION_TIMEOUT, RunnerConfig, Session, Tasks};
+use crate::{
+    runner::{
+        config::Credentials,
+        health::Health,
+        message_queue::{QueuedFrame, text_of},
+    },
+    workers::fuzzing::FuzzSlot,
+};
+
+/// A session over a worker slot without a process.
+pub struct FuzzSession {
+    session: Session<'static>,
+    sent: UnboundedReceiver<QueuedFrame>,
+    /// The slot of its one worker.
+    pub slot: FuzzSlot,
+    passed: Duration,
+}
+
+impl FuzzSession {
+    /// Leaks its settings, a few hundred bytes: `Session` borrows them.
+    pub fn new(max_payload: usize) -> Self {
+        let slot = FuzzSlot::default();
+        let (queue, sent) = MessageQueue::new(max_payload);
+        let broker = Url::parse("http://127.0.0.1:1").unwrap();
+        let config = RunnerConfig::new(broker, Credentials { grant: None, auth: None });
+        let pool = slot.pool();
+        let health = Box::leak(Box::new(Health::new(pool.clone())));
+        let session = Session {
+            config: Box::leak(Box::new(config)),
+            pool: Box::leak(Box::new(pool)),
+            health,
+            queue,
+            offers: Offers::default(),
+            tasks: Tasks::default(),
+            phase: Phase::Registering(Instant::now() + REGISTRATION_TIMEOUT),
+            registered: None,
+            last_activity: Instant::now(),
+        };
+        Self { session, sent, slot, passed: Duration::ZERO }
+    }
+
+    /// Handles a frame of the broker, and what follows from it. Returns false at the session's end.
+    pub fn frame(&mut self, frame: &str) -> bool {
+        self.session.receive(&Utf8Bytes::from(frame.to_owned()));
+        self.pass(0)
+    }
+
+    /// Lets this many milliseconds pass. Returns false at the session's end.
+    pub fn pass(&mut self, milliseconds: u64) -> bool {
+        self.passed += Duration::from_millis(milliseconds);
+        self.session.run_due_actions(Instant::now() + self.passed).is_ok()
+            && !self.session.is_finished()
+    }
+
+    /// Polls the tasks and handles those that have ended.
+    pub async fn finish_tasks(&mut self) {
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        while let Some((task_id, running, outcome)) = self.session.tasks.finished().now_or_never() {
+            self.session.finish(task_id, &running, outcome);
+        }
+    }
+
+    /// Begins the shutdown.
+    pub fn stop(&mut self) {
+        self.session.stop();
+    }
+
+    /// Returns the next frame to the broker.
+    pub fn next_sent(&mut self) -> Option<String> {
+        self.sent.try_recv().ok().and_then(text_of)
+    }
+
+    /// Returns the active tasks, the valid offers, and the limit of both together.
+    pub fn load(&self) -> (usize, usize, usize) {
+        let offers = self.session.offers.valid(Instant::now() + self.passed);
+        (self.session.tasks.active(), offers, self.session.config.max_concurrency)
+    }
+}

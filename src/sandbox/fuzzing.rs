@@ -1,0 +1,41 @@
+//! Doors for fuzz/: replies, and host calls of a small guest.
+
+use super::{
+    HostCalls, Job, Limits, Outcome, Sandbox, SandboxError, engine, outcome::Completed, reply,
+};
+
+/// A parsed reply: value and effects, or how it failed.
+pub type Parsed = Result<(String, Option<String>), String>;
+
+/// Parses a reply.
+pub fn parse_reply(stdout: Vec<u8>) -> Parsed {
+    let text = |raw: &serde_json::value::RawValue| raw.get().to_owned();
+    match reply::parse(stdout) {
+        Ok(Completed { value, effects }) => Ok((text(&value), effects.as_deref().map(text))),
+        Err(failure) => Err(format!("{failure:?}")),
+    }
+}
+
+/// A guest other than Python.
+pub struct Guest(Sandbox);
+
+impl Guest {
+    /// Loads an image.
+    ///
+    /// # Safety
+    /// wasmtime made the image from a module, or refuses it.
+    pub unsafe fn load(image: &[u8]) -> Result<Self, SandboxError> {
+        // SAFETY: the caller promises it.
+        Ok(Self(Sandbox::with_image(unsafe { engine::load_copy(image) }?)))
+    }
+
+    /// Runs a deterministic job with this input.
+    pub async fn run(
+        &self,
+        input: &[u8],
+        limits: Limits,
+        host: impl HostCalls + 'static,
+    ) -> Outcome {
+        self.0.run(Job::new(input.to_vec(), limits).seed(1), host).await
+    }
+}
