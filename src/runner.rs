@@ -5,6 +5,7 @@
 //! | `run` | the outer loop: connect, serve, back off |
 //! | `session`, `phase` | one connection from registration to its end |
 //! | `connection`, `socket`, `message_queue`, `read_activity` | the WebSocket |
+//! | `incoming` | reads frames, large ones on another thread |
 //! | `auth`, `endpoint` | the grant token, HTTP addresses |
 //! | `offers`, `task` | state of the offers and of the tasks |
 //! | `config`, `variables` | settings, and the environment variables of the limits |
@@ -27,6 +28,7 @@ mod error;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod health;
+mod incoming;
 mod message_queue;
 mod offers;
 mod phase;

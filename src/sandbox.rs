@@ -16,13 +16,15 @@
 //! | `restore`, `pages` | the memory of a finished instance, reset |
 //! | `calls`, `pending` | the `host` imports |
 //! | `wasi`, `clock`, `random` | the WASI imports |
-//! | `raw_outcome`, `reply`, `offload` | from a guest's output to an outcome |
+//! | `raw_outcome`, `reply` | from a guest's output to an outcome |
+//! | `offload`, `depth` | large texts are read on another thread; deep ones are refused |
 
 mod abi;
 mod api;
 mod calls;
 mod clock;
 mod codegen;
+mod depth;
 mod engine;
 mod error;
 mod functions;
@@ -48,6 +50,9 @@ mod stock;
 mod wasi;
 
 pub use api::{Sandbox, SandboxBuilder};
+pub use depth::MAX_DEPTH;
+#[cfg(feature = "runner")]
+pub(crate) use depth::is_deeper_than;
 pub use engine::IMAGE_VERSION;
 pub use error::SandboxError;
 pub use functions::HostFunctions;
@@ -57,9 +62,9 @@ pub(crate) use instance::ReadyInstance;
 pub use job::{Job, Program};
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 #[cfg(feature = "runner")]
-pub(crate) use offload::parse as parse_offloaded;
+pub(crate) use offload::{LARGE, call_params, parse as parse_offloaded};
 pub use outcome::{Completed, Exception, Failure, Outcome, Usage};
 #[cfg(feature = "runner")]
-pub(crate) use pending::{answer_text, limit_answer, time_out};
+pub(crate) use pending::{answer_text, check_answer_size, limit_answer, time_out};
 #[cfg(feature = "runner")]
 pub(crate) use raw_outcome::{Exit, RawOutcome};

@@ -9,10 +9,10 @@ use super::{
     wire::{Envelope, Head},
 };
 
-/// A message from the broker. `S` is the type of a task's settings.
+/// A message from the broker. `S` is the type of a task's settings, and `D` that of other raw JSON.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
-pub enum BrokerMessage<S = Box<RawValue>> {
+pub enum BrokerMessage<S = Box<RawValue>, D = Box<RawValue>> {
     /// Asks for name and task types: the first message on a connection.
     #[serde(rename = "broker:inforequest")]
     InfoRequest,
@@ -54,7 +54,7 @@ pub enum BrokerMessage<S = Box<RawValue>> {
         status: RpcStatus,
         /// The result or the error. May be absent.
         #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<Box<RawValue>>,
+        data: Option<D>,
     },
     /// Answers a `runner:taskdatarequest`.
     #[serde(rename = "broker:taskdataresponse")]
@@ -64,7 +64,7 @@ pub enum BrokerMessage<S = Box<RawValue>> {
         /// The answered request.
         request_id: String,
         /// The data.
-        data: Box<RawValue>,
+        data: D,
     },
     /// Answers a `runner:nodetypesrequest`.
     #[serde(rename = "broker:nodetypes")]
@@ -74,7 +74,7 @@ pub enum BrokerMessage<S = Box<RawValue>> {
         /// The answered request.
         request_id: String,
         /// The node types.
-        node_types: Box<RawValue>,
+        node_types: D,
     },
     /// Asks the runner to stop offering and to finish its tasks: the broker is about to close.
     #[serde(rename = "broker:drain")]
@@ -91,8 +91,8 @@ pub enum RpcStatus {
     Error,
 }
 
-impl<'a> BrokerMessage<ReceivedSettings<'a>> {
-    /// Reads one frame in one pass. Ignores unknown fields.
+impl<'a> BrokerMessage<ReceivedSettings<'a>, &'a RawValue> {
+    /// Reads one frame in one pass. Ignores unknown fields. Copies no payload.
     ///
     /// # Errors
     /// The frame is not JSON, has an unknown `type`, or lacks a required field.
@@ -115,17 +115,17 @@ impl<'a> BrokerMessage<ReceivedSettings<'a>> {
                 call_id: e.read("callId", e.call_id)?,
                 task_id: e.task_id()?,
                 status: e.read("status", e.status)?,
-                data: e.data.map(ToOwned::to_owned),
+                data: e.data,
             },
             "broker:taskdataresponse" => Self::TaskDataResponse {
                 task_id: e.task_id()?,
                 request_id: e.read("requestId", e.request_id)?,
-                data: e.raw("data", e.data)?,
+                data: e.need("data", e.data)?,
             },
             "broker:nodetypes" => Self::NodeTypes {
                 task_id: e.task_id()?,
                 request_id: e.read("requestId", e.request_id)?,
-                node_types: e.raw("nodeTypes", e.node_types)?,
+                node_types: e.need("nodeTypes", e.node_types)?,
             },
             _ => return Err(ProtocolError::UnknownType(e.kind)),
         })

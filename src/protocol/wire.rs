@@ -88,7 +88,8 @@ impl<'a, D: Deserialize<'a>> Envelope<'a, D> {
         self.reason.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
 
-    fn need<'b>(
+    /// Returns a required field.
+    pub(crate) fn need<'b>(
         &self,
         field: &'static str,
         value: Option<&'b RawValue>,

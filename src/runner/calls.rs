@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 
 use super::message_queue::MessageQueue;
 use crate::{
-    protocol::{DataRequest, RpcStatus, RunnerMessage, random_id},
+    protocol::{DataRequest, RunnerMessage, random_id},
     sandbox::{Answer, HostCalls, METHOD_NOT_ALLOWED, PendingAnswer},
     sync::lock,
 };
@@ -98,7 +98,7 @@ impl TaskCalls {
     }
 
     /// Passes the broker's answer to the waiting call. Drops it if no call waits.
-    pub(crate) fn answer(&self, call_id: &str, status: RpcStatus, data: Option<Box<RawValue>>) {
+    pub(crate) fn answer(&self, call_id: &str, answer: Answer) {
         if is_notification(call_id) {
             return;
         }
@@ -111,10 +111,7 @@ impl TaskCalls {
             return;
         };
         // Fails if the guest stopped waiting.
-        let _ = caller.send(match status {
-            RpcStatus::Success => Ok(data.unwrap_or_else(|| RawValue::NULL.to_owned())),
-            RpcStatus::Error => Err(error_text(data.as_deref())),
-        });
+        let _ = caller.send(answer);
     }
 
     /// Ends the calls: fails the waiting ones and sends no more.
@@ -224,12 +221,6 @@ fn is_list(params: &RawValue) -> bool {
     params.get().starts_with('[')
 }
 
-/// Returns the text of an error, or its JSON if it is no text. The guest raises it as an exception.
-fn error_text(data: Option<&RawValue>) -> String {
-    let Some(data) = data else { return "the call failed without a reason".into() };
-    serde_json::from_str(data.get()).unwrap_or_else(|_| data.get().into())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -256,32 +247,17 @@ mod tests {
         }
     }
 
-    /// Makes a call, answers it, and returns the answer that the task receives.
-    async fn answered(status: RpcStatus, data: Option<&str>) -> Answer {
+    #[tokio::test]
+    async fn a_call_gets_its_own_answer_and_the_first_one_counts() {
         let (calls, mut sent) = calls();
         let pending = tokio::spawn(calls.call("helpers.httpRequest", raw("[{}]")));
         tokio::time::sleep(Duration::from_millis(10)).await;
         let call = next(&mut sent).unwrap();
         assert_eq!((&call["taskId"], &call["params"]), (&json!("t1"), &json!([{}])));
-        calls.answer("c-forged", RpcStatus::Success, Some(raw("1")));
-        calls.answer(call["callId"].as_str().unwrap(), status, data.map(raw));
-        calls.answer(call["callId"].as_str().unwrap(), RpcStatus::Success, Some(raw("2")));
-        pending.await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_call_gets_its_own_answer_and_the_first_one_counts() {
-        assert_eq!(answered(RpcStatus::Success, Some("[7]")).await.unwrap().get(), "[7]");
-        assert_eq!(answered(RpcStatus::Success, None).await.unwrap().get(), "null");
-    }
-
-    #[tokio::test]
-    async fn an_error_is_its_text_or_its_json() {
-        assert_eq!(answered(RpcStatus::Error, Some(r#""no""#)).await.unwrap_err(), "no");
-        let error = r#"{"message":"no","status":404}"#;
-        assert_eq!(answered(RpcStatus::Error, Some(error)).await.unwrap_err(), error);
-        assert_eq!(answered(RpcStatus::Error, Some("[1]")).await.unwrap_err(), "[1]");
-        assert!(!answered(RpcStatus::Error, None).await.unwrap_err().is_empty());
+        calls.answer("c-forged", Ok(raw("1")));
+        calls.answer(call["callId"].as_str().unwrap(), Ok(raw("[7]")));
+        calls.answer(call["callId"].as_str().unwrap(), Ok(raw("2")));
+        assert_eq!(pending.await.unwrap().unwrap().get(), "[7]");
     }
 
     #[tokio::test]
@@ -312,11 +288,7 @@ mod tests {
                 "dataOfNodes": ["A"], "prevNode": false, "env": false, "input": { "include": true }
             })
         );
-        calls.answer(
-            asked["requestId"].as_str().unwrap(),
-            RpcStatus::Success,
-            Some(raw(r#"{"mode":"manual"}"#)),
-        );
+        calls.answer(asked["requestId"].as_str().unwrap(), Ok(raw(r#"{"mode":"manual"}"#)));
         assert_eq!(pending.await.unwrap().unwrap().get(), r#"{"mode":"manual"}"#);
         for bad in ["[]", "[{}]", "{}", request.replace("input", "output").as_str()] {
             let error = calls.call(TASK_DATA, raw(bad)).await.unwrap_err();

@@ -10,14 +10,14 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at, timeout},
 };
 use tokio_tungstenite::tungstenite::{
-    self, Message, Utf8Bytes,
+    self, Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
-use tracing::warn;
 
 use super::{
     config::RunnerConfig,
     error::ConnectError,
+    incoming::{Incoming, IncomingQueue, IncomingReader},
     message_queue::{MessageQueue, QueuedFrame},
     read_activity::ReadActivity,
     socket::{Socket, open_socket},
@@ -62,6 +62,7 @@ impl fmt::Display for ConnectionLost {
 #[derive(Debug)]
 pub(crate) struct BrokerConnection {
     frames: SplitStream<Socket>,
+    incoming: IncomingQueue,
     queue: MessageQueue,
     writer: JoinHandle<()>,
     activity: ReadActivity,
@@ -85,7 +86,9 @@ impl BrokerConnection {
         let writer = queue.spawn_writer(sink, unsent);
         let mut heartbeat = interval_at(Instant::now() + config.heartbeat, config.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self { frames, queue, writer, activity, heartbeat })
+        let reader = IncomingReader::new(config.addition.clone(), config.limits.call_bytes);
+        let incoming = IncomingQueue::new(reader);
+        Ok(Self { frames, incoming, queue, writer, activity, heartbeat })
     }
 
     /// Returns the queue of messages to the broker.
@@ -93,25 +96,23 @@ impl BrokerConnection {
         &self.queue
     }
 
-    /// Receives the next text frame. Cancel-safe.
+    /// Receives the next frame and reads it. Cancel-safe.
     ///
     /// # Errors
     /// The connection is over.
-    pub(crate) async fn next(&mut self) -> Result<Utf8Bytes, ConnectionLost> {
+    pub(crate) async fn next(&mut self) -> Result<Incoming, ConnectionLost> {
         loop {
             let frame = tokio::select! {
-                frame = self.frames.next() => frame,
+                incoming = self.incoming.pop() => return Ok(incoming),
+                frame = self.frames.next(), if self.incoming.has_room() => frame,
                 _ = self.heartbeat.tick() => {
                     self.check_heartbeat()?;
                     continue;
                 }
             };
             match frame {
-                Some(Ok(Message::Text(text))) => return Ok(text),
-                Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
-                    Ok(text) => return Ok(text),
-                    Err(_) => warn!("dropped a frame that is not UTF-8"),
-                },
+                Some(Ok(Message::Text(text))) => self.incoming.push(text.into()),
+                Some(Ok(Message::Binary(bytes))) => self.incoming.push(bytes),
                 // Reading a ping queues its pong: tungstenite does both.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(frame))) => return Err(ConnectionLost::Closed(frame)),

@@ -9,8 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::{debug, info, warn};
 
 use super::{
@@ -20,6 +18,7 @@ use super::{
     connection::{BrokerConnection, ConnectionLost},
     effects::CheckedOutcome,
     health::Health,
+    incoming::{Incoming, TaskInput},
     message_queue::MessageQueue,
     offers::Offers,
     phase::{Phase, SessionEnd},
@@ -27,7 +26,7 @@ use super::{
     task::{CancelledTask, RunningTask, SettingsArrival, Tasks},
 };
 use crate::{
-    protocol::{BrokerMessage, ReceivedSettings, RpcStatus, RunnerMessage, TaskLabel},
+    protocol::{RunnerMessage, TaskLabel},
     sandbox::{Exceeded, Job, Outcome, Usage},
     text::brief,
     workers::Pool,
@@ -75,8 +74,8 @@ pub(crate) async fn serve(
     let lost = loop {
         let wake = session.next_deadline(Instant::now());
         tokio::select! {
-            frame = connection.next() => match frame {
-                Ok(frame) => session.receive(&frame),
+            incoming = connection.next() => match incoming {
+                Ok(incoming) => session.receive(incoming),
                 Err(lost) => break lost,
             },
             (task_id, running, outcome) = session.tasks.finished() => {
@@ -175,24 +174,12 @@ impl Session<'_> {
         matches!(self.phase, Phase::Stopping(_)) && self.tasks.active() == 0
     }
 
-    fn receive(&mut self, frame: &Utf8Bytes) {
-        match BrokerMessage::parse(frame) {
-            Ok(message) => self.handle(message, frame.as_ref()),
-            Err(error) => {
-                warn!("dropped a frame: {}", brief(&error.to_string()));
-                if let Some(task_id) = BrokerMessage::task_of_bad_settings(frame) {
-                    self.refuse_settings(task_id, &format!("Invalid task settings: {error}"));
-                }
-            }
-        }
-    }
-
-    fn handle(&mut self, message: BrokerMessage<ReceivedSettings>, frame: &Bytes) {
-        match message {
-            BrokerMessage::InfoRequest => {
+    fn receive(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::InfoRequest => {
                 self.send(RunnerMessage::Info { name: NAME.into(), types: vec![TASK_TYPE.into()] });
             }
-            BrokerMessage::RunnerRegistered => {
+            Incoming::Registered => {
                 self.registered = Some(Instant::now());
                 self.last_activity = Instant::now();
                 self.health.set_registered(true);
@@ -201,37 +188,31 @@ impl Session<'_> {
                     self.phase = Phase::Serving;
                 }
             }
-            BrokerMessage::TaskOfferAccept { task_id, offer_id } => {
+            Incoming::Accept { task_id, offer_id } => {
                 self.accept(task_id, &offer_id, Instant::now())
             }
-            BrokerMessage::TaskSettings { task_id, settings } => {
-                self.start(task_id, settings, frame)
-            }
-            BrokerMessage::TaskCancel { task_id, reason } => self.cancel(task_id, &reason),
-            BrokerMessage::RpcResponse { call_id, task_id, status, data } => match self
-                .tasks
-                .calls(&task_id)
-            {
-                Some(calls) => calls.answer(&call_id, status, data),
+            Incoming::Settings { task_id, settings } => self.start(task_id, settings),
+            Incoming::Cancel { task_id, reason } => self.cancel(task_id, &reason),
+            Incoming::Answer { task_id, call_id, answer } => match self.tasks.calls(&task_id) {
+                Some(calls) => calls.answer(&call_id, answer),
                 // Answers to a task's notifications arrive after its end.
                 None if is_notification(&call_id) => {}
                 None => warn!(task_id, call_id, "dropped an answer for a task that is not running"),
             },
-            BrokerMessage::TaskDataResponse { task_id, request_id, data } => match self
-                .tasks
-                .calls(&task_id)
-            {
-                Some(calls) => calls.answer(&request_id, RpcStatus::Success, Some(data)),
-                None => warn!(task_id, request_id, "dropped data for a task that is not running"),
-            },
-            BrokerMessage::NodeTypes { task_id, .. } => {
+            Incoming::Unrequested { task_id } => {
                 warn!(task_id, "dropped data that no task requested")
             }
-            BrokerMessage::Drain => {
+            Incoming::Drain => {
                 info!(running = self.tasks.active(), "the broker is draining: no more offers");
                 self.health.set_registered(false);
                 if !matches!(self.phase, Phase::Stopping(_)) {
                     self.phase = Phase::Draining;
+                }
+            }
+            Incoming::Refused { error, task_id } => {
+                warn!("dropped a frame: {}", brief(&error));
+                if let Some(task_id) = task_id {
+                    self.refuse_settings(task_id, &format!("Invalid task settings: {error}"));
                 }
             }
         }
@@ -258,19 +239,18 @@ impl Session<'_> {
         self.send(RunnerMessage::TaskRejected { task_id, reason: reason.into() });
     }
 
-    /// Starts a task. `settings` borrows from `frame`.
-    fn start(&mut self, task_id: String, settings: ReceivedSettings, frame: &Bytes) {
+    /// Starts a task.
+    fn start(&mut self, task_id: String, settings: TaskInput) {
         if !self.expects_settings(&task_id) {
             return;
         }
-        let ReceivedSettings { text, label, checked } = settings;
+        let TaskInput { text: input, label, checked } = settings;
         if let Err(error) = checked {
             return self.fail(task_id, &label, &error.to_string());
         }
         let calls = Arc::new(TaskCalls::new(task_id.clone(), self.queue.clone()));
         let limits = self.config.limits.clone();
         let time = limits.time;
-        let input = self.config.addition.apply(frame.slice_ref(text.as_bytes()));
         let job = self.pool.run(Job::new(input, limits), calls.clone());
         debug!(task_id, "running");
         self.tasks.start(task_id, label, calls, async move {

@@ -15,7 +15,7 @@ use super::{
     abi::{FORGET, HOST_MODULE, MAX_NAME, WAIT_IS_ENDLESS},
     host::PendingAnswer,
     limits::Exceeded,
-    offload,
+    offload::{self, BadParams},
     pending::{AnswerText, CompletedCall, answer_text, limit_answer, time_out, too_large},
     state::{GuestState, charge, consumed, memory},
 };
@@ -211,12 +211,9 @@ async fn request(
         }
     };
     let params = memory(caller, params_ptr, params_len)?.0.to_vec();
-    let params = offload::parse(params, |params| {
-        RawValue::from_string(String::from_utf8(params).ok()?).ok()
-    })
-    .await;
+    let params = offload::parse(params, offload::call_params).await;
     Ok(params
-        .flatten()
+        .unwrap_or(Err(BadParams::NotJson))
         .map(|params| (name, params))
-        .ok_or("the parameters of a host call are one JSON value".into()))
+        .map_err(|error| error.to_string()))
 }

@@ -14,7 +14,8 @@ pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 ///
 /// The sandbox has checked every call: `name` is 1 to 64 ASCII letters, digits, dots, dashes and
 /// underscores; `params` is one JSON value of at most
-/// [`Limits::call_bytes`](super::Limits::call_bytes) bytes; the number of calls is within
+/// [`Limits::call_bytes`](super::Limits::call_bytes) bytes and [`MAX_DEPTH`](super::MAX_DEPTH)
+/// levels; the number of calls is within
 /// [`Limits::calls`](super::Limits::calls). The implementor decides which names exist. The
 /// notification `sandbox.forget` never arrives: it cancels a pending call, whose [`PendingAnswer`]
 /// the sandbox drops. A call of that name arrives like any other.

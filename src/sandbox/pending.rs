@@ -174,9 +174,17 @@ pub(crate) fn answer_text(answer: Answer) -> AnswerText {
 
 /// Returns the answer, or an error if it is larger than `limit` bytes.
 pub(crate) fn limit_answer(answer: AnswerText, limit: u64) -> AnswerText {
+    check_answer_size(answer.1.len(), limit).map_or_else(|error| (false, error), |()| answer)
+}
+
+/// Checks the size of an answer.
+///
+/// # Errors
+/// The answer is larger than `limit` bytes.
+pub(crate) fn check_answer_size(size: usize, limit: u64) -> Result<(), String> {
     // The guest takes the length as an `i32`.
-    let fits = answer.1.len() as u64 <= limit && i32::try_from(answer.1.len()).is_ok();
-    if fits { answer } else { (false, too_large("The answer of a host call is", limit)) }
+    let fits = size as u64 <= limit && i32::try_from(size).is_ok();
+    if fits { Ok(()) } else { Err(too_large("The answer of a host call is", limit)) }
 }
 
 /// Returns the error of a call whose part `what` is larger than `limit` bytes.

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     abi::{MAX_EXCEPTION_CONTEXT, MAX_EXCEPTION_TEXT},
+    depth::{MAX_DEPTH, is_deeper_than},
     outcome::{Completed, Exception, Failure},
 };
 
@@ -36,6 +37,14 @@ pub(crate) fn parse(stdout: Vec<u8>) -> Result<Completed, Failure> {
             if !effects.as_deref().is_none_or(is_object) {
                 return Err(broken("the effects in the guest's output are not an object"));
             }
+            if is_deeper_than(result.get().as_bytes(), MAX_DEPTH) {
+                return Err(too_deep("Result"));
+            }
+            // The effects are an object around the static data.
+            let is_deep = |json: &RawValue| is_deeper_than(json.get().as_bytes(), MAX_DEPTH + 1);
+            if effects.as_deref().is_some_and(is_deep) {
+                return Err(too_deep("Static data"));
+            }
             let start = result.get().as_ptr().addr() - stdout.as_ptr().addr();
             let range = start..start + result.get().len();
             Ok(Completed { value: value_at(stdout, range), effects })
@@ -51,6 +60,13 @@ pub(crate) fn parse(stdout: Vec<u8>) -> Result<Completed, Failure> {
 
 fn broken(reason: impl Into<String>) -> Failure {
     Failure::Broken(reason.into())
+}
+
+/// Returns the failure of a value that n8n may be unable to read. The guest refuses most of them
+/// itself, with the same beginning of the text.
+fn too_deep(what: &str) -> Failure {
+    let message = format!("{what} is nested too deeply: the limit is {MAX_DEPTH} levels");
+    Failure::Raised(Exception { message, ..Exception::default() })
 }
 
 fn is_object(json: &RawValue) -> bool {
@@ -120,6 +136,23 @@ mod tests {
     #[test]
     fn a_null_result_is_a_result() {
         assert_eq!(parse(r#"{"result":null}"#.into()).unwrap().value.get(), "null");
+    }
+
+    #[test]
+    fn depth_of_a_result_obeyed() {
+        let deep = "[".repeat(MAX_DEPTH) + &"]".repeat(MAX_DEPTH);
+        let reply = format!(r#"{{"result":{deep},"effects":{{"staticData":{deep}}}}}"#);
+        assert_eq!(parse(reply.into()).unwrap().value.get(), deep);
+    }
+
+    #[test]
+    fn depth_of_a_result_violated() {
+        let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
+        let message = raised(&format!(r#"{{"result":{deep}}}"#)).message;
+        assert_eq!(message, "Result is nested too deeply: the limit is 1000 levels");
+        let reply = format!(r#"{{"result":1,"effects":{{"staticData":{deep}}}}}"#);
+        let message = raised(&reply).message;
+        assert_eq!(message, "Static data is nested too deeply: the limit is 1000 levels");
     }
 
     #[test]

@@ -22,8 +22,8 @@ use tokio::{
 use super::pipe::{FrameQueue, FrameSender, WorkerEvent, WorkerRequest, frame_queue};
 use crate::{
     sandbox::{
-        Answer, Failure, HostCalls, Job, Outcome, RawOutcome, answer_text, limit_answer,
-        parse_offloaded, time_out,
+        Answer, Failure, HostCalls, Job, Outcome, RawOutcome, answer_text, call_params,
+        limit_answer, parse_offloaded, time_out,
     },
     sync::lock,
 };
@@ -259,7 +259,7 @@ async fn answer(host: &dyn HostCalls, time: Duration, name: &str, params: Vec<u8
 
 /// Checks that a payload is JSON. A worker checks as well, but may be compromised.
 fn json(payload: Vec<u8>) -> io::Result<Box<RawValue>> {
-    Ok(RawValue::from_string(String::from_utf8(payload).map_err(io::Error::other)?)?)
+    call_params(payload).map_err(io::Error::other)
 }
 
 /// Returns the outcome of a job whose worker is lost, and its usage with it.

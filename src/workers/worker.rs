@@ -21,7 +21,10 @@ use super::{
     pipe::{FrameReader, FrameSender, WorkerEvent, WorkerRequest, frame_queue, write_frames},
 };
 use crate::{
-    sandbox::{Answer, Exit, HostCalls, Job, PendingAnswer, RawOutcome, ReadyInstance, Sandbox},
+    sandbox::{
+        Answer, Exit, HostCalls, Job, PendingAnswer, RawOutcome, ReadyInstance, Sandbox,
+        parse_offloaded,
+    },
     sync::lock,
 };
 
@@ -68,7 +71,7 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
     worker.spare.refill(&worker.sandbox).await;
     let mut reader = FrameReader::new(input);
     while let Some((request, payload)) = reader.receive().await? {
-        worker.handle(request, payload)?;
+        worker.handle(request, payload).await?;
     }
     Ok(())
 }
@@ -82,7 +85,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn handle(&self, request: WorkerRequest, payload: Vec<u8>) -> io::Result<()> {
+    async fn handle(&self, request: WorkerRequest, payload: Vec<u8>) -> io::Result<()> {
         match request {
             WorkerRequest::Run { job, limits, seed } => {
                 self.start(job, Job { input: payload.into(), limits, seed });
@@ -93,9 +96,10 @@ impl Worker {
                 }
             }
             WorkerRequest::Answer { call, ok } => {
-                let text = String::from_utf8(payload).map_err(io::Error::other)?;
-                self.calls
-                    .answer(call, if ok { Ok(RawValue::from_string(text)?) } else { Err(text) });
+                // The next request waits, so answers keep their order. Guests run meanwhile.
+                let read = parse_offloaded(payload, move |payload| answer(payload, ok)).await;
+                let read = read.ok_or_else(|| io::Error::other("an answer could not be read"))?;
+                self.calls.answer(call, read?);
             }
             WorkerRequest::Ping => self.sender.send(&WorkerEvent::Pong, [])?,
         }
@@ -131,6 +135,12 @@ impl Worker {
         // The task has not run yet: the runtime has one thread.
         lock(&self.running).insert(id, task.abort_handle());
     }
+}
+
+/// Reads the payload of an answer.
+fn answer(payload: Vec<u8>, ok: bool) -> io::Result<Answer> {
+    let text = String::from_utf8(payload).map_err(io::Error::other)?;
+    Ok(if ok { Ok(RawValue::from_string(text)?) } else { Err(text) })
 }
 
 /// Removes a job from the running ones. Returns whether none is left.

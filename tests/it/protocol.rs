@@ -98,7 +98,7 @@ proptest! {
 
     #[test]
     fn settings_pass_through_unchanged(task_id in ".*", settings in any_json().prop_filter("null is absent", |v| !v.is_null())) {
-        let sent = BrokerMessage::TaskSettings { task_id: task_id.clone(), settings: raw(&settings) };
+        let sent: BrokerMessage = BrokerMessage::TaskSettings { task_id: task_id.clone(), settings: raw(&settings) };
         let frame = serde_json::to_string(&sent).unwrap();
         match BrokerMessage::parse(&frame) {
             Ok(BrokerMessage::TaskSettings { task_id: id, settings: received }) => {
