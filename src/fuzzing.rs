@@ -5,7 +5,7 @@
 pub use crate::cli::fuzzing::{baseline, command_line, compact, indented, items, percent, profile};
 #[cfg(feature = "runner")]
 pub use crate::runner::fuzzing::{FuzzSession, answer};
-pub use crate::sandbox::fuzzing::{Guest, Parsed, parse_reply};
+pub use crate::sandbox::fuzzing::{Guest, Parsed, is_deeper_than, parse_reply};
 #[cfg(feature = "runner")]
 pub use crate::workers::fuzzing::FuzzSlot;
 

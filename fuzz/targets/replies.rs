@@ -3,16 +3,32 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, value::RawValue};
-use serpentarium::fuzzing::{answer, parse_reply};
+use serpentarium::fuzzing::{answer, is_deeper_than, parse_reply};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(future)
 }
 
+/// Returns the levels of lists and objects.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fuzz_target!(|input: &[u8]| {
     let parsed = parse_reply(input.to_vec());
     let value = serde_json::from_slice::<Value>(input);
+    // Of duplicate members a `Value` keeps one, and another may be deeper.
+    if let (Ok(text), Ok(value)) = (std::str::from_utf8(input), &value) {
+        let depth = depth(value);
+        assert!(depth == 0 || is_deeper_than(text, depth - 1) || text.len() / 2 < depth);
+        let brackets = text.bytes().filter(|byte| b"[{".contains(byte)).count();
+        assert!(!is_deeper_than(text, brackets));
+    }
     if let (Ok((result, effects)), Ok(value)) = (&parsed, &value) {
         assert_eq!(serde_json::from_str::<Value>(result).unwrap(), value["result"]);
         let members = value.as_object().unwrap();

@@ -1,11 +1,17 @@
 //! Doors for fuzz/: replies, and host calls of a small guest.
 
 use super::{
-    HostCalls, Job, Limits, Outcome, Sandbox, SandboxError, engine, outcome::Completed, reply,
+    HostCalls, Job, Limits, Outcome, Sandbox, SandboxError, depth, engine, outcome::Completed,
+    reply,
 };
 
 /// A parsed reply: value and effects, or how it failed.
 pub type Parsed = Result<(String, Option<String>), String>;
+
+/// Returns whether a JSON text nests deeper than `limit` levels.
+pub fn is_deeper_than(json: &str, limit: usize) -> bool {
+    depth::is_deeper_than(json.as_bytes(), limit)
+}
 
 /// Parses a reply.
 pub fn parse_reply(stdout: Vec<u8>) -> Parsed {

@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use reqwest::Url;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{MessageQueue, Offers, Phase, REGISTRATION_TIMEOUT, RunnerConfig, Session, Tasks};
 use crate::{
     runner::{
         config::Credentials,
         health::Health,
+        incoming::{IncomingQueue, IncomingReader},
         message_queue::{QueuedFrame, text_of},
     },
     workers::fuzzing::FuzzSlot,
@@ -20,6 +21,7 @@ use crate::{
 /// A session over a worker slot without a process.
 pub struct FuzzSession {
     session: Session<'static>,
+    incoming: IncomingQueue,
     sent: UnboundedReceiver<QueuedFrame>,
     /// The slot of its one worker.
     pub slot: FuzzSlot,
@@ -33,6 +35,7 @@ impl FuzzSession {
         let (queue, sent) = MessageQueue::new(max_payload);
         let broker = Url::parse("http://127.0.0.1:1").unwrap();
         let config = RunnerConfig::new(broker, Credentials { grant: None, auth: None });
+        let reader = IncomingReader::new(config.addition.clone(), config.limits.call_bytes);
         let pool = slot.pool();
         let health = Box::leak(Box::new(Health::new(pool.clone())));
         let session = Session {
@@ -46,12 +49,16 @@ impl FuzzSession {
             registered: None,
             last_activity: Instant::now(),
         };
-        Self { session, sent, slot, passed: Duration::ZERO }
+        Self { session, incoming: IncomingQueue::new(reader), sent, slot, passed: Duration::ZERO }
     }
 
     /// Handles a frame of the broker, and what follows from it. Returns false at the session's end.
     pub fn frame(&mut self, frame: &str) -> bool {
-        self.session.receive(&Utf8Bytes::from(frame.to_owned()));
+        self.incoming.push(Bytes::copy_from_slice(frame.as_bytes()));
+        // The frames of a fuzzer are small, so none is read on another thread.
+        if let Some(incoming) = self.incoming.pop().now_or_never() {
+            self.session.receive(incoming);
+        }
         self.pass(0)
     }
 
