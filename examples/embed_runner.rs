@@ -1,6 +1,6 @@
 //! Runs a local broker and a runner with its worker processes in one program, and submits a task.
 //!
-//! A worker is this program, started as `PROGRAM worker --slots N`.
+//! A worker is this program, started as `PROGRAM worker --slots N --lockdown MODE`.
 //!
 //! `cargo run --release --example embed_runner`
 
@@ -17,10 +17,10 @@ use tokio::sync::oneshot;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let [command, _, slots] = &arguments[..]
+    if let [command, _, slots, _, lockdown] = &arguments[..]
         && command == "worker"
     {
-        return Ok(workers::run_worker(slots.parse()?)?);
+        return Ok(workers::run_worker(slots.parse()?, lockdown.parse()?)?);
     }
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve())
 }

@@ -11,6 +11,8 @@
 //! | `slot` | the parent's state of one worker: jobs, host calls, answers |
 //! | `process` | starts, supervises and replaces a worker process |
 //! | `worker` | the main loop of a worker process |
+//! | `lockdown` | locks a worker process in |
+//! | `stderr` | logs the standard error of a worker process |
 //! | `pipe` | messages and frames between the two |
 //! | `config`, `error` | settings and errors of the pool |
 
@@ -18,13 +20,18 @@ mod config;
 mod error;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod lockdown;
 mod pipe;
 mod pool;
 mod process;
 mod slot;
+mod stderr;
 mod worker;
 
 pub use config::PoolConfig;
 pub use error::WorkersError;
+pub use lockdown::{Lockdown, UnknownLockdown};
+#[cfg(feature = "cli")]
+pub(crate) use lockdown::{set_dumpable, while_dumpable};
 pub use pool::Pool;
 pub use worker::run as run_worker;

@@ -24,6 +24,8 @@ use crate::memory;
 
 /// Timeout of a runner's start and of a task: far above both, so that a hang ends the benchmark.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The variable that this process may have for the runner: it compares the cost of the lockdown.
+const LOCKDOWN: &str = "SERPENTARIUM_LOCKDOWN";
 /// Measured calls of one task.
 const CALLS: usize = 2000;
 
@@ -83,12 +85,13 @@ impl Machine {
         let started = Instant::now();
         let runner = Command::new(env!("CARGO_BIN_EXE_serpentarium"))
             .arg("runner")
-            // Default settings, whatever the environment of this process.
+            // Default settings, whatever the environment of this process, but for one.
             .env_clear()
             .env("N8N_RUNNERS_TASK_BROKER_URI", broker.uri())
             .env("N8N_RUNNERS_AUTH_TOKEN", broker.auth_token().expose_secret())
             .env("N8N_RUNNERS_MAX_CONCURRENCY", concurrency.to_string())
             .env("N8N_RUNNERS_LAUNCHER_LOG_LEVEL", "warn")
+            .envs(std::env::var_os(LOCKDOWN).map(|mode| (LOCKDOWN, mode)))
             .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .kill_on_drop(true)

@@ -8,7 +8,10 @@ use super::{
     bench, broker, config, console, demo, exec, exit_code::USAGE, notices, profile, runner, usage,
     worker,
 };
-use crate::config::{MAY_BE_EMPTY, RunnerArgs, SettingFiles};
+use crate::{
+    config::{MAY_BE_EMPTY, RunnerArgs, SettingFiles},
+    workers::set_dumpable,
+};
 
 /// Runs untrusted Python: each task in a fresh CPython in WebAssembly, with no files, no network
 /// and no environment, under fuel, memory and time limits.
@@ -39,7 +42,13 @@ enum Command {
 ///
 /// Call it from a process that has only one thread: it may change the environment.
 pub fn main() -> ExitCode {
-    let words = with_subcommand(std::env::args_os().collect());
+    let words: Vec<_> = std::env::args_os().collect();
+    // A worker opens its `/proc/self/pagemap` first; see `workers::lockdown`.
+    if words.get(1).is_none_or(|word| word != "worker") {
+        // The environment may hold tokens. Fails only on kernels without the call.
+        let _ = set_dumpable(false);
+    }
+    let words = with_subcommand(words);
     let mut files = SettingFiles::default();
     if takes_settings(&words) {
         // SAFETY: no other thread exists yet, as this function requires of its caller.

@@ -27,6 +27,7 @@ use crate::{
         Answer, Exceeded, Failure, HostCalls, Job, METHOD_NOT_ALLOWED, PendingAnswer, Sandbox,
     },
     sync::lock,
+    workers::while_dumpable,
 };
 
 /// Runs one Python file in the sandbox, and shows its prints and its result.
@@ -69,7 +70,7 @@ pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
         return Ok(USAGE.into());
     }
     let job = job(&args)?;
-    let sandbox = Sandbox::builder().slots(1).build()?;
+    let sandbox = while_dumpable(|| Sandbox::builder().slots(1).build())?;
     let prints = Arc::new(PrintHost { live: !args.json, ..PrintHost::default() });
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;

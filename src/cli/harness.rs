@@ -19,6 +19,7 @@ use crate::{
         Sandbox, SandboxError,
     },
     sync::lock,
+    workers::while_dumpable,
 };
 
 /// The measurement that the guest makes (wasm/guest/_serpentarium/measure).
@@ -69,7 +70,7 @@ pub(crate) enum HarnessError {
 
 impl Harness {
     pub(crate) fn new(limits: Limits, seed: u64) -> Result<Self, HarnessError> {
-        let sandbox = Sandbox::builder().slots(1).build()?;
+        let sandbox = while_dumpable(|| Sandbox::builder().slots(1).build())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .event_interval(1)

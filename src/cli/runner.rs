@@ -9,14 +9,14 @@ use crate::{
     error_reports,
     logging::Logging,
     runner,
-    workers::{Pool, PoolConfig},
+    workers::{Lockdown, Pool, PoolConfig, set_dumpable},
 };
 
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The settings are inconsistent, a worker cannot start, or no token is left for another
-/// connection.
+/// The settings are inconsistent, a worker cannot start, a part of a required lockdown is missing,
+/// or no token is left for another connection.
 pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     let config = args.config()?;
     let sentry = args.sentry.config();
@@ -42,7 +42,14 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = runner::shutdown::requested()?;
-        let pool = Pool::start(&PoolConfig { workers, slots, ..PoolConfig::default() })?;
+        let lockdown = args.lockdown;
+        let pool = Pool::start(&PoolConfig { workers, slots, lockdown, ..PoolConfig::default() })?;
+        match lockdown {
+            Lockdown::Required => pool.ready().await?,
+            Lockdown::BestEffort => {}
+            // For debuggers. `main` has forbidden them. Best effort.
+            Lockdown::Off => drop(set_dumpable(true)),
+        }
         runner::run(config, pool, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     })

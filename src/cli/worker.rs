@@ -3,15 +3,20 @@
 
 use std::process::ExitCode;
 
+use crate::workers::{self, Lockdown};
+
 /// Runs tasks for a parent process, over a socket on standard input.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WorkerArgs {
     /// The number of tasks that run or wait at once.
     #[arg(long, default_value_t = 64)]
     slots: usize,
+    /// How much the operating system must lock the process in.
+    #[arg(long, default_value_t)]
+    lockdown: Lockdown,
 }
 
 pub(crate) fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
-    crate::workers::run_worker(args.slots)?;
+    workers::run_worker(args.slots, args.lockdown)?;
     Ok(ExitCode::SUCCESS)
 }

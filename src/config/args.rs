@@ -12,11 +12,11 @@ use super::{
     policy::PolicyArgs,
     sentry::SentryArgs,
     values::{
-        boolean, broker_uri, count, log_format, log_level, payload, port, seconds,
+        boolean, broker_uri, count, lockdown, log_format, log_level, payload, port, seconds,
         seconds_or_never, time_zone,
     },
 };
-use crate::{logging::LogFormat, runner::variables::MAX_PAYLOAD_VAR};
+use crate::{logging::LogFormat, runner::variables::MAX_PAYLOAD_VAR, workers::Lockdown};
 
 /// The settings of the runner, as flags or environment variables.
 #[derive(Debug, Clone, Args)]
@@ -157,6 +157,17 @@ pub(crate) struct RunnerArgs {
     /// that runs at once]
     #[arg(long, env = "SERPENTARIUM_WORKERS", value_name = "N", value_parser = count)]
     pub(crate) workers: Option<NonZeroUsize>,
+
+    /// How much the operating system must lock the workers in: required (refuse to start without a
+    /// part of it), best-effort or off
+    #[arg(
+        long,
+        env = "SERPENTARIUM_LOCKDOWN",
+        default_value = "best-effort",
+        value_name = "MODE",
+        value_parser = lockdown
+    )]
+    pub(crate) lockdown: Lockdown,
 
     /// The limits of one task.
     #[command(flatten)]

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use reqwest::Url;
 use tracing::level_filters::LevelFilter;
 
-use crate::{logging::LogFormat, sandbox::MAX_MEMORY};
+use crate::{logging::LogFormat, sandbox::MAX_MEMORY, workers::Lockdown};
 
 /// Bytes of standard error, at most: escaped as JSON they must fit into one frame between worker
 /// and runner.
@@ -139,6 +139,11 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, Allowed> {
         "json" => Ok(LogFormat::Json),
         _ => Err(Allowed("text or json")),
     }
+}
+
+pub(crate) fn lockdown(text: &str) -> Result<Lockdown, Allowed> {
+    let allowed = Allowed("required, best-effort or off");
+    text.trim().to_ascii_lowercase().parse().map_err(|_| allowed)
 }
 
 /// The names of an allow or deny list: modules, packages or functions.

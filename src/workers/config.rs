@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-/// Number of workers, and of concurrent tasks in each.
+use super::lockdown::Lockdown;
+
+/// Number of workers, of concurrent tasks in each, and how the system locks them in.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
     /// Worker processes, at least 1. Default: one per core.
@@ -10,8 +12,10 @@ pub struct PoolConfig {
     /// Tasks that one worker runs concurrently, at least 1; further ones wait in it. Default: 64.
     /// An idle worker prepares one instance more.
     pub slots: usize,
-    /// Executable, started as `PROGRAM worker --slots N`. Default: the running one.
+    /// Executable, started as `PROGRAM worker --slots N --lockdown MODE`. Default: the running one.
     pub program: PathBuf,
+    /// How much the operating system must lock the workers in. Default: as much as it can.
+    pub lockdown: Lockdown,
 }
 
 impl Default for PoolConfig {
@@ -20,6 +24,7 @@ impl Default for PoolConfig {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             slots: 64,
             program: "/proc/self/exe".into(),
+            lockdown: Lockdown::default(),
         }
     }
 }

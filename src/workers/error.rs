@@ -9,6 +9,9 @@ pub enum WorkersError {
     /// The process or its pipe failed.
     #[error("worker process: {0}")]
     Io(#[from] std::io::Error),
+    /// The lockdown is required, and the operating system does not grant these parts of it.
+    #[error("the lockdown is required (SERPENTARIUM_LOCKDOWN), and these parts are missing: {0}")]
+    Lockdown(String),
     /// The worker cannot build its sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),

@@ -13,6 +13,7 @@ use tokio::{
     sync::mpsc,
 };
 
+use super::lockdown::LockdownReport;
 use crate::{
     net::Backlog,
     sandbox::{Exit, Limits, Usage},
@@ -34,6 +35,8 @@ pub(crate) enum WorkerRequest {
 /// A message from a worker to the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum WorkerEvent {
+    /// The first event, once in the life of a process: it is set up and locked in.
+    Ready { lockdown: LockdownReport },
     /// A job makes a call. The payload is the parameters.
     Call { job: u64, call: u64, name: String },
     /// A job stopped waiting for the answer to a call.

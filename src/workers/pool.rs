@@ -13,6 +13,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use super::{
     config::PoolConfig,
     error::WorkersError,
+    lockdown::LockdownWatch,
     pipe::frame_queue,
     process::{WorkerProcess, supervise},
     slot::{WorkerSlot, worker_lost},
@@ -29,6 +30,7 @@ pub struct Pool {
 struct Inner {
     slots: Vec<Arc<WorkerSlot>>,
     supervisors: Vec<JoinHandle<()>>,
+    lockdown: Arc<LockdownWatch>,
     next_job: AtomicU64,
 }
 
@@ -49,22 +51,35 @@ impl Pool {
     pub fn start(config: &PoolConfig) -> Result<Self, WorkersError> {
         let mut slots = Vec::new();
         let mut supervisors = Vec::new();
+        let lockdown = Arc::new(LockdownWatch::new(config.lockdown));
         for index in 0..config.workers.max(1) {
             let (sender, queue) = frame_queue();
             let slot = Arc::new(WorkerSlot::new(sender));
-            let process = WorkerProcess::start(config, &slot, queue)?;
-            let supervisor = supervise(index, config.clone(), slot.clone(), process);
+            let process = WorkerProcess::start(index, config, &slot, queue)?;
+            let supervisor =
+                supervise(index, config.clone(), slot.clone(), process, lockdown.clone());
             supervisors.push(tokio::spawn(supervisor));
             slots.push(slot);
         }
-        Ok(Self { inner: Arc::new(Inner { slots, supervisors, next_job: AtomicU64::new(0) }) })
+        let next_job = AtomicU64::new(0);
+        Ok(Self { inner: Arc::new(Inner { slots, supervisors, lockdown, next_job }) })
+    }
+
+    /// Waits until a worker is set up and locked in.
+    ///
+    /// # Errors
+    /// The lockdown is [`Lockdown::Required`](super::Lockdown::Required), and the operating system
+    /// does not grant a part of it. No worker then runs a job.
+    pub async fn ready(&self) -> Result<(), WorkersError> {
+        self.inner.lockdown.first().await
     }
 
     /// Creates a pool of this one slot, which has no process.
     #[cfg(fuzzing)]
     pub(crate) fn of_slot(slot: Arc<WorkerSlot>) -> Self {
-        let (slots, supervisors) = (vec![slot], Vec::new());
-        Self { inner: Arc::new(Inner { slots, supervisors, next_job: AtomicU64::new(0) }) }
+        let (slots, supervisors, next_job) = (vec![slot], Vec::new(), AtomicU64::new(0));
+        let lockdown = Arc::new(LockdownWatch::new(super::Lockdown::Off));
+        Self { inner: Arc::new(Inner { slots, supervisors, lockdown, next_job }) }
     }
 
     /// Runs a job on the worker with the fewest jobs. Dropping the future cancels the job.

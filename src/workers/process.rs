@@ -1,17 +1,26 @@
 //! Starts a worker process, carries frames to and from it, and replaces it when it ends.
 
-use std::{io, os::fd::OwnedFd, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     net::UnixStream,
     process::{Child, Command},
-    time::Instant,
+    task::JoinHandle,
+    time::{Instant, timeout},
 };
 
 use super::{
     config::PoolConfig,
-    pipe::{FrameQueue, FrameReader, write_frames},
+    lockdown::LockdownWatch,
+    pipe::{FrameQueue, FrameReader, WorkerEvent, write_frames},
     slot::WorkerSlot,
+    stderr,
 };
 use crate::text::brief;
 
@@ -26,11 +35,16 @@ const MAX_SILENCE: Duration = Duration::from_secs(15);
 /// processes in a tight loop.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
+/// Time to read the last lines of a process that has ended.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// A running worker process and the parent's end of its pipe. Dropping it kills the process.
 pub(crate) struct WorkerProcess {
     child: Child,
     pipe: UnixStream,
     queue: FrameQueue,
+    /// Logs the standard error of the process.
+    stderr: Option<JoinHandle<()>>,
 }
 
 impl WorkerProcess {
@@ -39,17 +53,19 @@ impl WorkerProcess {
     /// # Errors
     /// The process cannot be started.
     pub(crate) fn start(
+        index: usize,
         config: &PoolConfig,
         slot: &WorkerSlot,
         queue: FrameQueue,
     ) -> io::Result<Self> {
-        let (child, pipe) = spawn(config)?;
+        let (mut child, pipe) = spawn(config)?;
+        let stderr = child.stderr.take().map(|text| tokio::spawn(stderr::forward(index, text)));
         slot.set_process_id(child.id());
-        Ok(Self { child, pipe, queue })
+        Ok(Self { child, pipe, queue, stderr })
     }
 
     /// Carries frames until the process ends. Returns a text that says how it ended.
-    async fn serve(mut self, slot: &WorkerSlot) -> String {
+    async fn serve(mut self, slot: &WorkerSlot, lockdown: &LockdownWatch) -> String {
         let (input, output) = self.pipe.into_split();
         let write = async {
             if write_frames(self.queue, output).await.is_err() {
@@ -58,7 +74,7 @@ impl WorkerProcess {
             }
         };
         let stopped = tokio::select! {
-            ended = receive(slot, FrameReader::new(input)) => ended,
+            ended = receive(slot, lockdown, FrameReader::new(input)) => ended,
             () = write => Ok(()),
             silent = watch(slot) => Err(silent),
         };
@@ -70,11 +86,26 @@ impl WorkerProcess {
             // Fails only if the process has ended.
             let _ = self.child.start_kill();
         }
-        match self.child.wait().await {
+        let ended = self.child.wait().await;
+        if let Some(stderr) = self.stderr {
+            // Fails if the process left its standard error to another one.
+            let _ = timeout(LAST_LINES, stderr).await;
+        }
+        match ended {
+            Ok(status) if is_violation(status) => {
+                "the worker process was killed by SIGSYS: it made a system call that its lockdown \
+                 forbids"
+                    .into()
+            }
             Ok(status) => format!("the worker process ended ({status}{reason})"),
             Err(error) => format!("the worker process ended ({error}{reason})"),
         }
     }
+}
+
+/// Returns whether the filter of system calls killed the process.
+fn is_violation(status: ExitStatus) -> bool {
+    status.signal() == Some(libc::SIGSYS)
 }
 
 /// Starts a process with one end of a socket pair as its standard input.
@@ -83,10 +114,12 @@ fn spawn(config: &PoolConfig) -> io::Result<(Child, UnixStream)> {
     ours.set_nonblocking(true)?;
     let child = Command::new(&config.program)
         .args(["worker", "--slots", &config.slots.to_string()])
+        .args(["--lockdown", &config.lockdown.to_string()])
         // The environment holds the runner's tokens, which a compromised worker must not read.
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         // In the parent's group a terminal's Ctrl-C would kill the workers. The parent shuts down
         // gracefully and lets running tasks finish.
         .process_group(0)
@@ -96,7 +129,18 @@ fn spawn(config: &PoolConfig) -> io::Result<(Child, UnixStream)> {
 }
 
 /// Receives events until the process closes the pipe.
-async fn receive(slot: &WorkerSlot, mut reader: FrameReader) -> io::Result<()> {
+async fn receive(
+    slot: &WorkerSlot,
+    lockdown: &LockdownWatch,
+    mut reader: FrameReader,
+) -> io::Result<()> {
+    match reader.receive().await? {
+        Some((WorkerEvent::Ready { lockdown: report }, _)) => {
+            lockdown.record(report).map_err(io::Error::other)?;
+        }
+        Some(_) => return Err(io::Error::other("its first event does not say that it is ready")),
+        None => return Ok(()),
+    }
     while let Some((event, payload)) = reader.receive().await? {
         slot.handle(event, payload)?;
     }
@@ -119,17 +163,18 @@ pub(crate) async fn supervise(
     config: PoolConfig,
     slot: Arc<WorkerSlot>,
     mut process: WorkerProcess,
+    lockdown: Arc<LockdownWatch>,
 ) {
     loop {
         let started = Instant::now();
-        let end = process.serve(&slot).await;
+        let end = process.serve(&slot, &lockdown).await;
         let mut queue = slot.reset(&end);
         tracing::warn!(worker = index, "{}; starting a new one", brief(&end));
         if started.elapsed() < RESTART_PAUSE {
             tokio::time::sleep(RESTART_PAUSE).await;
         }
         process = loop {
-            match WorkerProcess::start(&config, &slot, queue) {
+            match WorkerProcess::start(index, &config, &slot, queue) {
                 Ok(process) => break process,
                 Err(error) => {
                     let reason = format!("cannot start a worker process: {error}");

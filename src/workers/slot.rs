@@ -177,6 +177,8 @@ impl WorkerSlot {
     pub(crate) fn handle(&self, event: WorkerEvent, payload: Vec<u8>) -> io::Result<()> {
         lock(&self.state).last_event = Instant::now();
         match event {
+            // `process` handles the first event.
+            WorkerEvent::Ready { .. } => return Err(io::Error::other("it was ready twice")),
             WorkerEvent::Pong => {}
             WorkerEvent::Done { job, exit, usage, stderr } => {
                 let Some(running) = lock(&self.state).jobs.remove(&job) else {

@@ -18,6 +18,7 @@ use tokio::{net::UnixStream, sync::oneshot, task::AbortHandle};
 
 use super::{
     error::WorkersError,
+    lockdown::{Lockdown, LockdownReport, lock_down},
     pipe::{FrameReader, FrameSender, WorkerEvent, WorkerRequest, frame_queue, write_frames},
 };
 use crate::{
@@ -37,21 +38,24 @@ const NICENESS: i32 = 5;
 
 /// Runs as a worker until the parent closes the pipe: the body of the hidden subcommand `worker`.
 ///
+/// Locks the process in before the first job, as `lockdown` says. Call it from a process that has
+/// only one thread, because Landlock restricts the calling thread only.
+///
 /// # Errors
 /// The sandbox cannot be built, standard input is not the pipe to a parent, or the pipe breaks.
-pub fn run(slots: usize) -> Result<(), WorkersError> {
+pub fn run(slots: usize, lockdown: Lockdown) -> Result<(), WorkersError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Polls the pipe and the timers after every step of a guest, so that a cancellation or a
         // time-out takes effect at once.
         .event_interval(1)
         .build()?;
-    runtime.block_on(serve(slots))?;
+    runtime.block_on(serve(slots, lockdown))?;
     // Ends the running guests as well.
     std::process::exit(0);
 }
 
-async fn serve(slots: usize) -> Result<(), WorkersError> {
+async fn serve(slots: usize, lockdown: Lockdown) -> Result<(), WorkersError> {
     // Both are best effort: a container may forbid them.
     let _ = rustix::process::nice(NICENESS);
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
@@ -59,7 +63,7 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
     pipe.set_nonblocking(true)?;
     let (input, output) = UnixStream::from_std(pipe)?.into_split();
     let (sender, queue) = frame_queue();
-    tokio::spawn(write_frames(queue, output));
+    let writer = tokio::spawn(write_frames(queue, output));
     let worker = Worker {
         // One more slot, for the spare instance.
         sandbox: Sandbox::builder().slots(slots + 1).build()?,
@@ -68,13 +72,30 @@ async fn serve(slots: usize) -> Result<(), WorkersError> {
         calls: Arc::default(),
         running: Arc::default(),
     };
-    worker.spare.refill(&worker.sandbox).await;
+    for _ in 0..SET_UP_ATTEMPTS {
+        worker.spare.refill(&worker.sandbox).await;
+    }
+    let report = match lockdown {
+        Lockdown::Off => LockdownReport::default(),
+        Lockdown::Required | Lockdown::BestEffort => lock_down(input.as_ref().as_fd()),
+    };
+    worker.sender.send(&WorkerEvent::Ready { lockdown: report }, [])?;
+    if lockdown == Lockdown::Required && report.missing().is_some() {
+        // Takes no job. The parent says why, once it has the report.
+        drop(worker);
+        let _ = writer.await;
+        return Ok(());
+    }
     let mut reader = FrameReader::new(input);
     while let Some((request, payload)) = reader.receive().await? {
         worker.handle(request, payload).await?;
     }
     Ok(())
 }
+
+/// Attempts to make the first instance. For it wasmtime seals the memory file of the image, which
+/// the kernel may refuse once (see `Sandbox::ready_instance`), and which the lockdown forbids later.
+const SET_UP_ATTEMPTS: usize = 2;
 
 struct Worker {
     sandbox: Sandbox,

@@ -58,7 +58,8 @@ impl HostCalls for TimedHost {
 
 fn pool() -> Pool {
     let program = env!("CARGO_BIN_EXE_serpentarium").into();
-    Pool::start(&PoolConfig { workers: 1, slots: 16, program }).expect("the pool starts")
+    Pool::start(&PoolConfig { workers: 1, slots: 16, program, ..PoolConfig::default() })
+        .expect("the pool starts")
 }
 
 async fn on_timed_host(job: Job) -> Outcome {

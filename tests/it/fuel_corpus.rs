@@ -99,7 +99,8 @@ async fn instances_outside_the_pool_consume_the_same() {
 #[tokio::test]
 async fn other_processes_consume_the_same() {
     let program = env!("CARGO_BIN_EXE_serpentarium").into();
-    let pool = Pool::start(&PoolConfig { workers: 2, slots: 4, program }).unwrap();
+    let pool = Pool::start(&PoolConfig { workers: 2, slots: 4, program, ..PoolConfig::default() })
+        .unwrap();
     let expected = expected().await;
     for _ in 0..2 {
         assert_eq!(run_all(|job| pool.run(job, Arc::new(Echo::default()))).await, expected);

@@ -45,7 +45,7 @@ fn assert_same(first: &[u64], next: &[u64], after: &str) {
 #[tokio::test]
 async fn tasks_of_a_worker_start_with_the_same_memory() {
     let program = env!("CARGO_BIN_EXE_serpentarium").into();
-    let config = PoolConfig { workers: 1, slots: 1, program };
+    let config = PoolConfig { workers: 1, slots: 1, program, ..PoolConfig::default() };
     let pool = Pool::start(&config).unwrap();
     let first = pages(&pool.run(checksums(), Arc::new(NoHost)).await);
     for code in TRACES {

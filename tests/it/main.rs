@@ -25,6 +25,7 @@ mod isolation;
 mod launcher;
 mod life_cycle;
 mod limits;
+mod lockdown;
 mod logging;
 mod policy;
 mod profile;

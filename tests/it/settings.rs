@@ -60,6 +60,7 @@ fn an_invalid_setting_is_one_line_with_the_allowed_values() {
         ("SERPENTARIUM_MEMORY", "1MiB", "must be a size from 64MiB to 4GiB"),
         ("SERPENTARIUM_FUEL", "none", "must be"),
         ("SERPENTARIUM_WORKERS", "0", "must be a whole number above 0"),
+        ("SERPENTARIUM_LOCKDOWN", "some", "must be required, best-effort or off"),
     ];
     for (name, value, allowed) in bad {
         let (code, text) = Runner::failure(1, &[TOKEN, (name, value)]);

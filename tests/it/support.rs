@@ -1,5 +1,7 @@
 //! Shared helpers: one sandbox for all tests, functions that run code in it, and processes.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod inside;
 pub(crate) mod own_process;
 pub(crate) mod script_broker;
 

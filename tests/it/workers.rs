@@ -16,7 +16,8 @@ use serpentarium::{
 
 fn pool(workers: usize) -> Pool {
     let program = env!("CARGO_BIN_EXE_serpentarium").into();
-    Pool::start(&PoolConfig { workers, slots: 16, program }).expect("the pool starts")
+    Pool::start(&PoolConfig { workers, slots: 16, program, ..PoolConfig::default() })
+        .expect("the pool starts")
 }
 
 async fn run(pool: &Pool, code: &str) -> Outcome {
