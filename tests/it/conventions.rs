@@ -44,7 +44,8 @@ fn names(code: &str) -> Vec<String> {
 }
 
 fn all_names() -> Vec<String> {
-    let directories = ["src", "tests", "wasm/compiler/src"].map(|path| root().join(path));
+    let directories =
+        ["src", "tests", "wasm/compiler/src", "wasm/verifier"].map(|path| root().join(path));
     let files = directories.iter().flat_map(|directory| rust_files(directory));
     files.flat_map(|file| names(&fs::read_to_string(file).unwrap())).collect()
 }

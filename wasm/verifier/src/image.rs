@@ -1,0 +1,131 @@
+//! The image as the verifier sees it: code, and functions with the role that each has.
+
+use crate::{elf, error::Error, layout::Layout};
+
+/// `e_machine` of x86-64.
+const X86_64: u16 = 62;
+
+/// The architecture of the code. Each has a module of this crate with its rules.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Machine {
+    X86_64,
+}
+
+/// What a function is for. The role says what it may rely on, and what it must keep to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// A function of the module, or its start-up.
+    Wasm,
+    /// Enters the module: called by the host with an array of values.
+    Entry,
+    /// Leaves the module for an imported function.
+    Exit,
+    /// Leaves the module for a function of the runtime.
+    Builtin(Builtin),
+}
+
+/// Functions of the runtime that need rules of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Builtin {
+    /// Copies in linear memory, which the caller has checked.
+    Copy,
+    /// Fills linear memory, which the caller has checked.
+    Fill,
+    /// Returns the function in an element of a table.
+    FunctionOfTable,
+    /// Asks for fuel, and preserves all registers.
+    OutOfFuel,
+    Other,
+}
+
+/// A function.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// Offsets in the code: its instructions, jump tables and constants.
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// An image.
+pub(crate) struct Image<'a> {
+    pub(crate) machine: Machine,
+    pub(crate) text: &'a [u8],
+    /// In the order of their addresses.
+    pub(crate) functions: Vec<Function>,
+    pub(crate) layout: Layout,
+}
+
+impl<'a> Image<'a> {
+    /// Reads an image from its file.
+    pub(crate) fn parse(file: &'a [u8]) -> Result<Self, Error> {
+        let elf = elf::parse(file)?;
+        let machine = match elf.machine {
+            X86_64 => Machine::X86_64,
+            other => return Err(Error::Machine(other)),
+        };
+        let mut functions = Vec::with_capacity(elf.functions.len());
+        for symbol in &elf.functions {
+            let end = symbol.start.checked_add(symbol.size).ok_or(Error::Truncated)?;
+            if end > elf.text.len() as u64 || symbol.size == 0 {
+                return Err(Error::Malformed("a function lies outside of the code"));
+            }
+            functions.push(Function {
+                name: symbol.name.to_owned(),
+                role: role(symbol.name)
+                    .ok_or(Error::Malformed("a function has an unknown role"))?,
+                start: u32::try_from(symbol.start).map_err(|_| Error::Truncated)?,
+                end: u32::try_from(end).map_err(|_| Error::Truncated)?,
+            });
+        }
+        functions.sort_by_key(|function| function.start);
+        if functions.windows(2).any(|pair| pair[0].end > pair[1].start) {
+            return Err(Error::Malformed("functions overlap"));
+        }
+        if !functions.iter().any(|function| function.role == Role::Builtin(Builtin::OutOfFuel)) {
+            return Err(Error::Stock);
+        }
+        let layout = Layout::new(imports(&functions)?);
+        Ok(Self { machine, text: elf.text, functions, layout })
+    }
+
+    /// The function that begins at an address.
+    pub(crate) fn function_at(&self, address: u32) -> Option<usize> {
+        self.functions.binary_search_by_key(&address, |function| function.start).ok()
+    }
+}
+
+/// The number of imported functions: those of the module are numbered behind them.
+fn imports(functions: &[Function]) -> Result<u32, Error> {
+    let number =
+        |name: &str| name.strip_prefix("wasm[0]::function[")?.strip_suffix(']')?.parse().ok();
+    let least = functions.iter().filter_map(|function| number(&function.name)).min();
+    least.ok_or(Error::Malformed("it has no functions"))
+}
+
+/// The role of a function, by the names that wasmtime gives.
+fn role(name: &str) -> Option<Role> {
+    let builtin = |kind| Some(Role::Builtin(kind));
+    match name {
+        "module_start[0]::Wasm" => return Some(Role::Wasm),
+        "module_start[0]::Array" => return Some(Role::Entry),
+        "wasmtime_builtin_memory_copy" => return builtin(Builtin::Copy),
+        "wasmtime_builtin_memory_fill" => return builtin(Builtin::Fill),
+        "wasmtime_builtin_table_get_lazy_init_func_ref" => {
+            return builtin(Builtin::FunctionOfTable);
+        }
+        "wasmtime_patchable_builtin_out_of_gas" => return builtin(Builtin::OutOfFuel),
+        "wasmtime_builtin_memory_grow" => return builtin(Builtin::Other),
+        _ => {}
+    }
+    if name.starts_with("wasm[0]::function[") {
+        Some(Role::Wasm)
+    } else if name.starts_with("wasm[0]::array_to_wasm_trampoline[") {
+        Some(Role::Entry)
+    } else if name.starts_with("signatures[") && name.ends_with("]::wasm_to_array_trampoline") {
+        Some(Role::Exit)
+    } else {
+        None
+    }
+}

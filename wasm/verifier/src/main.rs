@@ -1,0 +1,46 @@
+//! Verifies an image and says what was proved.
+//!
+//! ```text
+//! serpentarium-verify python.cwasm [COUNTS.json]
+//! ```
+
+use std::{env, fs, process::ExitCode};
+
+const USAGE: &str = "usage: serpentarium-verify IMAGE [COUNTS.json]";
+/// Findings that are shown; an image that is wrong in one way is often wrong in many places.
+const SHOWN: usize = 20;
+
+fn main() -> ExitCode {
+    let paths: Vec<_> = env::args_os().skip(1).collect();
+    let (image, counts) = match paths.as_slice() {
+        [image] => (image, None),
+        [image, counts] => (image, Some(counts)),
+        _ => return fail(USAGE),
+    };
+    let file = match fs::read(image) {
+        Ok(file) => file,
+        Err(error) => return fail(&format!("cannot read {}: {error}", image.display())),
+    };
+    let report = match serpentarium_verifier::verify(&file) {
+        Ok(report) => report,
+        Err(error) => return fail(&error.to_string()),
+    };
+    for finding in report.findings.iter().take(SHOWN) {
+        eprintln!("not proved: {finding}");
+    }
+    if report.findings.len() > SHOWN {
+        eprintln!("… and {} more", report.findings.len() - SHOWN);
+    }
+    println!("{}", report.summary());
+    if let Some(path) = counts
+        && let Err(error) = fs::write(path, report.json())
+    {
+        return fail(&format!("cannot write {}: {error}", path.display()));
+    }
+    if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn fail(reason: &str) -> ExitCode {
+    eprintln!("error: {reason}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,200 @@
+//! Calls, returns and indirect jumps.
+
+use super::{
+    place::Place,
+    popped_by_callee,
+    state::{BASE, FUEL, R12, R13, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP},
+    step::Step,
+    value::{Id, Kind, Sum, Value},
+};
+use crate::{
+    image::{Builtin, Role},
+    layout,
+};
+
+/// Registers that a function preserves: the System V ABI's, without the two that are reserved.
+const PRESERVED: &[usize] = &[RBX, RBP, R12, R13];
+
+impl Step<'_> {
+    /// Checks a call, and forgets what the callee may change.
+    pub(super) fn call(&mut self, place: Option<Place>) {
+        let Kind::Stack(top) = self.state.registers[RSP].kind else {
+            return self.refuse("the stack pointer is unknown");
+        };
+        let (pops, result, preserves_all) = if self.instruction.is_call_near() {
+            self.call_direct()
+        } else {
+            self.call_indirect(place, top);
+            (popped_by_callee(&self.flow.instructions, self.index), Kind::Any, false)
+        };
+        self.state.forget_slots(i32::MIN..top.saturating_add(i32::from(pops)));
+        if i32::from(pops) > -top {
+            self.refuse("its arguments on the stack reach out of the frame");
+        }
+        self.state.registers[RSP].kind = Kind::Stack(top.saturating_add(i32::from(pops)));
+        for register in 0..16 {
+            let is_kept = preserves_all
+                || PRESERVED.contains(&register)
+                || register == BASE
+                || register == RSP;
+            if register == FUEL {
+                self.state.registers[FUEL] = Value::new(Id::made(self.index, FUEL), Kind::Fuel);
+            } else if !is_kept {
+                self.state.registers[register] =
+                    Value::new(Id::made(self.index, register), Kind::Any);
+            }
+        }
+        if result != Kind::Any {
+            self.state.registers[RAX].kind = result;
+        }
+    }
+
+    /// A call of a function of the image: what it takes off the stack, what it returns, and whether
+    /// it preserves all registers.
+    fn call_direct(&mut self) -> (u16, Kind, bool) {
+        let target = self.instruction.near_branch_target();
+        let callee = u32::try_from(target).ok().and_then(|at| self.world.image.function_at(at));
+        let Some(callee) = callee else {
+            self.refuse("it calls into the middle of a function");
+            return (0, Kind::Any, false);
+        };
+        let pops = self.world.pops[callee];
+        if self.state.registers[RDI].kind != Kind::Context {
+            self.refuse("the callee's context is not this module's");
+        }
+        let role = self.world.image.functions[callee].role;
+        match role {
+            Role::Wasm => self.count("calls: direct"),
+            Role::Builtin(_) if self.role() == Role::Wasm => {
+                self.count("calls: functions of the runtime")
+            }
+            _ => self.refuse("it calls a trampoline"),
+        }
+        self.check_base();
+        match role {
+            Role::Builtin(Builtin::Copy) => self.check_copy(&[RSI, RDX]),
+            Role::Builtin(Builtin::Fill) => self.check_copy(&[RSI]),
+            Role::Builtin(Builtin::FunctionOfTable) => return (pops, Kind::FuncRef(None), false),
+            Role::Builtin(Builtin::OutOfFuel) => return (pops, Kind::Any, true),
+            _ => {}
+        }
+        (pops, Kind::Any, false)
+    }
+
+    /// The callee needs the base of memory in its register.
+    fn check_base(&mut self) {
+        if self.role() == Role::Entry
+            && self.state.registers[BASE].kind != Kind::Memory(Sum::default())
+        {
+            self.refuse("the register of the base of memory does not hold it");
+        }
+    }
+
+    /// The host copies or fills as many bytes as `rcx` says, and does not check them.
+    fn check_copy(&mut self, pointers: &[usize]) {
+        let length = self.state.registers[RCX].sum();
+        for pointer in pointers {
+            let pointer = self.state.registers[*pointer];
+            if pointer.kind == Kind::RuntimeData {
+                self.count("copies: from data of the runtime (length not proved)");
+                continue;
+            }
+            let end = match (pointer.kind, length) {
+                (Kind::Memory(start), Some(length)) => start.add(length),
+                _ => None,
+            };
+            if end.is_some_and(|end| self.state.is_in_memory(end)) {
+                self.count("copies: ranges compared with the length of memory");
+            } else {
+                self.refuse(
+                    "the range that it copies or fills was not compared with the length of memory",
+                );
+            }
+        }
+    }
+
+    /// A call through a pointer.
+    fn call_indirect(&mut self, place: Option<Place>, top: i32) {
+        let callee = self.operand(0, place);
+        let (context, caller) = (self.state.registers[RDI].kind, self.state.registers[RSI].kind);
+        match (callee.kind, self.role()) {
+            (Kind::Code(of, Some(signature)), Role::Wasm) => {
+                if context != Kind::CodeContext(of) || caller != Kind::Context {
+                    return self.refuse("the callee's context is another function's");
+                }
+                self.count("calls: indirect, signature compared");
+                let pops = popped_by_callee(&self.flow.instructions, self.index);
+                if let Some(record) = &mut self.record {
+                    record.signature_pops.insert((signature, pops));
+                }
+            }
+            (Kind::Code(_, None), Role::Wasm) => {
+                self.refuse("the signature of the callee was not compared");
+            }
+            (Kind::ImportCode(import), Role::Wasm) => {
+                if context != Kind::ImportContext(import) || caller != Kind::Context {
+                    return self.refuse("the callee's context is another function's");
+                }
+                self.count("calls: imported functions");
+            }
+            (Kind::HostFunction, Role::Exit | Role::Builtin(_)) => {
+                self.count("calls: the host, by trampolines");
+                self.forget_values(top);
+            }
+            _ => self.refuse("it calls an unknown address"),
+        }
+    }
+
+    /// The host writes results to the array that it is given.
+    fn forget_values(&mut self, top: i32) {
+        if self.role() != Role::Exit {
+            return;
+        }
+        let (array, count) =
+            (self.state.registers[RDX].kind, self.state.registers[RCX].as_constant());
+        match (array, count) {
+            (Kind::Stack(at), Some(count)) if at >= top && count < 64 => {
+                let end = i64::from(at) + layout::VALUE * count as i64;
+                if end > 0 {
+                    self.refuse("the host's array of values reaches out of the frame");
+                }
+                self.state.forget_slots(at..i32::try_from(end).unwrap_or(i32::MAX));
+            }
+            // The call that raises a trap has no array, and does not return.
+            _ => self.state.forget_slots(i32::MIN..i32::MAX),
+        }
+    }
+
+    /// Checks that a function leaves everything as its caller expects.
+    pub(super) fn ret(&mut self) {
+        if self.state.registers[RSP].kind != Kind::Stack(0) {
+            return self.refuse("it returns with another stack pointer than it was called with");
+        }
+        let preserved: &[usize] = match self.role() {
+            Role::Entry => &[RBX, RBP, R12, R13, BASE, FUEL],
+            Role::Builtin(Builtin::OutOfFuel) => &[0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
+            _ => &[RBX, RBP, R12, R13, BASE],
+        };
+        if preserved
+            .iter()
+            .any(|register| self.state.registers[*register].id != Id::entry(*register))
+        {
+            self.refuse("it returns without the registers that it must preserve");
+        } else {
+            self.count("calls: returns that preserve registers and stack");
+        }
+    }
+
+    /// Checks that an indirect jump goes to a target of the jump table that was found for it.
+    pub(super) fn jump(&mut self, place: Option<Place>) {
+        let table = self.flow.tables.get(&self.instruction.ip32());
+        match (self.operand(0, place).kind, table) {
+            (Kind::Target(at, last), Some(table))
+                if table.at == at && last < table.targets.len() as u64 =>
+            {
+                self.count("code: jump tables");
+            }
+            _ => self.refuse("the target of the jump is not proved to be in its jump table"),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the examination of functions yields.
+
+use std::collections::BTreeSet;
+
+use iced_x86::{Formatter, Instruction, IntelFormatter};
+
+use crate::{
+    image::{Function, Image},
+    report::{Finding, Report},
+};
+
+/// Counts and findings of functions, and facts that must agree in the whole image.
+#[derive(Default)]
+pub(super) struct Record {
+    pub(super) report: Report,
+    /// The lengths that indices of the table are compared with.
+    pub(super) table_lengths: BTreeSet<u64>,
+    /// Indices of signatures, and the bytes that callees with them take off the stack.
+    pub(super) signature_pops: BTreeSet<(u32, u16)>,
+}
+
+impl Record {
+    /// Notes a finding about an instruction.
+    pub(super) fn refuse(&mut self, function: &Function, instruction: &Instruction, reason: &str) {
+        let mut text = String::new();
+        IntelFormatter::new().format(instruction, &mut text);
+        self.report.findings.push(Finding {
+            function: function.name.clone(),
+            offset: instruction.ip32(),
+            instruction: text,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Checks what must agree in the whole image.
+    pub(super) fn finish(&mut self, image: &Image<'_>) {
+        let mut refuse = |reason: String| {
+            self.report.findings.push(Finding {
+                function: "the whole image".to_owned(),
+                offset: 0,
+                instruction: String::new(),
+                reason,
+            });
+        };
+        if self.table_lengths.len() > 1 {
+            refuse(format!("indices of one table are compared with {:?}", self.table_lengths));
+        }
+        for pair in self.signature_pops.iter().zip(self.signature_pops.iter().skip(1)) {
+            if pair.0.0 == pair.1.0 {
+                refuse(format!(
+                    "callees of signature {} take different arguments off the stack",
+                    pair.0.0
+                ));
+            }
+        }
+        let length = self.table_lengths.first().copied().unwrap_or(0);
+        self.report.counts.insert("trusted: length of the table", length);
+        let bytes = image.layout.globals_bytes();
+        self.report.counts.insert("trusted: bytes of globals", bytes);
+    }
+
+    /// Adds another record to this one.
+    pub(super) fn absorb(&mut self, other: Record) {
+        self.report.absorb(other.report);
+        self.table_lengths.extend(other.table_lengths);
+        self.signature_pops.extend(other.signature_pops);
+    }
+}

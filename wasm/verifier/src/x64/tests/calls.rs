@@ -1,0 +1,88 @@
+//! Calls by the table, and copies of the runtime: both need comparisons before them.
+
+use iced_x86::code_asm::*;
+
+use super::{Assembled, COPY, LENGTH, TABLE, assert_refused, refused};
+
+/// An indirect call by the table, from which a test can leave out a part.
+fn indirect(a: &mut CodeAssembler, bound: bool, signature: bool, context: bool) -> Assembled {
+    let mut trap = a.create_label();
+    let mut end = a.create_label();
+    a.mov(rax, qword_ptr(rdi + TABLE))?;
+    a.mov(ecx, edx)?;
+    a.lea(rax, qword_ptr(rax + rcx * 8))?;
+    a.xor(esi, esi)?;
+    a.cmp(edx, 4506)?;
+    if bound {
+        a.cmovae(rax, rsi)?;
+    }
+    a.mov(rax, qword_ptr(rax))?;
+    a.and(rax, -2)?;
+    a.mov(ecx, dword_ptr(rax + 16))?;
+    a.mov(rdx, qword_ptr(rdi + 40))?;
+    a.cmp(ecx, dword_ptr(rdx + 12))?;
+    if signature {
+        a.jne(trap)?;
+    }
+    a.mov(rsi, rdi)?;
+    if context {
+        a.mov(rdi, qword_ptr(rax + 24))?;
+    }
+    a.mov(rax, qword_ptr(rax + 8))?;
+    a.call(rax)?;
+    a.jmp(end)?;
+    if signature {
+        a.set_label(&mut trap)?;
+        a.ud2()?;
+    }
+    a.set_label(&mut end)?;
+    a.zero_bytes()
+}
+
+#[test]
+fn an_indirect_call_with_all_comparisons_is_accepted() {
+    let refused = refused(|a| indirect(a, true, true, true));
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[test]
+fn an_indirect_call_needs_its_comparisons() {
+    let unbound = refused(|a| indirect(a, false, true, true));
+    assert!(unbound[0].contains("the table's length"), "{unbound:?}");
+    assert_refused(&refused(|a| indirect(a, true, false, true)), "signature of the callee");
+    assert_refused(&refused(|a| indirect(a, true, true, false)), "another function's");
+}
+
+/// A copy in memory, from which a test can leave out a comparison.
+fn copy(a: &mut CodeAssembler, target: bool, source: bool) -> Assembled {
+    let mut trap = a.create_label();
+    let mut end = a.create_label();
+    a.mov(eax, edx)?;
+    a.mov(edx, r8d)?;
+    a.mov(ecx, ecx)?;
+    for (is_compared, start) in [(target, rax), (source, rdx)] {
+        a.lea(r10, qword_ptr(start + rcx))?;
+        a.cmp(r10, qword_ptr(rdi + LENGTH))?;
+        if is_compared {
+            a.ja(trap)?;
+        }
+    }
+    a.lea(rsi, qword_ptr(r14 + rax))?;
+    a.add(rdx, r14)?;
+    a.call(COPY)?;
+    a.jmp(end)?;
+    if target || source {
+        a.set_label(&mut trap)?;
+        a.ud2()?;
+    }
+    a.set_label(&mut end)?;
+    a.zero_bytes()
+}
+
+#[test]
+fn a_copy_needs_both_comparisons() {
+    let accepted = refused(|a| copy(a, true, true));
+    assert!(accepted.is_empty(), "{accepted:?}");
+    assert_refused(&refused(|a| copy(a, false, true)), "copies or fills");
+    assert_refused(&refused(|a| copy(a, true, false)), "copies or fills");
+}
