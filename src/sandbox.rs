@@ -13,6 +13,7 @@
 //! | `abi` | the constants that the guest knows, too |
 //! | `engine`, `codegen` | wasmtime's configuration, and the image |
 //! | `instance`, `state` | one task in one instance |
+//! | `turns`, `turn_queue` | which guest runs next |
 //! | `restore`, `pages` | the memory of a finished instance, reset |
 //! | `calls`, `pending` | the `host` imports |
 //! | `wasi`, `clock`, `random` | the WASI imports |
@@ -47,6 +48,8 @@ mod restore;
 mod state;
 #[cfg(test)]
 mod stock;
+mod turn_queue;
+mod turns;
 mod wasi;
 
 pub use api::{Sandbox, SandboxBuilder};

@@ -16,6 +16,7 @@ use super::{
     raw_outcome::{Exit, RawOutcome},
     restore::PoolMemory,
     state::GuestState,
+    turns::Turns,
 };
 
 /// Slots of a sandbox that does not set them: far more than cores, because a task that waits for a
@@ -72,7 +73,7 @@ impl SandboxBuilder {
         } else {
             None
         };
-        Ok(Sandbox { image, slots: Arc::new(Semaphore::new(slots)), pool })
+        Ok(Sandbox { image, slots: Arc::new(Semaphore::new(slots)), pool, turns: Turns::default() })
     }
 }
 
@@ -104,6 +105,7 @@ pub struct Sandbox {
     /// Present if a slot's pages stay mapped after a task: with a pool, and with `PAGEMAP_SCAN`
     /// (Linux 6.7).
     pool: Option<Arc<PoolMemory>>,
+    turns: Turns,
 }
 
 impl Sandbox {
@@ -115,7 +117,7 @@ impl Sandbox {
     /// Creates a sandbox without a pool that runs another image.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn with_image(image: InstancePre<GuestState>) -> Self {
-        Self { image, slots: Arc::new(Semaphore::new(1)), pool: None }
+        Self { image, slots: Arc::new(Semaphore::new(1)), pool: None, turns: Turns::default() }
     }
 
     /// Runs one job to its end. Waits for a free slot first.
@@ -164,7 +166,7 @@ impl Sandbox {
         };
         match ready {
             Ok(ready) => {
-                let (outcome, finished) = ready.run(job, host).await;
+                let (outcome, finished) = ready.run(job, host, &self.turns).await;
                 (outcome, Some(finished))
             }
             Err(error) => {

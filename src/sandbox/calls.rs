@@ -18,7 +18,12 @@ use super::{
     offload::{self, BadParams},
     pending::{AnswerText, CompletedCall, answer_text, limit_answer, time_out, too_large},
     state::{GuestState, charge, consumed, memory},
+    turns::yield_now,
 };
+
+/// Bytes of an answer or of parameters that are copied between two yields: less than a millisecond,
+/// page faults included.
+const PIECE: usize = 2 << 20;
 
 /// A call that only a hostile or broken guest makes. It traps.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +42,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<GuestState>) -> wasmtime::Result
     linker.func_wrap_async(HOST_MODULE, "wait", |mut caller, (seconds, number): (f64, u32)| {
         Box::new(async move { wait(&mut caller, seconds, number).await })
     })?;
-    linker.func_wrap(HOST_MODULE, "take", take)?;
+    linker.func_wrap_async(HOST_MODULE, "take", |mut caller, (ptr, len): (u32, u32)| {
+        Box::new(async move { take(&mut caller, ptr, len).await })
+    })?;
     linker.func_wrap_async(HOST_MODULE, "notify", |mut caller, args: (u32, u32, u32, u32)| {
         Box::new(async move { notify(&mut caller, args).await })
     })?;
@@ -142,12 +149,17 @@ async fn offer(
 }
 
 /// Copies the last offered answer to `ptr`. `len` must be exactly its length.
-fn take(mut caller: Caller<'_, GuestState>, ptr: u32, len: u32) -> wasmtime::Result<()> {
+async fn take(caller: &mut Caller<'_, GuestState>, ptr: u32, len: u32) -> wasmtime::Result<()> {
     let answer = caller.data_mut().answer.take().unwrap_or_default();
     if answer.len() != len as usize {
         return Err(Misuse::Take { asked: len, waiting: answer.len() }.into());
     }
-    memory(&mut caller, ptr, len)?.0.copy_from_slice(answer.as_bytes());
+    for (index, piece) in answer.as_bytes().chunks(PIECE).enumerate() {
+        if index > 0 {
+            yield_now().await;
+        }
+        memory(caller, ptr, len)?.0[index * PIECE..][..piece.len()].copy_from_slice(piece);
+    }
     Ok(())
 }
 
@@ -210,10 +222,28 @@ async fn request(
             return Ok(Err(text.into()));
         }
     };
-    let params = memory(caller, params_ptr, params_len)?.0.to_vec();
+    let params = copy(caller, params_ptr, params_len).await?;
     let params = offload::parse(params, offload::call_params).await;
     Ok(params
         .unwrap_or(Err(BadParams::NotJson))
         .map(|params| (name, params))
         .map_err(|error| error.to_string()))
+}
+
+/// Copies a range out of the guest's memory.
+async fn copy(
+    caller: &mut Caller<'_, GuestState>,
+    ptr: u32,
+    len: u32,
+) -> wasmtime::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(memory(caller, ptr, len)?.0.len());
+    while let rest = &memory(caller, ptr, len)?.0[bytes.len()..]
+        && !rest.is_empty()
+    {
+        bytes.extend_from_slice(&rest[..rest.len().min(PIECE)]);
+        if bytes.len() < len as usize {
+            yield_now().await;
+        }
+    }
+    Ok(bytes)
 }

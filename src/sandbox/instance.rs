@@ -19,6 +19,7 @@ use super::{
     raw_outcome::{Exit, RawOutcome},
     restore::PoolMemory,
     state::{GuestState, YIELD_INTERVAL},
+    turns::Turns,
     wasi,
 };
 
@@ -110,17 +111,19 @@ impl ReadyInstance {
         self,
         job: Job,
         host: Arc<dyn HostCalls>,
+        turns: &Turns,
     ) -> (RawOutcome, FinishedInstance) {
         let started = Instant::now();
         let limits = job.limits.clone();
         // Locals drop in reverse order: the instance must be gone before its slot is free.
         let Self { slot, mut store, entry } = self;
         store.data_mut().assign(job, host);
-        let result =
-            match tokio::time::timeout(limits.time, execute(&mut store, &entry, &limits)).await {
-                Ok(result) => result,
-                Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
-            };
+        let guest = turns.take(execute(&mut store, &entry, &limits));
+        // The timer is outside the turns: the limit holds for a guest that waits for its turn, too.
+        let result = match tokio::time::timeout(limits.time, guest).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(Exceeded::Time(limits.time).into()),
+        };
         let left = store.get_fuel().unwrap_or(0).saturating_sub(store.data().owed);
         // wasmtime checks fuel at branches only, so a guest can return with none left.
         let ran_out = left == 0;

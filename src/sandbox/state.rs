@@ -12,6 +12,7 @@ use super::{
     limits::{Exceeded, Limits},
     pending::PendingCalls,
     random::Random,
+    turns::yield_now,
 };
 
 /// The store's data.
@@ -184,7 +185,7 @@ pub(crate) async fn charge(
     if owed >= YIELD_INTERVAL {
         caller.set_fuel(left)?;
         caller.data_mut().owed = 0;
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
     Ok(())
 }

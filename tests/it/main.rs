@@ -18,6 +18,7 @@ mod determinism;
 mod documents;
 mod errors;
 mod examples;
+mod fairness;
 mod fuel_corpus;
 mod health;
 mod hygiene;
