@@ -1,7 +1,8 @@
-"""The last two steps: a snapshot of the started interpreter, and its native code.
+"""The last steps: a snapshot of the started interpreter, its native code, and the proof of that.
 
-Both run the tool in wasm/compiler. The snapshot does not depend on the code generator, so a change
-of the patches, or `SERPENTARIUM_CODEGEN=stock`, reuses it.
+The first two run the tool in wasm/compiler. The snapshot does not depend on the code generator, so
+a change of the patches, or `SERPENTARIUM_CODEGEN=stock`, reuses it. The native code of the stock
+generator is for comparison only and is not verified.
 """
 
 import os
@@ -9,16 +10,17 @@ import zipfile
 from pathlib import Path
 
 import tool
+import verification
 from inputs import Fetcher, load
 from report import run, step
-from store import Store, hash_of
+from store import Store, hash_of, place
 
 SNAPSHOT = "snapshot.wasm"
 IMAGE = "python.cwasm"
 
 
 def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
-    """Returns the directory with the native image of a linked module, and builds it if needed."""
+    """Returns the directory with the native image of a linked module, built and verified."""
     snapshot, key = _ensure_snapshot(store, wasm, module)
     key = hash_of(key, "stock" if tool.is_stock() else "patched", *tool.patches(wasm))
 
@@ -26,7 +28,11 @@ def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
         with tool.built(store, wasm, directory) as program, step("Compiling to native code"):
             run([program, "compile", snapshot, directory / IMAGE], log=store.log("native"))
 
-    return store.stage("native", key, build)
+    directory = store.stage("native", key, build)
+    if not tool.is_stock():
+        counts = verification.ensure_verified(store, wasm, directory / IMAGE, snapshot)
+        place(counts, wasm / "build" / verification.COUNTS)
+    return directory
 
 
 def _ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]:

@@ -104,13 +104,13 @@ def _cargo(store: Store, wasm: Path, command: str, doing: str) -> None:
     """Runs `cargo COMMAND` on the tool."""
     target = _target(store)
     manifest = _manifest(store, wasm, target / "manifest")
-    words = [_found("cargo"), command, "--release", "--offline"]
+    words = [located("cargo"), command, "--release", "--offline"]
     words += ["--manifest-path", str(manifest), "--target-dir", str(target)]
     words += ["--features", "stock"] if is_stock() else []
     run(
         words,
         log=store.log("compiler"),
-        env=_environment(),
+        env=environment(),
         advice="fix wasm/compiler",
         progress=lambda: f"{doing} the image tool",
     )
@@ -146,14 +146,14 @@ def _patched(store: Store, wasm: Path) -> list[Path]:
         for crate in crates:
             shutil.copytree(originals[crate], directory / crate)
         # Without the ceiling, `git apply` skips files when a repository surrounds the cache.
-        env = _environment() | {"GIT_CEILING_DIRECTORIES": str(directory)}
+        env = environment() | {"GIT_CEILING_DIRECTORIES": str(directory)}
         for patch in chosen:
             crate = patch.parent.name
             advice = (
                 f"update {patch.name} for the pinned {crate}, "
                 f"or build with {CODEGEN}=stock until it is updated"
             )
-            command = [_found("git"), "apply", patch]
+            command = [located("git"), "apply", patch]
             run(command, log=store.log("patch"), cwd=directory / crate, env=env, advice=advice)
 
     lock = wasm / "compiler" / "Cargo.lock"
@@ -165,8 +165,8 @@ def _fetched(compiler: Path, crates: list[str]) -> dict[str, Path]:
     """Fetches all crates of the lock file and returns the directories of these ones."""
     machine = f"{platform.machine()}-unknown-linux-gnu"
     words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", machine]
-    command = [_found("cargo"), *words, "--manifest-path", str(compiler / "Cargo.toml")]
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    command = [located("cargo"), *words, "--manifest-path", str(compiler / "Cargo.toml")]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"  cargo cannot fetch the crates of wasm/compiler\n{done.stderr.strip()}")
     packages = json.loads(done.stdout)["packages"]
@@ -180,7 +180,8 @@ def _fetched(compiler: Path, crates: list[str]) -> dict[str, Path]:
     return {crate: Path(manifest).parent for crate, [manifest] in places.items()}
 
 
-def _found(program: str) -> str:
+def located(program: str) -> str:
+    """The path of a program; raises `BuildError` without it."""
     found = os.environ.get("CARGO") if program == "cargo" else None
     found = found or shutil.which(program)
     if found is None:
@@ -188,7 +189,8 @@ def _found(program: str) -> str:
     return found
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment of programs that this recipe runs."""
     kept = {name: text for name, text in os.environ.items() if name.startswith(KEPT_PREFIXES)}
     own = {n: text for n, text in os.environ.items() if not n.startswith(FOREIGN_PREFIXES)}
     return own | kept

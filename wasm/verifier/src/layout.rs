@@ -84,9 +84,14 @@ impl Layout {
         (self.table() + 16 + GLOBAL - 1) / GLOBAL * GLOBAL
     }
 
-    /// The size of all globals.
-    pub(crate) fn globals_bytes(self) -> u64 {
-        (GLOBAL * GLOBALS).unsigned_abs()
+    /// The number of imported functions.
+    pub(crate) fn imports(self) -> u64 {
+        self.imports.unsigned_abs()
+    }
+
+    /// The number of globals.
+    pub(crate) fn globals_count(self) -> u64 {
+        GLOBALS.unsigned_abs()
     }
 
     /// Whether a global begins at an offset.

@@ -4,6 +4,7 @@ mod elf;
 mod error;
 mod image;
 mod layout;
+mod module;
 mod report;
 mod x64;
 
@@ -11,13 +12,47 @@ pub use error::Error;
 pub use report::{Counts, Finding, Report};
 
 use image::{Image, Machine};
+use module::Module;
+
+/// The count of the elements that code takes the table to have.
+const TABLE_LENGTH: &str = "image: length of the table";
 
 /// Examines an image: the content of a file `python.cwasm`.
-pub fn verify(file: &[u8]) -> Result<Report, Error> {
+///
+/// With the WebAssembly module that it was made of, the numbers of imports, functions and globals
+/// and the length of the table must be the module's. Without, they are trusted.
+pub fn verify(file: &[u8], module: Option<&[u8]>) -> Result<Report, Error> {
     let image = Image::parse(file)?;
-    Ok(match image.machine {
+    let mut report = match image.machine {
         Machine::X86_64 => x64::verify(&image),
-    })
+    };
+    if let Some(module) = module {
+        compare(&image, &module::parse(module)?, &mut report);
+    }
+    Ok(report)
+}
+
+/// Compares what an image states with the module that it was made of.
+fn compare(image: &Image<'_>, module: &Module, report: &mut Report) {
+    let functions = image.functions.iter().filter(|f| f.name.starts_with("wasm[0]::function["));
+    let pairs = [
+        ("imported functions", image.layout.imports(), module.imports),
+        ("functions", functions.count() as u64, module.functions),
+        ("globals", image.layout.globals_count(), module.globals),
+        ("elements of the table", report.counted(TABLE_LENGTH), module.table),
+    ];
+    for (what, image, module) in pairs {
+        if image == module {
+            report.count("module: numbers that agree with it");
+        } else {
+            report.findings.push(Finding {
+                function: "the whole image".to_owned(),
+                offset: 0,
+                instruction: String::new(),
+                reason: format!("it has {image} {what}, and its module has {module}"),
+            });
+        }
+    }
 }
 
 /// Tests call `attempt` with the functions of an image, and with a way to examine one of them in

@@ -87,7 +87,8 @@ impl Report {
         for (name, count) in &self.counts {
             let _ = writeln!(text, "  \"{name}\": {count},");
         }
-        let _ = writeln!(text, "  \"not proved\": {}\n}}", self.findings.len());
+        let _ = writeln!(text, "  \"not proved\": {},", self.findings.len());
+        let _ = writeln!(text, "  \"summary\": \"{}\"\n}}", self.summary());
         text
     }
 }

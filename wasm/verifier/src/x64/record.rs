@@ -54,9 +54,8 @@ impl Record {
             }
         }
         let length = self.table_lengths.first().copied().unwrap_or(0);
-        self.report.counts.insert("trusted: length of the table", length);
-        let bytes = image.layout.globals_bytes();
-        self.report.counts.insert("trusted: bytes of globals", bytes);
+        self.report.counts.insert(crate::TABLE_LENGTH, length);
+        self.report.counts.insert("image: globals", image.layout.globals_count());
     }
 
     /// Adds another record to this one.
