@@ -52,6 +52,8 @@ mod turn_queue;
 mod turns;
 mod wasi;
 
+#[cfg(feature = "runner")]
+pub(crate) use abi::FORGET;
 pub use api::{Sandbox, SandboxBuilder};
 pub use depth::MAX_DEPTH;
 #[cfg(feature = "runner")]
@@ -59,15 +61,19 @@ pub(crate) use depth::is_deeper_than;
 pub use engine::IMAGE_VERSION;
 pub use error::SandboxError;
 pub use functions::HostFunctions;
-pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer};
+#[cfg(feature = "runner")]
+pub(crate) use host::is_call_name;
+pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer, PendingCapacity};
 #[cfg(feature = "runner")]
 pub(crate) use instance::ReadyInstance;
 pub use job::{Job, Program};
+#[cfg(feature = "runner")]
+pub(crate) use limits::seconds;
 pub use limits::{Exceeded, FUEL_PER_SECOND, Limits, MAX_MEMORY};
 #[cfg(feature = "runner")]
-pub(crate) use offload::{LARGE, call_params, parse as parse_offloaded};
+pub(crate) use offload::{BadParams, LARGE, call_params, parse as parse_offloaded};
 pub use outcome::{Completed, Exception, Failure, Outcome, Usage};
 #[cfg(feature = "runner")]
-pub(crate) use pending::{answer_text, check_answer_size, limit_answer, time_out};
+pub(crate) use pending::{TOTAL_PER_CALL, answer_text, check_answer_size, limit_answer, time_out};
 #[cfg(feature = "runner")]
 pub(crate) use raw_outcome::{Exit, RawOutcome};

@@ -8,18 +8,30 @@
 //! | file | task |
 //! |---|---|
 //! | `pool` | chooses a worker for each job |
-//! | `slot` | the parent's state of one worker: jobs, host calls, answers |
+//! | `slot` | the parent's state of one worker |
+//! | `jobs` | the jobs of a worker |
+//! | `account`, `in_flight` | what a job may still send |
+//! | `events` | outcomes, notifications and host calls |
+//! | `liveness` | pings |
 //! | `process` | starts, supervises and replaces a worker process |
+//! | `fault` | the reasons for which the parent stops one |
 //! | `worker` | the main loop of a worker process |
 //! | `lockdown` | locks a worker process in |
 //! | `stderr` | logs the standard error of a worker process |
-//! | `pipe` | messages and frames between the two |
+//! | `pipe`, `frame_reader` | messages and frames between the two |
 //! | `config`, `error` | settings and errors of the pool |
 
+mod account;
 mod config;
 mod error;
+mod events;
+mod fault;
+mod frame_reader;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod in_flight;
+mod jobs;
+mod liveness;
 mod lockdown;
 mod pipe;
 mod pool;

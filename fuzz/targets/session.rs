@@ -59,7 +59,7 @@ async fn run(input: &[u8]) {
                 let at = rest.iter().position(|&byte| byte == 0xfe).unwrap_or(rest.len());
                 let (header, payload) = rest.split_at(at);
                 let payload = payload.get(1..).unwrap_or_default().to_vec();
-                if session.slot.event(header, payload).is_err() {
+                if session.slot.event(header, payload).await.is_err() {
                     session.slot.reset();
                 }
                 true

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use super::message_queue::MessageQueue;
 use crate::{
     protocol::{DataRequest, RunnerMessage, random_id},
-    sandbox::{Answer, HostCalls, METHOD_NOT_ALLOWED, PendingAnswer},
+    sandbox::{Answer, HostCalls, METHOD_NOT_ALLOWED, PendingAnswer, PendingCapacity},
     sync::lock,
 };
 
@@ -188,6 +188,11 @@ impl HostCalls for TaskCalls {
             }
             answer.await.unwrap_or_else(|_| over())
         })
+    }
+
+    fn capacity(&self) -> Option<PendingCapacity> {
+        let queue = self.queue.is_full().then(|| self.queue.clone())?;
+        Some(Box::pin(async move { queue.wait_for_capacity().await }))
     }
 
     fn notify(&self, name: &str, params: Box<RawValue>) {

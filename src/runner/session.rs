@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     protocol::{RunnerMessage, TaskLabel},
-    sandbox::{Exceeded, Job, Outcome, Usage},
+    sandbox::Job,
     text::brief,
     workers::Pool,
 };
@@ -41,9 +41,6 @@ const TASK_TYPE: &str = "python";
 const REFRESH: Duration = Duration::from_millis(250);
 /// Time limit of the registration after the upgrade.
 const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time beyond a task's limit after which the runner itself stops the task: a backstop for a worker
-/// that hangs. The worker enforces the limit.
-const OVERTIME: Duration = Duration::from_secs(5);
 
 /// Rejects a match with an expired or unknown offer. The text is n8n's.
 const OFFER_EXPIRED: &str = "Offer expired - not accepted within validity window";
@@ -249,18 +246,10 @@ impl Session<'_> {
             return self.fail(task_id, &label, &error.to_string());
         }
         let calls = Arc::new(TaskCalls::new(task_id.clone(), self.queue.clone()));
-        let limits = self.config.limits.clone();
-        let time = limits.time;
-        let job = self.pool.run(Job::new(input, limits), calls.clone());
+        let job = self.pool.run(Job::new(input, self.config.limits.clone()), calls.clone());
         debug!(task_id, "running");
-        self.tasks.start(task_id, label, calls, async move {
-            let hung = |_| Outcome {
-                usage: Usage { duration: time + OVERTIME, ..Usage::default() },
-                ..Outcome::failed(Exceeded::Time(time))
-            };
-            let outcome = tokio::time::timeout(time + OVERTIME, job).await.unwrap_or_else(hung);
-            CheckedOutcome::new(outcome).await
-        });
+        let outcome = async move { CheckedOutcome::new(job.await).await };
+        self.tasks.start(task_id, label, calls, outcome);
     }
 
     /// Fails a task whose settings are not readable, if it waits for them.

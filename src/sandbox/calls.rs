@@ -13,7 +13,7 @@ use wasmtime::{Caller, Linker};
 
 use super::{
     abi::{FORGET, HOST_MODULE, MAX_NAME, WAIT_IS_ENDLESS},
-    host::PendingAnswer,
+    host::{PendingAnswer, is_call_name},
     limits::Exceeded,
     offload::{self, BadParams},
     pending::{AnswerText, CompletedCall, answer_text, limit_answer, time_out, too_large},
@@ -213,9 +213,8 @@ async fn request(
         return Ok(Err(format!("the name of a host call has at most {MAX_NAME} characters")));
     }
     let name = memory(caller, name_ptr, name_len)?.0.to_vec();
-    let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
     let name = match String::from_utf8(name) {
-        Ok(name) if !name.is_empty() && name.bytes().all(|byte| is_name_byte(&byte)) => name,
+        Ok(name) if is_call_name(&name) => name,
         _ => {
             let text = "the name of a host call is made of ASCII letters, digits, dots, dashes \
                         and underscores";

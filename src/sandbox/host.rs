@@ -4,11 +4,16 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde_json::value::RawValue;
 
+use super::abi::MAX_NAME;
+
 /// The answer to a host call: a JSON value, or a text that the guest raises as `_host.CallError`.
 pub type Answer = Result<Box<RawValue>, String>;
 
 /// A pending [`Answer`]. The sandbox drops it if the task ends first.
 pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Ends once a host can take another call; see [`HostCalls::capacity`].
+pub type PendingCapacity = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves the host calls of a task.
 ///
@@ -24,6 +29,15 @@ pub type PendingAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub trait HostCalls: Send + Sync {
     /// Answers a call. While the answer is pending, the task costs memory only.
     fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer;
+
+    /// Returns `None` if the host can take a call now, or else a future that ends once it can.
+    ///
+    /// `workers::Pool` asks before it reads a call from a worker process. Until the future
+    /// ends, what that worker sends stays in the worker: the memory of this process does not grow
+    /// with unsent calls. The default is `None`.
+    fn capacity(&self) -> Option<PendingCapacity> {
+        None
+    }
 
     /// Takes a notification. It has no answer. Notifications arrive in order, and before the task's
     /// outcome. The default drops it.
@@ -49,6 +63,10 @@ impl<T: HostCalls + ?Sized> HostCalls for Arc<T> {
         (**self).call(name, params)
     }
 
+    fn capacity(&self) -> Option<PendingCapacity> {
+        (**self).capacity()
+    }
+
     fn notify(&self, name: &str, params: Box<RawValue>) {
         (**self).notify(name, params);
     }
@@ -71,3 +89,10 @@ impl HostCalls for NoHost {
 
 /// The error of a call whose name the host does not know.
 pub const METHOD_NOT_ALLOWED: &str = "Method not allowed";
+
+/// Returns whether a host call may have this name: ASCII letters, digits, dots, dashes and
+/// underscores.
+pub(crate) fn is_call_name(name: &str) -> bool {
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_name_byte)
+}

@@ -152,6 +152,23 @@ pub enum Exceeded {
 }
 
 impl Exceeded {
+    /// Returns whether this is a limit of these.
+    #[cfg(feature = "runner")]
+    pub(crate) fn is_of(&self, limits: &Limits) -> bool {
+        *self
+            == match self {
+                Self::Time(_) => Self::Time(limits.time),
+                Self::Fuel(_) => Self::Fuel(limits.fuel),
+                Self::Memory(_) => Self::Memory(limits.memory),
+                Self::Input(_) => Self::Input(limits.input),
+                Self::Output(_) => Self::Output(limits.output),
+                Self::Calls(_) => Self::Calls(limits.calls),
+                Self::InFlight(_) => Self::InFlight(limits.in_flight),
+                Self::CallBytes(_) => Self::CallBytes(limits.call_bytes),
+                Self::Notified(_) => Self::Notified(limits.notified),
+            }
+    }
+
     /// Returns the limit's name in machine-readable output, such as `time` or `in-flight`.
     pub fn name(&self) -> &'static str {
         match self {

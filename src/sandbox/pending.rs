@@ -23,7 +23,7 @@ use super::{
 
 /// Bounds the parameters of all calls without an answer, and separately all answers that the guest
 /// has not fetched: each to this many times [`Limits::call_bytes`].
-const TOTAL_PER_CALL: u64 = 4;
+pub(crate) const TOTAL_PER_CALL: u64 = 4;
 
 /// An answer as the guest takes it: whether it is a value, and the value or the error's text.
 pub(crate) type AnswerText = (bool, String);

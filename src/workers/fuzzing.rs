@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::{
-    io::AsyncWriteExt,
-    net::UnixStream,
-    sync::oneshot::{self, Receiver},
-};
+use tokio::sync::oneshot::{self, Receiver};
 
 use super::{
-    pipe::{FrameQueue, FrameReader, WorkerEvent, frame_queue},
+    frame_reader::FrameReader,
+    pipe::{FrameQueue, frame_queue},
     pool::Pool,
+    process::receive,
     slot::WorkerSlot,
 };
 use crate::sandbox::{HostCalls, Job, Outcome};
@@ -25,7 +23,7 @@ pub struct FuzzSlot {
 impl Default for FuzzSlot {
     fn default() -> Self {
         let (sender, requests) = frame_queue();
-        Self { slot: Arc::new(WorkerSlot::new(sender)), _requests: requests }
+        Self { slot: Arc::new(WorkerSlot::new(8, sender)), _requests: requests }
     }
 }
 
@@ -42,29 +40,20 @@ impl FuzzSlot {
     }
 
     /// Handles an event, or says why the worker would be killed.
-    pub fn event(&self, header: &[u8], payload: Vec<u8>) -> Result<(), String> {
-        let event: WorkerEvent = serde_json::from_slice(header).map_err(|e| e.to_string())?;
-        self.slot.handle(event, payload).map_err(|error| error.to_string())
+    ///
+    /// # Errors
+    /// The worker would be killed.
+    pub async fn event(&self, header: &[u8], payload: Vec<u8>) -> Result<(), String> {
+        let sizes = [header.len(), payload.len()].map(|size| (size as u32).to_le_bytes());
+        self.pipe(&[sizes.as_flattened(), header, &payload].concat()).await
     }
 
     /// Reads and handles the frames of a pipe that carries these bytes.
+    ///
+    /// # Errors
+    /// The worker would be killed.
     pub async fn pipe(&self, bytes: &[u8]) -> Result<(), String> {
-        let text = |error: std::io::Error| error.to_string();
-        let (ours, mut theirs) = UnixStream::pair().map_err(text)?;
-        let mut reader = FrameReader::new(ours.into_split().0);
-        let write = async {
-            let _ = theirs.write_all(bytes).await;
-            drop(theirs);
-        };
-        let read = async {
-            while let Some((event, payload)) =
-                reader.receive::<WorkerEvent>().await.map_err(text)?
-            {
-                self.slot.handle(event, payload).map_err(text)?;
-            }
-            Ok(())
-        };
-        tokio::join!(write, read).1
+        receive(&self.slot, FrameReader::new(bytes)).await.map_err(|fault| fault.to_string())
     }
 
     /// Ends all jobs, as the loss of the process does.

@@ -6,12 +6,8 @@
 
 use std::{io, sync::Arc};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, BufReader},
-    net::unix::{OwnedReadHalf, OwnedWriteHalf},
-    sync::mpsc,
-};
+use serde::{Deserialize, Serialize};
+use tokio::{io::AsyncWriteExt, net::unix::OwnedWriteHalf, sync::mpsc};
 
 use super::lockdown::LockdownReport;
 use crate::{
@@ -49,15 +45,37 @@ pub(crate) enum WorkerEvent {
     Pong,
 }
 
+impl WorkerEvent {
+    /// Returns the job of the event, if it has one.
+    pub(crate) fn job(&self) -> Option<u64> {
+        match self {
+            Self::Call { job, .. }
+            | Self::DropCall { job, .. }
+            | Self::Notify { job, .. }
+            | Self::Done { job, .. } => Some(*job),
+            Self::Ready { .. } | Self::Pong => None,
+        }
+    }
+
+    /// Returns whether the content of the payload matters.
+    pub(crate) fn has_content(&self) -> bool {
+        match self {
+            Self::Call { .. } | Self::Notify { .. } => true,
+            Self::Done { exit, .. } => matches!(exit, Exit::Output),
+            Self::Ready { .. } | Self::DropCall { .. } | Self::Pong => false,
+        }
+    }
+}
+
 /// Bytes of the largest header: a `Done` whose standard error takes six bytes for each escaped
 /// byte.
-const MAX_HEADER: usize = 4 << 20;
+pub(crate) const MAX_HEADER: usize = 4 << 20;
 
 /// Bytes of the largest payload, 1 GiB: n8n's own limit for a message.
-const MAX_PAYLOAD: usize = 1 << 30;
+pub(crate) const MAX_PAYLOAD: usize = 1 << 30;
 
 /// Bytes of the largest payload to copy behind its header, so that one write sends both.
-const SMALL: usize = 64 << 10;
+pub(crate) const SMALL: usize = 64 << 10;
 
 /// A frame that waits for the writer.
 pub(crate) struct Frame {
@@ -161,55 +179,12 @@ pub(crate) async fn write_frames(unsent: FrameQueue, mut out: OwnedWriteHalf) ->
     Ok(())
 }
 
-/// Reads frames from the pipe.
-pub(crate) struct FrameReader(BufReader<OwnedReadHalf>);
-
-impl FrameReader {
-    pub(crate) fn new(input: OwnedReadHalf) -> Self {
-        Self(BufReader::with_capacity(SMALL, input))
-    }
-
-    /// Receives the next frame. `None`: the other end closed the pipe. Not cancel-safe.
-    ///
-    /// # Errors
-    /// The pipe ended within a frame, or the bytes are no frame.
-    pub(crate) async fn receive<H: DeserializeOwned>(
-        &mut self,
-    ) -> io::Result<Option<(H, Vec<u8>)>> {
-        let mut sizes = [0; 8];
-        match self.0.read_exact(&mut sizes).await {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            other => other?,
-        };
-        let [a, b, c, d, e, f, g, h] = sizes;
-        let header = self.part(u32::from_le_bytes([a, b, c, d]), MAX_HEADER).await?;
-        let payload = self.part(u32::from_le_bytes([e, f, g, h]), MAX_PAYLOAD).await?;
-        Ok(Some((serde_json::from_slice(&header)?, payload)))
-    }
-
-    /// Reads `size` bytes. The buffer grows with the received bytes: a hostile worker cannot make
-    /// the parent allocate by announcing a large frame.
-    async fn part(&mut self, size: u32, limit: usize) -> io::Result<Vec<u8>> {
-        let size = size as usize;
-        if size > limit {
-            return Err(io::Error::other(format!(
-                "a frame announces {size} bytes where {limit} are allowed"
-            )));
-        }
-        let mut bytes = Vec::with_capacity(size.min(8 << 20));
-        (&mut self.0).take(size as u64).read_to_end(&mut bytes).await?;
-        if bytes.len() < size {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(bytes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::net::UnixStream;
+    use tokio::net::{UnixStream, unix::OwnedReadHalf};
 
     use super::*;
+    use crate::workers::frame_reader::FrameReader;
 
     fn ends() -> (OwnedReadHalf, OwnedWriteHalf) {
         let (a, b) = UnixStream::pair().unwrap();
@@ -260,22 +235,5 @@ mod tests {
         let size = |frame: Frame| frame.head.len() + (*frame.payload).as_ref().len();
         let sizes = [queue.try_recv().unwrap(), queue.try_recv().unwrap()].map(size);
         assert!(sizes.iter().sum::<usize>() < 550, "{sizes:?}");
-    }
-
-    #[tokio::test]
-    async fn a_length_over_the_limit_is_refused_before_allocating() {
-        let (input, mut output) = ends();
-        output.write_all(&[4, 0, 0, 0, 255, 255, 255, 255]).await.unwrap();
-        output.write_all(b"null").await.unwrap();
-        let error = FrameReader::new(input).receive::<WorkerRequest>().await.unwrap_err();
-        assert!(error.to_string().contains("4294967295"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_truncated_frame_is_an_error() {
-        let (input, mut output) = ends();
-        output.write_all(&[9, 0, 0, 0, 0, 0, 0, 0, b'"']).await.unwrap();
-        drop(output);
-        assert!(FrameReader::new(input).receive::<WorkerRequest>().await.is_err());
     }
 }

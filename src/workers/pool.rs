@@ -54,7 +54,7 @@ impl Pool {
         let lockdown = Arc::new(LockdownWatch::new(config.lockdown));
         for index in 0..config.workers.max(1) {
             let (sender, queue) = frame_queue();
-            let slot = Arc::new(WorkerSlot::new(sender));
+            let slot = Arc::new(WorkerSlot::new(config.slots, sender));
             let process = WorkerProcess::start(index, config, &slot, queue)?;
             let supervisor =
                 supervise(index, config.clone(), slot.clone(), process, lockdown.clone());
@@ -83,6 +83,10 @@ impl Pool {
     }
 
     /// Runs a job on the worker with the fewest jobs. Dropping the future cancels the job.
+    ///
+    /// A worker that owes an answer to a ping comes after all others. If each of them owes one, the
+    /// job goes to the one with the fewest jobs: it may answer in a moment, and waits no longer
+    /// there than here.
     ///
     /// `host` answers the job's host calls on the runtime of the pool. The end of the job drops its
     /// pending calls.

@@ -3,12 +3,15 @@
 use std::{
     io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    panic::AssertUnwindSafe,
     process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{
+    io::AsyncRead,
     net::UnixStream,
     process::{Child, Command},
     task::JoinHandle,
@@ -17,23 +20,22 @@ use tokio::{
 
 use super::{
     config::PoolConfig,
+    fault::{Violation, WorkerFault},
+    frame_reader::FrameReader,
+    liveness::TICK,
     lockdown::LockdownWatch,
-    pipe::{FrameQueue, FrameReader, WorkerEvent, write_frames},
-    slot::WorkerSlot,
+    pipe::{FrameQueue, SMALL, WorkerEvent, write_frames},
+    slot::{Admission, WorkerSlot},
     stderr,
 };
 use crate::text::brief;
 
-/// Interval of the pings to a worker that has jobs.
-const PING_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Time since a worker's last event after which the parent kills it. Its event loop runs every few
-/// milliseconds, so only a stopped process or a hang in the engine reaches 15 s.
-const MAX_SILENCE: Duration = Duration::from_secs(15);
-
 /// Pause before the restart of a worker that lived for less. A broken machine must not start
 /// processes in a tight loop.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Time from the end of a worker's pipe to the end of its process.
+const EXIT_TIME: Duration = Duration::from_secs(1);
 
 /// Time to read the last lines of a process that has ended.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -60,12 +62,12 @@ impl WorkerProcess {
     ) -> io::Result<Self> {
         let (mut child, pipe) = spawn(config)?;
         let stderr = child.stderr.take().map(|text| tokio::spawn(stderr::forward(index, text)));
-        slot.set_process_id(child.id());
+        slot.set_process(child.id());
         Ok(Self { child, pipe, queue, stderr })
     }
 
-    /// Carries frames until the process ends. Returns a text that says how it ended.
-    async fn serve(mut self, slot: &WorkerSlot, lockdown: &LockdownWatch) -> String {
+    /// Carries frames until the process ends.
+    async fn serve(mut self, slot: &WorkerSlot, lockdown: &LockdownWatch) -> ProcessEnd {
         let (input, output) = self.pipe.into_split();
         let write = async {
             if write_frames(self.queue, output).await.is_err() {
@@ -73,32 +75,71 @@ impl WorkerProcess {
                 std::future::pending().await
             }
         };
+        let carry = async {
+            let mut reader = FrameReader::new(input);
+            match ready(slot, lockdown, &mut reader).await? {
+                true => receive(slot, reader).await,
+                false => Ok(()),
+            }
+        };
         let stopped = tokio::select! {
-            ended = receive(slot, lockdown, FrameReader::new(input)) => ended,
+            ended = carry => ended,
             () = write => Ok(()),
-            silent = watch(slot) => Err(silent),
+            fault = watch(slot) => Err(fault),
         };
-        let reason = match &stopped {
-            Ok(()) => String::new(),
-            Err(error) => format!(", stopped because {error}"),
-        };
-        if stopped.is_err() {
+        // A process may close its pipe and stay.
+        let is_over = stopped.is_ok() && timeout(EXIT_TIME, self.child.wait()).await.is_ok();
+        if !is_over {
             // Fails only if the process has ended.
             let _ = self.child.start_kill();
         }
-        let ended = self.child.wait().await;
+        let status = self.child.wait().await;
         if let Some(stderr) = self.stderr {
             // Fails if the process left its standard error to another one.
             let _ = timeout(LAST_LINES, stderr).await;
         }
-        match ended {
-            Ok(status) if is_violation(status) => {
-                "the worker process was killed by SIGSYS: it made a system call that its lockdown \
-                 forbids"
-                    .into()
-            }
+        ProcessEnd::new(status, stopped)
+    }
+}
+
+/// How a process ended.
+struct ProcessEnd {
+    how: String,
+    /// Whether the process did what a correct worker never does.
+    is_violation: bool,
+}
+
+impl ProcessEnd {
+    fn new(status: io::Result<ExitStatus>, stopped: Result<(), WorkerFault>) -> Self {
+        if status.as_ref().is_ok_and(|status| is_violation(*status)) {
+            let how = "the worker process was killed by SIGSYS: it made a system call that its \
+                       lockdown forbids";
+            return Self { how: how.into(), is_violation: true };
+        }
+        let reason = match &stopped {
+            Ok(()) => String::new(),
+            Err(fault) => format!(", stopped because {fault}"),
+        };
+        let how = match status {
             Ok(status) => format!("the worker process ended ({status}{reason})"),
             Err(error) => format!("the worker process ended ({error}{reason})"),
+        };
+        Self { how, is_violation: stopped.is_err_and(|fault| fault.is_violation()) }
+    }
+
+    /// Returns the end of a process whose host calls panicked in the parent.
+    fn of_panic() -> Self {
+        let how = "the worker process was stopped: the host of a task panicked".into();
+        Self { how, is_violation: false }
+    }
+
+    /// A violation is an error, as the worker may be taken over.
+    fn log(&self, worker: usize) {
+        let how = brief(&self.how);
+        if self.is_violation {
+            tracing::error!(worker, "{how}; starting a new one");
+        } else {
+            tracing::warn!(worker, "{how}; starting a new one");
         }
     }
 }
@@ -128,31 +169,60 @@ fn spawn(config: &PoolConfig) -> io::Result<(Child, UnixStream)> {
     Ok((child, UnixStream::from_std(ours)?))
 }
 
-/// Receives events until the process closes the pipe.
-async fn receive(
+/// Receives the first event: the process is set up and locked in. Returns false if it closed the
+/// pipe.
+async fn ready<R: AsyncRead + Unpin>(
     slot: &WorkerSlot,
     lockdown: &LockdownWatch,
-    mut reader: FrameReader,
-) -> io::Result<()> {
-    match reader.receive().await? {
-        Some((WorkerEvent::Ready { lockdown: report }, _)) => {
-            lockdown.record(report).map_err(io::Error::other)?;
+    reader: &mut FrameReader<R>,
+) -> Result<bool, WorkerFault> {
+    match reader.head(|| slot.max_header()).await? {
+        Some((WorkerEvent::Ready { lockdown: report }, 0)) => {
+            lockdown.record(report)?;
+            slot.started();
+            Ok(true)
         }
-        Some(_) => return Err(io::Error::other("its first event does not say that it is ready")),
-        None => return Ok(()),
+        Some(_) => Err(Violation::NotReady.into()),
+        None => Ok(false),
     }
-    while let Some((event, payload)) = reader.receive().await? {
-        slot.handle(event, payload)?;
+}
+
+/// Receives events until the process closes the pipe. Decides on each payload before reading it.
+pub(crate) async fn receive<R: AsyncRead + Unpin>(
+    slot: &WorkerSlot,
+    mut reader: FrameReader<R>,
+) -> Result<(), WorkerFault> {
+    while let Some((event, size)) = reader.head(|| slot.max_header()).await? {
+        let mut admission = slot.admit(&event, size)?;
+        if let (Admission::Read, WorkerEvent::Call { job, .. }) = (admission, &event)
+            && !slot.wait_for_host(*job).await
+        {
+            admission = Admission::Ignore;
+        }
+        let payload = match admission {
+            Admission::Read => reader.payload(size).await?,
+            Admission::Handle | Admission::Ignore => {
+                reader.discard(size).await?;
+                Vec::new()
+            }
+        };
+        if size > SMALL {
+            slot.received();
+        }
+        if admission != Admission::Ignore {
+            slot.handle(event, payload).await?;
+        }
     }
     Ok(())
 }
 
-/// Pings the process while it has jobs. Returns once it was silent for [`MAX_SILENCE`].
-async fn watch(slot: &WorkerSlot) -> io::Error {
+/// Checks the process once a second. Returns once it must be stopped.
+async fn watch(slot: &WorkerSlot) -> WorkerFault {
     loop {
-        tokio::time::sleep(PING_INTERVAL).await;
-        if !slot.ping(MAX_SILENCE) {
-            return io::Error::other(format!("it did not move for {} s", MAX_SILENCE.as_secs()));
+        let asleep = Instant::now();
+        tokio::time::sleep(TICK).await;
+        if let Err(fault) = slot.tick(asleep.elapsed().saturating_sub(TICK)) {
+            return fault;
         }
     }
 }
@@ -167,9 +237,11 @@ pub(crate) async fn supervise(
 ) {
     loop {
         let started = Instant::now();
-        let end = process.serve(&slot, &lockdown).await;
-        let mut queue = slot.reset(&end);
-        tracing::warn!(worker = index, "{}; starting a new one", brief(&end));
+        // The host's methods run in `serve`, too. Dropping the process kills it.
+        let end = AssertUnwindSafe(process.serve(&slot, &lockdown)).catch_unwind().await;
+        let end = end.unwrap_or_else(|_| ProcessEnd::of_panic());
+        let mut queue = slot.reset(&end.how);
+        end.log(index);
         if started.elapsed() < RESTART_PAUSE {
             tokio::time::sleep(RESTART_PAUSE).await;
         }

@@ -18,8 +18,9 @@ use tokio::{net::UnixStream, sync::oneshot, task::AbortHandle};
 
 use super::{
     error::WorkersError,
+    frame_reader::FrameReader,
     lockdown::{Lockdown, LockdownReport, lock_down},
-    pipe::{FrameReader, FrameSender, WorkerEvent, WorkerRequest, frame_queue, write_frames},
+    pipe::{FrameSender, WorkerEvent, WorkerRequest, frame_queue, write_frames},
 };
 use crate::{
     sandbox::{
@@ -87,7 +88,7 @@ async fn serve(slots: usize, lockdown: Lockdown) -> Result<(), WorkersError> {
         return Ok(());
     }
     let mut reader = FrameReader::new(input);
-    while let Some((request, payload)) = reader.receive().await? {
+    while let Some((request, payload)) = reader.receive().await.map_err(io::Error::from)? {
         worker.handle(request, payload).await?;
     }
     Ok(())

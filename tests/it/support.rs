@@ -3,6 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod inside;
 pub(crate) mod own_process;
+pub(crate) mod puppet;
 pub(crate) mod script_broker;
 
 use std::sync::{Arc, Mutex, OnceLock};

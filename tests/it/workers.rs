@@ -1,5 +1,9 @@
 //! Worker processes: outcomes over the pipe, the end of workers, and the tasks that it affects.
 
+mod hostile;
+mod memory;
+mod stuck;
+
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -159,28 +163,6 @@ async fn a_killed_worker_fails_its_tasks_and_is_replaced() {
     for _ in 0..8 {
         assert_eq!(returned(&run(&pool, "return 1").await), 1);
     }
-}
-
-#[tokio::test]
-async fn a_worker_that_does_not_move_is_stopped() {
-    let pool = pool(1);
-    assert_eq!(returned(&run(&pool, "return 1").await), 1);
-    let stuck = pool.process_ids()[0];
-    assert!(
-        Command::new("kill")
-            .args(["-STOP", &stuck.to_string()])
-            .status()
-            .expect("kill starts")
-            .success()
-    );
-    let outcome = run(&pool, "return 1").await;
-    assert!(
-        matches!(&outcome.result, Err(Failure::WorkerLost(reason)) if reason.contains("did not move")),
-        "{:?}",
-        outcome.result
-    );
-    assert_eq!(returned(&run(&pool, "return 2").await), 2);
-    assert!(!is_alive(stuck));
 }
 
 #[tokio::test]

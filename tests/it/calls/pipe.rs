@@ -75,6 +75,39 @@ return 1";
     assert_eq!(returned(&task.await.unwrap()), 1);
 }
 
+/// The parent counts as well, and kills a worker that is over a limit by one.
+#[tokio::test]
+async fn counts_at_their_limits_hold_over_the_pipe() {
+    let pool = pool();
+    let process = pool.process_ids()[0];
+    let code = "
+import _host
+numbers = [_host.start('never', '[]') for _ in range(10)]
+for n in range(300):
+    _host.notify('sandbox.forget', f'[{numbers.pop(n % 10)}]')
+    numbers.append(_host.start('after', '[0, 1]') if n % 3 else _host.start('never', '[]'))
+    assert _host.call('after', '[0, 1]') == '1'
+    if n % 3:
+        assert _host.wait(-1)[0] == numbers.pop()
+        numbers.append(_host.start('never', '[]'))
+return len(numbers)";
+    // Ten calls, then three requests in each round, and one more in two thirds of them.
+    let limits = |limits: &mut serpentarium::sandbox::Limits| {
+        (limits.in_flight, limits.calls) = (10, 10 + 300 * 3 + 200);
+    };
+    for _ in 0..3 {
+        let outcome = pool.run(limited(code, limits), Arc::new(TimedHost::default())).await;
+        assert_eq!(returned(&outcome), 10);
+    }
+    // Such a task ends with calls pending and with answers on their way.
+    let code = "import _host\nfor n in range(20): _host.start('after', '[0, 1]')\nreturn 1";
+    for _ in 0..50 {
+        let outcome = pool.run(job(code), Arc::new(TimedHost::default())).await;
+        assert_eq!(returned(&outcome), 1);
+    }
+    assert_eq!(pool.process_ids(), [process]);
+}
+
 #[tokio::test]
 async fn a_task_that_waits_for_calls_consumes_no_fuel() {
     let code = "import _host\nfor _ in range(10): _host.start('never', '[]')\n_host.wait(SECONDS)\nreturn 1";
