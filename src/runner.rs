@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `run` | the outer loop: connect, serve, back off |
 //! | `session`, `phase` | one connection from registration to its end |
-//! | `connection`, `socket`, `message_queue`, `read_activity` | the WebSocket |
+//! | `connection`, `socket`, `frames`, `message_queue`, `read_activity` | the WebSocket |
 //! | `incoming` | reads frames, large ones on another thread |
 //! | `auth`, `endpoint` | the grant token, HTTP addresses |
 //! | `offers`, `task` | state of the offers and of the tasks |
@@ -25,6 +25,7 @@ mod connection;
 pub(crate) mod effects;
 mod endpoint;
 mod error;
+mod frames;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod health;

@@ -2,25 +2,23 @@
 
 use std::{fmt, time::Duration};
 
-use futures_util::{StreamExt, stream::SplitStream};
 use rustls::ClientConfig;
 use secrecy::SecretString;
 use tokio::{
+    io::ReadHalf,
     task::JoinHandle,
     time::{Instant, Interval, MissedTickBehavior, interval_at, timeout},
 };
-use tokio_tungstenite::tungstenite::{
-    self, Message,
-    protocol::{CloseFrame, frame::coding::CloseCode},
-};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
 use super::{
     config::RunnerConfig,
     error::ConnectError,
+    frames::{FrameError, ServerFrame, ServerFrames},
     incoming::{Incoming, IncomingQueue, IncomingReader},
     message_queue::{MessageQueue, QueuedFrame},
     read_activity::ReadActivity,
-    socket::{Socket, open_socket},
+    socket::{Opened, Stream, open_socket},
 };
 
 /// Time limit of the closing handshake: the queued messages, the close frame and its answer.
@@ -61,7 +59,7 @@ impl fmt::Display for ConnectionLost {
 /// An open connection. Dropping it aborts the writer and discards unsent messages.
 #[derive(Debug)]
 pub(crate) struct BrokerConnection {
-    frames: SplitStream<Socket>,
+    frames: ServerFrames<ReadHalf<Stream>>,
     incoming: IncomingQueue,
     queue: MessageQueue,
     writer: JoinHandle<()>,
@@ -80,10 +78,11 @@ impl BrokerConnection {
         grant: &SecretString,
     ) -> Result<Self, ConnectError> {
         let activity = ReadActivity::default();
-        let socket = open_socket(config, tls, grant, &activity).await?;
-        let (sink, frames) = socket.split();
+        let Opened { stream, received } = open_socket(config, tls, grant, &activity).await?;
+        let (input, output) = tokio::io::split(stream);
+        let frames = ServerFrames::new(input, received, config.max_payload);
         let (queue, unsent) = MessageQueue::new(config.max_payload);
-        let writer = queue.spawn_writer(sink, unsent);
+        let writer = queue.spawn_writer(output, unsent);
         let mut heartbeat = interval_at(Instant::now() + config.heartbeat, config.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let reader = IncomingReader::new(config.addition.clone(), config.limits.call_bytes);
@@ -111,18 +110,27 @@ impl BrokerConnection {
                 }
             };
             match frame {
-                Some(Ok(Message::Text(text))) => self.incoming.push(text.into()),
-                Some(Ok(Message::Binary(bytes))) => self.incoming.push(bytes),
-                // Reading a ping queues its pong: tungstenite does both.
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(frame))) => return Err(ConnectionLost::Closed(frame)),
-                Some(Err(error)) => {
-                    if let tungstenite::Error::Capacity(_) = error {
-                        self.close_as_too_large().await;
+                Ok(ServerFrame::Message(frame)) => self.incoming.push(frame),
+                Ok(ServerFrame::Ping(payload)) => self.queue.send_pong(payload),
+                Ok(ServerFrame::Pong) => {}
+                Ok(ServerFrame::Close(frame)) => {
+                    let code = frame.as_ref().map_or(CloseCode::Normal, |frame| frame.code);
+                    self.send_close(code, "").await;
+                    return Err(ConnectionLost::Closed(frame));
+                }
+                Err(error) => {
+                    // The rest of such a message cannot be read, so neither can any later one.
+                    match error {
+                        FrameError::TooLarge { .. } => {
+                            self.send_close(CloseCode::Size, "message too large").await;
+                        }
+                        FrameError::Protocol(why) => {
+                            self.send_close(CloseCode::Protocol, why).await
+                        }
+                        FrameError::Io(_) | FrameError::Ended => {}
                     }
                     return Err(ConnectionLost::Broken(error.to_string()));
                 }
-                None => return Err(ConnectionLost::Closed(None)),
             }
         }
     }
@@ -141,12 +149,13 @@ impl BrokerConnection {
         Ok(())
     }
 
-    /// Closes with code 1009 (RFC 6455, section 7.4.1): the rest of a message over the payload
-    /// limit cannot be read, so neither can any later message.
-    async fn close_as_too_large(&mut self) {
-        let frame = CloseFrame { code: CloseCode::Size, reason: "message too large".into() };
-        self.queue.send_control(QueuedFrame::Close(frame));
-        let _ = timeout(CLOSE_TIMEOUT, &mut self.writer).await;
+    /// Sends the queued messages and a close frame (RFC 6455, section 7.4.1), unless one was sent.
+    async fn send_close(&mut self, code: CloseCode, reason: &'static str) {
+        if !self.writer.is_finished() {
+            let frame = CloseFrame { code, reason: reason.into() };
+            self.queue.send_control(QueuedFrame::Close(frame));
+            let _ = timeout(CLOSE_TIMEOUT, &mut self.writer).await;
+        }
     }
 
     /// Sends the queued messages and a close frame, then waits for the broker's close frame, in all

@@ -1,13 +1,25 @@
 //! Opens the WebSocket to the broker: TCP, TLS and the HTTP upgrade with the grant token.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use bytes::BytesMut;
 use reqwest::Url;
-use rustls::ClientConfig;
+use rustls::{ClientConfig, pki_types::ServerName};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    client_async_with_config,
     tungstenite::{
         self,
         client::IntoClientRequest,
@@ -27,10 +39,28 @@ use super::{
     read_activity::{MonitoredStream, ReadActivity},
 };
 
-/// A WebSocket whose TCP stream records read activity.
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<MonitoredStream<TcpStream>>>;
+/// A TCP stream, with or without TLS.
+pub(crate) type Stream = Pin<Box<dyn Duplex>>;
 
-/// Connects and upgrades. The socket records its reads in `activity`.
+/// A stream in both directions.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Send> Duplex for S {}
+
+impl std::fmt::Debug for dyn Duplex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Duplex")
+    }
+}
+
+/// An upgraded connection.
+pub(crate) struct Opened {
+    pub(crate) stream: Stream,
+    /// The bytes that came with the answer to the upgrade: the first frames.
+    pub(crate) received: BytesMut,
+}
+
+/// Connects and upgrades. The stream records its reads in `activity`.
 ///
 /// # Errors
 /// The broker is unreachable, refuses the connection, or takes longer than [`CONNECT_TIMEOUT`].
@@ -39,27 +69,25 @@ pub(crate) async fn open_socket(
     tls: &ClientConfig,
     grant: &SecretString,
     activity: &ReadActivity,
-) -> Result<Socket, ConnectError> {
-    let RunnerConfig { broker, max_payload, .. } = config;
+) -> Result<Opened, ConnectError> {
+    let broker = &config.broker;
     let request = request(broker, &config.id, grant)?;
-    let limits = WebSocketConfig::default()
-        .max_message_size(Some(*max_payload))
-        .max_frame_size(Some(*max_payload));
-    let connector = match broker.scheme() {
-        "https" => Connector::Rustls(Arc::new(tls.clone())),
-        _ => Connector::Plain,
-    };
+    // tungstenite does the handshake and reads no frame.
+    let unused = WebSocketConfig::default().read_buffer_size(0);
     let opening = async {
-        let stream =
-            dial(broker).await.map_err(|error| ConnectError::Unreachable(error.to_string()))?;
-        let stream = MonitoredStream::new(stream, activity.clone());
-        client_async_tls_with_config(request, stream, Some(limits), Some(connector))
+        let stream = dial(broker, tls, activity).await.map_err(unreachable)?;
+        client_async_with_config(request, UpgradingStream::new(stream), Some(unused))
             .await
             .map_err(upgrade_error)
     };
     let (socket, _) =
         timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| ConnectError::TimedOut)??;
-    Ok(socket)
+    let UpgradingStream { stream, behind, .. } = socket.into_inner();
+    Ok(Opened { stream, received: behind })
+}
+
+fn unreachable(error: io::Error) -> ConnectError {
+    ConnectError::Unreachable(error.to_string())
 }
 
 fn request(broker: &Url, id: &str, grant: &SecretString) -> Result<Request, ConnectError> {
@@ -77,14 +105,75 @@ fn request(broker: &Url, id: &str, grant: &SecretString) -> Result<Request, Conn
     Ok(request)
 }
 
-async fn dial(broker: &Url) -> std::io::Result<TcpStream> {
+async fn dial(broker: &Url, tls: &ClientConfig, activity: &ReadActivity) -> io::Result<Stream> {
     let host = broker.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = broker.port_or_known_default().unwrap_or_default();
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     detect_dead_peer(&stream)?;
-    Ok(stream)
+    let stream = MonitoredStream::new(stream, activity.clone());
+    if broker.scheme() != "https" {
+        return Ok(Box::pin(stream));
+    }
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let tls = TlsConnector::from(Arc::new(tls.clone()));
+    Ok(Box::pin(tls.connect(name, stream).await?))
+}
+
+/// A stream during the upgrade. It delivers the head of the HTTP response only, and keeps what
+/// comes behind it: tungstenite would keep that to itself.
+struct UpgradingStream {
+    stream: Stream,
+    /// The last four bytes of the head so far.
+    last: [u8; 4],
+    behind: BytesMut,
+}
+
+impl UpgradingStream {
+    fn new(stream: Stream) -> Self {
+        Self { stream, last: [0; 4], behind: BytesMut::new() }
+    }
+}
+
+impl AsyncRead for UpgradingStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context,
+        buffer: &mut ReadBuf,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let begin = buffer.filled().len();
+        std::task::ready!(this.stream.as_mut().poll_read(cx, buffer))?;
+        for at in begin..buffer.filled().len() {
+            let [_, a, b, c] = this.last;
+            this.last = [a, b, c, buffer.filled()[at]];
+            if this.last == *b"\r\n\r\n" {
+                this.behind.extend_from_slice(&buffer.filled()[at + 1..]);
+                buffer.set_filled(at + 1);
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for UpgradingStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.as_mut().poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context) -> Poll<io::Result<()>> {
+        self.stream.as_mut().poll_shutdown(cx)
+    }
 }
 
 /// Sets `TCP_USER_TIMEOUT` and keepalive probes (tcp(7)). With the kernel's defaults a connection
@@ -117,7 +206,31 @@ fn upgrade_error(error: tungstenite::Error) -> ConnectError {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_upgrade_leaves_the_first_frames() {
+        let head = "HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n";
+        for step in [1, 3, 1000] {
+            let (ours, mut theirs) = tokio::io::duplex(step);
+            let mut stream = UpgradingStream::new(Box::pin(ours));
+            let server = tokio::spawn(async move {
+                theirs.write_all(format!("{head}\r\n\r\nframes").as_bytes()).await.unwrap();
+            });
+            let mut read = Vec::new();
+            while read.len() < head.len() {
+                stream.read_buf(&mut read).await.unwrap();
+            }
+            assert_eq!(read, head.as_bytes());
+            let UpgradingStream { mut stream, behind, .. } = stream;
+            let mut rest = behind.to_vec();
+            stream.read_to_end(&mut rest).await.unwrap();
+            assert_eq!(rest, b"\r\n\r\nframes");
+            server.await.unwrap();
+        }
+    }
 
     #[test]
     fn the_address_is_the_brokers_with_the_runners_id() {

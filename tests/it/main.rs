@@ -28,6 +28,7 @@ mod life_cycle;
 mod limits;
 mod lockdown;
 mod logging;
+mod long_work;
 mod policy;
 mod profile;
 mod profile_exports;

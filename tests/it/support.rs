@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod inside;
+pub(crate) mod loaded_runner;
 pub(crate) mod own_process;
 pub(crate) mod puppet;
 pub(crate) mod script_broker;
