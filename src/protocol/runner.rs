@@ -187,22 +187,37 @@ impl RunnerMessage {
     /// # Errors
     /// As for [`to_frame`](Self::to_frame).
     pub fn into_parts(mut self) -> Result<Vec<String>, serde_json::Error> {
-        let (field, payload) = match &mut self {
-            Self::TaskDone { data, .. } => ("\"result\":", &mut data.result),
-            Self::Rpc { params, .. } => ("\"params\":", params),
-            _ => return Ok(vec![self.to_frame()?]),
+        let payloads: &mut [(&str, &mut Box<RawValue>)] = match &mut self {
+            Self::TaskDone {
+                data: TaskData { result, static_data: Some(static_data), .. },
+                ..
+            } => &mut [("\"result\":", result), ("\"staticData\":", static_data)],
+            Self::TaskDone { data, .. } => &mut [("\"result\":", &mut data.result)],
+            Self::Rpc { params, .. } => &mut [("\"params\":", params)],
+            _ => &mut [],
         };
-        if payload.get().len() < LARGE {
-            return Ok(vec![self.to_frame()?]);
+        let mut large = Vec::new();
+        for (field, payload) in payloads {
+            if payload.get().len() >= LARGE {
+                let null = RawValue::NULL.to_owned();
+                large.push((*field, std::mem::replace(*payload, null)));
+            }
         }
-        let payload = std::mem::replace(payload, RawValue::NULL.to_owned());
-        let mut head = self.to_frame()?;
-        // The first match is the field: inside a string its quotation marks would be escaped.
-        let place = head
-            .find(field)
-            .ok_or_else(|| serde::ser::Error::custom("the message has no payload field"))?
-            + field.len();
-        let tail = head.split_off(place).split_off("null".len());
-        Ok(vec![head, Box::<str>::from(payload).into(), tail])
+        let mut rest = self.to_frame()?;
+        let mut parts = Vec::new();
+        // From the last field to the first: custom data before the static data may have its key.
+        for (field, payload) in large.into_iter().rev() {
+            // Inside a string the field's quotation marks would be escaped.
+            let place =
+                if field == "\"staticData\":" { rest.rfind(field) } else { rest.find(field) };
+            let place = place
+                .ok_or_else(|| serde::ser::Error::custom("the message has no payload field"))?
+                + field.len();
+            parts.push(rest.split_off(place).split_off("null".len()));
+            parts.push(Box::<str>::from(payload).into());
+        }
+        parts.push(rest);
+        parts.reverse();
+        Ok(parts)
     }
 }

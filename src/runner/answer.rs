@@ -91,6 +91,8 @@ pub(crate) fn reply(
 fn filter_custom_data(custom_data: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let is_key = |key: &str| {
         !key.is_empty()
+            // A hostile key may have megabytes.
+            && key.len() <= size_of::<char>() * MAX_CUSTOM_KEY
             && key.chars().count() <= MAX_CUSTOM_KEY
             && key.chars().all(|c| c == '_' || is_word_char(c))
     };

@@ -230,8 +230,12 @@ fn the_parts_of_a_large_message_make_up_its_frame() {
     let payload = |size: usize| raw(&json!(["x".repeat(size)]));
     let data = |size| TaskData {
         result: payload(size),
-        custom_data: None,
+        custom_data: Some([("staticData".to_owned(), "null".to_owned())].into()),
         static_data: Some(raw(&json!({ "a": odd }))),
+    };
+    let with_static = |size, static_size| RunnerMessage::TaskDone {
+        task_id: odd.into(),
+        data: TaskData { static_data: Some(payload(static_size)), ..data(size) },
     };
     let done = |size| RunnerMessage::TaskDone { task_id: odd.into(), data: data(size) };
     let call = |size| RunnerMessage::Rpc {
@@ -240,7 +244,15 @@ fn the_parts_of_a_large_message_make_up_its_frame() {
         name: odd.into(),
         params: payload(size),
     };
-    for (message, parts) in [(done(10), 1), (done(100_000), 3), (call(10), 1), (call(100_000), 3)] {
+    let messages = [
+        (done(10), 1),
+        (done(100_000), 3),
+        (with_static(10, 100_000), 3),
+        (with_static(100_000, 100_000), 5),
+        (call(10), 1),
+        (call(100_000), 3),
+    ];
+    for (message, parts) in messages {
         let frame = message.to_frame().unwrap();
         let sent = message.into_parts().unwrap();
         assert_eq!((sent.len(), sent.concat()), (parts, frame));
