@@ -31,23 +31,25 @@ const LARGE_INPUT: usize = 1 << 20;
 /// the reply (measured on n8n items; at least this many).
 const GROWTH_PER_INPUT_BYTE: usize = 8;
 
-/// An instance in which nothing has run yet, with its slot.
+/// Bytes of memory from which an instance is reset on another thread: 10 ms for each 100 MiB, and
+/// other guests would wait.
+const LARGE_RESET: usize = 64 << 20;
+
+/// An instance in which nothing has run yet.
 pub(crate) struct ReadyInstance {
     store: Instance,
     entry: TypedFunc<(), i32>,
-    slot: OwnedSemaphorePermit,
 }
 
 /// An instance whose task has ended. Dropping it resets its memory and frees its slot.
 pub(crate) struct FinishedInstance {
     _store: Instance,
-    _slot: OwnedSemaphorePermit,
 }
 
 #[cfg(test)]
 impl ReadyInstance {
     pub(crate) fn memory(&mut self) -> &mut [u8] {
-        self.store.memory.expect("an instance has memory").data_mut(&mut self.store.store)
+        self.store.0.as_mut().expect(HELD).memory()
     }
 }
 
@@ -55,21 +57,49 @@ impl ReadyInstance {
 impl FinishedInstance {
     /// Returns the memory as the task left it.
     pub(crate) fn memory(&mut self) -> &mut [u8] {
-        self._store.memory.expect("an instance has memory").data_mut(&mut self._store.store)
+        self._store.0.as_mut().expect(HELD).memory()
     }
 }
 
+/// Why an [`Instance`] has its parts.
+const HELD: &str = "only the drop takes the parts of an instance";
+
 /// A store with its one instance. Dropping it resets its memory, even if the task never finished.
-struct Instance {
+struct Instance(Option<InstanceParts>);
+
+/// The parts of an [`Instance`]. Fields drop in order: the instance must be gone before its slot is
+/// free.
+struct InstanceParts {
     store: Store<GuestState>,
     memory: Option<Memory>,
     pool: Option<Arc<PoolMemory>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+#[cfg(test)]
+impl InstanceParts {
+    fn memory(&mut self) -> &mut [u8] {
+        self.memory.expect("an instance has memory").data_mut(&mut self.store)
+    }
+}
+
+impl Drop for InstanceParts {
+    fn drop(&mut self) {
+        if let (Some(pool), Some(memory)) = (&self.pool, self.memory) {
+            pool.reset.restore(memory.data_mut(&mut self.store));
+        }
+    }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if let (Some(pool), Some(memory)) = (&self.pool, self.memory) {
-            pool.reset.restore(memory.data_mut(&mut self.store));
+        let Some(parts) = self.0.take() else { return };
+        if parts.memory.is_none_or(|memory| memory.data_size(&parts.store) < LARGE_RESET) {
+            return;
+        }
+        // Outside a runtime, or while it shuts down, the parts are dropped here.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(parts)));
         }
     }
 }
@@ -78,13 +108,13 @@ impl Deref for Instance {
     type Target = Store<GuestState>;
 
     fn deref(&self) -> &Store<GuestState> {
-        &self.store
+        &self.0.as_ref().expect(HELD).store
     }
 }
 
 impl DerefMut for Instance {
     fn deref_mut(&mut self) -> &mut Store<GuestState> {
-        &mut self.store
+        &mut self.0.as_mut().expect(HELD).store
     }
 }
 
@@ -103,7 +133,8 @@ impl ReadyInstance {
         }
         store.data_mut().memory = memory;
         let entry = instance.get_typed_func::<(), i32>(&mut store, ENTRY_EXPORT)?;
-        Ok(Self { store: Instance { store, memory, pool }, entry, slot })
+        let parts = InstanceParts { store, memory, pool, _slot: slot };
+        Ok(Self { store: Instance(Some(parts)), entry })
     }
 
     /// Runs the instance's only job. Dropping the future stops it.
@@ -115,8 +146,7 @@ impl ReadyInstance {
     ) -> (RawOutcome, FinishedInstance) {
         let started = Instant::now();
         let limits = job.limits.clone();
-        // Locals drop in reverse order: the instance must be gone before its slot is free.
-        let Self { slot, mut store, entry } = self;
+        let Self { mut store, entry } = self;
         store.data_mut().assign(job, host);
         let guest = turns.take(execute(&mut store, &entry, &limits));
         // The timer is outside the turns: the limit holds for a guest that waits for its turn, too.
@@ -142,7 +172,7 @@ impl ReadyInstance {
         state.end();
         let usage = Usage { fuel, memory, duration: started.elapsed() };
         let outcome = RawOutcome { exit, stdout, usage, stderr };
-        (outcome, FinishedInstance { _store: store, _slot: slot })
+        (outcome, FinishedInstance { _store: store })
     }
 }
 
