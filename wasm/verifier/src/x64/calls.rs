@@ -64,7 +64,10 @@ impl Step<'_> {
         }
         let role = self.world.image.functions[callee].role;
         match role {
-            Role::Wasm => self.count("calls: direct"),
+            Role::Wasm => {
+                self.check_limit();
+                self.count("calls: direct");
+            }
             Role::Builtin(_) if self.role() == Role::Wasm => {
                 self.count("calls: functions of the runtime")
             }
@@ -79,6 +82,14 @@ impl Step<'_> {
             _ => {}
         }
         (pops, Kind::Any, false)
+    }
+
+    /// Functions that call each other compare the stack with its limit, so that no recursion passes
+    /// it.
+    fn check_limit(&mut self) {
+        if self.role() == Role::Wasm && self.state.stack_checked.is_none() {
+            self.refuse("it calls and has not compared the stack with its limit");
+        }
     }
 
     /// The callee needs the base of memory in its register.
@@ -122,6 +133,7 @@ impl Step<'_> {
                 if context != Kind::CodeContext(of) || caller != Kind::Context {
                     return self.refuse("the callee's context is another function's");
                 }
+                self.check_limit();
                 self.count("calls: indirect, signature compared");
                 let pops = popped_by_callee(&self.flow.instructions, self.index);
                 if let Some(record) = &mut self.record {

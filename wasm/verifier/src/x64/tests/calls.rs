@@ -1,8 +1,46 @@
-//! Calls by the table, and copies of the runtime: both need comparisons before them.
+//! Calls, and copies by the runtime: most need comparisons before them.
 
 use iced_x86::code_asm::*;
 
-use super::{Assembled, COPY, LENGTH, TABLE, assert_refused, refused};
+use super::{
+    Assembled, CALLEE, COPY, LENGTH, OUT_OF_FUEL, TABLE, TRAMPOLINE, assert_refused, refused,
+    refused_checked,
+};
+
+#[test]
+fn a_call_into_the_middle_of_a_function_is_refused() {
+    let accepted = refused_checked(|a| a.call(CALLEE));
+    assert!(accepted.is_empty(), "{accepted:?}");
+    assert_refused(&refused_checked(|a| a.call(CALLEE + 1)), "the middle of a function");
+    assert_refused(&refused_checked(|a| a.call(TRAMPOLINE)), "calls a trampoline");
+}
+
+#[test]
+fn a_call_needs_the_context_of_the_module() {
+    let refused = refused_checked(|a| {
+        a.mov(rdi, rdx)?;
+        a.call(CALLEE)
+    });
+    assert_refused(&refused, "context is not this module's");
+}
+
+#[test]
+fn a_call_changes_what_it_does_not_preserve() {
+    let code = |callee: u64| {
+        move |a: &mut CodeAssembler| {
+            a.mov(eax, edx)?;
+            a.call(callee)?;
+            a.mov(ecx, dword_ptr(r14 + rax))
+        }
+    };
+    assert_refused(&refused_checked(code(CALLEE)), "unknown base");
+    assert!(refused_checked(code(OUT_OF_FUEL)).is_empty());
+}
+
+#[test]
+fn a_call_needs_a_comparison_of_the_stack_with_its_limit() {
+    assert_refused(&refused(|a| a.call(CALLEE)), "compared the stack with its limit");
+}
 
 /// An indirect call by the table, from which a test can leave out a part.
 fn indirect(a: &mut CodeAssembler, bound: bool, signature: bool, context: bool) -> Assembled {
@@ -41,16 +79,16 @@ fn indirect(a: &mut CodeAssembler, bound: bool, signature: bool, context: bool) 
 
 #[test]
 fn an_indirect_call_with_all_comparisons_is_accepted() {
-    let refused = refused(|a| indirect(a, true, true, true));
+    let refused = refused_checked(|a| indirect(a, true, true, true));
     assert!(refused.is_empty(), "{refused:?}");
 }
 
 #[test]
 fn an_indirect_call_needs_its_comparisons() {
-    let unbound = refused(|a| indirect(a, false, true, true));
+    let unbound = refused_checked(|a| indirect(a, false, true, true));
     assert!(unbound[0].contains("the table's length"), "{unbound:?}");
-    assert_refused(&refused(|a| indirect(a, true, false, true)), "signature of the callee");
-    assert_refused(&refused(|a| indirect(a, true, true, false)), "another function's");
+    assert_refused(&refused_checked(|a| indirect(a, true, false, true)), "signature of the callee");
+    assert_refused(&refused_checked(|a| indirect(a, true, true, false)), "another function's");
 }
 
 /// A copy in memory, from which a test can leave out a comparison.
