@@ -1,5 +1,6 @@
 //! The policy: allowed imports and built-ins, and attempts to bypass it.
 
+mod attributes;
 mod defaults;
 mod guards;
 mod imports;

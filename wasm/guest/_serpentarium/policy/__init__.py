@@ -9,4 +9,6 @@ This is the policy of n8n's own runner. It is no security boundary: WebAssembly 
 - `attributes`: guards of functions that take the name of an attribute
 - `pickles`: guards of `pickle`
 - `library`: guards of library modules that import or evaluate text for their callers
+- `readers`: guards of library modules that read or write attributes by name for their callers
+- `templates`: guards of `str.format`
 """

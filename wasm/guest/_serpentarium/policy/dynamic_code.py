@@ -31,6 +31,10 @@ def _checked(source: Any, mode: str) -> Any:
         # The tree that is checked is also the tree that is compiled: `source` is read once.
         source = _compile(source, "<string>", mode, _ONLY_AST)
     for node in ast.walk(source):
+        if type(node) is ast.ImportFrom and any(alias.name == "*" for alias in node.names):
+            # It reads every attribute that `__all__` names, of anything that a user's own
+            # `__import__` returns.
+            raise Violation("Imports of * in code that is made at run time are disallowed.")
         if type(node) not in _NODES or not {"_fields", "_attributes"}.isdisjoint(_vars(node)):
             raise Violation("A syntax tree that is not of Python's own nodes is disallowed.")
     task.policy.check(source)

@@ -15,6 +15,7 @@ import string
 import sys
 import timeit
 import typing
+import warnings
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -22,8 +23,8 @@ from typing import Any
 from _serpentarium.core.current import Task, task
 from _serpentarium.core.extensions import Check
 from _serpentarium.core.printing import print
-from _serpentarium.policy import attributes, dynamic_code, library, pickles
-from _serpentarium.policy.policy import GUARDED, HIDDEN, REPLACED, Policy, hide
+from _serpentarium.policy import attributes, dynamic_code, library, pickles, readers, templates
+from _serpentarium.policy.policy import ADDED, GUARDED, HIDDEN, REPLACED, Policy, hide
 
 _vars = vars
 _import = builtins.__import__
@@ -37,6 +38,8 @@ def apply(task: Task, lists: Mapping[str, Any]) -> Check:
         _vars(builtins)["__import__"] = library.import_for_library
         _vars(enum)["sys"] = library.make_sys()
         _vars(dataclasses)["_process_class"] = library.process_class
+        readers.apply()
+        templates.apply()
     task.namespace["__builtins__"] = policy.builtins()
     return policy.check
 
@@ -46,6 +49,8 @@ def restore() -> None:
     _vars(builtins)["__import__"] = _import
     _vars(enum)["sys"] = sys
     _vars(dataclasses)["_process_class"] = library.real_process_class
+    readers.restore()
+    templates.restore()
 
 
 def _fill_tables() -> None:
@@ -71,6 +76,7 @@ def _fill_tables() -> None:
         (string.Formatter, attributes.GuardedFormatter),
         (functools.update_wrapper, hide(attributes.guarded_update_wrapper)),
         (functools.wraps, hide(attributes.guarded_wraps)),
+        (warnings.catch_warnings, hide(readers.guarded_catch_warnings)),
         (_dump, hide(lambda *args, **options: _dump(*args, **options))),
         (_dumps, hide(lambda *args, **options: _dumps(*args, **options))),
         (pickle.load, hide(pickles.guarded_load)),
@@ -117,6 +123,7 @@ def _fill_tables() -> None:
     )
     # Without `__name__`, `from importlib import …` does not fall back to `sys.modules`.
     HIDDEN["importlib"] = frozenset({"__name__", "reload"})
+    ADDED.append(readers.guard)
 
 
 def _constantly(value: Any) -> Callable[[], Any]:

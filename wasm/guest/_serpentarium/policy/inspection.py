@@ -24,7 +24,14 @@ BLOCKED_ATTRIBUTES = frozenset(
     tb_frame tb_next
     """.split()
 )
-BLOCKED = BLOCKED_NAMES | BLOCKED_ATTRIBUTES
+# Further attributes, which n8n's runner does not block. As texts they are only data.
+MORE_ATTRIBUTES = frozenset(
+    """
+    __dataclass_fields__ __defaults__ __getstate__ __kwdefaults__ __setstate__ ag_await cr_await mro
+    """.split()
+)
+BLOCKED = BLOCKED_NAMES | BLOCKED_ATTRIBUTES | MORE_ATTRIBUTES
+_ATTRIBUTES = BLOCKED_ATTRIBUTES | MORE_ATTRIBUTES
 
 RELATIVE = "Relative imports are disallowed."
 _WHY = "because it can be used to bypass security restrictions."
@@ -51,6 +58,11 @@ def name_text(name: str) -> str:
 def attribute_text(name: str) -> str:
     """Returns the text for a blocked attribute."""
     return f"Access to attribute '{name}' is disallowed, {_WHY}"
+
+
+def pattern_text(name: str) -> str:
+    """Returns the text for a blocked name in a template."""
+    return f"String pattern accessing '{name}' is disallowed, {_WHY}"
 
 
 def violations(tree: ast.AST, refusal: Refusal) -> list[tuple[int, str]]:
@@ -121,7 +133,7 @@ class _Inspector:
     def _alias(self, node: ast.Import | ast.ImportFrom, name: str | None) -> bool:
         if name in BLOCKED_NAMES:
             self.add(node, name_text(name))
-        elif name in BLOCKED_ATTRIBUTES:
+        elif name in _ATTRIBUTES:
             self.add(node, attribute_text(name))
         return name in BLOCKED
 
@@ -132,7 +144,7 @@ class _Inspector:
 
     def attribute(self, node: ast.Attribute) -> None:
         name = node.attr
-        if name in BLOCKED_ATTRIBUTES:
+        if name in _ATTRIBUTES:
             self.add(node, attribute_text(name))
         if name in _FORMATTING and id(node) not in self._called:
             self.add(
@@ -187,7 +199,7 @@ class _Inspector:
             self.add(node, attribute_text(text))
         elif "{" in text:
             for name in blocked_in_template(text):
-                self.add(node, f"String pattern accessing '{name}' is disallowed, {_WHY}")
+                self.add(node, pattern_text(name))
 
     def global_(self, node: ast.Global) -> None:
         for name in node.names:
@@ -215,7 +227,7 @@ class _Inspector:
         if node.patterns:
             self.add(node, _POSITIONAL)
         for name in node.kwd_attrs:
-            if name in BLOCKED_ATTRIBUTES:
+            if name in _ATTRIBUTES:
                 text = f"Match pattern extracting attribute '{name}' is disallowed, {_WHY}"
                 self.add(node, text)
 

@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from _serpentarium.core.current import task
-from _serpentarium.policy.policy import REPLACED
+from _serpentarium.policy.inspection import BLOCKED, attribute_text
+from _serpentarium.policy.policy import REPLACED, Violation
 
 _modules = sys.modules
 _vars, _getattr = vars, getattr
@@ -97,4 +98,7 @@ def process_class(cls: type, *args: Any) -> Any:
     for name in annotations if type(annotations) is dict else (annotations,):
         if type(name) is not str or not name.isidentifier() or keyword.iskeyword(name):
             raise TypeError(f"Field names must be valid identifiers: {name!r}")
+        if name in BLOCKED:
+            # A generated `__init__` could set it on any object.
+            raise Violation(attribute_text(name))
     return real_process_class(cls, *args)

@@ -4,7 +4,7 @@ import _compat_pickle
 import io
 import pickle
 import sys
-from pickle import Pickler, Unpickler, UnpicklingError
+from pickle import Pickler, UnpicklingError
 from typing import Any
 
 from _serpentarium.core.current import task
@@ -12,6 +12,7 @@ from _serpentarium.policy.attributes import guarded_getattr
 
 _modules = sys.modules
 _getattr = getattr
+_Unpickler = pickle._Unpickler
 
 # Names in the pickles of plain values. They are allowed under every policy.
 _FOR_PLAIN_VALUES = frozenset(
@@ -53,7 +54,8 @@ class GuardedUnpickler:
     def load(self) -> Any:
         outer = self
 
-        class Inner(Unpickler):
+        # In Python, because the one in C sets attributes by name unseen.
+        class Inner(_Unpickler):
             def find_class(self, module: str, name: str, /) -> Any:
                 return outer.find_class(module, name)
 

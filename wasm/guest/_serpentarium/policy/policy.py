@@ -56,6 +56,8 @@ _LEFT_OUT = frozenset({"__builtins__", "__loader__", "__spec__", "__cached__", "
 GUARDED: dict[int, Callable[[], Any]] = {}
 REPLACED: dict[str, dict[str, Any]] = {}
 HIDDEN: dict[str, frozenset[str]] = {}
+# Functions that give a module guards of its own when a stand-in of it is made.
+ADDED: list[Callable[[str, dict[str, Any]], None]] = []
 
 
 class Violation(TaskError):
@@ -189,6 +191,9 @@ class Policy:
             members |= self.builtins()
             return
         hidden = HIDDEN.get(path, _NOTHING) | _LEFT_OUT if self.is_strict else _LEFT_OUT
+        if self.is_strict:
+            for add in ADDED:
+                add(path, vars(real))
         for name, value in [*vars(real).items()]:
             self._give(members, path, name, value)
         for name in hidden:

@@ -1,0 +1,122 @@
+"""Guards of library modules that read or write attributes by name for their callers.
+
+A caller chooses the name and the object: `argparse` sets the `dest` of an option, `dataclasses`
+reads the fields that a class lists. The modules receive functions of their own that check names.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from _serpentarium.core.current import task
+from _serpentarium.policy.inspection import BLOCKED, attribute_text
+from _serpentarium.policy.policy import Violation, hide
+
+_modules = sys.modules
+_vars, _getattr, _setattr = vars, getattr, setattr
+_delattr, _hasattr, _isinstance = delattr, hasattr, isinstance
+_catch_warnings = warnings.catch_warnings
+
+# Names that these modules read of their own accord.
+_OWN_NAMES = frozenset(
+    {"__dataclass_fields__", "__module__", "__name__", "__qualname__", "__reduce_ex__"}
+)
+_STREAMS = frozenset({"stderr", "stdin", "stdout"})
+
+
+def _checked(value: Any, name: Any) -> Any:
+    """Returns the name of an attribute that a library module reads for its caller."""
+    if _isinstance(name, str):
+        name = str.__str__(name)
+        if name in BLOCKED and name not in _OWN_NAMES:
+            raise Violation(attribute_text(name))
+        is_module = type(value) is ModuleType and name not in _STREAMS
+        if is_module and not any(value is shown for shown in task.policy.stand_ins.values()):
+            raise Violation(f"Access to a module's attribute '{name}' by its name is disallowed.")
+    return name
+
+
+def _read(value: Any, name: Any, *default: Any) -> Any:
+    return _getattr(value, _checked(value, name), *default)
+
+
+def _has(value: Any, name: Any) -> bool:
+    return _hasattr(value, _checked(value, name))
+
+
+def _write(value: Any, name: Any, new: Any) -> None:
+    # These modules give classes methods and attributes, also blocked ones.
+    _setattr(value, name if _isinstance(value, type) else _checked(value, name), new)
+
+
+def _delete(value: Any, name: Any) -> None:
+    _delattr(value, _checked(value, name))
+
+
+_FUNCTIONS: dict[str, Any] = {
+    "delattr": hide(_delete),
+    "getattr": hide(_read),
+    "hasattr": hide(_has),
+    "setattr": hide(_write),
+}
+_READERS = (
+    "argparse",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "enum",
+    "logging.config",
+    "optparse",
+    "pickle",
+    "pprint",
+    "xml.dom.xmlbuilder",
+)
+# They read `__reduce__` and others by names that are constants.
+_WRITE_ONLY = frozenset({"copy", "pickle"})
+
+
+def guard(path: str, members: dict[str, Any]) -> None:
+    """Gives a loaded library module the guards, if it is one of these modules."""
+    if path in _READERS:
+        names = ("setattr",) if path in _WRITE_ONLY else tuple(_FUNCTIONS)
+        members |= {name: _FUNCTIONS[name] for name in names}
+
+
+def apply() -> None:
+    """Guards the modules that are loaded. `guard` does so for those that are loaded later."""
+    for path in _READERS:
+        module = _modules.get(path)
+        if module is not None:
+            guard(path, _vars(module))
+
+
+def restore() -> None:
+    """Restores the modules."""
+    for path in _READERS:
+        members = _vars(_modules[path]) if path in _modules else {}
+        for name in _FUNCTIONS:
+            members.pop(name, None)
+
+
+class _WarningsCaught:
+    """`warnings.catch_warnings` without its reference to the module."""
+
+    __slots__ = ("_enter", "_exit")
+
+    def __init__(self, enter: Callable[..., Any], leave: Callable[..., Any]) -> None:
+        self._enter, self._exit = enter, leave
+
+    def __enter__(self) -> Any:
+        return self._enter()
+
+    def __exit__(self, *error: object) -> None:
+        self._exit(*error)
+
+
+def guarded_catch_warnings(**options: Any) -> Any:
+    caught = _catch_warnings(**options)
+    return _WarningsCaught(
+        hide(lambda: caught.__enter__()), hide(lambda *error: caught.__exit__(*error))
+    )
