@@ -6,13 +6,18 @@ use std::{sync::Arc, time::Duration};
 
 use sentry::{
     ClientInitGuard, ClientOptions, Transport, TransportFactory, TransportOptions,
-    transports::ReqwestHttpTransportOptions, types::Scheme,
+    protocol::{Context, Event, Value},
+    transports::ReqwestHttpTransportOptions,
+    types::Scheme,
 };
 
-use crate::{config::SentryConfig, net::tls};
+use crate::{config::SentryConfig, net::tls, text::shown};
 
 /// Time that the last reports have at the end of the process. n8n's own runner has the same.
 const FLUSH: Duration = Duration::from_secs(2);
+
+/// Characters of one text of a report.
+const TEXT_CHARS: usize = 500;
 
 /// Starts reporting. Dropping the guard sends the queued reports.
 ///
@@ -30,6 +35,7 @@ pub(crate) fn start(config: &SentryConfig) -> Result<ClientInitGuard, String> {
         .maybe_release(version.as_ref().map(|version| format!("n8n@{version}")))
         .default_integrations(false)
         .shutdown_timeout(FLUSH)
+        .before_send(|event| Some(escaped(event)))
         .transport(SharedTls(client));
     options.dsn = Some(dsn.clone());
     options.environment = environment.clone().map(Into::into);
@@ -38,6 +44,22 @@ pub(crate) fn start(config: &SentryConfig) -> Result<ClientInitGuard, String> {
     // The tag that n8n's own runner sets.
     sentry::configure_scope(|scope| scope.set_tag("server_type", "task_runner_python"));
     Ok(guard)
+}
+
+/// Escapes and cuts the texts of a report, as the log does.
+fn escaped(mut event: Event<'static>) -> Event<'static> {
+    let clean = |text: &mut String| *text = shown(text, TEXT_CHARS).to_string();
+    event.message.iter_mut().chain(event.tags.values_mut()).for_each(clean);
+    event.exception.iter_mut().filter_map(|exception| exception.value.as_mut()).for_each(clean);
+    for context in event.contexts.values_mut() {
+        let Context::Other(fields) = context else { continue };
+        for field in fields.values_mut() {
+            if let Value::String(text) = field {
+                clean(text);
+            }
+        }
+    }
+    event
 }
 
 /// Sentry's HTTP transport with the TLS settings of the rest of the runner.

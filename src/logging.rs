@@ -1,24 +1,23 @@
 //! Logging to standard output: with time and colour at a terminal, as bare lines for n8n's launcher
 //! (which adds time and level), or as JSON.
 
-use std::{
-    fmt,
-    io::{self, IsTerminal},
-};
+mod line;
+mod repeats;
 
-use sentry::integrations::tracing::ErrorLayer;
-use tracing::{field::Field, level_filters::LevelFilter};
+use std::io::{self, IsTerminal};
+
+use sentry::{ClientInitGuard, integrations::tracing::ErrorLayer};
+use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    Layer, Registry,
-    fmt::{format, layer},
-    layer::SubscriberExt,
-    registry,
-    util::SubscriberInitExt,
+    Layer, Registry, fmt::layer, layer::SubscriberExt, registry, util::SubscriberInitExt,
 };
 
-/// Prefix of the fields that repeat a part of the message. Only the JSON format shows them.
-const IN_TEXT: &str = "task.";
+use self::{
+    line::{JsonLines, TextFields},
+    repeats::RepeatLimit,
+};
+use crate::config;
 
 /// Capacity of the queue of lines, allocated at the start. A full queue drops lines.
 const LINES: usize = 4096;
@@ -45,51 +44,62 @@ pub(crate) struct Logging {
     pub(crate) reported: bool,
 }
 
+/// The started log. Dropping it tells how many lines were left out, sends the queued reports, and
+/// writes the queued lines.
+pub(crate) struct Log {
+    repeats: RepeatLimit,
+    /// The reports, once they have started.
+    pub(crate) reports: Option<ClientInitGuard>,
+    _lines: WorkerGuard,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.repeats.finish();
+    }
+}
+
 impl Logging {
-    /// Starts logging for the process. Dropping the guard writes the queued lines. A second call
-    /// does nothing.
+    /// Starts logging for the process. A second call does nothing.
     ///
     /// A thread of its own writes the lines. If standard output blocks, lines are dropped: a slow
     /// reader of the log must not stop the runner.
-    pub(crate) fn start(self) -> WorkerGuard {
-        let (output, guard) =
+    pub(crate) fn start(self) -> Log {
+        let (output, lines) =
             NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(io::stdout());
-        let errors = self.reported.then(|| ErrorLayer::new().with_filter(LevelFilter::ERROR));
+        let repeats = RepeatLimit::new(self.level, true);
+        let reports = RepeatLimit::new(LevelFilter::ERROR, false);
+        let errors = self.reported.then(|| ErrorLayer::new().with_filter(reports));
         // Fails only if the embedding program has installed a subscriber of its own, which then
         // stays.
-        let _ = registry().with(self.lines(output).with_filter(self.level)).with(errors).try_init();
-        guard
+        let _ = registry()
+            .with(self.lines(output).with_filter(repeats.clone()))
+            .with(errors)
+            .try_init();
+        Log { repeats, reports: None, _lines: lines }
     }
 
     fn lines(self, output: NonBlocking) -> Box<dyn Layer<Registry> + Send + Sync> {
         let lines = layer().with_target(false).log_internal_errors(false).with_writer(output);
         match self.format {
-            LogFormat::Json => lines
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(false)
-                .boxed(),
+            LogFormat::Json => lines.event_format(JsonLines).boxed(),
             LogFormat::Text if io::stdout().is_terminal() => {
-                lines.with_ansi(self.colour).fmt_fields(format::debug_fn(write_field)).boxed()
+                lines.with_ansi(self.colour).fmt_fields(TextFields).boxed()
             }
             LogFormat::Text => {
                 let bare = lines.with_ansi(false).without_time().with_level(false);
-                bare.fmt_fields(format::debug_fn(write_field)).boxed()
+                bare.fmt_fields(TextFields).boxed()
             }
         }
     }
 }
 
-/// Writes one field of a line. The message comes first.
-fn write_field(
-    line: &mut format::Writer<'_>,
-    field: &Field,
-    value: &dyn fmt::Debug,
-) -> fmt::Result {
-    match field.name() {
-        "message" => write!(line, "{value:?}"),
-        name if name.starts_with(IN_TEXT) => Ok(()),
-        name => write!(line, " {name}={value:?}"),
-    }
+/// Starts logging to standard error, with time and level, for a subcommand whose output is on
+/// standard output.
+pub(crate) fn to_stderr(level: LevelFilter) {
+    let colour = config::colour() && io::stderr().is_terminal();
+    let lines = layer().with_target(false).log_internal_errors(false).with_writer(io::stderr);
+    let lines = lines.with_ansi(colour).fmt_fields(TextFields);
+    // Fails only if a subscriber is installed already, which then stays.
+    let _ = registry().with(lines.with_filter(RepeatLimit::new(level, true))).try_init();
 }

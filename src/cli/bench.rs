@@ -42,9 +42,9 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 /// The error of a failed benchmark follows the results of the others, and decides the exit code.
 ///
 /// Exit codes: 0 success, 1 a program raised an exception (or a file could not be read, or
-/// baselines could not be compared), 2 wrong usage, 3 a limit stopped a program, 4 the sandbox
-/// failed, or runs differed, 5 a benchmark consumed more than --budget, or more than --fail-above
-/// allows.
+/// baselines could not be compared), 2 wrong usage, 3 a limit stopped a program, 4 Python
+/// stopped unexpectedly, or runs differed, 5 a benchmark consumed more than --budget, or more than
+/// --fail-above allows, 6 the sandbox failed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     /// The Python files; - reads standard input. Further files are compared with the first.

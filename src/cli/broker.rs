@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, IsTerminal, Read},
+    io::{self, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use tracing::level_filters::LevelFilter;
 
 use super::{
     console::{Console, print_error},
@@ -28,7 +29,7 @@ use crate::{
     broker::{
         Broker, BrokerConfig, TaskEvent, TaskHandle, TaskReport, TaskResult, Workflow, print_text,
     },
-    config,
+    logging,
     protocol::TaskFailure,
 };
 
@@ -77,14 +78,7 @@ pub(crate) struct BrokerArgs {
 /// # Errors
 /// The broker cannot listen on the address, or the file cannot be read.
 pub(crate) fn run(args: BrokerArgs) -> anyhow::Result<ExitCode> {
-    let colour = config::colour() && io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_target(false)
-        .with_ansi(colour);
-    let log = log.log_internal_errors(false);
-    // Fails only if a subscriber is installed already, which then stays.
-    let _ = log.with_writer(io::stderr).try_init();
+    logging::to_stderr(LevelFilter::INFO);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(args))
 }
@@ -261,14 +255,14 @@ async fn follow(console: &Console, number: usize, mut task: TaskHandle, json: bo
             ran_seconds,
         };
         match serde_json::to_string(&line) {
-            Ok(line) => console.out(format_args!("{}\n", Compact(&line))),
+            Ok(line) => console.out_json(format_args!("{}\n", Compact(&line))),
             Err(error) => {
                 print_error(format_args!("task {number} cannot be shown: {error}"));
                 return false;
             }
         }
     } else if let Some(result) = result {
-        console.out(format_args!("{}\n", Compact(result.get())));
+        console.out_json(format_args!("{}\n", Compact(result.get())));
     } else if let Some(failure) = &failure {
         console.note(format_args!("Task {number} failed: {}", failure.message));
         if let Some(description) = failure.details.get("description").and_then(|text| text.as_str())

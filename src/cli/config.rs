@@ -67,7 +67,7 @@ pub(crate) fn run(
                 )
             })
             .collect();
-        console.out(format_args!("{:#}\n", Value::Object(object)));
+        console.out_json(format_args!("{:#}\n", Value::Object(object)));
     } else {
         console.out(format_args!("{}\n", table(rows)));
     }

@@ -7,15 +7,15 @@ mod task_run;
 mod tasks;
 
 use std::{
-    io::{self, IsTerminal},
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::bail;
+use tracing::level_filters::LevelFilter;
 
 use self::{local_runner::LocalRunner, show::Screen, task_run::follow, tasks::TASKS};
-use crate::config;
+use crate::logging;
 
 /// Time for the runner to start its worker processes and to register.
 const START_UP: Duration = Duration::from_secs(30);
@@ -38,14 +38,7 @@ pub(crate) struct DemoArgs {
 /// # Errors
 /// The broker, the workers or the runner cannot start.
 pub(crate) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    let colour = config::colour() && io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::ERROR)
-        .with_target(false)
-        .with_ansi(colour);
-    let log = log.log_internal_errors(false);
-    // Fails only if a subscriber is installed already, which then stays.
-    let _ = log.with_writer(io::stderr).try_init();
+    logging::to_stderr(LevelFilter::ERROR);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run_tasks(args.json))
 }

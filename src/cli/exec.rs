@@ -14,7 +14,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     budget,
-    console::{Console, print_error},
+    console::{Console, print_error, safe},
     exit_code::{self, OVER_BUDGET, USAGE},
     pretty::{Compact, Indented},
     program::{InputArgs, LimitArgs, read},
@@ -37,8 +37,8 @@ use crate::{
 /// standard error.
 ///
 /// Exit codes: 0 the code returned, 1 it raised an exception (or a file could not be read, or the
-/// output could not be written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox failed, 5 it
-/// consumed more than its --budget.
+/// output could not be written), 2 wrong usage, 3 a limit stopped it, 4 Python stopped unexpectedly,
+/// 5 it consumed more than its --budget, 6 the sandbox failed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExecArgs {
     /// The Python file; - reads standard input.
@@ -78,7 +78,7 @@ pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
         .block_on(async { CheckedOutcome::new(sandbox.run(job, prints.clone()).await).await });
     if args.json {
         let report = serde_json::to_string_pretty(&ExecReport::new(&checked, &prints.text())?)?;
-        prints.console.out(format_args!("{report}\n"));
+        prints.console.out_json(format_args!("{report}\n"));
     } else {
         print_outcome(&prints.console, &checked);
     }
@@ -163,20 +163,20 @@ fn print_outcome(console: &Console, outcome: &CheckedOutcome) {
     match &outcome.result {
         Ok(Returned { value, .. }) if value.get() == "null" => {}
         Ok(Returned { value, .. }) => {
-            console.out(format_args!("{}\n", Indented(value.get())));
+            console.out_json(format_args!("{}\n", Indented(value.get())));
         }
         Err(Failure::Raised(exception)) => {
             let text = exception.description.as_ref().unwrap_or(&exception.message);
-            console.note(format_args!("{red}{}{off}", text.trim_end()));
+            console.note_styled(format_args!("{red}{}{off}", safe(text.trim_end())));
         }
         Err(Failure::Exceeded(limit)) => {
-            console.note(format_args!("{red}{limit}{off}"));
+            console.note_styled(format_args!("{red}{limit}{off}"));
             if let Some(flag) = flag_of(limit) {
                 console.note(format_args!("Raise it with {flag}."));
             }
         }
-        Err(Failure::Broken(reason) | Failure::WorkerLost(reason)) => {
-            console.note(format_args!("{red}{reason}{off}"))
+        Err(Failure::Broken(reason) | Failure::HostFault(reason) | Failure::WorkerLost(reason)) => {
+            console.note_styled(format_args!("{red}{}{off}", safe(reason)))
         }
     }
     if let Ok(Returned { effects: Effects { custom_data, static_data }, .. }) = &outcome.result {
@@ -190,7 +190,7 @@ fn print_outcome(console: &Console, outcome: &CheckedOutcome) {
     let usage = &outcome.usage;
     let memory = ByteSize::b(usage.memory).display().iec();
     let millis = usage.duration.as_secs_f64() * 1e3;
-    console.note(format_args!(
+    console.note_styled(format_args!(
         "{dim}fuel {} · memory {memory} · {millis:.1} ms{off}",
         display_fuel(usage.fuel)
     ));
@@ -237,9 +237,10 @@ impl<'a> ExecReport<'a> {
                 None,
                 Some(json!({"message": limit.to_string(), "limit": limit.name()})),
             ),
-            Err(Failure::Broken(reason) | Failure::WorkerLost(reason)) => {
-                ("broken", None, Some(json!({"message": reason})))
+            Err(Failure::HostFault(reason) | Failure::WorkerLost(reason)) => {
+                ("failed", None, Some(json!({"message": reason})))
             }
+            Err(Failure::Broken(reason)) => ("broken", None, Some(json!({"message": reason}))),
         };
         Ok(Self {
             status,

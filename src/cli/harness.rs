@@ -161,14 +161,14 @@ fn input(settings: &TaskSettings, measure: Option<Measure>) -> serde_json::Resul
 }
 
 fn failure(name: &str, why: sandbox::Failure, stderr: &str) -> ProgramFailure {
-    use sandbox::Failure::{Broken, Exceeded, Raised, WorkerLost};
+    use sandbox::Failure::{Broken, Exceeded, HostFault, Raised, WorkerLost};
     let mut text = format!("{name}: ");
     match &why {
         Raised(exception) => {
             text.push_str(exception.description.as_ref().unwrap_or(&exception.message).trim_end());
         }
         Exceeded(limit) => text.push_str(&limit.to_string()),
-        Broken(reason) | WorkerLost(reason) => text.push_str(reason),
+        Broken(reason) | HostFault(reason) | WorkerLost(reason) => text.push_str(reason),
     }
     if !stderr.is_empty() {
         // Writing to a String cannot fail.

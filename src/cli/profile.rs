@@ -34,8 +34,8 @@ use crate::{fuel::parse_fuel, sandbox::NoHost};
 /// library counts for the lines that call it.
 ///
 /// Exit codes: 0 the program returned, 1 it raised an exception (or a file could not be read or
-/// written), 2 wrong usage, 3 a limit stopped it, 4 the sandbox failed, 5 it consumed more than its
-/// --budget.
+/// written), 2 wrong usage, 3 a limit stopped it, 4 Python stopped unexpectedly, 5 it consumed more
+/// than its --budget, 6 the sandbox failed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProfileArgs {
     /// The Python file; - reads standard input.
@@ -85,7 +85,7 @@ pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
     };
     let console = Console::default();
     if args.json {
-        console.out(format_args!("{:#}\n", show::json(&profile, &name, args.seed)));
+        console.out_json(format_args!("{:#}\n", show::json(&profile, &name, args.seed)));
     } else {
         show::print(&console, &profile, &text);
     }

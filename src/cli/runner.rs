@@ -20,15 +20,14 @@ use crate::{
 pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     let config = args.config()?;
     let sentry = args.sentry.config();
-    let _log = Logging {
+    let mut log = Logging {
         level: args.log_level,
         format: args.log,
         colour: config::colour(),
         reported: sentry.is_some(),
     }
     .start();
-    // Dropping it at the end sends the last reports.
-    let _reports = sentry.and_then(|config| {
+    log.reports = sentry.and_then(|config| {
         let reports = error_reports::start(&config);
         reports
             .inspect(|_| info!("Sentry ready"))

@@ -80,6 +80,9 @@ pub(crate) fn reply(
         Err(Failure::Broken(why)) => {
             Err(failure(&format!("Python stopped unexpectedly: {why}"), stderr.as_deref()))
         }
+        Err(Failure::HostFault(why)) => {
+            Err(failure(&format!("The sandbox failed: {why}"), stderr.as_deref()))
+        }
         Err(Failure::WorkerLost(why)) => Err(failure(
             &format!("The worker process that ran the task was lost: {why}"),
             stderr.as_deref(),

@@ -78,7 +78,7 @@ async fn interpret(result: Result<Completed, Failure>) -> Result<Returned, Failu
         }
         Ok(Completed { value, effects: Some(raw) }) => {
             let bytes = Box::<str>::from(raw).into_boxed_bytes().into_vec();
-            let unread = || Err(Failure::Broken("the guest's effects could not be read".into()));
+            let unread = || Err(Failure::HostFault("the guest's effects could not be read".into()));
             let effects = parse_offloaded(bytes, |bytes| check_effects(&bytes)).await;
             Ok(Returned { value, effects: effects.unwrap_or_else(unread)? })
         }

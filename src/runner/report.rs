@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// The kind of an outcome, for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OutcomeKind {
     /// A result.
     Completed,
-    /// A failure of the user code. The text names its kind.
+    /// A failure that user code can cause. The text names its kind.
     Failed(&'static str),
-    /// A failure that may be a fault of the runner or its Python. The text names its kind.
-    Broken(&'static str),
+    /// A fault of the runner, which user code cannot cause: its kind, and the reason.
+    HostFault(&'static str, String),
 }
 
 impl OutcomeKind {
@@ -29,8 +29,9 @@ impl OutcomeKind {
             Ok(_) => Self::Completed,
             Err(Failure::Raised(_)) => Self::Failed("exception"),
             Err(Failure::Exceeded(limit)) => Self::Failed(limit.name()),
-            Err(Failure::Broken(_)) => Self::Broken("broken"),
-            Err(Failure::WorkerLost(_)) => Self::Broken("worker lost"),
+            Err(Failure::Broken(_)) => Self::Failed("broken"),
+            Err(Failure::HostFault(reason)) => Self::HostFault("host fault", reason.clone()),
+            Err(Failure::WorkerLost(reason)) => Self::HostFault("worker lost", reason.clone()),
         }
     }
 
@@ -40,9 +41,9 @@ impl OutcomeKind {
         let Usage { fuel, memory, duration } = usage;
         let took = duration.as_secs_f64() * 1000.0;
         let TaskLabel { node_name: node, workflow_name: workflow, .. } = label;
-        let (how, why) = match self {
+        let (how, why) = match &self {
             Self::Completed => ("Completed", None),
-            Self::Failed(why) | Self::Broken(why) => ("Failed", Some(why)),
+            Self::Failed(why) | Self::HostFault(why, _) => ("Failed", Some(*why)),
         };
         info!(
             fuel,
@@ -55,8 +56,8 @@ impl OutcomeKind {
             task.milliseconds = took,
             "{how} task {line}"
         );
-        if let Self::Broken(why) = self {
-            error!(task_id, "A task ended by a fault of the runner or its Python: {why}");
+        if let Self::HostFault(why, reason) = self {
+            error!(task_id, reason, "A task ended by a fault of the runner or its Python: {why}");
         }
     }
 }

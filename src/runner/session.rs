@@ -295,7 +295,7 @@ impl Session<'_> {
             usage.duration = running.since.elapsed();
         }
         let how = OutcomeKind::of(&result);
-        if !matches!(how, OutcomeKind::Broken(_)) {
+        if !matches!(how, OutcomeKind::HostFault(..)) {
             self.health.record_task();
         }
         let size = answer::send(

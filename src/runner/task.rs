@@ -203,7 +203,7 @@ impl Drop for Tasks {
 /// Returns the outcome of a job that panicked. Without it the broker would wait for the task until
 /// its time-out.
 fn lost(error: &JoinError) -> CheckedOutcome {
-    let result = Err(Failure::Broken(error.to_string()));
+    let result = Err(Failure::HostFault(error.to_string()));
     CheckedOutcome { result, usage: Usage::default(), stderr: String::new() }
 }
 
@@ -275,7 +275,7 @@ mod tests {
         let mut tasks = Tasks::default();
         start(&mut tasks, "t1", async { panic!("test") });
         let (_, _, outcome) = tasks.finished().await;
-        assert!(matches!(outcome.result, Err(Failure::Broken(_))));
+        assert!(matches!(outcome.result, Err(Failure::HostFault(_))));
     }
 
     #[test]

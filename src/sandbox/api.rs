@@ -170,7 +170,7 @@ impl Sandbox {
                 (outcome, Some(finished))
             }
             Err(error) => {
-                let exit = Exit::Broken(format!("no instance can be made: {error:#}"));
+                let exit = Exit::HostFault(format!("no instance can be made: {error:#}"));
                 (RawOutcome::not_run(exit), None)
             }
         }

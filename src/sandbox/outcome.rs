@@ -49,9 +49,14 @@ pub enum Failure {
     /// The task exceeded one of its limits.
     #[error(transparent)]
     Exceeded(#[from] Exceeded),
-    /// The guest trapped, exited early, or broke the reply format. The text says which.
+    /// The guest trapped, exited early, or broke the reply format. The text says which. Code can
+    /// do all of it, so this is no fault of the host.
     #[error("Python stopped unexpectedly: {0}")]
     Broken(String),
+    /// The host could not run the task, or could not pass its result on. The text says why. Code
+    /// cannot cause it.
+    #[error("The sandbox failed: {0}")]
+    HostFault(String),
     /// The worker process of the task ended (killed, out of memory). The text says how.
     #[error("{0}")]
     WorkerLost(String),

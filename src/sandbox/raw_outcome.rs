@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Exceeded(Exceeded),
     /// See [`Failure::Broken`].
     Broken(String),
+    /// See [`Failure::HostFault`].
+    HostFault(String),
 }
 
 /// An instance that has stopped, with its reply not parsed yet.
@@ -43,10 +45,11 @@ impl RawOutcome {
         let Self { exit, stdout, usage, stderr } = self;
         let result = match exit {
             Exit::Output => offload::parse(stdout, reply::parse).await.unwrap_or_else(|| {
-                Err(Failure::Broken("the guest's output could not be read".into()))
+                Err(Failure::HostFault("the guest's output could not be read".into()))
             }),
             Exit::Exceeded(limit) => Err(Failure::Exceeded(limit)),
             Exit::Broken(reason) => Err(Failure::Broken(reason)),
+            Exit::HostFault(reason) => Err(Failure::HostFault(reason)),
         };
         Outcome { result, usage, stderr }
     }

@@ -137,7 +137,7 @@ impl Worker {
         let task = tokio::spawn(async move {
             // A panic must not leave the parent waiting for the end of the job.
             let ran = AssertUnwindSafe(sandbox.run_in(ready, job, host)).catch_unwind().await;
-            let panicked = || Exit::Broken("the host of the task panicked".into());
+            let panicked = || Exit::HostFault("the host of the task panicked".into());
             let (outcome, finished) =
                 ran.unwrap_or_else(|_| (RawOutcome::not_run(panicked()), None));
             if is_last(&running, id) {
@@ -195,7 +195,7 @@ impl Spare {
 fn report(sender: &FrameSender, job: u64, outcome: RawOutcome) {
     let RawOutcome { exit, stdout, usage, stderr } = outcome;
     if let Err(error) = sender.send(&WorkerEvent::Done { job, exit, usage, stderr }, stdout) {
-        let exit = Exit::Broken(format!("the result cannot be sent: {error}"));
+        let exit = Exit::HostFault(format!("the result cannot be sent: {error}"));
         // A short text fits in every frame.
         let _ = sender.send(&WorkerEvent::Done { job, exit, usage, stderr: String::new() }, []);
     }

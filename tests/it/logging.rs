@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
@@ -189,4 +189,89 @@ fn only_faults_of_the_runner_go_to_sentry() {
     runner.signal("TERM");
     assert_eq!(runner.wait().code(), Some(0));
     assert!(received.try_recv().is_err(), "nothing else is reported");
+}
+
+/// Returns how many errors a log in JSON has, and the number of reports.
+fn faults(log: &str, received: &Receiver<String>) -> (usize, usize) {
+    let errors = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"))
+        .filter(|line| line["level"] == "ERROR");
+    (errors.count(), received.try_iter().count())
+}
+
+/// Ends a runner. Returns its log.
+fn ended(runner: &mut Child) -> String {
+    assert!(
+        Command::new("kill").args(["-TERM", &runner.id().to_string()]).status().unwrap().success()
+    );
+    let mut log = String::new();
+    runner.stdout.take().unwrap().read_to_string(&mut log).unwrap();
+    runner.wait().unwrap();
+    log
+}
+
+fn start(port: u16, dsn: &str, places: &str) -> Child {
+    let variables = [
+        TOKEN,
+        ("N8N_SENTRY_DSN", dsn),
+        ("SERPENTARIUM_LOG", "json"),
+        ("SERPENTARIUM_WORKERS", "1"),
+        ("N8N_RUNNERS_MAX_CONCURRENCY", places),
+    ];
+    command(port, &variables).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn what_code_can_cause_is_no_error_and_no_report() {
+    let (dsn, received) = sentry();
+    let mut broker = Broker::start();
+    let mut runner = start(broker.port, &dsn, "2");
+    broker.register();
+    let reply = |reply: &str| format!("import os\nos.write(1, b'{reply}')\nos._exit(0)");
+    let kinds = [
+        "import os\nos._exit(0)".to_owned(),
+        "import os\nos._exit(3)".into(),
+        "import os\nos.abort()".into(),
+        "x = ()\nfor _ in range(200_000): x = (x,)\nreturn hash(x)".into(),
+        reply("garbage"),
+        reply(r#"{"result": 1} {"result": 2}"#),
+        reply(r#"{"result": 1, "effects": {"more": 1}}"#),
+        reply(r#"{"result": 1, "effects": {"staticData": []}}"#),
+        reply(r#"{"error": {"message": "x", "context": {"itemIndex": -1}}}"#),
+    ];
+    for code in &kinds {
+        for _ in 0..60 {
+            broker.submit("t", settings(code));
+            let message = broker.message("runner:taskerror")["error"]["message"].take();
+            assert!(message.as_str().unwrap().starts_with("Python stopped"), "{code}: {message}");
+        }
+    }
+    let log = ended(&mut runner);
+    assert_eq!(log.matches(r#""why":"broken""#).count(), 60 * kinds.len(), "{log}");
+    assert_eq!(faults(&log, &received), (0, 0), "{log}");
+}
+
+#[test]
+fn repeated_faults_of_the_runner_are_counted_not_listed() {
+    let (dsn, received) = sentry();
+    let mut broker = Broker::start();
+    let mut runner = start(broker.port, &dsn, "60");
+    broker.register();
+    for number in 0..60 {
+        broker.submit(&format!("t{number}"), settings("while True: pass"));
+    }
+    thread::sleep(Duration::from_millis(200));
+    let children = format!("/proc/{0}/task/{0}/children", runner.id());
+    let workers = std::fs::read_to_string(children).unwrap();
+    assert!(Command::new("kill").arg("-KILL").args(workers.split_whitespace()).status().is_ok());
+    for _ in 0..60 {
+        broker.message("runner:taskerror");
+    }
+    let log = ended(&mut runner);
+    // Ten, and one that counts the others.
+    assert_eq!(faults(&log, &received), (11, 11), "{log}");
+    assert!(log.contains(r#""message":"left out further errors of this kind: A task ended"#));
+    assert!(log.contains(r#""count":50"#), "{log}");
+    assert_eq!(log.matches(r#""why":"worker lost""#).count(), 60, "each task has its own line");
 }

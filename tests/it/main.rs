@@ -19,6 +19,7 @@ mod documents;
 mod errors;
 mod examples;
 mod fairness;
+mod foreign_text;
 mod fuel_corpus;
 mod health;
 mod hygiene;

@@ -16,7 +16,7 @@ use crate::{
     },
     protocol::TaskSettings,
     sandbox::NoHost,
-    text::brief,
+    text::shown,
 };
 
 /// A file to measure.
@@ -55,12 +55,12 @@ struct Found {
 }
 
 impl Benchmark {
-    /// Returns `bench_x[10]`, or an empty text for a whole program.
+    /// Returns `bench_x[10]`, escaped for a terminal, or an empty text for a whole program.
     pub(crate) fn label(&self) -> String {
-        let function = self.function.as_deref().unwrap_or_default();
+        let function = shown(self.function.as_deref().unwrap_or_default(), usize::MAX);
         match &self.param {
             Some(param) => format!("{function}[{}]", param.label),
-            None => function.to_owned(),
+            None => function.to_string(),
         }
     }
 
@@ -78,7 +78,7 @@ pub(crate) fn name(file: &Path) -> String {
     if file == Path::new("-") {
         return "<stdin>".into();
     }
-    brief(&plain.display().to_string()).to_string()
+    shown(&plain.display().to_string(), usize::MAX).to_string()
 }
 
 /// Reads a file and lists its benchmarks.
@@ -114,7 +114,7 @@ pub(crate) fn plan(
 
 /// Makes the label safe for a terminal. The guest is not trusted to do it.
 fn safe(param: Param) -> Param {
-    Param { label: brief(&param.label).to_string(), ..param }
+    Param { label: shown(&param.label, usize::MAX).to_string(), ..param }
 }
 
 fn each_param(found: Found) -> Vec<Benchmark> {

@@ -48,10 +48,10 @@ impl BenchReport<'_> {
         baseline: Option<&str>,
     ) {
         if json {
-            console.out(format_args!("{:#}\n", self.json(baseline)));
+            console.out_json(format_args!("{:#}\n", self.json(baseline)));
         } else if !self.compared.is_empty() {
             let table = self.table(baseline);
-            console.out(format_args!("{table}\n"));
+            console.out_styled(format_args!("{table}\n"));
             for (name, growth) in self.growths() {
                 console.out(format_args!("\n{}", shown_growth(&name, &growth)));
             }

@@ -9,7 +9,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{sandbox::IMAGE_VERSION, text::brief};
+use crate::{
+    sandbox::IMAGE_VERSION,
+    text::{brief, shown},
+};
 
 /// Default directory, relative to the working directory, so that baselines can be committed with
 /// the code.
@@ -155,7 +158,7 @@ impl Baseline {
         if *items != conditions.items {
             return Err(StoreError::Items(name));
         }
-        let safe = |(name, stored): (String, _)| (brief(&name).to_string(), stored);
+        let safe = |(name, stored): (String, _)| (shown(&name, usize::MAX).to_string(), stored);
         self.benchmarks = self.benchmarks.into_iter().map(safe).collect();
         Ok(self)
     }

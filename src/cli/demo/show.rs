@@ -44,21 +44,29 @@ impl Screen {
 
     pub(crate) fn registered(&self, uri: &str, after: Duration) {
         let text = format_args!("Runner registered at {uri} after {}.", time(after));
-        self.console.note(self.paint(Ink::Dim, text));
+        self.console.note_styled(self.paint(Ink::Dim, text));
     }
 
     pub(crate) fn begin(&self, task: &DemoTask) {
-        self.console.note(format_args!("\n{}  {}", self.paint(Ink::Bold, task.name), task.shows));
+        self.console.note_styled(format_args!(
+            "\n{}  {}",
+            self.paint(Ink::Bold, task.name),
+            task.shows
+        ));
     }
 
     pub(crate) fn print(&self, text: &str) {
-        self.console.note(format_args!("  {} {}", self.paint(Ink::Dim, "│"), shown(text, SHOWN)));
+        self.console.note_styled(format_args!(
+            "  {} {}",
+            self.paint(Ink::Dim, "│"),
+            shown(text, SHOWN)
+        ));
     }
 
     /// Prints a line of progress for a task that has ended, and with `--json` its object.
     pub(crate) fn end(&self, run: &TaskRun) {
         let took = time(run.took);
-        self.console.note(match &run.mismatch {
+        self.console.note_styled(match &run.mismatch {
             None => format!("  {} {}", self.paint(Ink::Green, "✓"), self.paint(Ink::Dim, took)),
             Some(mismatch) => {
                 format!("  {} {took} {}", self.paint(Ink::Red, "✗"), shown(mismatch, SHOWN))
@@ -81,7 +89,7 @@ impl Screen {
                 "prints": run.prints,
                 "seconds": run.took.as_secs_f64(),
             });
-            self.console.out(format_args!("{line}\n"));
+            self.console.out_json(format_args!("{line}\n"));
         }
     }
 
@@ -89,14 +97,14 @@ impl Screen {
     pub(crate) fn summary(&self, runs: &[TaskRun], took: Duration) {
         if !self.json {
             let table = self.table(runs);
-            self.console.out(format_args!("\n{table}\n"));
+            self.console.out_styled(format_args!("\n{table}\n"));
         }
         let mismatches = runs.iter().filter(|run| run.mismatch.is_some()).count();
         let (ink, verdict) = match mismatches {
             0 => (Ink::Green, format!("All {} tasks behaved as described", runs.len())),
             n => (Ink::Red, format!("{n} of {} tasks did not behave as described", runs.len())),
         };
-        self.console.note(format_args!("{} ({}).", self.paint(ink, verdict), time(took)));
+        self.console.note_styled(format_args!("{} ({}).", self.paint(ink, verdict), time(took)));
     }
 
     /// Returns `code`, or 1 if a write failed.

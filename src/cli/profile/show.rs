@@ -13,7 +13,13 @@ use super::{
     aggregate::{Profile, Share},
     record::PerEvent,
 };
-use crate::{cli::console::Console, config, fuel::display_fuel, sandbox::IMAGE_VERSION};
+use crate::{
+    cli::console::{Console, safe},
+    config,
+    fuel::display_fuel,
+    sandbox::IMAGE_VERSION,
+    text::brief,
+};
 
 /// Most functions that the table shows.
 const MOST_FUNCTIONS: usize = 30;
@@ -22,7 +28,7 @@ const HOT: f64 = 10.0;
 
 /// Prints the table, the listing and the totals.
 pub(crate) fn print(console: &Console, profile: &Profile, text: &str) {
-    console.out(format_args!("{}\n\n{}", functions(profile), listing(profile, text)));
+    console.out_styled(format_args!("{}\n\n{}", functions(profile), listing(profile, text)));
     let events: u64 = profile.events.iter().sum();
     console.note(format_args!(
         "Fuel {} in all: {} in the lines above, {} for start, input, compiling and result.",
@@ -69,7 +75,7 @@ fn functions(profile: &Profile) -> Table {
     for function in profile.functions.iter().take(MOST_FUNCTIONS) {
         let (code, share) = (&profile.codes[function.code], function.share);
         table.add_row([
-            Cell::new(&code.name),
+            Cell::new(brief(&code.name)),
             right(code.line.to_string()),
             right(function.calls.to_string()),
             right(amount(share.own)),
@@ -94,7 +100,7 @@ fn listing(profile: &Profile, text: &str) -> String {
         format!("{dim}{:>9} {:>7} {:>12} {:>9}   line{off}\n", "own", "", "with callees", "times");
     for (index, source) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let number = index as u32 + 1;
-        let source = source.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}");
+        let source = safe(source);
         // Writing to a String cannot fail.
         let _ = match profile.lines.get(&number) {
             Some(Share { own, total, hits }) => {
