@@ -1,6 +1,6 @@
 //! `serpentarium runner`: serves n8n's task broker.
 
-use std::{process::ExitCode, thread::available_parallelism};
+use std::{pin::pin, process::ExitCode, thread::available_parallelism};
 
 use tracing::{info, warn};
 
@@ -40,16 +40,19 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     // One thread suffices: the workers compute, and this process forwards messages.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let shutdown = runner::shutdown::requested()?;
+        let mut shutdown = pin!(runner::shutdown::requested()?);
         let lockdown = args.lockdown;
         let pool = Pool::start(&PoolConfig { workers, slots, lockdown, ..PoolConfig::default() })?;
         match lockdown {
-            Lockdown::Required => pool.ready().await?,
+            Lockdown::Required => tokio::select! {
+                ready = pool.ready() => ready?,
+                () = &mut shutdown => return Ok(ExitCode::SUCCESS),
+            },
             Lockdown::BestEffort => {}
             // For debuggers. `main` has forbidden them. Best effort.
             Lockdown::Off => drop(set_dumpable(true)),
         }
-        runner::run(config, pool, shutdown).await?;
+        runner::run(config, pool, shutdown.as_mut()).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -3,7 +3,7 @@
 //! After its set-up a worker needs memory, its pipe and a clock. [`lock_down`] takes away the rest,
 //! so that code which broke out of the engine reaches nothing: no file, no network, no other
 //! process, no new program and no new native code. The parent withholds its memory and environment
-//! from processes of the same user ([`set_dumpable`]).
+//! from processes of the same user (`dumpable`).
 //!
 //! | file | task |
 //! |---|---|
@@ -25,9 +25,8 @@ mod report;
 mod steps;
 mod watch;
 
-pub(crate) use dumpable::set_dumpable;
 #[cfg(feature = "cli")]
-pub(crate) use dumpable::while_dumpable;
+pub(crate) use dumpable::{set_dumpable, while_dumpable};
 pub use mode::{Lockdown, UnknownLockdown};
 pub(crate) use report::LockdownReport;
 pub(crate) use steps::lock_down;

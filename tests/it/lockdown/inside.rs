@@ -13,6 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 
+use super::refuse;
 use crate::support::{
     inside::{Ended, Inside},
     script_broker::{PATIENCE, command, signal},
@@ -32,6 +33,16 @@ struct Parent {
 
 impl Parent {
     fn start(user: u32, workers: usize, lockdown: &str) -> Self {
+        Self::start_without(None, user, workers, lockdown)
+    }
+
+    /// Starts one for which a system call fails.
+    fn start_without(
+        call: Option<libc::c_long>,
+        user: u32,
+        workers: usize,
+        lockdown: &str,
+    ) -> Self {
         // The user may not search the directories of the build.
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -46,6 +57,9 @@ impl Parent {
         let mut command = Command::new(program);
         command.arg("runner").env_clear().uid(user).gid(user).current_dir("/");
         command.envs(runner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(call) = call {
+            refuse(&mut command, call);
+        }
         let child = command.stdout(Stdio::piped()).spawn().unwrap();
         Self { child, _directory: directory }
     }
@@ -67,6 +81,16 @@ impl Parent {
             }
             assert!(Instant::now() < by, "the workers are not set up");
             thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Reads its log until a line has this part.
+    fn wait_for_line(&mut self, part: &str) {
+        let mut log = BufReader::new(self.child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "the log ended");
         }
     }
 
@@ -231,12 +255,7 @@ fn without_the_lockdown_a_worker_reads_its_parent() {
     }
     let mut parent = Parent::start(NOBODY, 1, "off");
     let workers = parent.workers(1, |status| status.contains("\nSeccomp:\t0\n"));
-    let mut log = BufReader::new(parent.child.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("Workers are not locked in") {
-        line.clear();
-        assert!(log.read_line(&mut line).unwrap() > 0, "the log ended");
-    }
+    parent.wait_for_line("Workers are not locked in");
     let mut inside = Inside::stop(workers[0]).unwrap();
     let path = inside.path(&format!("/proc/{}/environ", parent.child.id()));
     let Ended::Returned(descriptor) = inside.call(libc::SYS_open, &[path, 0]) else {
@@ -268,5 +287,41 @@ fn another_process_of_the_user_cannot_read_the_parent() {
     for file in ["environ", "mem", "maps", "auxv"] {
         let output = read(file);
         assert!(!output.status.success() && output.stdout.is_empty(), "{file}");
+    }
+}
+
+/// Where the kernel has no filters of system calls, the other parts hold.
+#[test]
+fn without_the_filter_the_other_parts_hold() {
+    if !may_trace() {
+        return;
+    }
+    for user in [0, NOBODY] {
+        let mut parent = Parent::start_without(Some(libc::SYS_seccomp), user, 1, "best-effort");
+        let workers = parent.workers(1, |status| !status.is_empty());
+        parent.wait_for_line("missing: system call filter (Function not implemented");
+        let parent_id = parent.child.id().into();
+        let mut inside = Inside::stop(workers[0]).unwrap();
+        let (file, directory) = (inside.path("/etc/passwd"), inside.path("/tmp/serpentarium"));
+        let program = inside.path("/bin/true");
+        // A `struct iovec` of eight bytes.
+        let range = inside.put(&[program.to_ne_bytes(), 8_u64.to_ne_bytes()].concat());
+        // Landlock.
+        let refused = [
+            (libc::EPERM, libc::SYS_kill, vec![parent_id, 0]),
+            (libc::EPERM, libc::SYS_ptrace, vec![0x4206, parent_id]),
+            (libc::EPERM, libc::SYS_process_vm_readv, vec![parent_id, range, 1, range, 1]),
+            (libc::EACCES, libc::SYS_execve, vec![program]),
+            (libc::EACCES, libc::SYS_mkdir, vec![directory, 0o755]),
+            // The limit of descriptors.
+            (libc::EMFILE, libc::SYS_open, vec![file, 0]),
+            (libc::EMFILE, libc::SYS_socket, vec![2, 1]),
+            (libc::EMFILE, libc::SYS_memfd_create, vec![directory]),
+            (libc::EMFILE, libc::SYS_dup, vec![0]),
+        ];
+        for (error, number, arguments) in refused {
+            let ended = inside.call(number, &arguments);
+            assert_eq!(ended, Ended::Failed(error), "call {number} as user {user}");
+        }
     }
 }

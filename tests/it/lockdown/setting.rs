@@ -1,21 +1,13 @@
 //! The setting of the lockdown, where the kernel refuses a part of it.
 
-use std::{collections::BTreeMap, io::Read, os::unix::process::CommandExt, process::Stdio};
+use std::{io::Read, process::Stdio};
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
-
+use super::refuse;
 use crate::support::script_broker::{PATIENCE, command};
 
 /// Runs the runner where Landlock is missing, as in an old container. Returns its exit code, and
 /// its log and standard error, once it ended or `until` is in the log.
 fn without_landlock(lockdown: &str, until: &str) -> (Option<i32>, String, String) {
-    let refused = SeccompFilter::new(
-        BTreeMap::from([(libc::SYS_landlock_create_ruleset, Vec::new())]),
-        SeccompAction::Allow,
-        SeccompAction::Errno(libc::ENOSYS as u32),
-        std::env::consts::ARCH.try_into().unwrap(),
-    );
-    let refused = BpfProgram::try_from(refused.unwrap()).unwrap();
     let variables = [
         ("N8N_RUNNERS_AUTH_TOKEN", "x"),
         ("SERPENTARIUM_WORKERS", "1"),
@@ -23,8 +15,7 @@ fn without_landlock(lockdown: &str, until: &str) -> (Option<i32>, String, String
     ];
     let mut command = command(9, &variables);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    // SAFETY: the closure makes two system calls and allocates nothing.
-    unsafe { command.pre_exec(move || apply_filter(&refused).map_err(|_| libc_error())) };
+    refuse(&mut command, libc::SYS_landlock_create_ruleset);
     let mut child = command.spawn().unwrap();
     let (mut output, mut log) = (child.stdout.take().unwrap(), String::new());
     let by = std::time::Instant::now() + PATIENCE;
@@ -43,10 +34,6 @@ fn without_landlock(lockdown: &str, until: &str) -> (Option<i32>, String, String
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     (child.wait().unwrap().code(), log, text)
-}
-
-fn libc_error() -> std::io::Error {
-    std::io::Error::last_os_error()
 }
 
 #[test]
