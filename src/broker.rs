@@ -38,6 +38,7 @@ mod shared;
 mod task;
 mod workflow;
 
+pub use crate::net::descriptors::TooFewDescriptors;
 pub use handle::TaskHandle;
 pub use hooks::{HookFuture, Hooks, NoWorkflow};
 pub use server::Broker;

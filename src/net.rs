@@ -2,6 +2,8 @@
 
 #[cfg(feature = "runner")]
 mod backlog;
+pub(crate) mod descriptors;
+pub(crate) mod server;
 pub(crate) mod tls;
 
 #[cfg(feature = "runner")]

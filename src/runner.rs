@@ -14,6 +14,7 @@
 //! | `answer` | turns an outcome into the message that ends the task, and sends it |
 //! | `report` | log lines |
 //! | `health` | the health endpoint |
+//! | `descriptors` | the division of the file descriptors |
 //! | `shutdown` | SIGTERM and SIGINT |
 
 mod answer;
@@ -22,6 +23,7 @@ mod backoff;
 mod calls;
 mod config;
 mod connection;
+pub(crate) mod descriptors;
 pub(crate) mod effects;
 mod endpoint;
 mod error;

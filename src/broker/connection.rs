@@ -36,6 +36,9 @@ use crate::{
 
 /// Time for the closing handshake, then the socket is dropped.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(2);
+/// Time of a new connection to register. A connection without a registration holds a descriptor, and
+/// no task.
+const REGISTRATION_TIME: Duration = Duration::from_secs(10);
 /// Calls of one runner whose answers are pending or unwritten. At the limit the broker stops
 /// reading (backpressure).
 const MAX_CALLS: usize = 4096;
@@ -81,6 +84,7 @@ pub(crate) async fn serve(shared: Arc<SharedState>, runner_id: String, socket: W
         reason = connection.write(&mut sink, queue) => reason,
         () = connection.outbox.overflowed() => Some(CloseReason::OVERFLOW),
         () = connection.beat(heartbeat) => Some(CloseReason::NO_PONG),
+        () = connection.unregistered() => Some(CloseReason::NOT_REGISTERED),
     };
     // Before the closing handshake: tasks of this runner must not wait for it.
     shared.update(|matching, now| matching.end_connection(key, None, now));
@@ -148,6 +152,14 @@ impl RunnerConnection {
             {
                 return;
             }
+        }
+    }
+
+    /// Ends if the runner has not registered within [`REGISTRATION_TIME`].
+    async fn unregistered(&self) {
+        tokio::time::sleep(REGISTRATION_TIME).await;
+        if self.shared.matching().is_registered(self.key) {
+            std::future::pending().await
         }
     }
 

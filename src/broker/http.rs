@@ -5,9 +5,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{
-        DefaultBodyLimit, Query, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection,
-    },
+    extract::{Query, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -18,9 +16,6 @@ use serde_json::json;
 
 use super::{connection, grants::equal_secrets, shared::SharedState};
 
-/// Bytes of a request for a grant token. Bounds the memory of a request that is not authenticated
-/// yet.
-const MAX_AUTH_BODY: usize = 16 << 10;
 /// Bytes of a runner id. n8n's runners send 22.
 const MAX_ID: usize = 256;
 
@@ -28,7 +23,7 @@ const MAX_ID: usize = 256;
 pub(crate) fn router(shared: Arc<SharedState>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
-        .route("/runners/auth", post(auth).layer(DefaultBodyLimit::max(MAX_AUTH_BODY)))
+        .route("/runners/auth", post(auth))
         .route("/runners/_ws", get(upgrade))
         .with_state(shared)
 }
@@ -78,14 +73,18 @@ async fn upgrade(
     let Some(id) = query.id.filter(|id| !id.is_empty() && id.len() <= MAX_ID) else {
         return refuse(StatusCode::BAD_REQUEST, "A runner id is required: ?id=…");
     };
+    let Ok(permit) = shared.runner_permits.clone().try_acquire_owned() else {
+        tracing::warn!("a runner was refused: too many are connected");
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "Too many runners are connected");
+    };
     match upgrade {
         Err(rejection) => rejection.into_response(),
         Ok(upgrade) => {
             let limit = usize::try_from(shared.config.max_payload.as_u64()).unwrap_or(usize::MAX);
-            upgrade
-                .max_message_size(limit)
-                .max_frame_size(limit)
-                .on_upgrade(move |socket| connection::serve(shared, id, socket))
+            upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(async move |socket| {
+                connection::serve(shared, id, socket).await;
+                drop(permit);
+            })
         }
     }
 }

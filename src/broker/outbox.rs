@@ -27,6 +27,7 @@ impl CloseReason {
     pub(crate) const NO_PONG: Self = Self { code: 1002, text: "No answer to a ping" };
     pub(crate) const LATE_ACCEPTS: Self =
         Self { code: 1002, text: "Too many late answers to accepts" };
+    pub(crate) const NOT_REGISTERED: Self = Self { code: 1008, text: "No runner:info" };
     pub(crate) const OVERFLOW: Self = Self { code: 1008, text: "Messages are not read" };
     pub(crate) const TOO_BIG: Self = Self { code: 1009, text: "Message is too big" };
 }

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -14,10 +13,23 @@ use super::{
     settings::{BrokerConfig, BrokerError},
     shared::SharedState,
 };
+use crate::net::{
+    descriptors,
+    server::{self, ServerLimits},
+};
 
 /// Time for open HTTP connections to end at a shutdown. A client that keeps one open would
 /// otherwise block it.
 const HTTP_GRACE: Duration = Duration::from_secs(1);
+/// HTTP connections at most. Runners' connections leave this number with their upgrade.
+const MAX_HTTP_CONNECTIONS: usize = 64;
+/// Connections of runners at most.
+const MAX_RUNNERS: usize = 1024;
+/// HTTP connections and runners at least.
+const MIN_CONNECTIONS: usize = 4;
+/// HTTP connections and runners get one of this many parts of the free descriptors each. The other
+/// parts are for requests that hooks make, and for the rest of the program.
+const PARTS: usize = 4;
 
 /// A running broker. Dropping it closes every connection without waiting; prefer
 /// [`drain`](Self::drain) and [`shutdown`](Self::shutdown).
@@ -32,7 +44,7 @@ impl Broker {
     /// Listens and serves. Requires a tokio runtime with I/O and time enabled.
     ///
     /// # Errors
-    /// The address cannot be bound, or the auth token is empty.
+    /// The address cannot be bound, the auth token is empty, or the process may open too few files.
     pub async fn start(config: BrokerConfig) -> Result<Self, BrokerError> {
         if config.auth_token.expose_secret().is_empty() {
             return Err(BrokerError::EmptyAuthToken);
@@ -40,19 +52,13 @@ impl Broker {
         let listen_error = |source| BrokerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let shared = Arc::new(SharedState::new(config));
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "cannot set TCP_NODELAY");
-            }
-        });
+        descriptors::require(PARTS * MIN_CONNECTIONS)?;
+        let part = descriptors::free() / PARTS;
+        let limits = ServerLimits::connections(part.min(MAX_HTTP_CONNECTIONS));
+        let shared = Arc::new(SharedState::new(config, part.min(MAX_RUNNERS)));
         let (app, stopping) = (http::router(shared.clone()), shared.clone());
         let server = tokio::spawn(async move {
-            let serve = axum::serve(listener, app)
-                .with_graceful_shutdown(async move { stopping.stopped().await });
-            if let Err(error) = serve.await {
-                tracing::error!(%error, "the broker stopped listening");
-            }
+            server::serve(listener, app, limits, stopping.stopped()).await;
         });
         let sweeper = tokio::spawn(sweep(shared.clone()));
         tracing::info!(%address, "broker listening");

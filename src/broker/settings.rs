@@ -9,6 +9,7 @@ use super::{
     grants::random_token,
     hooks::{Hooks, NoWorkflow},
 };
+use crate::net::descriptors::TooFewDescriptors;
 
 /// The settings of a broker. The defaults are those of n8n's broker.
 #[derive(Clone)]
@@ -64,4 +65,7 @@ pub enum BrokerError {
     /// An empty secret would let every local process take tasks.
     #[error("the auth token is empty: set a secret")]
     EmptyAuthToken,
+    /// The process may open too few files for connections.
+    #[error(transparent)]
+    TooFewDescriptors(#[from] TooFewDescriptors),
 }

@@ -2,11 +2,11 @@
 //! change.
 
 use std::{
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
     time::Instant,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{grants::Grants, matching::Matching, settings::BrokerConfig};
 use crate::sync::lock;
@@ -16,6 +16,8 @@ pub(crate) struct SharedState {
     pub(crate) config: BrokerConfig,
     grants: Mutex<Grants>,
     matching: Mutex<Matching>,
+    /// Permits for connections of runners. Each holds a file descriptor.
+    pub(crate) runner_permits: Arc<Semaphore>,
     /// Wakes the sweeper: a new deadline precedes the one that it sleeps for.
     earlier_deadline: Notify,
     /// Fires after each change of a draining broker.
@@ -27,10 +29,12 @@ pub(crate) struct SharedState {
 }
 
 impl SharedState {
-    pub(crate) fn new(config: BrokerConfig) -> Self {
+    /// Creates the state of a broker for at most that many connections of runners.
+    pub(crate) fn new(config: BrokerConfig, runners: usize) -> Self {
         Self {
             grants: Mutex::new(Grants::new(config.grant_lifetime)),
             matching: Mutex::new(Matching::new(config.ack_window, config.task_timeout)),
+            runner_permits: Arc::new(Semaphore::new(runners)),
             config,
             earlier_deadline: Notify::new(),
             draining: watch::Sender::new(()),

@@ -30,6 +30,7 @@ use crate::{
         Broker, BrokerConfig, TaskEvent, TaskHandle, TaskReport, TaskResult, Workflow, print_text,
     },
     logging,
+    net::descriptors,
     protocol::TaskFailure,
 };
 
@@ -84,6 +85,7 @@ pub(crate) fn run(args: BrokerArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: BrokerArgs) -> anyhow::Result<ExitCode> {
+    descriptors::raise_limit();
     // Without a file the kept sender holds the queue open, so that the broker serves until Ctrl-C.
     let (sender, queue) = mpsc::channel(IN_FLIGHT);
     let _open = match &args.task {

@@ -8,6 +8,7 @@ use crate::{
     config::{self, RunnerArgs},
     error_reports,
     logging::Logging,
+    net::descriptors,
     runner,
     workers::{Lockdown, Pool, PoolConfig, set_dumpable},
 };
@@ -15,8 +16,8 @@ use crate::{
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The settings are inconsistent, a worker cannot start, a part of a required lockdown is missing,
-/// or no token is left for another connection.
+/// The settings are inconsistent, the limit of open files is too low, a worker cannot start, a part
+/// of a required lockdown is missing, or no token is left for another connection.
 pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     let config = args.config()?;
     let sentry = args.sentry.config();
@@ -41,6 +42,8 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut shutdown = pin!(runner::shutdown::requested()?);
+        descriptors::raise_limit();
+        runner::descriptors::require(workers, config.health.is_some())?;
         let lockdown = args.lockdown;
         let pool = Pool::start(&PoolConfig { workers, slots, lockdown, ..PoolConfig::default() })?;
         match lockdown {

@@ -24,6 +24,10 @@ use super::{
 /// Time limit of the closing handshake: the queued messages, the close frame and its answer.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Bytes per second that the broker sends at least while a frame is incomplete. Above single bytes
+/// that only keep a stalled frame alive, below every usable network.
+const MIN_RATE: f64 = 1024.0;
+
 /// Why a connection is over.
 #[derive(Debug)]
 pub(crate) enum ConnectionLost {
@@ -64,6 +68,8 @@ pub(crate) struct BrokerConnection {
     queue: MessageQueue,
     writer: JoinHandle<()>,
     activity: ReadActivity,
+    /// Whether a whole frame arrived since the last heartbeat.
+    heard: bool,
     heartbeat: Interval,
 }
 
@@ -87,7 +93,7 @@ impl BrokerConnection {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let reader = IncomingReader::new(config.addition.clone(), config.limits.call_bytes);
         let incoming = IncomingQueue::new(reader);
-        Ok(Self { frames, incoming, queue, writer, activity, heartbeat })
+        Ok(Self { frames, incoming, queue, writer, activity, heard: true, heartbeat })
     }
 
     /// Returns the queue of messages to the broker.
@@ -109,6 +115,7 @@ impl BrokerConnection {
                     continue;
                 }
             };
+            self.heard = true;
             match frame {
                 Ok(ServerFrame::Message(frame)) => self.incoming.push(frame),
                 Ok(ServerFrame::Ping(payload)) => self.queue.send_pong(payload),
@@ -135,15 +142,20 @@ impl BrokerConnection {
         }
     }
 
-    /// Fails if nothing was read since the last heartbeat, else sends a ping.
+    /// Fails if neither a frame nor a fair part of one was read since the last heartbeat, else
+    /// sends a ping.
     ///
     /// TCP keepalive detects a vanished machine, but not a proxy that keeps a dead connection open.
     fn check_heartbeat(&mut self) -> Result<(), ConnectionLost> {
-        if !self.activity.take() {
-            return Err(ConnectionLost::Broken(format!(
-                "no data for {:?}, not even an answer to a ping",
-                self.heartbeat.period()
-            )));
+        let period = self.heartbeat.period();
+        let bytes = self.activity.take();
+        // While frames wait to be read aside, no more are read from the socket.
+        let heard = std::mem::take(&mut self.heard) || !self.incoming.has_room();
+        if !heard && (bytes as f64) < MIN_RATE * period.as_secs_f64() {
+            return Err(ConnectionLost::Broken(match bytes {
+                0 => format!("no data for {period:?}, not even an answer to a ping"),
+                _ => format!("only {bytes} bytes of a frame in {period:?}"),
+            }));
         }
         self.queue.send_control(QueuedFrame::Ping);
         Ok(())

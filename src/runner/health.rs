@@ -1,6 +1,7 @@
 //! The health endpoint: liveness on every path, readiness on `/readyz`.
 
 use std::{
+    future::pending,
     io,
     sync::{
         Arc,
@@ -19,8 +20,9 @@ use axum::{
 use tokio::{net::TcpListener, sync::Mutex};
 use tracing::info;
 
-use super::config::HealthConfig;
+use super::{config::HealthConfig, descriptors};
 use crate::{
+    net::server::{self, ServerLimits},
     protocol::{NodeMode, TaskSettings},
     sandbox::{Job, Limits, NoHost},
     sync::lock,
@@ -41,8 +43,15 @@ pub(crate) struct Health {
     registered: AtomicBool,
     /// End of the last task that ran.
     last_task: std::sync::Mutex<Option<Instant>>,
-    /// Held while a probe runs: concurrent requests share one probe.
-    probe: Mutex<()>,
+    /// The last probe. Locked while one runs.
+    probe: Mutex<Option<EndedProbe>>,
+}
+
+/// The end of a probe. Requests that came before it share its result.
+#[derive(Debug)]
+struct EndedProbe {
+    ended: Instant,
+    result: Result<(), String>,
 }
 
 impl Health {
@@ -86,12 +95,19 @@ impl Health {
         if !self.registered.load(Ordering::Relaxed) {
             return Err("not registered with a broker".into());
         }
-        let _guard = self.probe.lock().await;
+        let asked = Instant::now();
+        let mut last_probe = self.probe.lock().await;
         let last_task = *lock(&self.last_task);
         if last_task.is_some_and(|at| at.elapsed() < RECENT_TASK) {
-            Ok(())
-        } else {
-            self.probe().await
+            return Ok(());
+        }
+        match &*last_probe {
+            Some(probe) if probe.ended >= asked => probe.result.clone(),
+            _ => {
+                let result = self.probe().await;
+                *last_probe = Some(EndedProbe { ended: Instant::now(), result: result.clone() });
+                result
+            }
         }
     }
 
@@ -130,10 +146,7 @@ pub(crate) async fn bind(config: &HealthConfig) -> Result<TcpListener, String> {
 }
 
 /// Serves until the future is dropped.
-///
-/// # Errors
-/// Never in practice: the server survives failed connections.
-pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>) -> io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>) {
     let alive = async |State(health): State<Arc<Health>>| answer(health.alive());
     let ready = async |State(health): State<Arc<Health>>| answer(health.ready().await);
     let router = Router::new()
@@ -141,7 +154,8 @@ pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>) -> io::Res
         .route("/readyz/", get(ready))
         .fallback(alive)
         .with_state(health);
-    axum::serve(listener, router).await
+    let limits = ServerLimits::connections(descriptors::health_connections());
+    server::serve(listener, router, limits, pending()).await;
 }
 
 fn answer(healthy: Result<(), String>) -> Response {

@@ -1,30 +1,30 @@
-//! Records whether a stream delivers bytes, also those of an incomplete message: tells a silent
-//! connection from a slow one.
+//! Counts the bytes that a stream delivers, also those of an incomplete message: tells a silent or
+//! stalled connection from a slow one.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Records whether a [`MonitoredStream`] delivered bytes lately. Cheap to clone.
+/// Counts the bytes that a [`MonitoredStream`] delivered lately. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ReadActivity(Arc<AtomicBool>);
+pub(crate) struct ReadActivity(Arc<AtomicUsize>);
 
 impl ReadActivity {
-    /// Returns whether the stream delivered bytes since the last call.
-    pub(crate) fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
+    /// Returns the number of bytes since the last call.
+    pub(crate) fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
     }
 }
 
-/// A stream that sets its [`ReadActivity`] when a read delivers bytes.
+/// A stream that adds to its [`ReadActivity`] what a read delivers.
 #[derive(Debug)]
 pub(crate) struct MonitoredStream<S> {
     stream: S,
@@ -45,9 +45,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MonitoredStream<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.activity.0.store(true, Ordering::Relaxed);
-        }
+        self.activity.0.fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
         read
     }
 }

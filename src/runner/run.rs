@@ -1,7 +1,6 @@
 //! The runner's outer loop: connects, serves one session, reconnects.
 
 use std::{
-    io,
     pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
@@ -97,7 +96,7 @@ pub async fn run(
 async fn serve_health(
     config: Option<&HealthConfig>,
     health: &Arc<Health>,
-) -> Result<JoinSet<io::Result<()>>, RunnerError> {
+) -> Result<JoinSet<()>, RunnerError> {
     let mut endpoint = JoinSet::new();
     if let Some(config) = config {
         let listener = health::bind(config).await.map_err(RunnerError::Health)?;

@@ -10,7 +10,7 @@ use crate::support::script_broker::{Broker, PATIENCE, Runner, settings};
 use serde_json::json;
 
 /// Returns a port that was free just before.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -27,7 +27,7 @@ fn start(broker: u16, health: u16) -> Runner {
 }
 
 /// Requests a path once the server listens. Returns the status and the text.
-fn get(port: u16, path: &str) -> (u16, String) {
+pub(crate) fn get(port: u16, path: &str) -> (u16, String) {
     let by = std::time::Instant::now() + PATIENCE;
     let mut stream = loop {
         match TcpStream::connect(("127.0.0.1", port)) {

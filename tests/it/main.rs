@@ -27,6 +27,7 @@ mod isolation;
 mod launcher;
 mod life_cycle;
 mod limits;
+mod listeners;
 mod lockdown;
 mod logging;
 mod long_work;

@@ -1,7 +1,7 @@
 //! `helpers.httpRequest`: one HTTP request with n8n's options and answers (`IHttpRequestOptions` in
 //! n8n-workflow).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode, Url,
@@ -10,9 +10,10 @@ use reqwest::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use super::binary::Buffer;
-use crate::net::tls;
+use crate::net::{descriptors, tls};
 
 /// The default timeout of a request, equal to n8n's.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -20,12 +21,18 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 const MAX_BODY: usize = 256 << 20;
 /// Redirects per request, equal to the default of n8n's HTTP library (follow-redirects).
 const MAX_REDIRECTS: usize = 21;
+/// Requests at a time at most; others wait.
+const MAX_REQUESTS: usize = 256;
+/// Free descriptors per request. A look-up of a name takes four; the other four are the broker's
+/// share for HTTP connections and runners.
+const DESCRIPTORS_PER_REQUEST: usize = 8;
 
 /// Makes HTTP requests.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
     following_redirects: Client,
     without_redirects: Client,
+    permits: Arc<Semaphore>,
 }
 
 /// The supported options of one request; others are ignored.
@@ -80,9 +87,13 @@ impl HttpClient {
                 .tls_backend_preconfigured(tls.clone())
                 .redirect(policy)
                 .no_proxy()
+                // Idle connections would hold descriptors without a permit.
+                .pool_max_idle_per_host(0)
                 .build()
         };
+        let requests = (descriptors::free() / DESCRIPTORS_PER_REQUEST).clamp(1, MAX_REQUESTS);
         Ok(Self {
+            permits: Arc::new(Semaphore::new(requests)),
             following_redirects: client(Policy::limited(MAX_REDIRECTS))?,
             without_redirects: client(Policy::none())?,
         })
@@ -94,6 +105,8 @@ impl HttpClient {
     /// The request is invalid, has no response, or its status is no success. The error has n8n's
     /// form.
     pub(crate) async fn request(&self, options: &HttpOptions) -> Result<Value, Value> {
+        // Fails only if the semaphore is closed, which never happens.
+        let _permit = self.permits.acquire().await;
         let response =
             self.build(options)?.send().await.map_err(|error| request_error(&error, options))?;
         let (status, headers) = (response.status(), response.headers().clone());

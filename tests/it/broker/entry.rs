@@ -1,5 +1,7 @@
 //! Admission of runners: tokens and refused upgrades.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::*;
 
 #[tokio::test]
@@ -64,6 +66,30 @@ async fn a_grant_token_expires() {
     let authorization = format!("Bearer {}", grant(&broker).await);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(open(&broker, "/runners/_ws?id=a", Some(&authorization)).await.err(), Some(403));
+}
+
+#[tokio::test]
+async fn strangers_do_not_displace_a_registered_runner() {
+    let broker = start(config()).await;
+    let mut runner = Runner::register(&broker, "a").await;
+    let address = broker.uri().replace("http://", "");
+    let mut half_open = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: te").await.unwrap();
+        half_open.push(stream);
+    }
+    let task = broker.submit(settings());
+    let (task_id, _) = runner.take_task().await;
+    // Another one gets through.
+    let mut other = Runner::register(&broker, "b").await;
+    assert_eq!(broker.runners(), 2);
+    runner.done(&task_id, json!(1)).await;
+    assert_eq!(done(&result_of(task).await), "1");
+    other.silence().await;
+    // The oldest of them made room.
+    let ended = soon(half_open[0].read(&mut [0])).await;
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
 }
 
 #[tokio::test]

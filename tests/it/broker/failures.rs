@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Time of a connection to register.
+const REGISTRATION_TIME: Duration = Duration::from_secs(10);
+
 #[tokio::test]
 async fn a_task_that_runs_too_long_times_out_and_the_runner_is_told() {
     let broker = start(BrokerConfig { task_timeout: Duration::from_millis(60), ..config() }).await;
@@ -89,6 +92,26 @@ async fn a_runner_that_answers_pings_stays() {
     let mut runner = Runner::register(&broker, "a").await;
     assert!(timeout(Duration::from_millis(300), runner.receive()).await.is_err());
     assert_eq!(broker.runners(), 1);
+}
+
+#[tokio::test]
+async fn registration_time_obeyed_keeps_the_connection() {
+    let broker = start(config()).await;
+    let mut runner = Runner::register(&broker, "a").await;
+    tokio::time::sleep(REGISTRATION_TIME + A_MOMENT).await;
+    let task = broker.submit(settings());
+    let (task_id, _) = runner.take_task().await;
+    runner.done(&task_id, json!(1)).await;
+    assert_eq!(done(&result_of(task).await), "1");
+}
+
+#[tokio::test]
+async fn registration_time_violated_ends_the_connection() {
+    let broker = start(config()).await;
+    let mut runner = Runner::connect(&broker, "a").await;
+    assert_eq!(runner.receive().await["type"], "broker:inforequest");
+    tokio::time::sleep(REGISTRATION_TIME).await;
+    assert_eq!(runner.closed().await, 1008);
 }
 
 #[tokio::test]

@@ -185,6 +185,11 @@ impl Runner {
         Self { child: command.stdout(Stdio::null()).spawn().expect("the runner starts") }
     }
 
+    /// Returns its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);

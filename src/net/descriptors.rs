@@ -1,0 +1,70 @@
+//! File descriptors: how many are free, and how many a part of the program may take.
+
+use rustix::process::{Resource, getrlimit};
+
+/// Descriptors taken to be open if `/proc` cannot be read.
+const UNKNOWN_OPEN: usize = 64;
+
+/// The process may open too few files.
+#[cfg(feature = "broker")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the limit of open files is {limit} (ulimit -n): too few, {needed} are needed")]
+pub struct TooFewDescriptors {
+    /// The soft limit (`RLIMIT_NOFILE`).
+    pub limit: usize,
+    /// The least limit that suffices.
+    pub needed: usize,
+}
+
+/// Raises the soft limit to the hard one. For programs only: a library must not change the limits
+/// of its process.
+#[cfg(feature = "cli")]
+pub(crate) fn raise_limit() {
+    use rustix::process::{Rlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Fails for a hard limit that the kernel no longer allows; the soft one then stays.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// Returns how many descriptors the process may still open.
+pub(crate) fn free() -> usize {
+    let limit = limit();
+    limit.saturating_sub(open_below(limit))
+}
+
+/// Checks that the process may open that many more descriptors.
+///
+/// # Errors
+/// The limit is too low.
+#[cfg(feature = "broker")]
+pub(crate) fn require(more: usize) -> Result<(), TooFewDescriptors> {
+    let limit = limit();
+    let needed = open_below(limit) + more;
+    if limit < needed { Err(TooFewDescriptors { limit, needed }) } else { Ok(()) }
+}
+
+fn limit() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Returns the number of open descriptors below the limit. One above it, which a parent opened
+/// before it set the limit, takes none away.
+fn open_below(limit: usize) -> usize {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return UNKNOWN_OPEN };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // One of the entries is the directory itself.
+    numbers.filter(|number: &usize| *number < limit).count() - 1
+}
+
+#[cfg(all(test, feature = "broker"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_descriptors_than_the_limit_are_too_few() {
+        assert_eq!(require(0), Ok(()));
+        let few = require(limit()).unwrap_err();
+        assert!(few.needed > few.limit, "{few}");
+    }
+}
