@@ -35,7 +35,10 @@ def ensure_verified(store: Store, wasm: Path, image: Path, module: Path | None) 
         with step("Verifying the native code"):
             advice = "find the change of the code generator or of the verifier behind these lines"
             command = [program, image, directory / COUNTS, *([module] if module else [])]
-            run(command, log=store.log("verify"), advice=advice)
+            log = store.log("verify")
+            # The end of the log is shown: it must be about this image.
+            log.unlink(missing_ok=True)
+            run(command, log=log, advice=advice)
         program.unlink()
         say(f"    {_summary(directory / COUNTS)}")
 
