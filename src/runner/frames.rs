@@ -156,8 +156,12 @@ impl<R: AsyncRead + Unpin> ServerFrames<R> {
             return Err(FrameError::TooLarge { size, limit: self.max_payload });
         }
         let left = header.length as usize;
-        // The kernel provides pages as bytes arrive, so an announced length costs no memory.
-        message.reserve_exact(left);
+        // The kernel provides pages as bytes arrive, so an announced length costs no memory. Further
+        // frames of a message double the room: many small ones would move it as many times.
+        match message.is_empty() {
+            true => message.reserve_exact(left),
+            false => message.reserve(left),
+        }
         self.buffer.advance(header.size);
         self.part = Some(Part { left, is_last: header.is_last });
         Ok(())
