@@ -253,8 +253,9 @@ mod tests {
         assert_eq!(answer(all, &[]).written(START, LEN), Some((vec![], LEN)));
         let two = answer(all, &[(START, START + 0x1000), (all - 0x1000, all)]);
         assert_eq!(two.written(START, LEN), Some((vec![0..0x1000, LEN - 0x1000..LEN], LEN)));
-        let part = answer(START + 0x3000, &[(START + 0x2000, START + 0x3000)]);
-        assert_eq!(part.written(START, LEN), Some((vec![0x2000..0x3000], 0x3000)));
+        let part =
+            answer(START + 0x3000, &[(START, START + 0x1000), (START + 0x2000, START + 0x3000)]);
+        assert_eq!(part.written(START, LEN), Some((vec![0..0x1000, 0x2000..0x3000], 0x3000)));
     }
 
     /// Answers that no correct kernel gives for the memory at [`START`].
