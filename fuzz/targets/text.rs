@@ -6,13 +6,14 @@ use serpentarium::fuzzing::shown;
 
 /// Characters that no terminal and no log may get: control, format, line and paragraph separators.
 fn is_refused(c: char) -> bool {
-    let formats = ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}', '\u{2028}', '\u{2029}'];
+    let formats =
+        ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}', '\u{2028}', '\u{2029}', '\u{e0001}'];
     let ranges = [
         '\u{200b}'..='\u{200f}',
         '\u{202a}'..='\u{202e}',
         '\u{2060}'..='\u{2064}',
         '\u{2066}'..='\u{206f}',
-        '\u{e0001}'..='\u{e007f}',
+        '\u{e0020}'..='\u{e007f}',
     ];
     c.is_control() || formats.contains(&c) || ranges.iter().any(|range| range.contains(&c))
 }

@@ -127,14 +127,14 @@ def _manifest(store: Store, wasm: Path, directory: Path) -> Path:
     text += f'\n[[bin]]\nname = "{NAME}"\n'
     text += f"path = {json.dumps(str(compiler / 'src' / 'main.rs'))}\n"
     text += "\n[patch.crates-io]\n"
-    for crate in _patched(store, wasm):
+    for crate in patched_crates(store, wasm):
         text += f"{crate.name} = {{ path = {json.dumps(str(crate))} }}\n"
     (directory / "Cargo.toml").write_text(text, encoding="utf-8")
     shutil.copyfile(compiler / "Cargo.lock", directory / "Cargo.lock")
     return directory / "Cargo.toml"
 
 
-def _patched(store: Store, wasm: Path) -> list[Path]:
+def patched_crates(store: Store, wasm: Path) -> list[Path]:
     """The directories of the patched crates, each named after its crate."""
     chosen = patches(wasm)
     crates = sorted({patch.parent.name for patch in chosen})
