@@ -5,10 +5,7 @@
 //! guest whose tag is more than one [`SLICE`] above that of another ready guest passes its turn. So
 //! a step of k slices costs k turns while others are ready, and nothing while none is.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// One turn. A step of a computing guest takes less, by
 /// [`YIELD_INTERVAL`](super::state::YIELD_INTERVAL).
@@ -26,9 +23,9 @@ const PATIENCE: u32 = 64;
 /// The guests of one sandbox. Times are nanoseconds.
 #[derive(Debug, Default)]
 pub(crate) struct TurnQueue {
-    members: HashMap<u64, Member>,
-    /// Tag and id of each member that is [`State::Ready`].
-    ready: BTreeSet<(u64, u64)>,
+    members: BTreeMap<u64, Member>,
+    /// Tag and id of each member that is [`State::Ready`], in order.
+    ready: Vec<(u64, u64)>,
     /// The tag at which a guest begins when it becomes ready.
     now: u64,
     /// Polls of all members so far.
@@ -76,7 +73,7 @@ impl TurnQueue {
     /// Removes a guest, whatever it does.
     pub(crate) fn leave(&mut self, id: u64) {
         if let Some(member) = self.members.remove(&id) {
-            self.ready.remove(&(member.tag, id));
+            remove(&mut self.ready, (member.tag, id));
         }
     }
 
@@ -88,7 +85,7 @@ impl TurnQueue {
                 member.state = State::Ready;
                 member.tag = member.tag.max(self.now);
                 member.seen = self.polls;
-                self.ready.insert((member.tag, id));
+                insert(&mut self.ready, (member.tag, id));
             }
             _ => {}
         }
@@ -104,7 +101,7 @@ impl TurnQueue {
         if self.is_behind_another(id, tag) {
             return false;
         }
-        self.ready.remove(&(tag, id));
+        remove(&mut self.ready, (tag, id));
         let first = self.ready.first().map_or(tag, |(first, _)| tag.min(*first));
         self.now = self.now.max(first);
         if let Some(member) = self.members.get_mut(&id) {
@@ -125,7 +122,7 @@ impl TurnQueue {
         member.state = State::Waiting;
         if member.woken {
             member.state = State::Ready;
-            self.ready.insert((member.tag, id));
+            insert(&mut self.ready, (member.tag, id));
         }
     }
 
@@ -133,7 +130,7 @@ impl TurnQueue {
     fn is_behind_another(&mut self, id: u64, tag: u64) -> bool {
         let limit = tag.saturating_sub(SLICE.as_nanos() as u64);
         let is_behind =
-            |ready: &BTreeSet<(u64, u64)>| ready.first().is_some_and(|(first, _)| *first < limit);
+            |ready: &[(u64, u64)]| ready.first().is_some_and(|(first, _)| *first < limit);
         if !is_behind(&self.ready) {
             return false;
         }
@@ -153,21 +150,30 @@ impl TurnQueue {
 
     /// Counts the ready members below `limit` that no one has polled `since` as waiting.
     fn forget_unpolled(&mut self, limit: u64, since: u64) {
-        let ahead: Vec<_> = self.ready.range(..(limit, 0)).copied().collect();
-        for (tag, id) in ahead {
-            if let Some(member) = self.members.get_mut(&id)
-                && member.seen < since
-            {
+        let members = &mut self.members;
+        self.ready.retain(|(tag, id)| match members.get_mut(id) {
+            Some(member) if *tag < limit && member.seen < since => {
                 member.state = State::Waiting;
-                self.ready.remove(&(tag, id));
+                false
             }
-        }
+            _ => true,
+        });
+    }
+}
+
+fn insert(ready: &mut Vec<(u64, u64)>, entry: (u64, u64)) {
+    ready.insert(ready.partition_point(|other| *other < entry), entry);
+}
+
+fn remove(ready: &mut Vec<(u64, u64)>, entry: (u64, u64)) {
+    if let Ok(index) = ready.binary_search(&entry) {
+        ready.remove(index);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::collections::{HashMap, VecDeque};
 
     use super::*;
 
