@@ -6,7 +6,7 @@ The input of a job is a list of steps, or task settings whose `code` is such a l
   repetition. The payload is `before`, `fill` letters and `after`; `announce` states another size.
 - `{"raw": text}` sends these bytes, each a character.
 - `{"done": text}` ends the job with this output, as a correct worker does.
-- `{"repeat": count, "steps": […]}`, `{"sleep": seconds}`.
+- `{"repeat": count, "steps": […]}`, `{"sleep": seconds}`, `{"await": path}` of a file.
 - `{"mute": true}` answers no further ping. `{"close": true}` closes the pipe and stays.
 """
 
@@ -56,6 +56,9 @@ class Puppet:
                 self.steps(order["steps"], job, number)
         elif "sleep" in order:
             time.sleep(order["sleep"])
+        elif "await" in order:
+            while not os.path.exists(order["await"]):
+                time.sleep(0.01)
         elif "mute" in order:
             self.mute = True
         elif "close" in order:

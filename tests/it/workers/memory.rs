@@ -49,12 +49,16 @@ fn deaf_broker(tasks: usize, calls: u64, size: u64) -> DeafBroker {
         json!({"send": header, "before": "[\"", "fill": fill, "after": "\"]"})
     };
     let flood = json!({"repeat": calls, "steps": [call("$n".into(), (size << 20) - 4)]});
-    let steps = json!([call(1_000.into(), 0), {"sleep": 1}, flood]);
+    // The flood begins once the broker has stopped.
+    let directory = tempfile::tempdir().expect("a directory");
+    let begin = directory.path().join("begin");
+    let steps = json!([call(1_000.into(), 0), {"await": begin}, flood]);
     for task in 0..tasks {
         broker.submit(&format!("t{task}"), settings(&steps.to_string()));
         broker.message("runner:rpc");
     }
     broker.signal("STOP");
+    std::fs::write(&begin, "").expect("the file is made");
     let (before, begun) = (resident(), Instant::now());
     let mut most = before;
     while begun.elapsed() < Duration::from_secs(6) {
