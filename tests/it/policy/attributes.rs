@@ -153,6 +153,14 @@ async fn no_library_function_reads_or_writes_a_blocked_name() {
             "collections json",
             "import collections, json\nreturn collections.UserString('{0.' + d('globals') + '}').format(json.loads)[:50]",
         ),
+        (
+            "json",
+            "import json\nmatch '{0.' + d('globals') + '}':\n  case str(format=f): return f(json.loads)[:50]",
+        ),
+        (
+            "enum json",
+            "import enum, json\np = enum.property()\np.fget = p.member = None\np._attr_type = 'attr'\np._cls_type = '{0.' + d('globals') + '}'\np.name = k('for', 'mat')\nreturn p.__get__(1, int)(json.loads)[:50]",
+        ),
     ] {
         let code = format!("{NAMES}def gen(): yield 1\ng = gen()\n{code}");
         let outcome = run_under(allow(stdlib), &code).await;

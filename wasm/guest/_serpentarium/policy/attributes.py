@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from _serpentarium.policy.inspection import BLOCKED, attribute_text
+from _serpentarium.policy import templates
+from _serpentarium.policy.inspection import BLOCKED, FORMATS, attribute_text
 from _serpentarium.policy.policy import Violation, hide
 
 _frame = sys._getframe
@@ -29,6 +30,8 @@ def _unblocked(name: Any) -> Any:
         for part in name.split("."):
             if part in BLOCKED:
                 raise Violation(attribute_text(part))
+            if part in FORMATS:
+                templates.install()
     return name
 
 
@@ -51,6 +54,8 @@ def guarded_delattr(value: Any, name: str) -> None:
 def guarded_vars(*value: Any) -> Any:
     if not value:
         return dict(_frame(_CALLER).f_locals)
+    if isinstance(value[0], type):
+        templates.install()
     members = _vars(*value)
     if isinstance(value[0], type):
         return {name: member for name, member in members.items() if name not in BLOCKED}

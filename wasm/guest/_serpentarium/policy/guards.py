@@ -24,7 +24,15 @@ from _serpentarium.core.current import Task, task
 from _serpentarium.core.extensions import Check
 from _serpentarium.core.printing import print
 from _serpentarium.policy import attributes, dynamic_code, library, pickles, readers, templates
-from _serpentarium.policy.policy import ADDED, GUARDED, HIDDEN, REPLACED, Policy, hide
+from _serpentarium.policy.policy import (
+    ADDED,
+    GUARDED,
+    HIDDEN,
+    REPLACED,
+    USE_TEMPLATES,
+    Policy,
+    hide,
+)
 
 _vars = vars
 _import = builtins.__import__
@@ -124,6 +132,7 @@ def _fill_tables() -> None:
     # Without `__name__`, `from importlib import …` does not fall back to `sys.modules`.
     HIDDEN["importlib"] = frozenset({"__name__", "reload"})
     ADDED.append(readers.guard)
+    USE_TEMPLATES.append(templates.install)
 
 
 def _constantly(value: Any) -> Callable[[], Any]:

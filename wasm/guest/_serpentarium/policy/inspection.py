@@ -44,6 +44,8 @@ _POSITIONAL = "Positional match patterns are disallowed for security reasons."
 
 # Methods that evaluate a template, which can name attributes.
 _FORMATTING = frozenset({"format", "format_map", "get_field", "vformat"})
+# Those of `str`.
+FORMATS = frozenset({"format", "format_map"})
 _BUILTINS = frozenset({"builtins", "__builtins__"})
 _attribute_in_field = re.compile(r"\.(\w+)").findall
 _key_in_field = re.compile(r"\[(['\"]?)(\w+)\1\]").findall
@@ -65,8 +67,13 @@ def pattern_text(name: str) -> str:
     return f"String pattern accessing '{name}' is disallowed, {_WHY}"
 
 
-def violations(tree: ast.AST, refusal: Refusal) -> list[tuple[int, str]]:
-    """Returns the line and text of each violation, in the order of the code."""
+def violations(
+    tree: ast.AST, refusal: Refusal, use_templates: Callable[[], None]
+) -> list[tuple[int, str]]:
+    """Returns the line and text of each violation, in the order of the code.
+
+    Calls `use_templates` if the code formats a template that is no literal.
+    """
     inspector = _Inspector(refusal)
     todo = [tree]
     while todo:
@@ -75,6 +82,8 @@ def violations(tree: ast.AST, refusal: Refusal) -> list[tuple[int, str]]:
         if look is not None:
             look(inspector, node)
         todo += list(ast.iter_child_nodes(node))[::-1]
+    if inspector.has_templates:
+        use_templates()
     return inspector.found
 
 
@@ -97,6 +106,8 @@ class _Inspector:
 
     def __init__(self, refusal: Refusal) -> None:
         self.found: list[tuple[int, str]] = []
+        # Whether the code formats a template that is no literal.
+        self.has_templates = False
         self._refusal = refusal
         self._imported: set[str] = set()
         # Ids of method expressions that are called directly.
@@ -160,6 +171,7 @@ class _Inspector:
         if isinstance(function, ast.Attribute):
             if function.attr in _FORMATTING:
                 self._called.add(id(function))
+                self.has_templates |= not isinstance(function.value, ast.Constant)
             owner = function.value
             is_builtins = isinstance(owner, ast.Name) and owner.id in _BUILTINS
             is_import = is_builtins and function.attr == "__import__"
@@ -226,6 +238,7 @@ class _Inspector:
     def pattern(self, node: ast.MatchClass) -> None:
         if node.patterns:
             self.add(node, _POSITIONAL)
+        self.has_templates |= not FORMATS.isdisjoint(node.kwd_attrs)
         for name in node.kwd_attrs:
             if name in _ATTRIBUTES:
                 text = f"Match pattern extracting attribute '{name}' is disallowed, {_WHY}"

@@ -56,6 +56,8 @@ _LEFT_OUT = frozenset({"__builtins__", "__loader__", "__spec__", "__cached__", "
 GUARDED: dict[int, Callable[[], Any]] = {}
 REPLACED: dict[str, dict[str, Any]] = {}
 HIDDEN: dict[str, frozenset[str]] = {}
+# The function that installs the guards of `str.format`, before code may use it.
+USE_TEMPLATES: list[Callable[[], None]] = []
 # Functions that give a module guards of its own when a stand-in of it is made.
 ADDED: list[Callable[[str, dict[str, Any]], None]] = []
 
@@ -107,7 +109,7 @@ class Policy:
 
     def check(self, tree: ast.AST) -> None:
         """Checks code before it runs. One exception lists all violations."""
-        found = violations(tree, self.refusal) if self.is_strict else []
+        found = violations(tree, self.refusal, USE_TEMPLATES[0]) if self.is_strict else []
         if found:
             description = "\n".join([f"Line {line}: {text}" for line, text in found])
             raise Violation(description, "Security violations detected", found[0][0])

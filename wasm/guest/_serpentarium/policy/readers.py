@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from _serpentarium.core.current import task
-from _serpentarium.policy.inspection import BLOCKED, attribute_text
+from _serpentarium.policy import templates
+from _serpentarium.policy.inspection import BLOCKED, FORMATS, attribute_text
 from _serpentarium.policy.policy import Violation, hide
 
 _modules = sys.modules
@@ -32,6 +33,8 @@ def _checked(value: Any, name: Any) -> Any:
         name = str.__str__(name)
         if name in BLOCKED and name not in _OWN_NAMES:
             raise Violation(attribute_text(name))
+        if name in FORMATS:
+            templates.install()
         is_module = type(value) is ModuleType and name not in _STREAMS
         if is_module and not any(value is shown for shown in task.policy.stand_ins.values()):
             raise Violation(f"Access to a module's attribute '{name}' by its name is disallowed.")
