@@ -15,8 +15,9 @@ use crate::{
     settings,
 };
 
-/// Fuel of one call. A module of [`Mode::Ending`] takes less.
-const ENOUGH: u64 = 1 << 32;
+/// Fuel of one call. A module of [`Mode::Ending`] takes less: a few instructions that cost up to
+/// 2^32 each, such as a refused growth of a table.
+const ENOUGH: u64 = 1 << 45;
 /// Fuel of one call of a module of [`Mode::OutOfFuel`].
 const LITTLE: u64 = 20_000;
 /// Fuel between two yields of a fiber.
