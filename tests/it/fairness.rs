@@ -3,17 +3,17 @@
 //! The clock is the processor time of the test's thread, which runs all guests of a test. Other
 //! processes on the machine do not count.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::value::RawValue;
 use serpentarium::sandbox::{
     Exceeded, HostCalls, Job, METHOD_NOT_ALLOWED, NoHost, PendingAnswer, Sandbox,
 };
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::{Mutex, MutexGuard, Notify},
+    task::JoinSet,
+};
 
 use crate::support::{exceeded, job, limited, returned};
 
@@ -88,9 +88,9 @@ impl HostCalls for Prepared {
 }
 
 /// Runs one of these tests at a time: together they would use much memory.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
 }
 
 /// Returns the processor time of this thread.
@@ -145,7 +145,7 @@ async fn beside(sandbox: &Sandbox, preparation: &str, body: &str, count: usize) 
 /// Checks that each of these hostile tasks, so many at a time, takes no more than its share. The
 /// innocent task waits for one step of each at first, and its own time varies by a quarter.
 async fn check(tasks: &[(&str, &str, &str)], count: u32) {
-    let _alone = alone();
+    let _alone = alone().await;
     let sandbox = Sandbox::builder().slots(4).build().unwrap();
     innocent(&sandbox).await;
     let mut late = Vec::new();
@@ -173,7 +173,7 @@ async fn three_hostile_tasks_of_any_kind_take_equal_shares() {
 /// A hostile task sits out turns most of the time. Limits and cancels do not wait for its turn.
 #[tokio::test]
 async fn a_task_that_sits_out_turns_can_be_ended_at_once() {
-    let _alone = alone();
+    let _alone = alone().await;
     let sandbox = Sandbox::builder().slots(4).build().unwrap();
     let spin = tokio::spawn({
         let (sandbox, job) = (sandbox.clone(), endless("", "pass"));
@@ -199,7 +199,7 @@ async fn a_task_that_sits_out_turns_can_be_ended_at_once() {
 /// A task that waits has no turn, so a large operation beside it costs no time.
 #[tokio::test]
 async fn large_operations_cost_no_turns_beside_waiting_tasks() {
-    let _alone = alone();
+    let _alone = alone().await;
     let sandbox = Sandbox::builder().slots(4).build().unwrap();
     let fills = "for _ in range(20): b'x' * 20_000_000\nreturn 1";
     let fill = async || {
