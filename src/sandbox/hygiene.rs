@@ -113,8 +113,17 @@ impl Slot {
     }
 }
 
+/// Returns the next instance. Waits for the slot: a large instance is reset on another thread.
 async fn ready(sandbox: &Sandbox) -> ReadyInstance {
-    sandbox.prepare().await.expect("the only slot is free")
+    let prepare = async {
+        loop {
+            match sandbox.prepare().await {
+                Some(ready) => return ready,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), prepare).await.expect("the only slot gets free")
 }
 
 fn limited(code: impl Into<String>) -> Job {
