@@ -21,6 +21,9 @@ use super::{
 };
 use crate::{net::tls, text::brief, workers::Pool};
 
+/// Time that the workers have before the runner registers without them. Jobs then wait for them.
+const SET_UP: Duration = Duration::from_secs(5);
+
 /// A session of at least this length resets the backoff.
 const STABLE: Duration = Duration::from_secs(1);
 
@@ -50,7 +53,7 @@ pub async fn run(
     loop {
         let connected = tokio::select! {
             () = &mut shutdown => return Ok(()),
-            connected = connect(&config, &tls, &mut auth) => connected,
+            connected = connect_to_serve(&config, &tls, &mut auth, &pool) => connected,
         };
         let (reason, retry_after) = match connected {
             Ok(connection) => {
@@ -112,6 +115,19 @@ async fn wait(reason: &str, time: Duration, shutdown: Pin<&mut impl Future<Outpu
         () = shutdown => false,
         () = tokio::time::sleep(time) => true,
     }
+}
+
+/// Connects while the workers are set up and locked in. The runner registers after both, so that no
+/// task meets a worker that is not locked in.
+async fn connect_to_serve(
+    config: &RunnerConfig,
+    tls: &rustls::ClientConfig,
+    auth: &mut Auth,
+    pool: &Pool,
+) -> Result<BrokerConnection, ConnectError> {
+    let set_up = tokio::time::timeout(SET_UP, pool.ready());
+    let (connected, _late) = tokio::join!(connect(config, tls, auth), set_up);
+    connected
 }
 
 async fn connect(

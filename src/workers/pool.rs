@@ -65,13 +65,13 @@ impl Pool {
         Ok(Self { inner: Arc::new(Inner { slots, supervisors, lockdown, next_job }) })
     }
 
-    /// Waits until a worker is set up and locked in.
+    /// Waits until all workers are set up and locked in.
     ///
     /// # Errors
     /// The lockdown is [`Lockdown::Required`](super::Lockdown::Required), and the operating system
     /// does not grant a part of it. No worker then runs a job.
     pub async fn ready(&self) -> Result<(), WorkersError> {
-        self.inner.lockdown.first().await
+        self.inner.lockdown.all(self.inner.slots.len()).await
     }
 
     /// Creates a pool of this one slot, which has no process.

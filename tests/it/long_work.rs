@@ -64,22 +64,31 @@ async fn the_first_of_two_answers_counts_however_large_it_is() {
     assert_eq!(runner.message("runner:taskdone").await["data"]["result"], large.len());
 }
 
+/// A runner that reads frames in its loop never answers the ping first. On a busy machine the ping
+/// may leave late, so one round of ten suffices.
 #[tokio::test]
 async fn a_ping_is_answered_while_a_large_frame_is_read() {
     let mut runner = LoadedRunner::start(&[]).await;
-    runner.place("t1").await;
-    let frame = settings("t1", "", &small_items(64 * MB)).into_text().unwrap();
-    let bad = frame.replace("runOnceForAllItems", "never");
-    runner.send_frame(Message::text(bad)).await;
-    runner.send_frame(Message::Ping(Default::default())).await;
-    loop {
-        match runner.next_frame().await {
-            Message::Pong(_) => break,
-            frame => assert!(!frame.to_text().unwrap().contains("Unknown nodeMode")),
+    let items = small_items(64 * MB);
+    for round in 0..10 {
+        let task = format!("t{round}");
+        runner.place(&task).await;
+        let frame = settings(&task, "", &items).into_text().unwrap();
+        let bad = frame.replace("runOnceForAllItems", "never");
+        runner.send_frame(Message::text(bad)).await;
+        runner.send_frame(Message::Ping(Default::default())).await;
+        let (mut ponged, mut refused) = (false, false);
+        while !refused {
+            match runner.next_frame().await {
+                Message::Pong(_) => ponged = true,
+                frame => refused = frame.to_text().unwrap().contains("Unknown nodeMode: never"),
+            }
+        }
+        if ponged {
+            return;
         }
     }
-    let error = runner.message("runner:taskerror").await;
-    assert_eq!(error["error"]["message"], "Unknown nodeMode: never");
+    panic!("no ping was answered before the frame in front of it");
 }
 
 /// Asks a health endpoint every 5 ms until the end, and records the longest time to an answer.

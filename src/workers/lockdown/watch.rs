@@ -10,12 +10,19 @@ use crate::workers::error::WorkersError;
 #[derive(Debug)]
 pub(crate) struct LockdownWatch {
     mode: Lockdown,
-    last: watch::Sender<Option<LockdownReport>>,
+    reports: watch::Sender<Reports>,
+}
+
+/// The reports so far.
+#[derive(Debug, Default)]
+struct Reports {
+    last: Option<LockdownReport>,
+    count: usize,
 }
 
 impl LockdownWatch {
     pub(crate) fn new(mode: Lockdown) -> Self {
-        Self { mode, last: watch::Sender::new(None) }
+        Self { mode, reports: watch::Sender::default() }
     }
 
     /// Records the report of a worker.
@@ -23,7 +30,11 @@ impl LockdownWatch {
     /// # Errors
     /// A required part is missing.
     pub(crate) fn record(&self, report: LockdownReport) -> Result<(), WorkersError> {
-        let changed = self.last.send_replace(Some(report)) != Some(report);
+        let mut changed = false;
+        self.reports.send_modify(|reports| {
+            changed = reports.last.replace(report) != Some(report);
+            reports.count += 1;
+        });
         match (self.mode, report.missing()) {
             (Lockdown::Required, Some(missing)) => return Err(WorkersError::Lockdown(missing)),
             _ if !changed => {}
@@ -37,17 +48,21 @@ impl LockdownWatch {
         Ok(())
     }
 
-    /// Waits for the first report.
+    /// Waits until this number of workers has reported.
     ///
     /// # Errors
     /// A required part is missing.
-    pub(crate) async fn first(&self) -> Result<(), WorkersError> {
-        let mut reports = self.last.subscribe();
+    pub(crate) async fn all(&self, workers: usize) -> Result<(), WorkersError> {
+        let missing = |reports: &Reports| match self.mode {
+            Lockdown::Required => reports.last.and_then(|report| report.missing()),
+            _ => None,
+        };
+        let is_decided = |reports: &Reports| reports.count >= workers || missing(reports).is_some();
+        let mut reports = self.reports.subscribe();
         // The sender is `self`, so the channel is open.
-        let report = reports.wait_for(Option::is_some).await.ok().and_then(|report| *report);
-        match (self.mode, report.and_then(|report| report.missing())) {
-            (Lockdown::Required, Some(missing)) => Err(WorkersError::Lockdown(missing)),
-            _ => Ok(()),
+        match reports.wait_for(is_decided).await.ok().and_then(|reports| missing(&reports)) {
+            Some(missing) => Err(WorkersError::Lockdown(missing)),
+            None => Ok(()),
         }
     }
 }
