@@ -179,7 +179,7 @@ async fn nothing_is_left_of_hostile_tasks() {
 #[tokio::test]
 async fn nothing_is_left_before_wasmtime_resets() {
     let slot = Slot::new(Reset::Scan).await;
-    // A kernel without the scan has no reset of ours.
+    // Without the scan, wasmtime alone resets.
     let Some(pool) = slot.sandbox.pool_memory() else { return };
     for (name, code) in programs() {
         let mut finished = slot.finish(limited(code)).await;

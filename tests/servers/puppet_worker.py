@@ -71,7 +71,7 @@ class Puppet:
             self.step(order, job, n)
 
     def read(self, size: int) -> bytes:
-        """Reads so many bytes, or ends the process with the parent."""
+        """Reads `size` bytes. Ends the process at end-of-file."""
         data = bytearray()
         while len(data) < size:
             more = self.pipe.recv(min(size - len(data), 1 << 20))

@@ -70,7 +70,7 @@ pub(crate) enum Field {
 }
 
 impl Layout {
-    /// The layout of a module that imports so many functions, and has one memory and one table.
+    /// The layout of a module that imports `imports` functions, and has one memory and one table.
     pub(crate) fn new(imports: u32) -> Self {
         Self { imports: i64::from(imports) }
     }
