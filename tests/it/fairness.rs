@@ -142,7 +142,8 @@ async fn beside(sandbox: &Sandbox, preparation: &str, body: &str, count: usize) 
     time
 }
 
-/// Checks that `count` hostile tasks of each kind take no more than their share. The innocent task waits for one step of each at first, and its own time varies by a quarter.
+/// Checks that `count` hostile tasks of each kind take no more than their share. The innocent task
+/// waits for one step of each at first, and its own time varies by a quarter.
 async fn check(tasks: &[(&str, &str, &str)], count: u32) {
     let _alone = alone().await;
     let sandbox = Sandbox::builder().slots(4).build().unwrap();
