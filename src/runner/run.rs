@@ -125,9 +125,14 @@ async fn connect_to_serve(
     auth: &mut Auth,
     pool: &Pool,
 ) -> Result<BrokerConnection, ConnectError> {
-    let set_up = tokio::time::timeout(SET_UP, pool.ready());
-    let (connected, _late) = tokio::join!(connect(config, tls, auth), set_up);
-    connected
+    let set_up = async {
+        // Without a ready worker, tasks wait for one.
+        let _late = tokio::time::timeout(SET_UP, pool.ready()).await;
+        Ok(())
+    };
+    // A refused connection does not wait for the workers.
+    let (connection, ()) = tokio::try_join!(connect(config, tls, auth), set_up)?;
+    Ok(connection)
 }
 
 async fn connect(
