@@ -35,7 +35,7 @@ def _imported(path: Path) -> Iterator[str]:
 class LayersTest(unittest.TestCase):
     def test_packages_import_only_those_below_them(self) -> None:
         for package, allowed in _ALLOWED.items():
-            for path in (_PACKAGE / package).glob("*.py"):
+            for path in (_PACKAGE / package).rglob("*.py"):
                 with self.subTest(path.name):
                     self.assertLessEqual(set(_imported(path)), allowed)
 

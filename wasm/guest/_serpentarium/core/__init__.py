@@ -7,6 +7,7 @@
 - `source`: gives the lines of that text to tracebacks
 - `result`: encodes the returned value as JSON
 - `errors`: encodes an exception as JSON
+- `hints`: what to do about an error
 - `log`: sends printed output to the host
 - `printing`: `print`
 - `streams`: `sys.stdin`, `sys.stdout`, `sys.stderr`

@@ -22,6 +22,7 @@ from _serpentarium.abi import (
 )
 from _serpentarium.core import source
 from _serpentarium.core.code import FILENAME
+from _serpentarium.core.hints import hint
 from _serpentarium.core.result import TaskError
 from _serpentarium.core.wire import encode
 
@@ -61,7 +62,7 @@ def report(error: BaseException, item_index: int | None) -> str:
         _set_recursion_limit(1000)
         if issubclass(type(error), MemoryError):
             _free_locals(error)
-        return _encode(_describe(error), item_index)
+        return _encode(_with_hint(_describe(error), error), item_index)
     except BaseException:
         pass
     try:
@@ -77,6 +78,16 @@ def _encode(details: Report, item_index: int | None) -> str:
     if item_index is not None:
         details[CONTEXT] = {ITEM_INDEX: item_index}
     return "".join(encode({ERROR: details}, 0))
+
+
+def _with_hint(details: Report, error: BaseException) -> Report:
+    """Appends the hint for the error, if there is one, to its texts."""
+    text = hint(error)
+    if text is not None:
+        line = f"\nHint: {_bounded(text)}"
+        details[DESCRIPTION] = f"{details.get(DESCRIPTION) or details[MESSAGE]}{line}"
+        details[MESSAGE] = f"{details[MESSAGE]}{line}"
+    return details
 
 
 def _describe(error: Any) -> Report:
