@@ -1,6 +1,8 @@
 //! Requests of a task to its workflow, answered by the local broker over a real WebSocket: HTTP
 //! requests, binary data, data of other nodes.
 
+mod texts;
+
 use std::{
     process::Stdio,
     sync::Arc,
@@ -63,7 +65,8 @@ impl Setup {
             .route("/status/{code}", get(status))
             .route("/slow", get(slow))
             .route("/moved", get(|| async { Redirect::temporary("/bytes") }))
-            .route("/bytes", get(|| async { vec![0_u8, 255, 10] }));
+            .route("/bytes", get(|| async { vec![0_u8, 255, 10] }))
+            .route("/texts/{name}", any(texts::serve));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
@@ -176,6 +179,8 @@ return [
 ]";
     let answers = setup.value(code, json!({})).await;
     let error = |at: usize, key: &str| answers[at]["failed"][key].clone();
+    let refused = "ECONNREFUSED: http://127.0.0.1:1/: Connection refused (os error 111)";
+    assert_eq!(error(3, "message"), refused);
     assert_eq!(error(0, "message"), "Request failed with status code 404");
     assert_eq!((error(0, "code"), error(0, "status")), (json!("ERR_BAD_REQUEST"), json!(404)));
     assert_eq!((error(1, "code"), error(1, "status")), (json!("ERR_BAD_RESPONSE"), json!(503)));

@@ -130,13 +130,21 @@ impl BinaryStore {
     /// Returns the bytes of an entry: stored under its id, or as base64 in its field `data`.
     ///
     /// # Errors
-    /// Neither exists. The error is empty, as n8n's is.
+    /// Neither exists.
     pub(crate) fn read(&self, entry: &Value) -> Result<Buffer, Value> {
         let data = match entry["id"].as_str() {
-            Some(id) => self.stored.get(id).cloned(),
-            None => entry["data"].as_str().and_then(|data| BASE64_STANDARD.decode(data).ok()),
+            Some(id) => self.stored.get(id).cloned().ok_or_else(|| {
+                format!(
+                    "this broker does not store the file {id}: put its bytes as base64 into \
+                     `data`, and leave `id` out"
+                )
+            }),
+            None => entry["data"]
+                .as_str()
+                .and_then(|data| BASE64_STANDARD.decode(data).ok())
+                .ok_or_else(|| "the file's `data` is not base64".to_owned()),
         };
-        data.map(Buffer::new).ok_or_else(|| json!({}))
+        data.map(Buffer::new).map_err(|message| json!({ "message": message }))
     }
 }
 
@@ -184,8 +192,10 @@ mod tests {
     fn an_entry_may_hold_its_bytes_as_base64() {
         let store = BinaryStore::default();
         assert_eq!(store.read(&json!({ "data": "aGk=" })).unwrap().data, b"hi");
-        assert!(store.read(&json!({ "data": "memory", "id": "memory:none" })).is_err());
-        assert!(store.read(&json!({})).is_err());
+        let error = |entry: Value| store.read(&entry).unwrap_err()["message"].take().to_string();
+        let elsewhere = json!({ "data": "filesystem-v2", "id": "filesystem-v2:a" });
+        assert!(error(elsewhere).contains("does not store the file filesystem-v2:a"));
+        assert!(error(json!({})).contains("is not base64"));
     }
 
     #[test]

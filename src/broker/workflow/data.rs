@@ -20,6 +20,15 @@ pub(crate) struct WorkflowContext {
     data: Map<String, Value>,
 }
 
+/// The second parameter of n8n's functions for binary data.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Property {
+    Named(String),
+    /// The entry itself, such as one of another node's item.
+    Entry(Map<String, Value>),
+}
+
 /// The binary entries of an item.
 #[derive(Deserialize)]
 struct ItemBinary {
@@ -47,11 +56,15 @@ impl WorkflowContext {
         (context, rest)
     }
 
-    /// Returns the binary entry of an input item.
+    /// Returns the binary entry of an input item. An entry in the property's place is the result.
     ///
     /// # Errors
     /// The item has none; the error equals n8n's.
-    pub(crate) fn binary(&self, item: usize, property: String) -> Result<Value, Value> {
+    pub(crate) fn binary(&self, item: usize, property: Property) -> Result<Value, Value> {
+        let property = match property {
+            Property::Named(name) => name,
+            Property::Entry(entry) => return Ok(entry.into()),
+        };
         let none = || {
             json!({
                 "name": "NodeOperationError",
@@ -239,9 +252,12 @@ mod tests {
     fn a_missing_binary_property_is_an_error_that_names_it() {
         let (task, _) =
             context(json!({ "items": [{ "json": {}, "binary": { "a": { "mimeType": "x" } } }] }));
-        assert_eq!(task.binary(0, "a".into()).unwrap(), json!({ "mimeType": "x" }));
+        let named = |name: &str| Property::Named(name.into());
+        assert_eq!(task.binary(0, named("a")).unwrap(), json!({ "mimeType": "x" }));
+        let entry = serde_json::from_value(json!({ "id": "memory:1" })).unwrap();
+        assert_eq!(task.binary(9, Property::Entry(entry)).unwrap(), json!({ "id": "memory:1" }));
         for (item, property) in [(0, "b"), (1, "a")] {
-            let message = task.binary(item, property.into()).unwrap_err()["message"].take();
+            let message = task.binary(item, named(property)).unwrap_err()["message"].take();
             let message = message.as_str().unwrap();
             assert!(
                 message.contains(property) && message.contains(&format!("[item {item}]")),

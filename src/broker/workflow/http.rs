@@ -1,24 +1,30 @@
 //! `helpers.httpRequest`: one HTTP request with n8n's options and answers (`IHttpRequestOptions` in
 //! n8n-workflow).
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{
-    Client, Method, RequestBuilder, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName},
+    Client, Method, RequestBuilder, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, SET_COOKIE},
     redirect::Policy,
 };
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 use tokio::sync::Semaphore;
 
-use super::binary::Buffer;
+use super::{
+    body,
+    failures::{body_error, error, request_error, status_error},
+};
 use crate::net::{descriptors, tls};
 
 /// The default timeout of a request, equal to n8n's.
-const TIMEOUT: Duration = Duration::from_secs(300);
-/// Bytes of a response body. Bounds the memory of the broker.
-const MAX_BODY: usize = 256 << 20;
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
+/// The compressions that [`body`] unpacks.
+const ACCEPT_ENCODING: &str = "gzip, deflate, br";
 /// Redirects per request, equal to the default of n8n's HTTP library (follow-redirects).
 const MAX_REDIRECTS: usize = 21;
 /// Requests at a time at most; others wait.
@@ -40,10 +46,10 @@ pub(crate) struct HttpClient {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HttpOptions {
     #[serde(alias = "uri")]
-    url: String,
+    pub(crate) url: String,
     #[serde(rename = "baseURL")]
     base_url: Option<String>,
-    method: Option<String>,
+    pub(crate) method: Option<String>,
     #[serde(default)]
     headers: Map<String, Value>,
     #[serde(default)]
@@ -55,7 +61,7 @@ pub(crate) struct HttpOptions {
     #[serde(default)]
     json: bool,
     /// Milliseconds; 0 means the default.
-    timeout: Option<u64>,
+    pub(crate) timeout: Option<u64>,
     auth: Option<BasicAuth>,
     encoding: Option<String>,
     #[serde(default, alias = "resolveWithFullResponse")]
@@ -72,6 +78,16 @@ struct BasicAuth {
     username: String,
     #[serde(default)]
     password: String,
+}
+
+/// The answer with `returnFullResponse`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FullResponse {
+    body: Box<RawValue>,
+    headers: Map<String, Value>,
+    status_code: u16,
+    status_message: &'static str,
 }
 
 impl HttpClient {
@@ -104,30 +120,33 @@ impl HttpClient {
     /// # Errors
     /// The request is invalid, has no response, or its status is no success. The error has n8n's
     /// form.
-    pub(crate) async fn request(&self, options: &HttpOptions) -> Result<Value, Value> {
+    pub(crate) async fn request(&self, options: &HttpOptions) -> Result<Box<RawValue>, Value> {
         // Fails only if the semaphore is closed, which never happens.
         let _permit = self.permits.acquire().await;
         let response =
             self.build(options)?.send().await.map_err(|error| request_error(&error, options))?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let (status, mut headers) = (response.status(), response.headers().clone());
         if !status.is_success() && !options.accepts(status) {
             return Err(status_error(status, options));
         }
-        let body = body(response).await.map_err(|error| request_error(&error, options))?;
-        let body = decode(
-            body.ok_or_else(|| error("maxContentLength exceeded", "ERR_BAD_RESPONSE", options))?,
-            options,
-        )?;
+        let has_body = !options.is_head() && status != StatusCode::NO_CONTENT;
+        let body = body::read(response, &mut headers, has_body)
+            .await
+            .map_err(|error| body_error(&error, options))?;
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let json_error = |error: serde_json::Error| json!(error.to_string());
+        let body = body::value(body, options.encoding.as_deref(), content_type)
+            .map_err(|error| body_error(&error, options))?;
         if !options.return_full_response {
             return Ok(body);
         }
-        let message = status.canonical_reason().unwrap_or_default();
-        Ok(json!({
-            "body": body,
-            "headers": header_values(&headers),
-            "statusCode": status.as_u16(),
-            "statusMessage": message,
-        }))
+        to_raw_value(&FullResponse {
+            body,
+            headers: header_values(&headers),
+            status_code: status.as_u16(),
+            status_message: status.canonical_reason().unwrap_or_default(),
+        })
+        .map_err(json_error)
     }
 
     fn build(&self, options: &HttpOptions) -> Result<RequestBuilder, Value> {
@@ -152,6 +171,9 @@ impl HttpClient {
         if options.json {
             request = request.header("accept", "application/json");
         }
+        if !options.headers.keys().any(|name| name.eq_ignore_ascii_case("accept-encoding")) {
+            request = request.header("accept-encoding", ACCEPT_ENCODING);
+        }
         for (name, value) in &options.headers {
             request = request.header(name, scalar(value));
         }
@@ -163,6 +185,10 @@ impl HttpClient {
 }
 
 impl HttpOptions {
+    fn is_head(&self) -> bool {
+        self.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("head"))
+    }
+
     fn with_body(&self, request: RequestBuilder) -> RequestBuilder {
         let content_type =
             self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));
@@ -191,38 +217,17 @@ impl HttpOptions {
     }
 }
 
-/// Reads the body; `None` if it exceeds [`MAX_BODY`].
-async fn body(mut response: Response) -> reqwest::Result<Option<Vec<u8>>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body))
-}
-
-/// Decodes a body as n8n does: JSON if it parses, whatever its content type; text otherwise.
-fn decode(body: Vec<u8>, options: &HttpOptions) -> Result<Value, Value> {
-    let text = |body: Vec<u8>| Value::String(String::from_utf8_lossy(&body).into_owned());
-    match options.encoding.as_deref() {
-        Some("arraybuffer") => {
-            serde_json::to_value(Buffer::new(body)).map_err(|error| json!(error.to_string()))
-        }
-        Some("text") => Ok(text(body)),
-        _ => Ok(serde_json::from_slice(&body).unwrap_or_else(|_| text(body))),
-    }
-}
-
-/// Collects headers by name; the value of a repeated one is a list.
-fn header_values(headers: &HeaderMap) -> BTreeMap<&str, Value> {
-    let values = |name: &HeaderName| {
+/// Collects headers by name, in their order, as Node does: cookies are a list, the values of
+/// another repeated header are one text.
+fn header_values(headers: &HeaderMap) -> Map<String, Value> {
+    let mut all = Map::new();
+    for name in headers.keys() {
         let values: Vec<_> =
             headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-        if values.len() == 1 { json!(values[0]) } else { json!(values) }
-    };
-    headers.keys().map(|name| (name.as_str(), values(name))).collect()
+        let value = if *name == SET_COOKIE { json!(values) } else { values.join(", ").into() };
+        all.insert(name.as_str().to_owned(), value);
+    }
+    all
 }
 
 /// Formats a JSON value as text in a header or query.
@@ -267,34 +272,4 @@ fn form(fields: &Map<String, Value>) -> String {
     let Ok(mut url) = Url::parse("form:") else { return String::new() };
     append(&mut url, fields, false);
     url.query().unwrap_or_default().to_owned()
-}
-
-/// Builds an error in the form of n8n's HTTP library (`AxiosError`).
-fn error(message: &str, code: &str, options: &HttpOptions) -> Value {
-    let method = options.method.as_deref().unwrap_or("GET").to_lowercase();
-    json!({
-        "message": message,
-        "name": "AxiosError",
-        "code": code,
-        "config": { "url": options.url, "method": method },
-    })
-}
-
-fn status_error(status: StatusCode, options: &HttpOptions) -> Value {
-    let code = if status.is_server_error() { "ERR_BAD_RESPONSE" } else { "ERR_BAD_REQUEST" };
-    let mut error =
-        error(&format!("Request failed with status code {}", status.as_u16()), code, options);
-    error["status"] = status.as_u16().into();
-    error
-}
-
-fn request_error(failed: &reqwest::Error, options: &HttpOptions) -> Value {
-    if failed.is_timeout() {
-        let time = options.timeout.unwrap_or(TIMEOUT.as_millis() as u64);
-        return error(&format!("timeout of {time}ms exceeded"), "ECONNABORTED", options);
-    }
-    let code = if failed.is_connect() { "ECONNREFUSED" } else { "ERR_NETWORK" };
-    let causes = std::iter::successors(std::error::Error::source(failed), |cause| cause.source());
-    let deepest = causes.last().map_or_else(|| failed.to_string(), ToString::to_string);
-    error(&format!("{code}: {deepest}"), code, options)
 }
