@@ -33,6 +33,7 @@ VERBS: dict[str, set[str]] = {
     "binary": set(),
     "pieces": set(),
     "answer": set(),
+    "data": set(),
     "close": set(),
     "register": set(),
     "wait": set(),
@@ -51,7 +52,7 @@ VERBS: dict[str, set[str]] = {
 # Verbs that end the runner or its connection: the next case needs another runner.
 FINAL = {"close", "register", "signal", "closed", "exit"}
 # Keys of a step whose values are JSON in the file.
-JSON_KEYS = {"send", "binary", "pieces", "answer", "expect", "result"}
+JSON_KEYS = {"send", "binary", "pieces", "answer", "data", "expect", "result"}
 
 Step = dict[str, Any]
 Environment = dict[str, str | bool]

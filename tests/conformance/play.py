@@ -41,9 +41,11 @@ class Play:
         self.number = next(_numbers)
         self._earlier = earlier
         self._case, self._broker, self._runner = case, broker, runner
-        # The last accepted offer, and the `callId` of the last call.
+        # The last accepted offer, the `callId` of the last call, and the `requestId` of the last
+        # request for data.
         self._offer: str | None = None
         self._call: str | None = None
+        self._request: str | None = None
         self._began = 0.0
         self._waited = 0.0
         self._has_settings = False
@@ -100,6 +102,10 @@ class Play:
         call = {"type": "broker:rpcresponse", "taskId": "t1", "callId": self._call}
         await self._send({**call, **answer})
 
+    async def _data(self, data: Message) -> None:
+        answer = {"type": "broker:taskdataresponse", "taskId": "t1", "requestId": self._request}
+        await self._send({**answer, "data": data})
+
     async def _close(self, close: int) -> None:
         await self._broker.close(close)
         await self._closed(ANYTHING)
@@ -123,6 +129,8 @@ class Play:
             raise Failure(show(expect), show(message))
         if message["type"] == "runner:rpc":
             self._call = message["callId"]
+        elif message["type"] == "runner:taskdatarequest":
+            self._request = message["requestId"]
 
     async def _prints(self, prints: str, of: list[str]) -> None:
         await self._expect(

@@ -18,6 +18,7 @@ mod determinism;
 mod documents;
 mod errors;
 mod examples;
+mod exec_alone;
 mod fairness;
 mod foreign_text;
 mod fuel_corpus;

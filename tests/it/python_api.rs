@@ -6,6 +6,7 @@ mod cost;
 mod document;
 mod http;
 mod names;
+mod objects;
 
 use std::{
     sync::{Arc, Mutex},

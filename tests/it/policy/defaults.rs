@@ -78,7 +78,10 @@ async fn n8ns_names_exist_under_every_policy() {
             ("return await _helpers.http_request_async('x') if False else 1", json!(1)),
             (
                 "try: _helpers.http_request('x')\nexcept _helpers.CallError as error: return str(error)",
-                json!("Method not allowed"),
+                json!(
+                    "_helpers.http_request needs n8n, and nothing answers in n8n's place here \
+                     (Method not allowed)"
+                ),
             ),
         ] {
             assert_eq!(result_under(policy.clone(), code).await, expected, "{code}");

@@ -12,3 +12,18 @@ async fn code_pays_only_for_names_that_it_mentions() {
     assert!(trivial < helpers && helpers < asked, "{trivial} {helpers} {asked}");
     assert!(helpers - trivial < trivial / 2, "{trivial} {helpers}");
 }
+
+/// Members that are items, and the answer of a request, cost about as much as the plain forms.
+#[tokio::test]
+async fn other_spellings_cost_about_the_same() {
+    for (plain, other) in [
+        ("return _input.all()[0]", "return _input[0]"),
+        ("return _workflow.name", "return _workflow['name']"),
+        ("return _input.item['json']", "return _input['item']['json']"),
+    ] {
+        let [plain_fuel, other_fuel] =
+            [run(plain).await.outcome.usage.fuel, run(other).await.outcome.usage.fuel];
+        println!("fuel: {plain} {plain_fuel}, {other} {other_fuel}");
+        assert!(other_fuel < plain_fuel + plain_fuel / 8, "{plain_fuel} {other_fuel}");
+    }
+}

@@ -28,6 +28,25 @@ return {"type": type(data).__name__, "size": len(data), "start": list(data[:4]),
         ],
     ),
     Case(
+        name="a file is read by item, by value and by name",
+        items=None,
+        upload=FILE,
+        code="""
+get, file = _helpers.get_binary_data, _items[0]["binary"]["data"]
+other = _node["Webhook"].first()["binary"]["data"]
+copy = dict(file)
+data = [get(place) for place in (0, "data", _items[0], file, other, copy)]
+return {"stored": file["data"], "sizes": [len(d) for d in data], "same": len(set(data)) == 1}""",
+        answers=[[{"stored": str, "sizes": [1000] * 6, "same": True}]],
+    ),
+    Case(
+        name="a stored file that is decoded as base64 is explained",
+        items=None,
+        upload=FILE,
+        code="import base64\nbase64.b64decode(_items[0]['binary']['data']['data']).decode()",
+        error={"message": re.compile("get_binary_data\\(0, 'data'\\)"), "lineNumber": 2},
+    ),
+    Case(
         name="a file that code makes goes out",
         code="""
 file = _helpers.prepare_binary_data(b"a,b\\n1,2\\n", file_name="table.csv", mime_type="text/csv")
@@ -103,6 +122,6 @@ return [{"json": {}, "binary": {"data": file}}]""",
     Case(
         name="reading a missing file is an error that names it",
         code="_helpers.get_binary_data(0, 'photo')",
-        error={"message": re.compile("(?i)photo|binary"), "lineNumber": 1},
+        error={"message": re.compile("Item 0 has no binary property 'photo'"), "lineNumber": 1},
     ),
 ]

@@ -33,6 +33,38 @@ return {
         answers=[[{"n": 1, "tens": 10}, {"n": 2, "tens": 20}, {"n": 3, "tens": 30}]],
     ),
     Case(
+        name="members are also items and nodes are also lists",
+        items=NUMBERS,
+        before=[SET],
+        code="""
+node = _node["Items"]
+return {
+    "json": _node["Items"]["json"]["n"],
+    "item": node["item"]["json"]["n"],
+    "list": [node[-1]["json"]["n"], len(node), [item["json"]["n"] for item in node]],
+    "input": [_input[0]["json"]["tens"], len(_input), _input.json["tens"]],
+    "names": list(_node),
+    "same": _execution["id"] == _execution.id and _workflow["name"] == _workflow.name,
+}""",
+        answers=[
+            [
+                {
+                    "json": 1,
+                    "item": 1,
+                    "list": [3, 3, [1, 2, 3]],
+                    "input": [10, 3, 10],
+                    "names": ["Webhook", "Items", "Set", "Python"],
+                    "same": True,
+                }
+            ]
+        ],
+    ),
+    Case(
+        name="a wrong name lists the right ones",
+        code="_workflow.nme",
+        error={"message": re.compile("_workflow has no 'nme'. It has active, id, name")},
+    ),
+    Case(
         name="another node's parameters can be read",
         code="return {'field': _node['Items'].params['fieldToSplitOut']}",
         answers=[[{"field": "body.items"}]],

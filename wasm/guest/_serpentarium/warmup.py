@@ -18,7 +18,7 @@ from _serpentarium.core import loop, seeding, source, streams, wire
 from _serpentarium.core.current import task
 from _serpentarium.core.log import log
 from _serpentarium.core.task import run
-from _serpentarium.n8n import manual
+from _serpentarium.n8n import help as help_
 from _serpentarium.n8n.running import running
 from _serpentarium.policy import guards
 
@@ -163,7 +163,7 @@ def warm() -> None:
     sys.set_int_max_str_digits(0)
     streams.install()
     loop.install()
-    manual.install()
+    help_.install()
     _rehearse()
     _forget()
 

@@ -116,11 +116,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import _serpentarium as GUEST  # noqa: E402
 from _serpentarium import warmup  # noqa: E402
 from _serpentarium.core import loop, source, streams  # noqa: E402
-from _serpentarium.n8n import manual  # noqa: E402
+from _serpentarium.n8n import help as help_  # noqa: E402
 
 source.install()
 loop.install()
-manual.install()
+help_.install()
 
 
 class Reply:

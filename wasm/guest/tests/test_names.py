@@ -140,6 +140,11 @@ class NamesTest(unittest.TestCase):
             ("nodes = _node\nnodes['Set'].all()", "all"),
             ("eval('_node[\"Set\"]').all()", "all"),
             ("  _node['Set'].all()\n  _node['If'].all()", ["If", "Set"]),
+            ("_node['Set']['json']\nx = {}.get('item')", ["Set"]),
+            ("n = _node['Set']\nn['json']\nn[0]", ["Set"]),
+            ("_node['Set'][0]\nlen(_node['If'])\n_input['item']", ["If", "Set"]),
+            ("_node['Set']['item']", "all"),
+            ("n = _node['Set']\nn['item']", "all"),
         ):
             with self.subTest(code):
                 self.assertEqual(run_all(code, ITEMS).result, None)
@@ -184,7 +189,6 @@ class NamesTest(unittest.TestCase):
                 "This node has 2 input item(s), but item 5 was asked for",
             ),
             ("_node['Never'].item", "No path leads from node 'Never' to this one"),
-            ("for node in _node: pass", "'Nodes' object is not iterable"),
             ("_node[1]", "a node's name must be a str, not int"),
             (
                 "_env['HOME']",
@@ -233,6 +237,8 @@ class NamesTest(unittest.TestCase):
             workflowMode="manual",
         )
         self.assertEqual((reply.result, HOST.called), (["1", "W", "test"], []))
+        answer(workflow={})
+        self.returns("return [_workflow.id, _workflow.name]", [None, None])
 
     def test_the_environment_is_requested_only_if_mentioned(self) -> None:
         answer(
@@ -366,13 +372,6 @@ return answers"""
                     run_all(f"_execution.custom_data.{call}").error["message"], message
                 )
 
-    def test_a_refused_request_is_an_error_of_the_task(self) -> None:
-        HOST.answers = {}
-        error = run_all("x = 1\n_workflow.active").error
-        self.assertEqual((error["message"], error["lineNumber"]), ("Method not allowed", 2))
-        self.assertNotIn("_serpentarium", error["description"])
-        self.assertEqual(run_all("return _run_index").error["message"], "Method not allowed")
-
     def test_help_describes_each_object(self) -> None:
         reply = run_all(
             "help(_helpers, _node['a'], _input, _get_workflow_static_data)\nhelp()",
@@ -393,7 +392,9 @@ return answers"""
         self.assertNotIn("httpRequest", reply.stdout)
         code = "return [dir(o) for o in (_input, _prev_node, _execution)]"
         names = run_all(code).result
-        self.assertEqual(names[0], ["all", "context", "first", "item", "last", "params"])
+        self.assertEqual(
+            names[0], ["all", "binary", "context", "first", "item", "json", "last", "params"]
+        )
         self.assertEqual(names[1], ["name", "output_index", "run_index"])
         self.assertEqual(names[2], ["custom_data", "id", "mode", "resume_form_url", "resume_url"])
         reprs = run_all(

@@ -5,10 +5,14 @@
 - `mentions`: finds those names in code
 - `running`: n8n's data for the running task, and what the task changed
 - `helpers`: `_helpers`
-- `plans`: the requests behind `_helpers`
+- `plans`: the HTTP requests behind `_helpers`; `multipart`: bodies with files
+- `binary_plans`: its requests for binary data
+- `response`: an HTTP answer
 - `nodes`: `_input`, `_node`, `_prev_node`
 - `pairing`: outputs of other nodes, and links between items
 - `workflow`: `_workflow`, `_execution`, `_vars` and the rest
 - `calls`: calls to n8n, blocking and awaited
-- `manual`: `help`, and JavaScript's spelling of names
+- `failures`: the exceptions for failed calls; `alone`: their messages without n8n
+- `manual`: the base of these objects: members, JavaScript's spelling of names; `help`
+- `hints`: hints for errors around these objects
 """

@@ -1,4 +1,4 @@
-"""Calls to n8n: requests by name, their answers, and the exceptions for failures."""
+"""Calls to n8n: requests by name, and their answers."""
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -8,6 +8,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from _serpentarium.core import loop, wire
 from _serpentarium.core.result import plain
 from _serpentarium.core.wire import encode
+from _serpentarium.n8n.failures import CallError, failure
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -17,67 +18,28 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 _BUFFER = '{"type":"Buffer"'
 _BODY = '{"body":'
 
-# Keys under which errors of n8n and its libraries hold an HTTP status.
-_STATUS = ("httpCode", "statusCode", "status")
-
-# Characters of a body that an HttpError shows in its note.
-_EXCERPT = 500
-
-
-class CallError(Exception):
-    __doc__ = """A call to n8n failed. `details`: n8n's error, a dict, or None if it sent a text."""
-    # Tracebacks show the class as one of the user's module.
-    __module__ = "__main__"
-
-    def __init__(self, message: str, details: dict[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.details = details
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _call_error, (str(self), self.details), self.__dict__
-
-
-class HttpError(CallError):
-    __doc__ = """An HTTP answer with an error status: `status_code`, `body`, `headers`."""
-    __module__ = "__main__"
-
-    def __init__(
-        self, status_code: int, body: Any = None, headers: Any = None, message: str = ""
-    ) -> None:
-        super().__init__(message or f"Request failed with status code {status_code}")
-        self.status_code = self.statusCode = status_code
-        self.body = body
-        self.headers = headers or {}
-        if body not in (None, "", b""):
-            text = str(body)
-            self.add_note(f"The answer: {text[:_EXCERPT]}{'…' if len(text) > _EXCERPT else ''}")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _http_error, (self.status_code, self.body, self.headers, str(self)), self.__dict__
-
-
-# pickle and copy cannot find the classes in `__main__`, so `__reduce__` refers to these functions.
-def _call_error(*arguments: Any) -> CallError:
-    return CallError(*arguments)
-
-
-def _http_error(*arguments: Any) -> HttpError:
-    return HttpError(*arguments)
-
 
 class Request(Generic[_T]):
     """A call to be made: its name, its parameters, and the conversion of the answer.
 
     `binary`: the answer is binary data, or an HTTP answer with a binary body.
+    `explain`: adds to the exception for a failure.
     """
 
-    __slots__ = ("binary", "finish", "name", "params")
+    __slots__ = ("binary", "explain", "finish", "name", "params")
 
     def __init__(
-        self, name: str, params: list[Any], finish: Callable[[Any], _T], *, binary: bool = False
+        self,
+        name: str,
+        params: list[Any],
+        finish: Callable[[Any], _T],
+        *,
+        binary: bool = False,
+        explain: Callable[[CallError], CallError] | None = None,
     ) -> None:
         self.name = name
         self.binary = binary
+        self.explain = explain
         self.params = "[" + ",".join([_param(value) for value in params]) + "]"
         self.finish = finish
 
@@ -103,8 +65,8 @@ def call(request: Request[_T]) -> _T:
     """Makes a request and waits for the answer."""
     try:
         text = wire.call_host(request.name, request.params)
-    except wire.CallFailed as failure:
-        raise _error(request.name, str(failure)) from None
+    except wire.CallFailed as failed:
+        raise _error(request, str(failed)) from None
     return request.finish(_answer(request, text))
 
 
@@ -112,7 +74,7 @@ async def call_async(request: Request[_T]) -> _T:
     """Makes a request. Other asyncio tasks run while it is pending."""
     succeeded, text = await loop.call(request.name, request.params)
     if not succeeded:
-        raise _error(request.name, text)
+        raise _error(request, text)
     return request.finish(_answer(request, text))
 
 
@@ -141,7 +103,12 @@ def awaitable(
 
 def _as_method(method: _Method) -> _Method:
     """Gives a method the signature of its plan, which `inspect.signature` and `help` show."""
-    parameters = signature(method).parameters.values()
+    # `**other` catches unknown arguments for their error.
+    parameters = [
+        parameter
+        for parameter in signature(method).parameters.values()
+        if parameter.kind is not Parameter.VAR_KEYWORD
+    ]
     members = vars(method)
     # User code cannot reach the plan.
     del members["__wrapped__"]
@@ -180,29 +147,7 @@ def _bytes_of(value: Any) -> Any:
     return value
 
 
-def _error(name: str, text: str) -> CallError:
-    """Makes the exception for a failure, whose text is a message or a JSON object."""
-    details = _object(text)
-    if details is None:
-        return CallError(text)
-    response = details.get("response")
-    response = response if type(response) is dict else {}
-    message = details.get("message") or details.get("description") or f"{name} failed, no message"
-    for status in (*[details.get(key) for key in _STATUS], response.get("status")):
-        if type(status) is int or (type(status) is str and status.isdecimal()):
-            error: CallError = HttpError(
-                int(status), response.get("data"), response.get("headers"), str(message)
-            )
-            error.details = details
-            return error
-    return CallError(str(message), details)
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    if not text.startswith("{"):
-        return None
-    try:
-        value = wire.decode(text)
-    except ValueError:
-        return None
-    return value if type(value) is dict else None
+def _error(request: Request[Any], text: str) -> CallError:
+    """Makes the exception for a failed request."""
+    error = failure(request.name, text)
+    return error if request.explain is None else request.explain(error)

@@ -1,7 +1,8 @@
 """`_helpers`: HTTP requests and binary data."""
 
-from _serpentarium.n8n import plans
-from _serpentarium.n8n.calls import CallError, HttpError, awaitable, blocking
+from _serpentarium.n8n import binary_plans, plans
+from _serpentarium.n8n.calls import awaitable, blocking
+from _serpentarium.n8n.failures import CallError, HttpError
 from _serpentarium.n8n.manual import ApiObject
 
 
@@ -18,16 +19,16 @@ class Helpers(ApiObject):
 
     http_request = blocking(plans.http_request)
     http_request_async = awaitable(plans.http_request)
-    get_binary_data = get_binary_data_buffer = blocking(plans.get_binary_data)
-    get_binary_data_async = get_binary_data_buffer_async = awaitable(plans.get_binary_data)
-    prepare_binary_data = blocking(plans.prepare_binary_data)
-    prepare_binary_data_async = awaitable(plans.prepare_binary_data)
-    set_binary_data = set_binary_data_buffer = blocking(plans.set_binary_data)
-    set_binary_data_async = set_binary_data_buffer_async = awaitable(plans.set_binary_data)
-    assert_binary_data = blocking(plans.assert_binary_data)
-    assert_binary_data_async = awaitable(plans.assert_binary_data)
-    binary_to_string = blocking(plans.binary_to_string)
-    binary_to_string_async = awaitable(plans.binary_to_string)
+    get_binary_data = get_binary_data_buffer = blocking(binary_plans.get_binary_data)
+    get_binary_data_async = get_binary_data_buffer_async = awaitable(binary_plans.get_binary_data)
+    prepare_binary_data = blocking(binary_plans.prepare_binary_data)
+    prepare_binary_data_async = awaitable(binary_plans.prepare_binary_data)
+    set_binary_data = set_binary_data_buffer = blocking(binary_plans.set_binary_data)
+    set_binary_data_async = set_binary_data_buffer_async = awaitable(binary_plans.set_binary_data)
+    assert_binary_data = blocking(binary_plans.assert_binary_data)
+    assert_binary_data_async = awaitable(binary_plans.assert_binary_data)
+    binary_to_string = blocking(binary_plans.binary_to_string)
+    binary_to_string_async = awaitable(binary_plans.binary_to_string)
 
     def __repr__(self) -> str:
         return "<_helpers: HTTP requests and binary data>"

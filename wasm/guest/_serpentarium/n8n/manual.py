@@ -1,17 +1,12 @@
-"""Base class of the objects that user code is given, and the built-in `help` for them.
+"""Base class of the objects that user code is given.
 
 The image strips docstrings (`optimize=2`). A text that `help` shows is therefore passed to
 `documented`, or assigned to a class's `__doc__`.
 """
 
-import builtins
 import inspect
-import re
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
-
-_TYPE_MODULES = re.compile(r"\b(?:collections\.abc|typing)\.")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -34,7 +29,10 @@ def camel_case(name: str) -> str:
 
 
 class ApiObject:
-    """An object of n8n's API. Each public member is also available in JavaScript's spelling."""
+    """An object of n8n's API. Each public member is also available in JavaScript's spelling.
+
+    Members are also items: `_execution["id"]` is `_execution.id`.
+    """
 
     __slots__ = ()
 
@@ -48,50 +46,46 @@ class ApiObject:
         names = {name for kind in type(self).__mro__[:-1] for name in vars(kind) if name[0] != "_"}
         return sorted(names - {camel_case(name) for name in names if "_" in name})
 
+    def _label(self) -> str:
+        """The object as user code names it."""
+        return (type(self).__doc__ or "").partition(":")[0]
 
-class Help:
-    """The built-in `help`."""
+    def __getattr__(self, name: str) -> Any:
+        # Called only for names that do not exist. Protocols such as `copy` look for `__…__`.
+        text = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if not name.startswith("__"):
+            text = f"{self._label()} has no {name!r}{self._advice(name)}. It has {members(self)}"
+        raise AttributeError(text, name=name, obj=self)
 
-    __slots__ = ()
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str) and _has(self, key):
+            return getattr(self, key)
+        if not isinstance(key, str):
+            raise TypeError(f"a member's name must be a str, not {type(key).__name__}")
+        raise KeyError(f"{self._label()} has no {key!r}. It has {members(self)}")
 
-    def __repr__(self) -> str:
-        return "help(object) describes an object, for example help(_helpers)"
+    # Otherwise `for … in` would request items 0, 1 and so on (the old sequence protocol).
+    __iter__: Any = None
 
-    def __call__(self, *things: object) -> None:
-        # Imported late: pydoc is large, and few tasks call `help`.
-        import pydoc
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and _has(self, key)
 
-        if not things:
-            sys.stdout.write(f"{self!r}\n")
-        for thing in things:
-            if isinstance(thing, ApiObject):
-                text = _describe(thing)
-            else:
-                # pydoc would import the module that a str names.
-                text = pydoc.plain(pydoc.render_doc(str if isinstance(thing, str) else thing))
-            sys.stdout.write(text.rstrip("\n") + "\n")
+    def _advice(self, name: str) -> str:
+        """What to write instead of a member that does not exist: a clause, or nothing."""
+        return ""
 
 
-def _describe(thing: ApiObject) -> str:
-    """Formats the texts of an object and its members."""
+def _has(thing: ApiObject, name: str) -> bool:
+    return name[:1] != "_" and hasattr(type(thing), name)
+
+
+def members(thing: object) -> str:
+    """Lists the members of an object for people; functions have parentheses."""
     kind = type(thing)
-    parts = [inspect.cleandoc(kind.__doc__ or "")]
-    if callable(thing):
-        parts.append(_entry("", kind.__call__))
-    parts += [_entry(name, inspect.getattr_static(kind, name)) for name in dir(thing)]
-    return "\n\n".join(parts)
-
-
-def _entry(name: str, member: Any) -> str:
-    """Formats the signature and the text of one member."""
-    heading = f".{name}" if name else ""
-    if callable(member) and not isinstance(member, type):
-        _self, *parameters = inspect.signature(member).parameters.values()
-        heading += _TYPE_MODULES.sub("", str(inspect.Signature(parameters)))
-    lines = inspect.cleandoc(member.__doc__ or "").splitlines()
-    return "\n".join([heading, *[f"    {line}".rstrip() for line in lines]])
-
-
-def install() -> None:
-    """Replaces the built-in `help`."""
-    vars(builtins)["help"] = Help()
+    return ", ".join(
+        [
+            f"{name}()" if callable(member) and not isinstance(member, type) else name
+            for name in dir(thing)
+            for member in [inspect.getattr_static(kind, name, None)]
+        ]
+    )

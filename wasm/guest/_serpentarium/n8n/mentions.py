@@ -4,6 +4,7 @@ import ast
 import dis
 import re
 from types import CodeType
+from typing import TypeGuard
 
 from _serpentarium.core import code
 
@@ -66,26 +67,35 @@ class Mentions:
         kept, follows = False, False
         # Breadth-first: an outer expression precedes its parts.
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute):
-                is_paired = node.attr in _PAIRED
+            found = _named(node, nodes)
+            if found is not None:
+                base, name = found
+                self.nodes.add(name)
+                named.add(id(base))
+                kept |= id(node) not in followed
+            elif isinstance(node, (ast.Attribute, ast.Subscript)):
+                is_paired = _member(node) in _PAIRED
                 if _named(node.value, nodes) is not None:
                     followed.add(id(node.value))
                     self.every_node |= is_paired
                 elif is_paired and not _is_input(node.value):
                     follows = True
-            elif isinstance(node, ast.Name):
-                if isinstance(node.ctx, ast.Load) and node.id in candidates:
-                    self.names.add(node.id)
-                    self.every_node |= node.id in nodes and id(node) not in named
-            else:
-                found = _named(node, nodes)
-                if found is not None:
-                    base, name = found
-                    self.nodes.add(name)
-                    named.add(id(base))
-                    kept |= id(node) not in followed
+            elif _is_read(node, candidates):
+                self.names.add(node.id)
+                self.every_node |= node.id in nodes and id(node) not in named
         # A node in a variable: its members cannot be seen here.
         self.every_node |= kept and follows
+
+
+def _is_read(node: ast.AST, names: frozenset[str]) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names
+
+
+def _member(node: ast.Attribute | ast.Subscript) -> object:
+    """Returns the name in `x.name` or `x["name"]`, or another constant key; None otherwise."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.slice.value if isinstance(node.slice, ast.Constant) else None
 
 
 def _named(node: ast.AST, nodes: frozenset[str]) -> tuple[ast.Name, str] | None:

@@ -8,6 +8,7 @@ from types import CodeType
 from typing import Any
 
 from _serpentarium.core.current import Task
+from _serpentarium.n8n import hints as hints
 from _serpentarium.n8n import workflow
 from _serpentarium.n8n.helpers import Helpers
 from _serpentarium.n8n.manual import camel_case
@@ -46,6 +47,11 @@ _requested |= {camel_case(name): value for name, value in _requested.items()}
 _NAMES = frozenset({*_objects, *_plain, *_requested})
 _SEARCHED = _NAMES | DYNAMIC
 _has_none = _SEARCHED.isdisjoint
+
+
+def named(name: str) -> object:
+    """Returns the object that code finds under a name; None if there is none."""
+    return _objects.get(name)
 
 
 class Given:

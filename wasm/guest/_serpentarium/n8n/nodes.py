@@ -1,5 +1,6 @@
 """`_input`, `_node` and `_prev_node`: the items of this node and of others."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from _serpentarium.n8n import pairing
@@ -8,12 +9,41 @@ from _serpentarium.n8n.pairing import NodeDataError
 from _serpentarium.n8n.running import as_dict, running
 
 
-class Input(ApiObject):
-    __doc__ = """_input: the input items of this node."""
+class _Items(ApiObject):
+    """A list of items whose members are also those of the object: `[0]`, `len()`, `for`."""
+
+    __slots__ = ()
+
+    def all(self) -> list[Any]:
+        raise NotImplementedError
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, (int, slice)):
+            return super().__getitem__(key)
+        items = self.all()
+        try:
+            return items[key]
+        except IndexError:
+            raise IndexError(
+                f"{self._label()} has {_count(items)}, but item {key} was asked for"
+            ) from None
+
+    def __len__(self) -> int:
+        return len(self.all())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.all())
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) if isinstance(key, str) else key in self.all()
+
+
+class Input(_Items):
+    __doc__ = """_input: the input items of this node. _input[0], len(_input) and for work too."""
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<_input: {len(running.items)} items>"
+        return f"<_input: {_count(running.items)}>"
 
     @documented("""Returns all input items, a list of dicts: the same list as _items.""")
     def all(self) -> list[Any]:
@@ -31,6 +61,16 @@ class Input(ApiObject):
     @documented("""The current input item. If the code runs once for all items: the first one.""")
     def item(self) -> Any:
         return _at(running.items, running.item_index)
+
+    @property
+    @documented("""The "json" of the current input item, or None without items: _json.""")
+    def json(self) -> Any:
+        return as_dict(self.item).get("json")
+
+    @property
+    @documented("""The "binary" of the current input item: a dict.""")
+    def binary(self) -> dict[str, Any]:
+        return as_dict(as_dict(self.item).get("binary"))
 
     @property
     @documented("""The sending node's parameters, with unevaluated expressions: a dict.""")
@@ -70,8 +110,10 @@ class PrevNode(ApiObject):
         return None if source is None else source.get(key) or 0
 
 
-class Node(ApiObject):
-    __doc__ = """A node of the workflow, and its output items: _node["name"]."""
+class Node(_Items):
+    __doc__ = """A node of the workflow, and its output items: _node["name"].
+
+    _node["name"][0], len(_node["name"]) and for work too, and _node["name"]["json"]."""
     __slots__ = ("_name",)
 
     def __init__(self, name: str) -> None:
@@ -79,6 +121,13 @@ class Node(ApiObject):
 
     def __repr__(self) -> str:
         return f"<node {self._name!r}>"
+
+    def _label(self) -> str:
+        return f"_node[{self._name!r}]"
+
+    def __bool__(self) -> bool:
+        # Its items would cost a call, and fail if the node has not run.
+        return True
 
     @property
     @documented("""The name of the node.""")
@@ -147,7 +196,9 @@ class Node(ApiObject):
 
 
 class Nodes(ApiObject):
-    __doc__ = """_node: the nodes of the workflow. _node["name"] and _node("name") are equal."""
+    __doc__ = """_node: the nodes of the workflow. _node["name"] and _node("name") are equal.
+
+    list(_node) has the names of all nodes."""
     __slots__ = ()
 
     def __repr__(self) -> str:
@@ -158,8 +209,26 @@ class Nodes(ApiObject):
             raise TypeError(f"a node's name must be a str, not {type(name).__name__}")
         return Node(name)
 
-    # Otherwise `for … in _node` would request node 0, node 1 and so on (the old sequence protocol).
-    __iter__ = None
+    def __iter__(self) -> Iterator[str]:
+        return iter(pairing.names())
+
+    def __len__(self) -> int:
+        return len(pairing.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in pairing.names()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            return super().__getattr__(name)
+        raise AttributeError(
+            f"_node has no {name!r}: write _node[{name!r}] for the node of that name",
+            name=name,
+            obj=self,
+        )
 
     @documented("""Returns the node of that name.""")
     def __call__(self, name: str) -> Node:
@@ -168,6 +237,10 @@ class Nodes(ApiObject):
 
 def _at(items: list[Any], index: int) -> Any:
     return items[index] if -len(items) <= index < len(items) else None
+
+
+def _count(items: list[Any]) -> str:
+    return f"{len(items)} item{'s' * (len(items) != 1)}"
 
 
 def _source() -> dict[str, Any]:

@@ -26,6 +26,11 @@ def node(name: str) -> dict[str, Any]:
     raise NodeDataError(f"Referenced node doesn't exist: '{name}'")
 
 
+def names() -> list[str]:
+    """Returns the names of the workflow's nodes."""
+    return [str(as_dict(node).get("name")) for node in _list(running.workflow.get("nodes"))]
+
+
 def source(index: int) -> Source | None:
     """Returns the origin of the items of one input of this node, or None if it is not a node."""
     sources = _list(as_dict(running.data.get("connectionInputSource")).get("main"))

@@ -6,7 +6,9 @@ from _serpentarium.abi import CUSTOM_DATA, HOST, ITEMS, NODE_NAME, STATIC_DATA, 
 from _serpentarium.core.current import task
 from _serpentarium.core.result import Circular, TaskError, plain
 from _serpentarium.core.wire import decode, encode
-from _serpentarium.n8n.calls import CallError, Request, call
+from _serpentarium.n8n import alone
+from _serpentarium.n8n.calls import Request, call
+from _serpentarium.n8n.failures import CallError
 from _serpentarium.n8n.mentions import Mentions
 
 _DEFAULT_ZONE = "America/New_York"
@@ -101,16 +103,32 @@ class Running:
         return as_dict(self.data.get("workflow"))
 
     @property
+    def has_workflow(self) -> bool:
+        """Whether n8n answers: `serpentarium exec` and an embedding host can run code alone."""
+        try:
+            return self.data is not None
+        except CallError as failure:
+            if str(failure) != alone.explain(TASK_DATA):
+                raise
+        return False
+
+    @property
     def node_name(self) -> str:
         """The name of this node."""
         return str(self.data.get("activeNodeName") or self.settings.get(NODE_NAME, ""))
 
     @property
-    def time_zone(self) -> str:
-        """The name of the workflow's time zone, or else of the installation's."""
-        zone = as_dict(self.workflow.get("settings")).get("timezone")
+    def time_zone(self) -> str | None:
+        """The name of the workflow's time zone, or else of the installation's.
+
+        None without n8n and without a setting of the host: the local time zone.
+        """
+        has_workflow = self.has_workflow
+        zone = as_dict(self.workflow.get("settings")).get("timezone") if has_workflow else None
         if not zone or zone == _NO_ZONE:
             zone = as_dict(self.settings.get(HOST)).get(TIMEZONE)
+        if not zone and not has_workflow:
+            return None
         return str(zone or _DEFAULT_ZONE)
 
     def static_data(self, kind: str) -> dict[str, Any]:

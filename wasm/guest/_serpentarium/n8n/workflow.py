@@ -8,9 +8,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from _serpentarium.abi import (
+    AS_TEXT,
     MAX_CUSTOM_ENTRIES,
     MAX_CUSTOM_KEY,
     MAX_CUSTOM_VALUE,
+    PRINT_MODE,
     WORKFLOW_ID,
     WORKFLOW_MODE,
     WORKFLOW_NAME,
@@ -18,6 +20,8 @@ from _serpentarium.abi import (
 from _serpentarium.n8n.manual import ApiObject, documented
 from _serpentarium.n8n.running import as_dict, running
 
+# The host's default for settings that n8n did not send. `exec` has no others.
+_UNNAMED = "Unknown"
 # n8n's id of an execution that it does not save.
 _UNKNOWN = "__UNKNOWN__"
 
@@ -31,13 +35,13 @@ class Workflow(ApiObject):
 
     @property
     @documented("""The id of the workflow.""")
-    def id(self) -> str:
-        return str(_setting(WORKFLOW_ID, "id"))
+    def id(self) -> str | None:
+        return _setting(WORKFLOW_ID, "id")
 
     @property
     @documented("""The name of the workflow.""")
-    def name(self) -> str:
-        return str(_setting(WORKFLOW_NAME, "name"))
+    def name(self) -> str | None:
+        return _setting(WORKFLOW_NAME, "name")
 
     @property
     @documented("""Whether the workflow is active.""")
@@ -45,14 +49,18 @@ class Workflow(ApiObject):
         return bool(running.workflow.get("active"))
 
 
-def _setting(name: str, key: str) -> Any:
+def _setting(name: str, key: str) -> str | None:
     """Returns a setting of the task, or else requests the workflow's data."""
     value = running.settings.get(name)
-    return running.workflow.get(key) if value is None else value
+    if value is None or (value == _UNNAMED and running.settings.get(PRINT_MODE) == AS_TEXT):
+        value = running.workflow.get(key)
+    return None if value is None else str(value)
 
 
 class CustomData(ApiObject):
-    __doc__ = """_execution.custom_data: values that n8n saves with the execution."""
+    __doc__ = """_execution.custom_data: values that n8n saves with the execution.
+
+    custom_data["key"] = value and custom_data["key"] work too."""
     __slots__ = ()
 
     def __repr__(self) -> str:
@@ -93,6 +101,19 @@ class CustomData(ApiObject):
     def get_all(self) -> dict[str, str]:
         result = as_dict(as_dict(running.data.get("runExecutionData")).get("resultData"))
         return as_dict(result.get("metadata")) | running.custom
+
+    def __setitem__(self, key: str, value: str | float) -> None:
+        self.set(key, value)
+
+    def __getitem__(self, key: str) -> str:
+        key = key[:MAX_CUSTOM_KEY]
+        return running.custom[key] if key in running.custom else self.get_all()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in running.custom or key in self.get_all()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.get_all())
 
 
 def _clean(text: str) -> str:
@@ -157,7 +178,10 @@ class _Values(ApiObject, Mapping[str, Any]):
             values = self._values()
             if name in values:
                 return values[name]
-        raise AttributeError(f"{self!r} has no {name!r}")
+        raise AttributeError(f"{self._label()} has no {name!r}", name=name, obj=self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values())
@@ -222,12 +246,19 @@ class JmesPath(ApiObject):
     def __call__(self, value: Any, expression: str) -> Any:
         import jmespath
 
+        if not isinstance(expression, str):
+            text = f"the expression must be a str, not {type(expression).__name__}"
+            if isinstance(value, str):
+                text = f"the arguments are swapped: write _jmespath(data, {value!r})"
+            raise TypeError(text)
         return jmespath.search(expression, value)
 
 
 def now() -> datetime:
-    """Returns the current time in the workflow's time zone."""
+    """Returns the current time in the workflow's time zone. Without n8n: the local time."""
     name = running.time_zone
+    if name is None:
+        return datetime.now().astimezone()
     try:
         zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -250,7 +281,7 @@ def json() -> Any:
 
 def run_index() -> int:
     """Returns the index of this run of the node, from 0."""
-    return int(running.data.get("runIndex") or 0)
+    return int(running.data.get("runIndex") or 0) if running.has_workflow else 0
 
 
 def item_index() -> int:
