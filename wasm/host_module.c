@@ -209,14 +209,15 @@ static PyObject *method_encode_plain(PyObject *, PyObject *value)
     return encode_plain(value);
 }
 
-static PyObject *method_function_code(PyObject *, PyObject *const *args, Py_ssize_t count)
+static PyObject *method_program_code(PyObject *, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 3 || !PyUnicode_CheckExact(args[0]) || !PyUnicode_CheckExact(args[1])
-        || !PyUnicode_CheckExact(args[2])) {
-        PyErr_SetString(PyExc_TypeError, "function_code() takes three str arguments");
+    if (count != 3 || !PyUnicode_CheckExact(args[1]) || !PyFrozenSet_CheckExact(args[2])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "program_code() takes a str or an ast.Module, a str and a frozenset");
         return nullptr;
     }
-    return function_code(args[0], args[1], args[2]);
+    return PyUnicode_CheckExact(args[0]) ? program_code(args[0], args[1], args[2])
+                                         : program_code_of_tree(args[0], args[1], args[2]);
 }
 
 static PyObject *method_buffer_to_json(PyObject *, PyObject *data)
@@ -273,10 +274,11 @@ static PyMethodDef methods[] = {
     {"decode_plain", method_decode_plain, METH_O,
      "decode_plain(json: bytes | str) -> object\n\n"
      "Decode a JSON text. Raises ValueError for texts that Python's json must read or refuse."},
-    {"function_code", _PyCFunction_CAST(method_function_code), METH_FASTCALL,
-     "function_code(text: str, filename: str, name: str) -> CodeType | None | False\n\n"
-     "Compile a text as a function's body. Returns None if it does not compile unchanged, and\n"
-     "False if it needs the guest package."},
+    {"program_code", _PyCFunction_CAST(method_program_code), METH_FASTCALL,
+     "program_code(text: str | ast.Module, filename: str, revealing: frozenset[str])\n"
+     "-> CodeType | None | False\n\n"
+     "Compile a module that can return and await. For a text, returns None if it does not compile\n"
+     "unchanged, and False if it needs the guest package. For a tree, raises SyntaxError."},
     {"encode_plain", method_encode_plain, METH_O,
      "encode_plain(value: object) -> bytes | None\n\n"
      "Encode a value as JSON. Returns None if it is not made of plain values."},

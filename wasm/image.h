@@ -5,7 +5,7 @@
 //   encode.c         plain Python values to JSON
 //   entry.c          exports: start the interpreter (before the snapshot), run a task (after it)
 //   frozen.c         frozen modules: the standard library and the guest package
-//   function.c       compiles a Code node's text as a function
+//   program.c        compiles a task's text as a program
 //   heap.c           grows the linear memory
 //   host_module.c    the module `_host`, Python's interface to the host
 //   snapshot.c       prepares the memory for copy-on-write instances
@@ -54,10 +54,14 @@ PyObject *decode_plain(const char *json, size_t length);
 // is short. Returns null with a Python exception set if no memory is left at the start.
 PyObject *encode_plain(PyObject *value);
 
-// Compiles a text as the body of a function with this name. Returns its code object, None if the
-// text does not compile unchanged, or False if the text needs the guest package. Never returns
-// null.
-PyObject *function_code(PyObject *text, PyObject *filename, PyObject *name);
+// Compiles a text as a program, a module that can return. `revealing`: a frozenset of names; in code
+// that contains one of them, all variables of the module are entries of its dict. Returns the code
+// object, None if the text does not compile unchanged, or False if the text needs the guest
+// package. Never returns null.
+PyObject *program_code(PyObject *text, PyObject *filename, PyObject *revealing);
+
+// Compiles an `ast.Module` in the same way. Returns null with a Python exception set on failure.
+PyObject *program_code_of_tree(PyObject *tree, PyObject *filename, PyObject *revealing);
 
 // Returns `{"type":"Buffer","data":[…]}` as a str, or null with a Python exception set if `data` is
 // not bytes-like.

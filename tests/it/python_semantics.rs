@@ -7,6 +7,7 @@ mod errors;
 mod hostile;
 mod items;
 mod library;
+mod modules;
 mod printing;
 mod results;
 
@@ -74,6 +75,11 @@ async fn run(code: &str) -> TaskRun {
 /// Runs code once, for all these items.
 async fn run_all(code: &str, items: &Value) -> TaskRun {
     run_job(job_with(code, NodeMode::AllItems, &items.to_string())).await
+}
+
+/// Runs code once for each of these items.
+async fn run_each(code: &str, items: &Value) -> TaskRun {
+    run_job(job_with(code, NodeMode::EachItem, &items.to_string())).await
 }
 
 /// Runs code with further fields in its settings.

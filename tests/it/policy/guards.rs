@@ -85,7 +85,7 @@ async fn guarded_functions_work_as_before() {
         (
             "functools",
             "import functools\ndef d(f):\n  @functools.wraps(f)\n  def g(): return f() + 1\n  return g\n@d\ndef two():\n  'doc'\n  return 1\nreturn [two(), two.__doc__, repr(two).split()[1]]",
-            json!([2, "doc", "<module>.<locals>.two"]),
+            json!([2, "doc", "two"]),
         ),
         (
             "functools",

@@ -61,8 +61,7 @@ async fn texts_are_bounded() {
 #[tokio::test]
 async fn an_exit_with_a_number_has_no_description() {
     for (code, message) in [
-        ("import sys\nsys.exit()", "Process exited with code 0"),
-        ("import sys\nsys.exit(0)", "Process exited with code 0"),
+        ("import sys\nsys.exit(2)", "Process exited with code 2"),
         ("import sys\ndef f(): sys.exit(3)\nf()", "Process exited with code 3"),
         ("raise SystemExit(-1)", "Process exited with code -1"),
     ] {

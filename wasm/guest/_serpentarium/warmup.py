@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from _serpentarium.abi import ALL_ITEMS, CODE, EACH_ITEM, INPUT
-from _serpentarium.core import loop, seeding, source, streams, wire
+from _serpentarium.core import exits, loop, seeding, source, streams, wire
 from _serpentarium.core.current import task
 from _serpentarium.core.log import log
 from _serpentarium.core.task import run
@@ -161,6 +161,7 @@ def warm() -> None:
     _load_modules()
     # CPython limits quadratic conversions of untrusted text. Here the task pays for them with fuel.
     sys.set_int_max_str_digits(0)
+    exits.install()
     streams.install()
     loop.install()
     help_.install()
@@ -253,6 +254,7 @@ def _forget() -> None:
     linecache.clearcache()
     source.install()
     sys.setrecursionlimit(1000)
+    task.new_module()
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         sys.__dict__.pop(name, None)
     seeding.install()

@@ -1,6 +1,13 @@
 """The current task. An instance runs exactly one, so every module finds it here."""
 
+import builtins
+import sys
+from types import ModuleType
 from typing import Any
+
+_MAIN = "__main__"
+_modules = sys.modules
+_Module = ModuleType
 
 
 class Task:
@@ -11,7 +18,7 @@ class Task:
     settings: dict[str, Any]
     # The text of the program.
     code: str
-    # The globals of the program.
+    # The globals of the program: the dict of the module `__main__`.
     namespace: dict[str, Any]
     # The item that the code is running for, in a mode that runs it once for each item.
     item_index: int | None
@@ -31,6 +38,13 @@ class Task:
         self.item_index = None
         self.result = None
         self.policy = None
+
+    def new_module(self) -> dict[str, Any]:
+        """Makes the module `__main__` anew. Returns its dict, the globals of the program."""
+        module = _modules[_MAIN] = _Module(_MAIN)
+        namespace = self.namespace = module.__dict__
+        namespace["__builtins__"] = builtins
+        return namespace
 
     def free(self) -> None:
         """Drops the task's data, so that a reply fits into the memory."""

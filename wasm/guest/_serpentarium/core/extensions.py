@@ -11,10 +11,11 @@ from _serpentarium.core.wire import Reply
 # Makes the function to call of a program's code and its globals.
 Bind: TypeAlias = Callable[[CodeType, dict[str, Any]], Callable[[], Any]]
 
-# Runs a program's code, which is None if the program is empty, and encodes the reply.
-Mode: TypeAlias = Callable[[Task, CodeType | None, Bind], Reply]
+# Runs a program's code, and encodes the reply.
+Mode: TypeAlias = Callable[[Task, CodeType, Bind], Reply]
 
-# Checks a program before it runs. Raises an exception if something in it is not allowed.
+# Checks a program before it is compiled, and can change it. Raises an exception if something in it
+# is not allowed.
 Check: TypeAlias = Callable[[Module], None]
 
 

@@ -1,6 +1,5 @@
 """Runs the instance's one task: reads the settings, runs the code, writes the reply."""
 
-import builtins
 import os
 from collections.abc import Mapping
 from types import CodeType
@@ -19,7 +18,7 @@ from _serpentarium.abi import (
     POLICY,
     PRINT_MODE,
 )
-from _serpentarium.core import code, current, loop, wire
+from _serpentarium.core import code, current, exits, loop, wire
 from _serpentarium.core.current import Task
 from _serpentarium.core.errors import OUT_OF_MEMORY, report
 from _serpentarium.core.extensions import Bind, Check, Mode, extensions
@@ -34,7 +33,7 @@ _task = current.task
 def run() -> None:
     """Runs the current task. It always writes exactly one reply."""
     task = _task
-    task.namespace = {"__name__": "__main__", "__builtins__": builtins}
+    task.new_module()
     try:
         reply = perform(task)
     except BaseException as error:
@@ -77,8 +76,7 @@ def _execute(task: Task) -> Reply:
         if MEASURE in settings[HOST]:
             return extensions.measure(task, mode)
         check = _apply(task, settings[HOST])
-    body = code.compile_body(task.code, check)
-    return mode(task, body, code.bind)
+    return mode(task, code.compile_program(task.code, check), code.bind)
 
 
 def _select_mode(settings: Any) -> Mode:
@@ -90,14 +88,16 @@ def _select_mode(settings: Any) -> Mode:
     return _run_program
 
 
-def _run_program(task: Task, body: CodeType | None, bind: Bind) -> Reply:
+def _run_program(task: Task, body: CodeType, bind: Bind) -> Reply:
     """Runs a program without names of n8n."""
     log.as_text = True
     settings = task.settings
     if INPUT in settings:
         task.namespace[INPUT] = settings[INPUT]
-    if body is not None:
+    try:
         task.result = bind(body, task.namespace)()
+    except SystemExit as error:
+        exits.check(error)
     return encode_result(task.result)
 
 

@@ -29,7 +29,7 @@ def run(task: Task, mode: Mode) -> Reply:
 
 def _run_program(task: Task, mode: Mode, by_line: bool) -> Reply:
     """Runs a whole program, with a span around each run of its code."""
-    body = profile.compile_watched(task.code) if by_line else code.compile_body(task.code)
+    body = profile.compile_watched(task.code) if by_line else code.compile_program(task.code)
     # With and without a profile, the collector then runs at the same moments.
     gc.collect()
     return mode(task, body, lambda body, namespace: spanned(code.bind(body, namespace)))

@@ -32,7 +32,6 @@ from _serpentarium.measure import marks
 
 # A tool id without a reserved use (PEP 669). cProfile has another, so profiled programs can use it.
 _TOOL = 4
-_PREFIX = "<module>.<locals>."
 
 # The profiled code objects. Kept alive, so that their addresses identify them.
 _watched: list[CodeType] = []
@@ -86,11 +85,9 @@ def _number(code: CodeType) -> str:
     return _places[place] if 0 <= place < len(_places) else ""
 
 
-def compile_watched(text: str) -> CodeType | None:
-    """Compiles a program as `compile_body` does, and profiles it."""
-    body = marks.quiet(lambda: programs.compile_body(text, marks.mark))
-    if body is None:
-        return None
+def compile_watched(text: str) -> CodeType:
+    """Compiles a program as `compile_program` does, and profiles it."""
+    body = marks.quiet(lambda: programs.compile_program(text, marks.mark))
     body = marks.connect(body, _notify)
     watch([body])
     return body
@@ -138,9 +135,8 @@ def _place(codes: list[CodeType]) -> None:
 
 def _describe(code: CodeType) -> None:
     """Describes a code object to the host, which numbers them in this order."""
-    name = code.co_qualname.removeprefix(_PREFIX)
     about = {
-        "name": name,
+        "name": code.co_qualname,
         "line": code.co_firstlineno,
         "single": not marks.has_marks(code, _notify),
     }
@@ -150,7 +146,8 @@ def _describe(code: CodeType) -> None:
 def _rehearse(code: CodeType) -> None:
     """Runs the callbacks until CPython has specialised them. The host ignores these calls."""
     nothing = RuntimeError()
-    for _ in range(100):
+    # One in 64 executions counts, by lot (patch 0006).
+    for _ in range(1000):
         _on_start(code, 0)
         _on_resume(code, 0)
         _on_return(code, 0, None)

@@ -9,7 +9,7 @@ from typing import TypeGuard
 from _serpentarium.core import code
 
 # Functions that access names which the code does not contain as identifiers.
-DYNAMIC = frozenset({"eval", "exec", "globals", "vars"})
+DYNAMIC = frozenset({"__main__", "eval", "exec", "globals", "locals", "vars"})
 
 _NODES = frozenset({"_node", "_"})
 # Their members have the same names but belong to no node.

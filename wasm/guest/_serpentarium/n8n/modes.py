@@ -4,6 +4,7 @@ from types import CodeType
 from typing import Any
 
 from _serpentarium.abi import ALL_ITEMS, CODE, EACH_ITEM, ITEMS, NODE_MODE, QUERY
+from _serpentarium.core import exits
 from _serpentarium.core.current import Task
 from _serpentarium.core.extensions import Bind, Mode
 from _serpentarium.core.result import TaskError, encode_result
@@ -34,36 +35,48 @@ def _bad_settings(settings: dict[str, Any]) -> TaskError:
     return TaskError(f"Unknown nodeMode: {settings[NODE_MODE]}")
 
 
-def _run_for_all_items(task: Task, body: CodeType | None, bind: Bind) -> Reply:
+def _run_for_all_items(task: Task, body: CodeType, bind: Bind) -> Reply:
     namespace = task.namespace
     namespace["_items"] = task.settings[ITEMS]
     namespace["_query"] = task.settings.get(QUERY)
-    given = None
-    if body is not None:
-        given = names.give(task, body)
-        if given is not None:
-            given.renew()
+    given = names.give(task, body)
+    if given is not None:
+        given.renew(namespace)
+    try:
         task.result = bind(body, namespace)()
+    except SystemExit as error:
+        exits.check(error)
     return encode_result(task.result, given.effects() if given else None)
 
 
-def _run_for_each_item(task: Task, body: CodeType | None, bind: Bind) -> Reply:
+def _run_for_each_item(task: Task, body: CodeType, bind: Bind) -> Reply:
     namespace = task.namespace
     outputs: list[dict[str, Any]] = []
     task.result = outputs
-    given = None
-    if body is not None:
-        given = names.give(task, body)
-        function = bind(body, namespace)
-        for index, item in enumerate(task.settings[ITEMS]):
-            task.item_index = index
-            namespace["_item"] = item
-            if given is not None:
-                given.renew()
+    given = names.give(task, body)
+    namespace["_item"] = None
+    start = dict(namespace)
+    names_before: list[str] = []
+    function = bind(body, namespace)
+    for index, item in enumerate(task.settings[ITEMS]):
+        task.item_index = index
+        if index and [*namespace] != names_before:
+            # The code has set variables of its module. Those of one item are not of the next.
+            namespace = task.new_module()
+            namespace |= start
+            function = bind(body, namespace)
+        namespace["_item"] = item
+        if given is not None:
+            given.renew(namespace)
+        names_before = [*namespace]
+        try:
             value = function()
-            if value is not None:
-                outputs.append(_output_item(value, index))
-        task.item_index = None
+        except SystemExit as error:
+            exits.check(error)
+            continue
+        if value is not None:
+            outputs.append(_output_item(value, index))
+    task.item_index = None
     try:
         return encode_result(outputs, given.effects() if given else None)
     except BaseException:

@@ -57,20 +57,20 @@ def named(name: str) -> object:
 class Given:
     """The names that one task's code received."""
 
-    __slots__ = ("_namespace", "_values")
+    __slots__ = ("_objects", "_values")
 
-    def __init__(self, namespace: dict[str, Any], names: frozenset[str], body: CodeType) -> None:
-        self._namespace = namespace
-        namespace |= {name: _objects[name] for name in names if name in _objects}
+    def __init__(self, names: frozenset[str], body: CodeType) -> None:
+        self._objects = {name: _objects[name] for name in names if name in _objects}
         self._values = {name: _plain[name] for name in names if name in _plain}
         if not names.isdisjoint(_requested):
             read = names if running.candidates & DYNAMIC else names & reads(body)
             self._values |= {name: _requested[name] for name in read if name in _requested}
 
-    def renew(self) -> None:
-        """Sets the values that change with each item."""
+    def renew(self, namespace: dict[str, Any]) -> None:
+        """Sets the names for an item, among them those whose values change with each item."""
+        namespace |= self._objects
         for name, value in self._values.items():
-            self._namespace[name] = value()
+            namespace[name] = value()
 
     def effects(self) -> dict[str, Any]:
         """Returns the changes that n8n applies, beside the result."""
@@ -88,7 +88,7 @@ def _has_some(code: CodeType) -> bool:
 
 
 def give(task: Task, body: CodeType) -> Given | None:
-    """Adds the names that the code mentions to the task's namespace; None if there are none."""
+    """Returns the names that the code mentions; None if there are none."""
     if _has_none(body.co_names):
         # Fast path: most programs mention none.
         for constant in body.co_consts:
@@ -103,4 +103,4 @@ def give(task: Task, body: CodeType) -> Given | None:
     if not names:
         return None
     running.candidates = found
-    return Given(task.namespace, names, body)
+    return Given(names, body)

@@ -92,7 +92,8 @@ def _run(run: Any, code: Any, globals: Any, locals: Any, options: dict[str, Any]
     if globals is None:
         caller = _frame(_CALLER)
         globals = caller.f_globals
-        locals = dict(caller.f_locals) if locals is None else locals
+        if locals is None and caller.f_locals is not globals:
+            locals = dict(caller.f_locals)
     if issubclass(type(globals), dict) and not dict.__contains__(globals, "__builtins__"):
         dict.__setitem__(globals, "__builtins__", task.policy.builtins())
     return run(code, globals, locals, **options)

@@ -68,11 +68,15 @@ def pattern_text(name: str) -> str:
 
 
 def violations(
-    tree: ast.AST, refusal: Refusal, use_templates: Callable[[], None]
+    tree: ast.AST,
+    refusal: Refusal,
+    use_templates: Callable[[], None],
+    name_all: Callable[[ast.ImportFrom], None],
 ) -> list[tuple[int, str]]:
     """Returns the line and text of each violation, in the order of the code.
 
-    Calls `use_templates` if the code formats a template that is no literal.
+    Calls `use_templates` if the code formats a template that is no literal. Without violations,
+    calls `name_all` for each import of `*`.
     """
     inspector = _Inspector(refusal)
     todo = [tree]
@@ -84,6 +88,8 @@ def violations(
         todo += list(ast.iter_child_nodes(node))[::-1]
     if inspector.has_templates:
         use_templates()
+    for node in inspector.stars if not inspector.found else ():
+        name_all(node)
     return inspector.found
 
 
@@ -108,6 +114,8 @@ class _Inspector:
         self.found: list[tuple[int, str]] = []
         # Whether the code formats a template that is no literal.
         self.has_templates = False
+        # Imports of `*`.
+        self.stars: list[ast.ImportFrom] = []
         self._refusal = refusal
         self._imported: set[str] = set()
         # Ids of method expressions that are called directly.
@@ -137,6 +145,8 @@ class _Inspector:
             self.add(node, RELATIVE)
         elif node.module:
             self.imports(node, node.module)
+        if node.names[0].name == "*":
+            self.stars.append(node)
         for alias in node.names:
             if not self._alias(node, alias.asname):
                 self._alias(node, alias.name)

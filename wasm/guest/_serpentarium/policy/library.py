@@ -29,9 +29,9 @@ def import_for_library(
     """The `__import__` of library modules.
 
     Text that a library module evaluates for its caller has other globals than the module. Its
-    imports follow the policy.
+    imports follow the policy, and so do those of the program's own module.
     """
-    if type(globals) is dict:
+    if type(globals) is dict and globals is not task.namespace:
         module = _modules.get(globals.get("__name__", ""))
         if module is not None and _vars(module) is globals:
             return _import(name, globals, locals, fromlist, level)
@@ -48,6 +48,8 @@ class _ModulesForOthers:
         if shown is not None:
             return shown
         real = _modules[name]
+        if _vars(real) is task.namespace:
+            return real
         if _getattr(real.__spec__, "_initializing", False):
             return real
         raise KeyError(name)
@@ -101,4 +103,6 @@ def process_class(cls: type, *args: Any) -> Any:
         if name in BLOCKED:
             # A generated `__init__` could set it on any object.
             raise Violation(attribute_text(name))
+    # `exec` would give a module without built-ins those of its caller, the library.
+    task.namespace.setdefault("__builtins__", task.policy.builtins())
     return real_process_class(cls, *args)

@@ -11,6 +11,7 @@ from _serpentarium.core.current import task
 from _serpentarium.policy.attributes import guarded_getattr
 
 _modules = sys.modules
+_vars = vars
 _getattr = getattr
 _Unpickler = pickle._Unpickler
 
@@ -32,7 +33,8 @@ def _find_class(module: str, name: str) -> Any:
         if value is None:
             raise pickle.UnpicklingError(f"there is no {name!r} in 'builtins'")
         return value
-    value = task.policy.import_module(module)
+    is_own = _vars(_modules["__main__"]) is task.namespace and module == "__main__"
+    value = _modules[module] if is_own else task.policy.import_module(module)
     for part in name.split("."):
         value = guarded_getattr(value, part)
     return value

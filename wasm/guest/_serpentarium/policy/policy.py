@@ -22,7 +22,7 @@ from _serpentarium.abi import (
     STDLIB_ALLOW,
 )
 from _serpentarium.core.result import TaskError
-from _serpentarium.policy.inspection import RELATIVE, violations
+from _serpentarium.policy.inspection import BLOCKED, RELATIVE, violations
 
 _modules = sys.modules
 _stdlib = sys.stdlib_module_names
@@ -109,10 +109,31 @@ class Policy:
 
     def check(self, tree: ast.AST) -> None:
         """Checks code before it runs. One exception lists all violations."""
-        found = violations(tree, self.refusal, USE_TEMPLATES[0]) if self.is_strict else []
+        found: list[tuple[int, str]] = []
+        if self.is_strict:
+            found = violations(tree, self.refusal, USE_TEMPLATES[0], self._name_all)
         if found:
             description = "\n".join([f"Line {line}: {text}" for line, text in found])
             raise Violation(description, "Security violations detected", found[0][0])
+
+    def _name_all(self, node: ast.ImportFrom) -> None:
+        """Replaces `*` by the names that it imports now.
+
+        At run time, `__import__` of the code could return an object of its own for the module,
+        whose `__all__` names blocked attributes.
+        """
+        names: list[str] = []
+        try:
+            _load(node.module or "")
+            members = vars(self._show_path(node.module or ""))
+            names = members.get("__all__") or [name for name in members if name[0] != "_"]
+            names = [name for name in names if name in members and name not in BLOCKED]
+        except Exception:
+            # The import raises the error again, with its line.
+            pass
+        node.names = [ast.alias(name) for name in names] or [ast.alias("__doc__", "_")]
+        for alias in node.names:
+            ast.copy_location(alias, node)
 
     def refusal(self, path: str) -> str | None:
         """Returns why a module cannot be imported, or None if it can."""
