@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -19,6 +20,10 @@ use super::{
     slot::{WorkerSlot, worker_lost},
 };
 use crate::sandbox::{HostCalls, Job, Outcome};
+
+/// Time in which [`Pool::ready`] expects the workers: a hundred times as long as they take on a busy
+/// machine. A worker that cannot be set up is started again each second.
+const SET_UP_TIME: Duration = Duration::from_secs(30);
 
 /// A pool of worker processes. Cheap to clone. Dropping the last clone kills the workers.
 #[derive(Debug, Clone)]
@@ -65,13 +70,25 @@ impl Pool {
         Ok(Self { inner: Arc::new(Inner { slots, supervisors, lockdown, next_job }) })
     }
 
-    /// Waits until all workers are set up and locked in.
+    /// Waits until all workers are set up and locked in, for at most 30 s.
     ///
     /// # Errors
-    /// The lockdown is [`Lockdown::Required`](super::Lockdown::Required), and the operating system
-    /// does not grant a part of it. No worker then runs a job.
+    /// - [`WorkersError::Lockdown`]: the lockdown is
+    ///   [`Lockdown::Required`](super::Lockdown::Required), and the operating system does not grant
+    ///   a part of it. No worker then runs a job.
+    /// - [`WorkersError::NotReady`]: workers are missing after 30 s. The pool goes on trying to
+    ///   start them.
     pub async fn ready(&self) -> Result<(), WorkersError> {
-        self.inner.lockdown.all(self.inner.slots.len()).await
+        self.ready_within(SET_UP_TIME).await
+    }
+
+    async fn ready_within(&self, within: Duration) -> Result<(), WorkersError> {
+        let (lockdown, workers) = (&self.inner.lockdown, self.inner.slots.len());
+        let late = |_| {
+            let ready = lockdown.ready().min(workers);
+            Err(WorkersError::NotReady { ready, workers, within })
+        };
+        tokio::time::timeout(within, lockdown.all(workers)).await.unwrap_or_else(late)
     }
 
     /// Creates a pool of this one slot, which has no process.
@@ -113,5 +130,18 @@ impl Pool {
     /// Returns the process ids of the running workers, for operators and tests.
     pub fn process_ids(&self) -> Vec<u32> {
         self.inner.slots.iter().filter_map(|slot| slot.process_id()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn workers_that_cannot_be_set_up_are_an_error_in_the_end() {
+        let config = PoolConfig { workers: 2, program: "/bin/false".into(), ..Default::default() };
+        let pool = Pool::start(&config).unwrap();
+        let error = pool.ready_within(Duration::from_secs(2)).await.unwrap_err();
+        assert_eq!(error.to_string(), "0 of 2 workers were set up within 2 s");
     }
 }

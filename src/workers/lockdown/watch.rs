@@ -48,6 +48,11 @@ impl LockdownWatch {
         Ok(())
     }
 
+    /// Returns the number of reports so far.
+    pub(crate) fn ready(&self) -> usize {
+        self.reports.borrow().count
+    }
+
     /// Waits until this number of workers has reported.
     ///
     /// # Errors
