@@ -258,3 +258,22 @@ pub(crate) async fn supervise(
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forbidden_system_call_is_an_error_of_the_lockdown() {
+        const CORE_DUMPED: i32 = 0x80;
+        for status in [libc::SIGSYS, libc::SIGSYS | CORE_DUMPED] {
+            for stopped in [Ok(()), Err(WorkerFault::Silent(TICK))] {
+                let end = ProcessEnd::new(Ok(ExitStatus::from_raw(status)), stopped);
+                assert!(end.is_violation, "logged as an error");
+                assert!(end.how.contains("a system call that its lockdown forbids"));
+            }
+        }
+        let end = ProcessEnd::new(Ok(ExitStatus::from_raw(libc::SIGKILL)), Ok(()));
+        assert!(!end.is_violation);
+    }
+}
