@@ -14,7 +14,7 @@
 //! | `engine`, `codegen` | wasmtime's configuration, and the image |
 //! | `instance`, `state` | one task in one instance |
 //! | `turns`, `turn_queue` | which guest runs next |
-//! | `restore`, `pages` | the memory of a finished instance, reset |
+//! | `restore`, `image_data`, `pages` | the memory of a finished instance, reset |
 //! | `calls`, `pending` | the `host` imports |
 //! | `wasi`, `clock`, `random` | the WASI imports |
 //! | `raw_outcome`, `reply` | from a guest's output to an outcome |
@@ -34,6 +34,7 @@ pub(crate) mod fuzzing;
 mod host;
 #[cfg(test)]
 mod hygiene;
+mod image_data;
 mod instance;
 mod job;
 mod limits;

@@ -27,7 +27,8 @@ use rustix::{
 use wasmtime::{InstancePre, Store};
 
 use super::{
-    abi::MEMORY_EXPORT, engine::KEEP_RESIDENT, pages::FaultAroundSuppressor, state::GuestState,
+    abi::MEMORY_EXPORT, engine::KEEP_RESIDENT, image_data::ImageData, pages::FaultAroundSuppressor,
+    state::GuestState,
 };
 
 /// Regions that one scan returns, as in wasmtime. The memory behind the last one goes back to the
@@ -89,7 +90,7 @@ impl Scan {
     fn written(&self, start: u64, len: usize) -> Option<(Vec<Range<usize>>, usize)> {
         let offset = |address: u64| usize::try_from(address.checked_sub(start)?).ok();
         let covered = offset(self.walk_end).filter(|&covered| covered <= len)?;
-        let mut written = Vec::new();
+        let mut written = Vec::with_capacity(MAX_REGIONS);
         let mut last = 0;
         for region in self.regions.iter().filter(|region| (region.start, region.end) != (0, 0)) {
             let range = offset(region.start)?..offset(region.end)?;
@@ -124,6 +125,8 @@ impl PoolMemory {
 pub(crate) struct MemoryReset {
     /// The memory of that instance.
     pristine: *const [u8],
+    /// The bytes from which wasmtime resets the same pages right after.
+    data: Option<ImageData>,
     /// `/proc/self/pagemap`.
     pagemap: File,
     /// The process that opened it.
@@ -156,8 +159,14 @@ impl MemoryReset {
         let pristine: *const [u8] = memory.data(&store);
         // SAFETY: the store owns the memory and lives.
         suppressor.add(unsafe { &*pristine });
+        let data = ImageData::new(image.module(), pristine.len());
         let pagemap = File::open("/proc/self/pagemap")?;
-        Ok(Self { pristine, pagemap, process: std::process::id(), _store: Mutex::new(store) })
+        Ok(Self { pristine, data, pagemap, process: std::process::id(), _store: Mutex::new(store) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn data(&self) -> Option<&ImageData> {
+        self.data.as_ref()
     }
 
     /// Resets an instance's memory to the state before anything ran in it.
@@ -221,7 +230,10 @@ impl MemoryReset {
         if let (Some(written), Some(image)) =
             (memory.get_mut(from..image_end), pristine.get(from..image_end))
         {
-            written.copy_from_slice(image);
+            match &self.data {
+                Some(data) => data.copy(from, written, image),
+                None => written.copy_from_slice(image),
+            }
         }
         if let Some(written) = memory.get_mut(image_end..to) {
             written.fill(0);
