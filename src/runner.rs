@@ -27,6 +27,7 @@ pub(crate) mod descriptors;
 pub(crate) mod effects;
 mod endpoint;
 mod error;
+mod error_output;
 mod frames;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;

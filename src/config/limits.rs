@@ -9,7 +9,7 @@ use crate::{
     fuel::parse_fuel,
     runner::variables::{
         FUEL_VAR, MAX_CALL_BYTES_VAR, MAX_CALLS_IN_FLIGHT_VAR, MAX_CALLS_VAR, MAX_INPUT_VAR,
-        MAX_OUTPUT_VAR, MAX_PRINT_VAR, MEMORY_VAR, TASK_TIMEOUT_VAR,
+        MAX_OUTPUT_VAR, MAX_PRINT_VAR, MAX_STDERR_VAR, MEMORY_VAR, TASK_TIMEOUT_VAR,
     },
     sandbox::{FUEL_PER_SECOND, Limits},
 };
@@ -66,7 +66,7 @@ pub(crate) struct TaskLimitArgs {
     /// Maximum size of a task's standard error, from 1B to 512KiB; the rest is dropped
     #[arg(
         long,
-        env = "SERPENTARIUM_MAX_STDERR",
+        env = MAX_STDERR_VAR,
         default_value = "64KiB",
         value_name = "SIZE",
         value_parser = stderr

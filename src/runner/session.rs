@@ -245,8 +245,10 @@ impl Session<'_> {
         if let Err(error) = checked {
             return self.fail(task_id, &label, &error.to_string());
         }
-        let calls = Arc::new(TaskCalls::new(task_id.clone(), self.queue.clone()));
-        let job = self.pool.run(Job::new(input, self.config.limits.clone()), calls.clone());
+        let limits = self.config.limits.clone();
+        let calls = TaskCalls::new(task_id.clone(), self.queue.clone(), limits.stderr);
+        let calls = Arc::new(calls);
+        let job = self.pool.run(Job::new(input, limits), calls.clone());
         debug!(task_id, "running");
         let outcome = async move { CheckedOutcome::new(job.await).await };
         self.tasks.start(task_id, label, calls, outcome);

@@ -157,7 +157,7 @@ impl Tasks {
             // The final message of a cancelled job is sent already.
             let Some(task_id) = self.owners.remove(&id) else { continue };
             if let Some(TaskState::Running(running)) = self.states.remove(&task_id) {
-                running.calls.close();
+                running.calls.finish();
                 return (task_id, running, outcome);
             }
         }
@@ -221,7 +221,7 @@ mod tests {
     ) {
         tasks.accept(task_id, Instant::now());
         assert_eq!(tasks.settings_arrived(task_id), SettingsArrival::Expected);
-        let calls = Arc::new(TaskCalls::new(task_id.into(), MessageQueue::new(1000).0));
+        let calls = Arc::new(TaskCalls::new(task_id.into(), MessageQueue::new(1000).0, 1));
         tasks.start(task_id.into(), TaskLabel::default(), calls, job);
     }
 

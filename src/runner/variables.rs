@@ -17,6 +17,9 @@ pub(crate) const MAX_CALL_BYTES_VAR: &str = "SERPENTARIUM_MAX_CALL_BYTES";
 /// The size of all prints of a task together.
 pub(crate) const MAX_PRINT_VAR: &str = "SERPENTARIUM_MAX_PRINT";
 
+/// The size of the standard error of a task.
+pub(crate) const MAX_STDERR_VAR: &str = "SERPENTARIUM_MAX_STDERR";
+
 /// Returns the variable that raises a limit.
 pub(crate) fn variable_of(exceeded: &Exceeded) -> &'static str {
     match exceeded {

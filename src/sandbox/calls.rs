@@ -187,6 +187,8 @@ async fn notify(
         if state.notified > state.limits.notified {
             return Err(Exceeded::Notified(state.limits.notified).into());
         }
+        // Keeps the order of what the task shows.
+        state.flush_stderr();
         state.host.notify_at(&name, params, fuel);
     }
     Ok(())

@@ -13,6 +13,7 @@ use super::{
 type Function = Box<dyn Fn(Box<RawValue>) -> PendingAnswer + Send + Sync>;
 type PrintHandler = Box<dyn Fn(&str) + Send + Sync>;
 type Notified = Box<dyn Fn(&str, &RawValue) + Send + Sync>;
+type ErrorHandler = Box<dyn Fn(&[u8]) + Send + Sync>;
 
 /// Host calls as named async functions, and a function for notifications.
 ///
@@ -34,6 +35,7 @@ pub struct HostFunctions {
     functions: HashMap<String, Function>,
     on_print: Option<PrintHandler>,
     on_notify: Option<Notified>,
+    on_stderr: Option<ErrorHandler>,
 }
 
 impl HostFunctions {
@@ -87,6 +89,13 @@ impl HostFunctions {
         self.on_notify = Some(Box::new(function));
         self
     }
+
+    /// Sets the function that gets standard error while the task writes it, in order with what it
+    /// prints; see [`HostCalls::stderr`]. It runs on the thread of the guest, so it must not block.
+    pub fn on_stderr(mut self, function: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        self.on_stderr = Some(Box::new(function));
+        self
+    }
 }
 
 impl HostCalls for HostFunctions {
@@ -105,6 +114,12 @@ impl HostCalls for HostFunctions {
             }
         } else if let Some(on_notify) = &self.on_notify {
             on_notify(name, &params);
+        }
+    }
+
+    fn stderr(&self, bytes: &[u8]) {
+        if let Some(on_stderr) = &self.on_stderr {
+            on_stderr(bytes);
         }
     }
 }

@@ -56,6 +56,17 @@ pub trait HostCalls: Send + Sync {
         let _ = fuel;
         self.notify(name, params);
     }
+
+    /// Takes standard error as the task writes it: complete lines with their ends, in order with
+    /// the notifications. A last line without an end comes before the next notification, or with
+    /// the end of the task.
+    ///
+    /// All bytes together are at most [`Limits::stderr`](super::Limits::stderr). They may be no
+    /// UTF-8. [`Outcome::stderr`](super::Outcome::stderr) has them once more. The default drops
+    /// them.
+    fn stderr(&self, bytes: &[u8]) {
+        let _ = bytes;
+    }
 }
 
 impl<T: HostCalls + ?Sized> HostCalls for Arc<T> {
@@ -73,6 +84,10 @@ impl<T: HostCalls + ?Sized> HostCalls for Arc<T> {
 
     fn notify_at(&self, name: &str, params: Box<RawValue>, fuel: u64) {
         (**self).notify_at(name, params, fuel);
+    }
+
+    fn stderr(&self, bytes: &[u8]) {
+        (**self).stderr(bytes);
     }
 }
 

@@ -159,6 +159,7 @@ impl ReadyInstance {
         let ran_out = left == 0;
         let fuel = limits.fuel.saturating_sub(left);
         let state = store.data_mut();
+        state.flush_stderr();
         let stderr = String::from_utf8_lossy(&state.stderr).into_owned();
         let memory = state.limiter.peak;
         let stdout = std::mem::take(&mut state.stdout);

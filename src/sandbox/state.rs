@@ -25,6 +25,8 @@ pub(crate) struct GuestState {
     pub input: Bytes,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
+    /// Bytes of `stderr` that the host has; see [`HostCalls::stderr`].
+    pub shown: usize,
     /// The guest's memory; set after instantiation.
     pub memory: Option<Memory>,
     pub limiter: MemoryLimiter,
@@ -68,6 +70,7 @@ impl GuestState {
             input: job.input,
             stdout: Vec::new(),
             stderr: Vec::new(),
+            shown: 0,
             memory: None,
             calls: 0,
             notified: 0,
@@ -92,11 +95,28 @@ impl GuestState {
         Ok(())
     }
 
-    /// Appends to standard error, and drops the excess over [`Limits::stderr`].
+    /// Appends to standard error, and drops the excess over [`Limits::stderr`]. Gives complete lines
+    /// to the host.
     pub(crate) fn write_stderr(&mut self, bytes: &[u8]) {
         let room = self.limits.stderr.saturating_sub(self.stderr.len() as u64);
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        let before = self.stderr.len();
         self.stderr.extend_from_slice(&bytes[..fits]);
+        if let Some(last) = bytes[..fits].iter().rposition(|byte| *byte == b'\n') {
+            self.show_stderr(before + last + 1);
+        }
+    }
+
+    /// Gives the host a last line without an end.
+    pub(crate) fn flush_stderr(&mut self) {
+        self.show_stderr(self.stderr.len());
+    }
+
+    fn show_stderr(&mut self, end: usize) {
+        if self.shown < end {
+            self.host.stderr(&self.stderr[self.shown..end]);
+            self.shown = end;
+        }
     }
 }
 

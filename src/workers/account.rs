@@ -32,6 +32,8 @@ pub(crate) struct Account {
     dropped: u32,
     /// Bytes of notifications so far.
     notified: u64,
+    /// Bytes of standard error so far.
+    stderr: u64,
     in_flight: Arc<InFlight>,
 }
 
@@ -44,6 +46,7 @@ impl Account {
             calls: 0,
             dropped: 0,
             notified: 0,
+            stderr: 0,
             in_flight: Arc::default(),
         }
     }
@@ -80,6 +83,7 @@ impl Account {
         match event {
             WorkerEvent::Call { call, name, .. } => self.call(*call, name, size),
             WorkerEvent::Notify { name, .. } => self.notify(name, size),
+            WorkerEvent::Stderr { .. } => self.stderr(size),
             WorkerEvent::DropCall { call, .. } => self.drop_call(*call, size),
             WorkerEvent::Done { exit, usage, stderr, .. } => self.done(exit, usage, stderr, size),
             WorkerEvent::Ready { .. } | WorkerEvent::Pong => Ok(()),
@@ -104,6 +108,12 @@ impl Account {
         }
         self.notified = self.notified.saturating_add(size);
         Violation::check_bytes("all prints", self.notified, self.limits.notified)
+    }
+
+    /// A worker sends no empty piece, so the number of pieces has the same limit.
+    fn stderr(&mut self, size: u64) -> Result<(), Violation> {
+        self.stderr = self.stderr.saturating_add(size.max(1));
+        Violation::check_bytes("standard error", self.stderr, self.limits.stderr)
     }
 
     /// Counts a call or a notification.
@@ -268,6 +278,15 @@ mod tests {
         assert_eq!(refusal(ended("\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}", 1000)), None);
         assert_refused(ended("", 1001), "output: 1001 B where 1000 B");
         assert_refused(ended("0123456789abcdef", 0), "standard error: 16 B where 15 B");
+    }
+
+    #[test]
+    fn pieces_of_standard_error_obeyed_and_violated() {
+        let piece = |size| (WorkerEvent::Stderr { job: 0 }, size);
+        assert_eq!(refusal([piece(2), piece(3)]), None);
+        assert_refused([piece(2), piece(4)], "standard error: 6 B where 5 B");
+        // An empty piece counts as one byte.
+        assert_refused((0..6).map(|_| piece(0)), "standard error: 6 B where 5 B");
     }
 
     #[test]

@@ -48,6 +48,12 @@ impl WorkerSlot {
                     }
                 }
             }
+            WorkerEvent::Stderr { job } => {
+                let host = self.state().jobs.get_mut(job).map(|running| running.host.clone());
+                if let Some(host) = host {
+                    host.stderr(&payload);
+                }
+            }
             WorkerEvent::Call { job, call, name } => {
                 let _pause = self.pause_for(&payload);
                 let is_large = payload.len() > SMALL;

@@ -39,6 +39,8 @@ pub(crate) enum WorkerEvent {
     DropCall { job: u64, call: u64 },
     /// A job sends a notification. The payload is the parameters.
     Notify { job: u64, name: String },
+    /// A job wrote to standard error. The payload is what it wrote.
+    Stderr { job: u64 },
     /// A job ended. The payload is its standard output.
     Done { job: u64, exit: Exit, usage: Usage, stderr: String },
     /// Answers a ping.
@@ -52,6 +54,7 @@ impl WorkerEvent {
             Self::Call { job, .. }
             | Self::DropCall { job, .. }
             | Self::Notify { job, .. }
+            | Self::Stderr { job }
             | Self::Done { job, .. } => Some(*job),
             Self::Ready { .. } | Self::Pong => None,
         }
@@ -60,7 +63,7 @@ impl WorkerEvent {
     /// Returns whether the content of the payload matters.
     pub(crate) fn has_content(&self) -> bool {
         match self {
-            Self::Call { .. } | Self::Notify { .. } => true,
+            Self::Call { .. } | Self::Notify { .. } | Self::Stderr { .. } => true,
             Self::Done { exit, .. } => matches!(exit, Exit::Output),
             Self::Ready { .. } | Self::DropCall { .. } | Self::Pong => false,
         }

@@ -236,6 +236,11 @@ impl HostCalls for PipeHost {
         // Fails only for parameters over the limit of the pipe, which is above the task's own.
         let _ = self.sender.send(&event, Box::<str>::from(params).into_boxed_bytes());
     }
+
+    fn stderr(&self, bytes: &[u8]) {
+        // Fails only for text over the limit of the pipe, which is above the task's own.
+        let _ = self.sender.send(&WorkerEvent::Stderr { job: self.job }, bytes.to_vec());
+    }
 }
 
 /// The calls that wait for an answer.

@@ -16,6 +16,7 @@ mod cost;
 mod demo;
 mod determinism;
 mod documents;
+mod error_output;
 mod errors;
 mod examples;
 mod exec_alone;

@@ -126,6 +126,13 @@ async fn bytes_of_prints_violated() {
 }
 
 #[tokio::test]
+async fn pieces_of_standard_error_violated() {
+    let piece = |size: u64| json!({"send": {"Stderr": {"job": "$job"}}, "fill": size});
+    assert_stopped(json!([piece(10), piece(1)]), "standard error: 11 B where 10 B").await;
+    assert_stopped(json!([{"repeat": 11, "steps": [piece(0)]}]), "standard error: 11 B").await;
+}
+
+#[tokio::test]
 async fn bytes_of_output_violated() {
     let mut output = done(json!({}));
     output["fill"] = 3_000_000.into();

@@ -23,6 +23,13 @@ CASES = [
         error={"message": "after"},
     ),
     Case(
+        name="standard error is shown with a mark",
+        code="import logging, sys\nprint('out')\nlogging.warning('careful')\n"
+        "print('\\x1b[2Jforged', file=sys.stderr)\nreturn []",
+        printed=["'out'", "[stderr] WARNING:root:careful", "[stderr] \\u{1b}[2Jforged"],
+        not_printed=["\x1b[2Jforged"],
+    ),
+    Case(
         name="a note follows the hundredth print",
         code="for n in range(103):\n    print(n)\nreturn []",
         printed=["99", "[Output truncated - 3 more print statements]"],
