@@ -22,9 +22,10 @@ const MAX_PRINTED: u64 = 1 << 30;
 /// The input of a program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
-    /// The input items: a JSON file with a list of objects, each with or without n8n's `json` key;
-    /// - reads standard input.
-    #[arg(long, value_name = "FILE")]
+    /// The input items: a file, - for standard input, or the JSON itself. The JSON is one object, a
+    /// list of objects, or JSON lines (one object on each line). Each object has n8n's `json` key,
+    /// or is the json of an item.
+    #[arg(long, value_name = "FILE|JSON")]
     items: Option<PathBuf>,
     /// Run the code once per item, with `_item`, instead of once with `_items`.
     #[arg(long)]
@@ -40,7 +41,7 @@ impl InputArgs {
     /// Returns the settings of a task that runs this code.
     ///
     /// # Errors
-    /// The file of items cannot be read, or is not a list of objects.
+    /// The file of items cannot be read, or holds no items.
     pub(crate) fn settings(&self, code: String) -> anyhow::Result<TaskSettings> {
         Ok(self.settings_with(code, self.items()?))
     }
@@ -48,14 +49,24 @@ impl InputArgs {
     /// Reads the items. Call it once: standard input can be read only once.
     ///
     /// # Errors
-    /// The file cannot be read, or is not a list of objects.
+    /// The file cannot be read, or holds no items.
     pub(crate) fn items(&self) -> anyhow::Result<Box<RawValue>> {
-        match &self.items {
-            Some(path) => {
-                items(&read(path)?).with_context(|| format!("{} holds no items", path.display()))
+        let Some(given) = &self.items else { return Ok(items("{}")?) };
+        let (name, text) = match given.to_str() {
+            Some(json) if json.trim_start().starts_with(['{', '[']) => {
+                ("--items".into(), json.to_owned())
             }
-            None => items("[{}]"),
-        }
+            Some("-") => ("standard input".into(), read(given)?),
+            _ => (given.display().to_string(), read(given)?),
+        };
+        items(&text).with_context(|| format!("{name} holds no items"))
+    }
+
+    /// Returns what a user may not expect of these arguments.
+    pub(crate) fn notice(&self) -> Option<&'static str> {
+        (self.each && self.items.is_none()).then_some(
+            "--each without --items: the code runs once, for an empty item; --items gives others",
+        )
     }
 
     /// Returns the settings of a task that runs this code with these items.

@@ -71,6 +71,7 @@ impl RunnerArgs {
                 timezone: self.timezone.clone(),
                 calls_in_flight: Some(limits.in_flight)
                     .filter(|most| *most != Limits::default().in_flight),
+                last: false,
             })?,
         })
     }

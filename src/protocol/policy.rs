@@ -67,6 +67,10 @@ pub struct HostSettings {
     /// Limit of concurrent host calls. `None`: the guest's default, 1,000.
     #[serde(rename = "callsInFlight", skip_serializing_if = "Option::is_none")]
     pub calls_in_flight: Option<u32>,
+    /// Whether the value of a last expression is returned, as in a notebook. Code that has a
+    /// `return` outside functions runs unchanged.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub last: bool,
 }
 
 /// Serialised [`HostSettings`]: made once, appended to the settings of every task.

@@ -56,12 +56,13 @@ pub struct Program {
     input: Option<Box<RawValue>>,
     limits: Limits,
     seed: Option<u64>,
+    last: bool,
 }
 
 impl Program {
     /// Creates a program with this code, no input, and the default limits.
     pub fn new(code: impl Into<String>) -> Self {
-        Self { code: code.into(), input: None, limits: Limits::default(), seed: None }
+        Self { code: code.into(), input: None, limits: Limits::default(), seed: None, last: false }
     }
 
     /// Sets the value of the name `input`. A [`RawValue`] is passed on byte for byte.
@@ -72,6 +73,21 @@ impl Program {
     pub fn input(mut self, value: impl Serialize) -> serde_json::Result<Self> {
         self.input = Some(to_raw_value(&value)?);
         Ok(self)
+    }
+
+    /// Returns the value of a last expression, as a notebook does. Code that has a `return` of its
+    /// own, outside functions, runs unchanged.
+    ///
+    /// ```
+    /// use serpentarium::sandbox::Program;
+    ///
+    /// let program = Program::new("x = [1, 2, 3]\nsum(x)").return_last_expression();
+    /// # let _ = program;
+    /// ```
+    #[must_use]
+    pub fn return_last_expression(mut self) -> Self {
+        self.last = true;
+        self
     }
 
     /// Sets the limits.
@@ -95,11 +111,23 @@ struct Settings<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serpentarium: Option<HostAddition>,
+}
+
+/// What the host adds to the settings of a program.
+#[derive(Serialize)]
+struct HostAddition {
+    last: bool,
 }
 
 impl From<Program> for Job {
     fn from(program: Program) -> Self {
-        let settings = Settings { code: &program.code, input: program.input.as_deref() };
+        let settings = Settings {
+            code: &program.code,
+            input: program.input.as_deref(),
+            serpentarium: program.last.then_some(HostAddition { last: true }),
+        };
         let input = serde_json::to_vec(&settings).expect("a string and raw JSON always serialise");
         Self { input: input.into(), limits: program.limits, seed: program.seed }
     }
@@ -120,5 +148,7 @@ mod tests {
         assert_eq!(&*job.input, r#"{"code":"return \"é\"","input":[1,  2.50]}"#.as_bytes());
         let keys: serde_json::Map<_, _> = serde_json::from_slice(&job.input).unwrap();
         assert!(keys.keys().map(String::as_str).eq(SETTINGS_KEYS));
+        let job = Job::from(Program::new("1").return_last_expression());
+        assert_eq!(&*job.input, br#"{"code":"1","serpentarium":{"last":true}}"#);
     }
 }

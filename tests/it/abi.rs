@@ -109,6 +109,7 @@ fn n8ns_settings_have_the_keys_of_the_tables() {
         env: Some(BTreeMap::new()),
         timezone: Some("Europe/Oslo".into()),
         calls_in_flight: Some(1),
+        last: true,
     };
     let mut task =
         TaskSettings::new("", NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());

@@ -1,5 +1,7 @@
 //! The command line: output, errors and exit codes of the built binary.
 
+mod exec_options;
+
 use std::{
     fs::File,
     io::{Read, Write},
@@ -61,7 +63,8 @@ fn each_kind_of_end_has_its_exit_code_and_its_clear_text() {
             "Task execution timed out after 0.2 seconds",
         ),
         ("import time; time.sleep(9)", &["--timeout", "200ms"], 3, "Raise it with --timeout."),
-        ("import os; os._exit(7)", &[], 4, "the guest exited with code 7"),
+        ("import posix; posix._exit(7)", &[], 4, "the guest exited with code 7"),
+        ("import os; os._exit(0)", &[], 1, "os._exit() is not available: a task has no process"),
     ] {
         let out = exec(code, arguments);
         assert_eq!(out.status.code(), Some(status), "{code}: {}", text(&out.stderr));
@@ -212,7 +215,7 @@ fn items_reach_the_code_as_they_are_written() {
     let out = exec("return 1", &["--items", items]);
     assert_eq!(out.status.code(), Some(1));
     assert!(
-        text(&out.stderr).contains("holds no items: expected a JSON list of objects"),
+        text(&out.stderr).contains("holds no items: line 1, column 6: element 2 of the list"),
         "{}",
         text(&out.stderr)
     );

@@ -45,6 +45,41 @@ return _host.call('double', '[21]'), _host.call('unknown', '[]')
 }
 
 #[tokio::test]
+async fn stderr_reaches_the_host_in_order_with_prints() {
+    let shown = Arc::new(Mutex::new(String::new()));
+    let (prints, errors) = (shown.clone(), shown.clone());
+    let host = HostFunctions::new()
+        .on_print(move |text| prints.lock().unwrap().push_str(text))
+        .on_stderr(move |bytes| {
+            errors.lock().unwrap().push_str(&format!("<{}>", String::from_utf8_lossy(bytes)));
+        });
+    let code = "
+import os, sys
+sys.stderr.write('a')
+sys.stderr.write('b\\nc')
+print(1)
+os.write(2, b'\\xff\\n\\n')
+print(2)
+sys.stderr.write('no end')
+";
+    let outcome = sandbox().run(Program::new(code), host).await;
+    assert_eq!(*shown.lock().unwrap(), "<ab\n><c>1\n<\u{fffd}\n\n>2\n<no end>");
+    assert_eq!(outcome.stderr, "ab\nc\u{fffd}\n\nno end");
+}
+
+#[tokio::test]
+async fn the_value_of_a_last_expression_is_returned_on_request() {
+    let program = Program::new("x = input * 2\nx + 1").input(20).unwrap();
+    let plain = sandbox().run(program.clone(), NoHost).await;
+    assert_eq!(returned(&plain), json!(null));
+    let outcome = sandbox().run(program.return_last_expression(), NoHost).await;
+    assert_eq!(returned(&outcome), 41);
+    let own = Program::new("if input: return 1\n2").input(false).unwrap();
+    let outcome = sandbox().run(own.return_last_expression(), NoHost).await;
+    assert_eq!(returned(&outcome), json!(null));
+}
+
+#[tokio::test]
 async fn a_seeded_program_is_deterministic() {
     let program = Program::new("import random, time\nreturn random.random(), time.time()").seed(7);
     let [first, second] =

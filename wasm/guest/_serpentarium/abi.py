@@ -23,6 +23,7 @@ ENV = "env"
 CALLS_IN_FLIGHT = "callsInFlight"
 TIMEZONE = "timezone"
 POLICY = "policy"
+LAST = "last"
 MEASURE = "measure"
 
 # Lists of the policy.

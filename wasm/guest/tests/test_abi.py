@@ -39,7 +39,7 @@ NAMES = {
         abi.WORKFLOW_NAME,
         abi.WORKFLOW_MODE,
     ],
-    "host": [abi.ENV, abi.CALLS_IN_FLIGHT, abi.TIMEZONE, abi.POLICY, abi.MEASURE],
+    "host": [abi.ENV, abi.CALLS_IN_FLIGHT, abi.TIMEZONE, abi.POLICY, abi.LAST, abi.MEASURE],
     "policy": [abi.STDLIB_ALLOW, abi.EXTERNAL_ALLOW, abi.BUILTINS_DENY],
     "measure": [abi.PLAN, abi.BENCH, abi.SPAN, abi.PROFILE, abi.CALIBRATE],
     "result": [abi.RESULT, abi.EFFECTS],

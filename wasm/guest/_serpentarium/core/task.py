@@ -13,6 +13,7 @@ from _serpentarium.abi import (
     HOST,
     INPUT,
     ITEMS,
+    LAST,
     MEASURE,
     NODE_MODE,
     POLICY,
@@ -22,6 +23,7 @@ from _serpentarium.core import code, current, exits, loop, wire
 from _serpentarium.core.current import Task
 from _serpentarium.core.errors import OUT_OF_MEMORY, report
 from _serpentarium.core.extensions import Bind, Check, Mode, extensions
+from _serpentarium.core.last import returning_last
 from _serpentarium.core.log import log
 from _serpentarium.core.result import TaskError, encode_result
 from _serpentarium.core.wire import Reply
@@ -107,6 +109,7 @@ def _apply(task: Task, host: Mapping[str, Any]) -> Check | None:
         os.environ.update(host[ENV])
     if CALLS_IN_FLIGHT in host:
         loop.allow(host[CALLS_IN_FLIGHT])
-    if host.get(POLICY) is None:
-        return None
-    return extensions.apply_policy(task, host[POLICY])
+    check = None
+    if host.get(POLICY) is not None:
+        check = extensions.apply_policy(task, host[POLICY])
+    return returning_last(check) if host.get(LAST) is True else check
