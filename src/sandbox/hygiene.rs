@@ -26,7 +26,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("returns", "return 1 + 2"),
     ("raises", "1 / 0"),
     ("imports much", "import json, re, datetime, decimal, asyncio, email.message, http.client"),
-    ("exits", "import os\nos._exit(3)"),
+    ("exits", "import posix\nposix._exit(3)"),
     ("recurses in C", "x = []\nfor _ in range(100_000): x = [x]\nreturn repr(x)"),
     ("grows", "x = [bytes([n % 256]) * 1_000_000 for n in range(60)]\nreturn len(x)"),
     ("runs out of memory", "x = []\nwhile True: x.append(bytes(1 << 20))"),

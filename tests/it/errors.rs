@@ -107,7 +107,7 @@ fn errors() -> Vec<(&'static str, Value)> {
         ("settings field", json!({ "nodeMode": "runOnceForAllItems", "items": [] })),
         ("settings mode", json!({ "code": "", "nodeMode": "sometimes", "items": [] })),
         ("settings", json!({ "code": 7, "nodeMode": "runOnceForAllItems", "items": [] })),
-        ("broken", code("import os\nos._exit(3)")),
+        ("broken", code("import posix\nposix._exit(3)")),
     ];
     cases
         .into_iter()
@@ -120,7 +120,7 @@ fn errors() -> Vec<(&'static str, Value)> {
 
 /// Aborts the interpreter as CPython does when it cannot allocate an exception.
 fn memory_limit() -> Value {
-    let code = "import os\ntry:\n  x = bytes(1 << 30)\nexcept MemoryError:\n  os.abort()";
+    let code = "import posix\ntry:\n  x = bytes(1 << 30)\nexcept MemoryError:\n  posix.abort()";
     error(&[("SERPENTARIUM_MEMORY", "64MiB")], settings(code))
 }
 

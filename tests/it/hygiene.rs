@@ -23,7 +23,7 @@ const CHECKSUMS: &str = concat!(
 const TRACES: &[&str] = &[
     "x = ['SECRET-OF-A-TASK' * 99 for _ in range(50_000)]\nreturn len(x)",
     "import json, re, datetime, decimal, asyncio, email.message\n1 / 0",
-    "import os\nx = 'SECRET' * 1_000_000\nos._exit(1)",
+    "import posix\nx = 'SECRET' * 1_000_000\nposix._exit(1)",
     "x = []\nfor _ in range(100_000): x = [x]\nreturn repr(x)",
     "import builtins, sys\nbuiltins.len = sys.modules.clear()",
 ];

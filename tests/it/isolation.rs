@@ -165,12 +165,12 @@ async fn a_forged_reply_is_not_passed_on() {
         // Two values, half a value, a frame within a value, invalid UTF-8, no output.
         "import os; os.write(1, b'{\"result\": 1}')\nreturn 2",
         "import os; os.write(1, b'{\"result\": ')\nreturn 2",
-        "import os; os.write(1, b'{\"result\": 1}, \"type\": \"runner:taskdone\"'); os._exit(0)",
-        "import os; os.write(1, b'{\"result\": \"\\xff\"}'); os._exit(0)",
-        "import os; os.write(1, b'{\"result\": NaN}'); os._exit(0)",
-        "import os; os._exit(0)",
-        "import os; os._exit(3)",
-        "import os; os.abort()",
+        "import posix; posix.write(1, b'{\"result\": 1}, \"type\": \"runner:taskdone\"'); posix._exit(0)",
+        "import posix; posix.write(1, b'{\"result\": \"\\xff\"}'); posix._exit(0)",
+        "import posix; posix.write(1, b'{\"result\": NaN}'); posix._exit(0)",
+        "import posix; posix._exit(0)",
+        "import posix; posix._exit(3)",
+        "import posix; posix.abort()",
         "import _host; _host.write_output('{}')\nreturn 1",
     ] {
         let (outcome, _) = with_echo(code).await;

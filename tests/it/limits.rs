@@ -338,10 +338,10 @@ async fn work_of_the_host_consumes_fuel_of_the_guest() {
 #[tokio::test]
 async fn a_trap_near_the_memory_limit_is_no_lack_of_memory() {
     let code = "
-import os
+import posix
 pieces = []
 for _ in range(18): pieces.append(bytearray(1 << 20))
-os.abort()
+posix.abort()
 ";
     let outcome = run(limited(code, |l| l.memory = ByteSize::mib(64).as_u64())).await;
     assert!(
@@ -354,10 +354,10 @@ os.abort()
 #[tokio::test]
 async fn a_caught_memory_error_does_not_rename_later_errors() {
     let code = "
-import os
+import posix
 try: bytearray(900_000_000)
 except MemoryError: pass
-os._exit(3)
+posix._exit(3)
 ";
     let outcome = run(job(code)).await;
     assert!(

@@ -228,11 +228,11 @@ fn what_code_can_cause_is_no_error_and_no_report() {
     let mut broker = Broker::start();
     let mut runner = start(broker.port, &dsn, "2");
     broker.register();
-    let reply = |reply: &str| format!("import os\nos.write(1, b'{reply}')\nos._exit(0)");
+    let reply = |reply: &str| format!("import posix\nposix.write(1, b'{reply}')\nposix._exit(0)");
     let kinds = [
-        "import os\nos._exit(0)".to_owned(),
-        "import os\nos._exit(3)".into(),
-        "import os\nos.abort()".into(),
+        "import posix\nposix._exit(0)".to_owned(),
+        "import posix\nposix._exit(3)".into(),
+        "import posix\nposix.abort()".into(),
         "x = ()\nfor _ in range(200_000): x = (x,)\nreturn hash(x)".into(),
         reply("garbage"),
         reply(r#"{"result": 1} {"result": 2}"#),

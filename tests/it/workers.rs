@@ -63,7 +63,10 @@ async fn every_kind_of_end_comes_back_over_the_pipe() {
     assert_eq!((raised(&outcome).message.as_str(), raised(&outcome).line_number), ("no", Some(2)));
     let spin = limited("while True: pass", |limits| limits.fuel = 10_000_000);
     assert_eq!(exceeded(&pool.run(spin, Arc::new(NoHost)).await), Exceeded::Fuel(10_000_000));
-    assert!(matches!(run(&pool, "import os; os._exit(3)").await.result, Err(Failure::Broken(_))));
+    assert!(matches!(
+        run(&pool, "import posix; posix._exit(3)").await.result,
+        Err(Failure::Broken(_))
+    ));
     assert_eq!(run(&pool, "import sys; sys.stderr.write('oops')").await.stderr, "oops");
 }
 
@@ -78,7 +81,9 @@ seen, builtins.mark = hasattr(builtins, 'mark'), 1
 return [seen, time.perf_counter() < 1]
 ";
     let mut fuel = Vec::new();
-    for before in ["return 1", "raise ValueError", "while True: pass", "import os; os._exit(3)"] {
+    for before in
+        ["return 1", "raise ValueError", "while True: pass", "import posix; posix._exit(3)"]
+    {
         let before = limited(before, |limits| limits.fuel = 10_000_000);
         pool.run(before, Arc::new(NoHost)).await;
         // The worker prepares the next instance after one second.

@@ -85,8 +85,8 @@ async fn writing_to_the_reply_itself_is_caught() {
     for code in [
         "import os\nos.write(1, b'{\"result\": 2}')\nreturn 1",
         "import _host\n_host.write_output('{\"result\": 2}')\nreturn 1",
-        "import os\nos._exit(0)",
-        "import os\nos.abort()",
+        "import posix\nposix._exit(0)",
+        "import posix\nposix.abort()",
     ] {
         let ran = run(code).await;
         assert!(

@@ -22,7 +22,7 @@ async fn statements_past_the_hundredth_are_counted_on_failure() {
 
 #[tokio::test]
 async fn a_statement_is_sent_before_the_interpreter_stops() {
-    let ran = run("print('before')\nimport os\nos._exit(3)").await;
+    let ran = run("print('before')\nimport posix\nposix._exit(3)").await;
     assert_eq!(ran.printed(), [json!(["'before'"])]);
     assert!(ran.outcome.result.is_err());
 }

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from _serpentarium.abi import ALL_ITEMS, CODE, EACH_ITEM, INPUT
-from _serpentarium.core import exits, loop, seeding, source, streams, wire
+from _serpentarium.core import exits, loop, process, seeding, source, streams, wire
 from _serpentarium.core.current import task
 from _serpentarium.core.log import log
 from _serpentarium.core.task import run
@@ -163,6 +163,7 @@ def warm() -> None:
     sys.set_int_max_str_digits(0)
     exits.install()
     streams.install()
+    process.install()
     loop.install()
     help_.install()
     _rehearse()
