@@ -43,7 +43,7 @@ return {"stored": file["data"], "sizes": [len(d) for d in data], "same": len(set
         name="a stored file that is decoded as base64 is explained",
         items=None,
         upload=FILE,
-        code="import base64\nbase64.b64decode(_items[0]['binary']['data']['data']).decode()",
+        code="import base64\nbase64.b64decode(_items[0]['binary']['data']['data'])",
         error={"message": re.compile("get_binary_data\\(0, 'data'\\)"), "lineNumber": 2},
     ),
     Case(

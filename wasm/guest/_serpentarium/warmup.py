@@ -19,6 +19,7 @@ from _serpentarium.core.current import task
 from _serpentarium.core.log import log
 from _serpentarium.core.task import run
 from _serpentarium.n8n import help as help_
+from _serpentarium.n8n import stored
 from _serpentarium.n8n.running import running
 from _serpentarium.policy import guards
 
@@ -235,6 +236,7 @@ def reset() -> None:
     task.reset()
     log.reset()
     running.reset()
+    stored.reset()
     guards.restore()
 
 

@@ -113,17 +113,30 @@ return [*found, same.id, getattr(_input, 'nothing', 7), hasattr(_workflow, '__de
         ):
             self.assertEqual(run_all(code, ITEMS).error["message"], message)
 
-    def test_a_stored_file_that_is_decoded_is_explained(self) -> None:
-        stored = {"mimeType": "text/csv", "data": "filesystem-v2", "id": "filesystem-v2:x"}
+    def test_a_stored_file_is_not_decoded_as_base64(self) -> None:
+        stored = {"mimeType": "text/csv", "data": "database", "id": "database:x"}
         plain = {"mimeType": "text/csv", "data": "YTtiCg=="}
-        code = "import base64\nreturn base64.b64decode(_items[1]['binary']['f']['data']).decode()"
+        read = "base64.b64decode(_items[1]['binary']['f']['data'])"
         items: list[dict[str, Any]] = [{"json": {}}, {"json": {}, "binary": {"f": stored}}]
+        why = (
+            "'database' is not base64: n8n stores the file 'f' of item 1, and its data is only "
+            "this word. _helpers.get_binary_data(1, 'f') returns the bytes"
+        )
+        for code in (
+            f"import base64\nreturn {read}",
+            "from base64 import b64decode as d\nreturn d(b'database')",
+            f"import base64\ndef f(): return {read}.decode()\nreturn f()",
+        ):
+            self.assertEqual(run_all(code, items).error["message"], why)
+        code = "import binascii\nreturn binascii.a2b_base64('database').decode('ascii')"
         message = run_all(code, items).error["message"]
-        self.assertIn("n8n stores the file 'f' of item 1", message)
-        self.assertIn("_helpers.get_binary_data(1, 'f') returns the bytes.", message)
+        self.assertTrue(message.endswith(f"\nHint: {why}."), message)
+        code = "import base64\nreturn base64.b64decode('aGk=', validate=True).decode()"
+        self.assertEqual(run_all(code, items).result, "hi")
         items[1]["binary"]["f"] = plain
-        self.assertEqual(run_all(code, items).result, "a;b\n")
-        self.assertNotIn("Hint", run_all(f"{code[:30]}\n1 / 0", items).error["message"])
+        self.assertEqual(run_all(f"import base64\nreturn {read}.decode()", items).result, "a;b\n")
+        code = "import base64\nreturn base64.b64decode('database').hex()"
+        self.assertEqual(run_all(code, items).result, "75ab5a6dab1e")
 
 
 class AloneTest(unittest.TestCase):

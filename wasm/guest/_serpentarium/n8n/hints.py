@@ -1,28 +1,21 @@
 """Hints for errors around n8n's data: files that n8n stores."""
 
+import binascii
+
 from _serpentarium.core.current import task
 from _serpentarium.core.hints.clue import Clue
 from _serpentarium.core.hints.table import row
-from _serpentarium.n8n.running import as_dict, running
+from _serpentarium.n8n import stored
+from _serpentarium.n8n.running import running
 
-# Functions that decode base64. Code that mentions none does not read files from items.
-_DECODERS = ("b64decode", "decodebytes", "a2b_base64")
+# Functions that decode base64, beside the one that `stored` guards.
+_DECODERS = ("a2b_base64", "decodebytes", "urlsafe_b64decode")
 
 
-@row(Exception)
+@row(UnicodeDecodeError, binascii.Error)
 def _file_is_stored(error: Exception, clue: Clue) -> str | None:
-    """Explains data that is no base64: n8n keeps the bytes of a file, and `data` names where."""
-    code = task.code
-    if "get_binary_data" in code or "getBinaryData" in code:
+    if not any(name in task.code for name in _DECODERS):
         return None
-    if not any(name in code for name in _DECODERS):
-        return None
-    for index, item in enumerate(running.items):
-        for name, file in as_dict(as_dict(item).get("binary")).items():
-            if as_dict(file).get("id"):
-                return (
-                    f"n8n stores the file {name!r} of item {index}: its data is only the word "
-                    f"{as_dict(file).get('data')!r}, not base64. "
-                    f"_helpers.get_binary_data({index}, {name!r}) returns the bytes."
-                )
+    for word, (index, name) in stored.find(running.items).items():
+        return f"{stored.explain(word, index, name)}."
     return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from _serpentarium.core.current import Task
 from _serpentarium.n8n import hints as hints
-from _serpentarium.n8n import workflow
+from _serpentarium.n8n import stored, workflow
 from _serpentarium.n8n.helpers import Helpers
 from _serpentarium.n8n.manual import camel_case
 from _serpentarium.n8n.mentions import DYNAMIC, quick, reads, words
@@ -45,7 +45,7 @@ _plain |= {camel_case(name): value for name, value in _plain.items()}
 _requested |= {camel_case(name): value for name, value in _requested.items()}
 
 _NAMES = frozenset({*_objects, *_plain, *_requested})
-_SEARCHED = _NAMES | DYNAMIC
+_SEARCHED = _NAMES | DYNAMIC | {stored.DECODER}
 _has_none = _SEARCHED.isdisjoint
 
 
@@ -99,6 +99,8 @@ def give(task: Task, body: CodeType) -> Given | None:
     found = quick(body, _SEARCHED)
     if not found.isdisjoint(DYNAMIC):
         found |= _NAMES.intersection(words(task.code))
+    if stored.DECODER in found:
+        stored.guard(running.items)
     names = found & _NAMES
     if not names:
         return None
