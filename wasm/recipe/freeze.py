@@ -22,17 +22,25 @@ OPTIMIZE = 2
 
 
 def docstrings(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the docstrings of a module by qualified name; that of the module by an empty one."""
+    """Yields the docstrings that `help` shows: name in the module, which is empty for its own."""
     if isinstance(tree, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
         text = ast.get_docstring(tree)
         if text:
             yield prefix, text
         prefix += "." if prefix else ""
+    if isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield from docstrings(node, prefix + node.name)
+            if not is_private(node.name):
+                yield from docstrings(node, prefix + node.name)
         elif isinstance(node, (ast.If, ast.Try)):
             yield from docstrings(node, prefix)
+
+
+def is_private(name: str) -> bool:
+    """Whether `help` leaves a member out. It shows `__init__`."""
+    return name.startswith("_") and not name.startswith("__")
 
 
 def packed(value: object) -> bytes:
@@ -66,7 +74,7 @@ def main(plan: Path, topics: Path, blob: Path, table: Path) -> None:
         for name, path, is_package in json.loads(plan.read_text()):
             source = Path(path).read_bytes()
             some = dict(docstrings(ast.parse(source)))
-            if some:
+            if some and not any(map(is_private, name.split("."))):
                 texts[name] = some
             freeze(name, source, is_package)
         freeze("_help_texts", help_texts(texts, topics), False)
