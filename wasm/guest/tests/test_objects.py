@@ -71,8 +71,8 @@ class ObjectsTest(unittest.TestCase):
             ("_input['x']", f"\"_input has no 'x'. It has {of_input}\""),
             ("_input[2]", "_input has 2 items, but item 2 was asked for"),
             ("_node['Set'][-3]", "_node['Set'] has 2 items, but item -3 was asked for"),
-            ("_input[1.5]", "a member's name must be a str, not float"),
-            ("_execution[0]", "a member's name must be a str, not int"),
+            ("_input[1.5]", "an item's index must be an int, not float"),
+            ("_workflow[0]", "_workflow is no list. It has active, id, name"),
             ("_workflow.nme", "_workflow has no 'nme'. It has active, id, name"),
             ("_prev_node['x']", "\"_prev_node has no 'x'. It has name, output_index, run_index\""),
             (
@@ -80,7 +80,7 @@ class ObjectsTest(unittest.TestCase):
                 "_node has no 'Webhook': write _node['Webhook'] for the node of that name",
             ),
             ("_vars.nope", "_vars has no 'nope'"),
-            ("for x in _execution: pass", "'Execution' object is not iterable"),
+            ("for x in _workflow: pass", "_workflow is no list. It has active, id, name"),
         ):
             with self.subTest(code):
                 self.assertEqual(run_all(code, ITEMS).error["message"].split("\n")[0], message)

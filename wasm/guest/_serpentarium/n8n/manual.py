@@ -61,11 +61,9 @@ class ApiObject:
         if isinstance(key, str) and _has(self, key):
             return getattr(self, key)
         if not isinstance(key, str):
-            raise TypeError(f"a member's name must be a str, not {type(key).__name__}")
+            # `for … in` comes here too, with 0 (the old sequence protocol).
+            raise TypeError(f"{self._label()} is no list. It has {members(self)}")
         raise KeyError(f"{self._label()} has no {key!r}. It has {members(self)}")
-
-    # Otherwise `for … in` would request items 0, 1 and so on (the old sequence protocol).
-    __iter__: Any = None
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and _has(self, key)

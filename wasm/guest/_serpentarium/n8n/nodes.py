@@ -18,8 +18,10 @@ class _Items(ApiObject):
         raise NotImplementedError
 
     def __getitem__(self, key: Any) -> Any:
-        if not isinstance(key, (int, slice)):
+        if isinstance(key, str):
             return super().__getitem__(key)
+        if not isinstance(key, (int, slice)):
+            raise TypeError(f"an item's index must be an int, not {type(key).__name__}")
         items = self.all()
         try:
             return items[key]
