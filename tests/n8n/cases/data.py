@@ -39,7 +39,7 @@ return {
         code="""
 node = _node["Items"]
 return {
-    "json": _node["Items"]["json"]["n"],
+    "own": _node["Items"]["json"]["n"],
     "item": node["item"]["json"]["n"],
     "list": [node[-1]["json"]["n"], len(node), [item["json"]["n"] for item in node]],
     "input": [_input[0]["json"]["tens"], len(_input), _input.json["tens"]],
@@ -49,7 +49,7 @@ return {
         answers=[
             [
                 {
-                    "json": 1,
+                    "own": 1,
                     "item": 1,
                     "list": [3, 3, [1, 2, 3]],
                     "input": [10, 3, 10],

@@ -54,11 +54,11 @@ return {"status": response.status_code, "body": response.body, "type": kind}""",
         code="""
 r = _helpers.http_request(url="{peer}/json", full_response=True)
 kinds = [r.headers["Content-Type"], r.headers.get("CONTENT-TYPE")]
-return {"json": r.json(), "text": r.text, "ok": r.ok, "status": r.status, "types": kinds}""",
+return {"parsed": r.json(), "text": r.text, "ok": r.ok, "status": r.status, "types": kinds}""",
         answers=[
             [
                 {
-                    "json": {"hello": "world"},
+                    "parsed": {"hello": "world"},
                     "text": '{"hello": "world"}',
                     "ok": True,
                     "status": 200,
