@@ -23,7 +23,7 @@ use super::{
     budget,
     console::print_error,
     exit_code::{self, OVER_BUDGET, USAGE},
-    program::{InputArgs, LimitArgs, read},
+    program::{InputArgs, LimitArgs, name_flag, read},
 };
 use crate::{
     fuel::parse_fuel,
@@ -83,8 +83,11 @@ pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
-    let checked = runtime
+    let mut checked = runtime
         .block_on(async { CheckedOutcome::new(sandbox.run(task.job, host.clone()).await).await });
+    if let Err(failure) = &mut checked.result {
+        name_flag(failure);
+    }
     if args.json {
         let report = serde_json::to_string_pretty(&ExecReport::new(&checked, &host.text())?)?;
         host.console.out_json(format_args!("{report}\n"));

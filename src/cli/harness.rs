@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
-use super::exit_code;
+use super::{exit_code, program::name_flag};
 use crate::{
     protocol::TaskSettings,
     sandbox::{
@@ -160,7 +160,8 @@ fn input(settings: &TaskSettings, measure: Option<Measure>) -> serde_json::Resul
     Ok(text.into())
 }
 
-fn failure(name: &str, why: sandbox::Failure, stderr: &str) -> ProgramFailure {
+fn failure(name: &str, mut why: sandbox::Failure, stderr: &str) -> ProgramFailure {
+    name_flag(&mut why);
     use sandbox::Failure::{Broken, Exceeded, HostFault, Raised, WorkerLost};
     let mut text = format!("{name}: ");
     match &why {

@@ -14,7 +14,7 @@ use crate::{
     config,
     fuel::parse_fuel,
     protocol::{NodeMode, TaskSettings},
-    sandbox::{FUEL_PER_SECOND, Limits},
+    sandbox::{Exceeded, FUEL_PER_SECOND, Failure, Limits},
 };
 
 /// Most bytes of prints. `exec --json` keeps them in memory until the end.
@@ -104,6 +104,15 @@ impl LimitArgs {
             notified: MAX_PRINTED,
             ..Limits::default()
         }
+    }
+}
+
+/// Names the flag that raises the limit which an exception ran into.
+pub(crate) fn name_flag(failure: &mut Failure) {
+    if let Failure::Raised(exception) = failure
+        && let Some(Exceeded::Memory(_)) = exception.limit
+    {
+        exception.append(" Use less memory at once, or raise it with --memory.");
     }
 }
 

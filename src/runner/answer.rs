@@ -146,7 +146,10 @@ fn too_large(limit: usize) -> TaskFailure {
     )
 }
 
-fn raised(exception: Exception, stderr: Option<String>) -> TaskFailure {
+fn raised(mut exception: Exception, stderr: Option<String>) -> TaskFailure {
+    if let Some(limit) = exception.limit {
+        exception.append(&format!(" {}", advice(&limit)));
+    }
     let message =
         if exception.message.trim().is_empty() { "Unknown error" } else { &exception.message };
     let mut failure = failure(message, exception.description.or(stderr).as_deref());
@@ -258,6 +261,7 @@ mod tests {
             description: Some("Line 3: boom".into()),
             line_number: Some(3),
             context: Some(raw(r#"{"itemIndex":2}"#)),
+            limit: None,
         };
         let error = wire(Err(Failure::Raised(exception)), "noise", false)["error"].take();
         let expected = json!({
@@ -283,6 +287,16 @@ mod tests {
         assert!(error["description"].as_str().unwrap().contains("N8N_RUNNERS_TASK_TIMEOUT"));
         let error = wire(Err(Exceeded::Memory(64 << 20).into()), "", false)["error"].take();
         assert!(error["description"].as_str().unwrap().contains("SERPENTARIUM_MEMORY"));
+        let exception = Exception {
+            message: "MemoryError".into(),
+            description: Some("line 1".into()),
+            limit: Some(Exceeded::Memory(64 << 20)),
+            ..Exception::default()
+        };
+        let error = wire(Err(exception.into()), "", false)["error"].take();
+        let advice = " Use less memory at once, or raise SERPENTARIUM_MEMORY.";
+        assert_eq!(error["message"], format!("MemoryError{advice}"));
+        assert_eq!(error["description"], format!("line 1{advice}"));
     }
 
     #[test]

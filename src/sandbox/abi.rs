@@ -49,7 +49,8 @@ pub(crate) const ERROR_KEY: &str = "error";
 
 /// Keys of the object at [`ERROR_KEY`]. All but the first may be absent.
 #[cfg(test)]
-pub(crate) const EXCEPTION_KEYS: [&str; 4] = ["message", "description", "lineNumber", "context"];
+pub(crate) const EXCEPTION_KEYS: [&str; 5] =
+    ["message", "description", "lineNumber", "context", "limit"];
 
 /// Bytes kept of an exception's message and of its description. The guest cuts at 16,000
 /// characters, so only a hostile guest reaches this.

@@ -192,7 +192,8 @@ pub(crate) fn seconds(time: &Duration) -> String {
     if value == 1.0 { "1 second".into() } else { format!("{value} seconds") }
 }
 
-fn size(bytes: u64) -> impl std::fmt::Display {
+/// Formats a size: `512.0 MiB`.
+pub(crate) fn size(bytes: u64) -> impl std::fmt::Display {
     ByteSize::b(bytes).display().iec()
 }
 

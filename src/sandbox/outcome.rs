@@ -81,6 +81,48 @@ pub struct Exception {
     /// does not read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Box<RawValue>>,
+    /// The limit that the task ran into, for a `MemoryError`:
+    /// [`Limits::memory`](field@super::Limits::memory). Its value ends `message` and `description`,
+    /// as a hint. In JSON: the name of the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "limit_name")]
+    pub limit: Option<Exceeded>,
+}
+
+impl Exception {
+    /// Appends a text to `message` and `description`, in which a reader sees either.
+    pub(crate) fn append(&mut self, text: &str) {
+        self.message.push_str(text);
+        if let Some(description) = &mut self.description {
+            description.push_str(text);
+        }
+    }
+}
+
+/// The name of a limit, which a guest gives without a value.
+mod limit_name {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Exceeded;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Name {
+        Memory,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        limit: &Option<Exceeded>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        limit.as_ref().map(Exceeded::name).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Exceeded>, D::Error> {
+        let Name::Memory = Name::deserialize(deserializer)?;
+        Ok(Some(Exceeded::Memory(0)))
+    }
 }
 
 /// The resources that a task used.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    limits::Exceeded,
+    limits::{Exceeded, Limits, size},
     offload,
     outcome::{Failure, Outcome, Usage},
     reply,
@@ -40,10 +40,10 @@ impl RawOutcome {
         Self { exit, stdout: Vec::new(), usage: Usage::default(), stderr: String::new() }
     }
 
-    /// Parses the reply, a large one on another thread.
-    pub(crate) async fn parse(self) -> Outcome {
+    /// Parses the reply of a task with these limits, a large one on another thread.
+    pub(crate) async fn parse(self, limits: &Limits) -> Outcome {
         let Self { exit, stdout, usage, stderr } = self;
-        let result = match exit {
+        let mut result = match exit {
             Exit::Output => offload::parse(stdout, reply::parse).await.unwrap_or_else(|| {
                 Err(Failure::HostFault("the guest's output could not be read".into()))
             }),
@@ -51,6 +51,15 @@ impl RawOutcome {
             Exit::Broken(reason) => Err(Failure::Broken(reason)),
             Exit::HostFault(reason) => Err(Failure::HostFault(reason)),
         };
+        if let Err(Failure::Raised(exception)) = &mut result
+            && exception.limit.is_some()
+        {
+            exception.append(&format!(
+                "\nHint: The memory limit of the task is {}.",
+                size(limits.memory)
+            ));
+            exception.limit = Some(Exceeded::Memory(limits.memory));
+        }
         Outcome { result, usage, stderr }
     }
 }

@@ -114,6 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sandbox::Exceeded;
     use crate::sandbox::abi::{ERROR_KEY, EXCEPTION_KEYS, RESULT_KEYS};
 
     fn broken(stdout: &str) -> bool {
@@ -177,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_of_an_error_is_memory() {
+        let limit =
+            |text: &str| parse(format!(r#"{{"error":{{"message":"x","limit":{text}}}}}"#).into());
+        let Err(Failure::Raised(exception)) = limit(r#""memory""#) else { panic!() };
+        assert_eq!(exception.limit, Some(Exceeded::Memory(0)));
+        for bad in ["null", "1", r#""fuel""#] {
+            assert!(matches!(limit(bad), Err(Failure::Broken(_))), "{bad} was accepted");
+        }
+    }
+
+    #[test]
     fn a_context_is_a_small_object() {
         let reply = |context: &str| format!(r#"{{"error":{{"message":"x","context":{context}}}}}"#);
         let exception = raised(&reply(r#"{"n":1}"#));
@@ -220,6 +232,7 @@ mod tests {
             description: Some("y".into()),
             line_number: Some(1),
             context: Some(RawValue::from_string("{}".into()).unwrap()),
+            limit: Some(Exceeded::Memory(0)),
         };
         let error = serde_json::to_string(&exception).unwrap();
         let at = EXCEPTION_KEYS.map(|key| error.find(&format!("\"{key}\":")).expect(key));

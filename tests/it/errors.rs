@@ -196,7 +196,10 @@ fn every_error_is_as_the_table_says_and_the_table_has_no_other() {
 #[test]
 fn exceptions_show_the_line_and_syntax_errors_a_caret() {
     let exception = error(&[], settings("def f(x):\n    return x['a']\n\nreturn f({})"));
-    assert_eq!((&exception["message"], &exception["lineNumber"]), (&json!("'a'"), &json!(2)));
+    assert_eq!(
+        (&exception["message"], &exception["lineNumber"]),
+        (&json!("KeyError: 'a'\nHint: x is empty."), &json!(2))
+    );
     let description = exception["description"].as_str().unwrap();
     for part in
         ["line 4, in <module>", "return f({})", "line 2, in f", "return x['a']", "KeyError: 'a'"]

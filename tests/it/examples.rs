@@ -28,6 +28,7 @@ fn limits_stop_tasks() {
 exceeded fuel: Task ran out of fuel: it consumed its limit of 50M units
 exceeded time: Task execution timed out after 0.2 seconds
 raised in line Some(1): MemoryError
+Hint: The memory limit of the task is 64.0 MiB.
 raised in line Some(1): division by zero
 returned 1
 ";

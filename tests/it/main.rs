@@ -24,6 +24,7 @@ mod fairness;
 mod foreign_text;
 mod fuel_corpus;
 mod health;
+mod hints;
 mod hygiene;
 mod isolation;
 mod launcher;

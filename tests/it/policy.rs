@@ -8,7 +8,7 @@ mod ways_round;
 
 use std::collections::BTreeSet;
 
-use crate::support::{raised, returned, run};
+use crate::support::{own_text, raised, returned, run};
 use serde_json::{Value, json, value::RawValue};
 use serpentarium::{
     protocol::{HostSettings, NodeMode, Policy, TaskSettings},
@@ -41,5 +41,5 @@ async fn refused(policy: Policy, code: &str) -> Exception {
 
 fn violations(exception: &Exception) -> Vec<&str> {
     assert_eq!(exception.message, "Security violations detected", "{exception:?}");
-    exception.description.as_ref().unwrap().lines().collect()
+    own_text(exception.description.as_ref().unwrap()).lines().collect()
 }

@@ -20,7 +20,13 @@ async fn a_program_has_its_input() {
 async fn a_program_has_no_names_of_n8n() {
     for name in ["_items", "_item", "_json", "_input", "_helpers", "_workflow"] {
         let outcome = sandbox().run(Program::new(format!("return {name}")), NoHost).await;
-        assert_eq!(raised(&outcome).message, format!("name '{name}' is not defined"));
+        assert_eq!(
+            raised(&outcome).message,
+            format!(
+                "name '{name}' is not defined\nHint: A plain program has no names of n8n: its value \
+                 is the name input."
+            )
+        );
     }
 }
 

@@ -13,7 +13,7 @@ mod results;
 
 use std::sync::Arc;
 
-use crate::support::{Echo, job, job_with, sandbox};
+use crate::support::{Echo, job, job_with, own_text, sandbox};
 use serde_json::Value;
 use serpentarium::{
     protocol::NodeMode,
@@ -114,6 +114,6 @@ async fn all_return(cases: &[(&str, Value)]) {
 /// Checks that each program fails with its message.
 async fn all_fail(cases: &[(&str, &str)]) {
     for (code, message) in cases {
-        assert_eq!(run(code).await.exception().message, *message, "{code}");
+        assert_eq!(own_text(&run(code).await.exception().message), *message, "{code}");
     }
 }

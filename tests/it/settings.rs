@@ -114,7 +114,9 @@ fn the_policy_of_the_operator_violated() {
     let expected = json!({
         "message": "Security violations detected",
         "description": "Line 2: Import of standard library module 'os' is disallowed. Allowed stdlib modules: json, re\n\
-            Line 3: Import of external package 'x' is disallowed. Allowed external packages: none",
+            Line 3: Import of external package 'x' is disallowed. Allowed external packages: none\n\
+            Hint: The operator's setting N8N_RUNNERS_STDLIB_ALLOW decides. To allow, add os to it. \
+            Allowing x would not help: it is not in the image.",
         "lineNumber": 2,
     });
     assert_eq!(error, expected);

@@ -65,6 +65,11 @@ pub(crate) fn raised(outcome: &Outcome) -> &Exception {
     }
 }
 
+/// Returns a message or a description without its hint.
+pub(crate) fn own_text(text: &str) -> &str {
+    text.split_once("\nHint: ").map_or(text, |(own, _)| own)
+}
+
 /// Returns the limit that a job exceeded.
 pub(crate) fn exceeded(outcome: &Outcome) -> Exceeded {
     match &outcome.result {

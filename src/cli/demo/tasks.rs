@@ -141,7 +141,7 @@ pub(crate) const TASKS: &[DemoTask] = &[
         prints: &[],
         expect: Expect::Result(
             r#"{"/etc/passwd": "FileNotFoundError", "files in /": "FileNotFoundError", "environment": {},
-                "a shell": "AttributeError"}"#,
+                "a shell": "OSError"}"#,
         ),
     },
     DemoTask {

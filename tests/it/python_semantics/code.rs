@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{all_fail, all_return, run, run_settings};
+use super::{all_fail, all_return, own_text, run, run_settings};
 
 #[tokio::test]
 async fn code_can_return_at_its_top_level() {
@@ -99,7 +99,7 @@ async fn a_syntax_error_names_its_line() {
         let ran = run(code).await;
         let exception = ran.exception();
         assert_eq!(
-            (exception.message.as_str(), exception.line_number),
+            (own_text(&exception.message), exception.line_number),
             (message, Some(line)),
             "{code}"
         );

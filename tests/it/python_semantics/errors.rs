@@ -38,11 +38,12 @@ async fn running_out_of_memory_is_an_error() {
         "return ['x' * 1_000_000] * 1000",
     ] {
         let ran = run(code).await;
-        assert_eq!(ran.exception().message, "MemoryError", "{code}");
+        let hint = "MemoryError\nHint: The memory limit of the task is 512.0 MiB.";
+        assert_eq!(ran.exception().message, hint, "{code}");
     }
     let ran = run("def f():\n    x = [0] * (1 << 30)\nf()").await;
     assert_eq!(ran.exception().line_number, Some(2));
-    assert!(ran.description().contains("more memory"), "{}", ran.description());
+    assert!(ran.description().ends_with("512.0 MiB."), "{}", ran.description());
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ from _serpentarium.core.task import run
 from _serpentarium.measure import measure
 from _serpentarium.n8n import modes
 from _serpentarium.policy import guards
+from _serpentarium.policy import hints as policy_hints
 from _serpentarium.warmup import warm
 
 __all__ = ["run", "warm"]
@@ -24,3 +25,4 @@ __all__ = ["run", "warm"]
 extensions.select_mode = modes.select
 extensions.apply_policy = guards.apply
 extensions.measure = measure.run
+policy_hints.install()

@@ -49,6 +49,7 @@ DESCRIPTION = "description"
 LINE_NUMBER = "lineNumber"
 CONTEXT = "context"
 ITEM_INDEX = "itemIndex"
+LIMIT = "limit"
 
 # Notifications.
 FORGET = "sandbox.forget"

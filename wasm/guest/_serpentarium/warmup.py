@@ -14,8 +14,9 @@ import sys
 from typing import Any
 
 from _serpentarium.abi import ALL_ITEMS, CODE, EACH_ITEM, INPUT
-from _serpentarium.core import exits, loop, process, seeding, source, streams, wire
+from _serpentarium.core import exits, lacking, loop, process, seeding, source, streams, wire
 from _serpentarium.core.current import task
+from _serpentarium.core.hints import modules
 from _serpentarium.core.log import log
 from _serpentarium.core.task import run
 from _serpentarium.n8n import help as help_
@@ -159,7 +160,9 @@ _UNDER_POLICY = {
 
 def warm() -> None:
     """Prepares the interpreter for the snapshot."""
+    lacking.install()
     _load_modules()
+    modules.install()
     # CPython limits quadratic conversions of untrusted text. Here the task pays for them with fuel.
     sys.set_int_max_str_digits(0)
     exits.install()

@@ -154,6 +154,12 @@ class Reply:
         return error
 
     @property
+    def message(self) -> str:
+        """The message of the error, without the hint."""
+        message: str = self.error["message"]
+        return message.partition("\nHint: ")[0]
+
+    @property
     def printed(self) -> list[list[str]]:
         return [params for name, params in self.notified if name == "logNodeOutput"]
 

@@ -44,7 +44,7 @@ NAMES = {
     "measure": [abi.PLAN, abi.BENCH, abi.SPAN, abi.PROFILE, abi.CALIBRATE],
     "result": [abi.RESULT, abi.EFFECTS],
     "effects": [abi.CUSTOM_DATA, abi.STATIC_DATA],
-    "error": [abi.MESSAGE, abi.DESCRIPTION, abi.LINE_NUMBER, abi.CONTEXT],
+    "error": [abi.MESSAGE, abi.DESCRIPTION, abi.LINE_NUMBER, abi.CONTEXT, abi.LIMIT],
     "context": [abi.ITEM_INDEX],
     "notifications": [
         abi.FORGET,

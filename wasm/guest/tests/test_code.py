@@ -89,8 +89,9 @@ async def around():
             ("a = 1\nx = '\ud800'", "source code cannot contain lone surrogates (line 2)", 2),
         ):
             with self.subTest(code):
-                error = run_all(code).error
-                self.assertEqual((error["message"], error["lineNumber"]), (message, line))
+                reply = run_all(code)
+                error = reply.error
+                self.assertEqual((reply.message, error["lineNumber"]), (message, line))
                 self.assertIn(f'File "<code>", line {line}\n', error["description"])
 
     def test_code_that_is_too_deep_ends_in_an_error(self) -> None:
@@ -110,8 +111,8 @@ async def around():
         self.assertEqual(run_program("").result, None)
         for name in ("_items", "_item", "_json", "_input", "_helpers", "_workflow", "_query"):
             with self.subTest(name):
-                error = run_program(f"return {name}").error
-                self.assertEqual(error["message"], f"name '{name}' is not defined")
+                reply = run_program(f"return {name}")
+                self.assertEqual(reply.message, f"name '{name}' is not defined")
         printed = run_program("print('a', 1)\nraise ValueError('b')")
         self.assertEqual((printed.stdout, printed.printed), ("a 1\n", []))
         self.assertEqual((printed.error["message"], printed.error["lineNumber"]), ("b", 2))

@@ -11,7 +11,7 @@ from guest import run_all
 class ErrorsTest(unittest.TestCase):
     def test_an_exception_is_reported_with_text_line_and_traceback(self) -> None:
         error = run_all("def f():\n    return {}['x']\n\nf()").error
-        self.assertEqual((error["message"], error["lineNumber"]), ("'x'", 2))
+        self.assertEqual((error["message"], error["lineNumber"]), ("KeyError: 'x'", 2))
         self.assertIn("  File \"<code>\", line 2, in f\n    return {}['x']\n", error["description"])
         self.assertTrue(error["description"].endswith("KeyError: 'x'"))
 

@@ -42,7 +42,7 @@ class MeasureTest(unittest.TestCase):
                 ["begin", "end"],
             )
         failed = _bench(_FILE, "bench_plain")
-        self.assertEqual((failed.error["message"], failed.notified), ("2", [("begin", 0)]))
+        self.assertEqual((failed.message, failed.notified), ("KeyError: 2", [("begin", 0)]))
 
     def test_a_function_that_cannot_be_measured_is_an_error(self) -> None:
         for code, message in (

@@ -194,10 +194,10 @@ class NamesTest(unittest.TestCase):
                 "_env['HOME']",
                 "access to env vars denied: n8n needs N8N_BLOCK_ENV_ACCESS_IN_NODE=false",
             ),
-            ("_vars['nope']", "'nope'"),
+            ("_vars['nope']", "KeyError: 'nope'"),
         ):
             with self.subTest(code):
-                self.assertEqual(run_all(code, ITEMS).error["message"], message)
+                self.assertEqual(run_all(code, ITEMS).message, message)
         answer(connectionInputSource=None)
         self.returns("return [_prev_node.name, _prev_node.output_index]", [None, None])
         error = run_all("\n_input.params", ITEMS).error

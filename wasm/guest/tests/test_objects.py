@@ -68,13 +68,16 @@ class ObjectsTest(unittest.TestCase):
         of_input = "all(), binary, context, first(), item, json, last(), params"
         for code, message in (
             ("_input.items", f"_input has no 'items'. It has {of_input}"),
-            ("_input['x']", f"\"_input has no 'x'. It has {of_input}\""),
+            ("_input['x']", f"KeyError: \"_input has no 'x'. It has {of_input}\""),
             ("_input[2]", "_input has 2 items, but item 2 was asked for"),
             ("_node['Set'][-3]", "_node['Set'] has 2 items, but item -3 was asked for"),
             ("_input[1.5]", "an item's index must be an int, not float"),
             ("_workflow[0]", "_workflow is no list. It has active, id, name"),
             ("_workflow.nme", "_workflow has no 'nme'. It has active, id, name"),
-            ("_prev_node['x']", "\"_prev_node has no 'x'. It has name, output_index, run_index\""),
+            (
+                "_prev_node['x']",
+                "KeyError: \"_prev_node has no 'x'. It has name, output_index, run_index\"",
+            ),
             (
                 "_node.Webhook",
                 "_node has no 'Webhook': write _node['Webhook'] for the node of that name",

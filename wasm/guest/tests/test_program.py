@@ -25,8 +25,8 @@ class ProgramTest(unittest.TestCase):
     def test_a_program_has_no_names_of_n8n(self) -> None:
         for name in ("_items", "_item", "_query", "_input", "_node", "_helpers", "_now"):
             with self.subTest(name):
-                error = run_settings({"code": f"return {name}"}).error
-                self.assertEqual(error["message"], f"name '{name}' is not defined")
+                reply = run_settings({"code": f"return {name}"})
+                self.assertEqual(reply.message, f"name '{name}' is not defined")
 
     def test_a_program_needs_its_code(self) -> None:
         for settings, message in (

@@ -64,7 +64,8 @@ class ResultTest(unittest.TestCase):
 
     def test_a_reply_that_does_not_fit_in_memory_is_replaced(self) -> None:
         HOST.before_write.append(MemoryError())
-        self.assertEqual(run_all("return 1").error, {"message": "MemoryError"})
+        error = {"message": "MemoryError", "limit": "memory"}
+        self.assertEqual(run_all("return 1").error, error)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@
 - `current`: the current task
 - `extensions`: the functions that the other packages register
 - `code`: compiles the text of a program to a function
+- `fence`: takes off the fence that Markdown puts around code
 - `source`: gives the lines of that text to tracebacks
 - `result`: encodes the returned value as JSON
 - `errors`: encodes an exception as JSON
 - `hints`: what to do about an error
+- `lacking`: functions that this platform lacks
 - `log`: sends printed output to the host
 - `printing`: `print`
 - `streams`: `sys.stdin`, `sys.stdout`, `sys.stderr`

@@ -14,6 +14,8 @@ from warnings import catch_warnings
 
 import _host
 
+from _serpentarium.core.fence import without_fence
+
 FILENAME = "<code>"
 
 # Names by which code can see or change the module's variables other than by their own names: all
@@ -68,7 +70,10 @@ def parse(text: str) -> ast.Module:
 
 
 def _parse_again(text: str, error: SyntaxError | ValueError) -> ast.Module:
-    """Parses a text without its common indentation, or raises the error of the first attempt."""
+    """Parses a text without its common indentation or its fence, or raises the first error."""
+    inner = without_fence(text)
+    if inner is not None:
+        return parse(inner)
     tree = _parse_indented(text) if isinstance(error, IndentationError) else None
     if tree is None:
         raise _with_place(error, text) from None

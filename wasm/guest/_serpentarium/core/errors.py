@@ -7,6 +7,7 @@ can therefore fail, and the report then omits it. The name of the type is always
 import gc
 import sys
 from collections import deque
+from opcode import opmap
 from traceback import FrameSummary, StackSummary, TracebackException
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ from _serpentarium.abi import (
     DESCRIPTION,
     ERROR,
     ITEM_INDEX,
+    LIMIT,
     LINE_NUMBER,
     MAX_REPORT_TEXT,
     MESSAGE,
@@ -33,14 +35,18 @@ _MAX_EXCEPTIONS = 200
 # First invalid line number: the host reads a `u32`, and CPython's `lineno` is an `int`.
 _MAX_LINE = 2**31
 
+# The limit of a task that ran out of memory.
+_MEMORY = "memory"
+
 # Replies for which no memory, or no trust in the exception, is left.
-OUT_OF_MEMORY = "".join(encode({ERROR: {MESSAGE: "MemoryError"}}, 0))
+OUT_OF_MEMORY = "".join(encode({ERROR: {MESSAGE: "MemoryError", LIMIT: _MEMORY}}, 0))
 _NO_REPORT = "".join(
     encode({ERROR: {MESSAGE: "The task failed, and so did the report of its failure"}}, 0)
 )
 
-_MEMORY_HINT = "The task needs more memory than it may use, or its code is nested too deeply."
 _TRUNCATED = "… truncated"
+
+_RAISE: int = opmap["RAISE_VARARGS"]
 
 _set_recursion_limit = sys.setrecursionlimit
 _collect = gc.collect
@@ -50,6 +56,7 @@ _traceback = BaseException.__dict__["__traceback__"]
 _cause = BaseException.__dict__["__cause__"]
 _context = BaseException.__dict__["__context__"]
 _members = BaseExceptionGroup.__dict__["exceptions"]
+_key_text: Any = KeyError.__dict__["__str__"]
 _type_name = type.__dict__["__name__"]
 
 Report: TypeAlias = dict[str, object]
@@ -67,7 +74,10 @@ def report(error: BaseException, item_index: int | None) -> str:
         pass
     try:
         _free_locals(error)
-        return _encode({MESSAGE: _name(error)}, item_index)
+        details: Report = {MESSAGE: _name(error)}
+        if issubclass(type(error), MemoryError):
+            details[LIMIT] = _MEMORY
+        return _encode(details, item_index)
     except MemoryError:
         return OUT_OF_MEMORY
     except BaseException:
@@ -85,8 +95,11 @@ def _with_hint(details: Report, error: BaseException) -> Report:
     text = hint(error)
     if text is not None:
         line = f"\nHint: {_bounded(text)}"
+        has_own_text = issubclass(type(error), TaskError) and DESCRIPTION in details
         details[DESCRIPTION] = f"{details.get(DESCRIPTION) or details[MESSAGE]}{line}"
-        details[MESSAGE] = f"{details[MESSAGE]}{line}"
+        if not has_own_text:
+            # Clients compare the messages of a policy, which are those of n8n's own runner.
+            details[MESSAGE] = f"{details[MESSAGE]}{line}"
     return details
 
 
@@ -105,14 +118,30 @@ def _describe(error: Any) -> Report:
         details = {MESSAGE: _message(error), DESCRIPTION: _description(error)}
     # Out of memory in the middle of a call, CPython sometimes raises this SystemError instead.
     is_lost = kind is SystemError and "without exception set" in _text(error)
-    if is_lost or issubclass(kind, MemoryError):
-        details[DESCRIPTION] = f"{details['description'] or _name(error)}\n{_MEMORY_HINT}"
+    if is_lost or (issubclass(kind, MemoryError) and not _is_raised(error)):
+        details[LIMIT] = _MEMORY
     if not details.get(DESCRIPTION, "…"):
         del details[DESCRIPTION]
     # User code can make a traceback with any line number.
     if line is not None and 0 < line < _MAX_LINE:
         details[LINE_NUMBER] = line
     return details
+
+
+def _is_raised(error: MemoryError) -> bool:
+    """Returns whether a `raise` made the error, or the parser, for code nested too deeply."""
+    if _text(error).startswith("Parser stack overflowed"):
+        return True
+    traceback = _traceback.__get__(error)
+    if traceback is None:
+        return False
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    try:
+        code: bytes = traceback.tb_frame.f_code.co_code
+    except MemoryError:
+        return False
+    return bool(code[traceback.tb_lasti] == _RAISE)
 
 
 def _describe_exit(error: SystemExit) -> Report:
@@ -135,9 +164,23 @@ def _describe_syntax(error: SyntaxError) -> tuple[Report, int | None]:
 
 
 def _message(error: BaseException) -> str:
-    """Returns the exception's text, or the name of its type."""
+    """Returns the exception's text, or the name of its type.
+
+    The text of a `KeyError` is a bare key, so the name of the type comes before it.
+    """
     message = _text(error)
-    return message if message.strip() else _name(error)
+    if not message.strip():
+        return _name(error)
+    is_key = issubclass(type(error), KeyError) and message == _text_of_key(error)
+    return f"{_name(error)}: {message}" if is_key else message
+
+
+def _text_of_key(error: BaseException) -> str:
+    """Returns the text that `KeyError` itself gives, which a subclass can replace."""
+    try:
+        return _bounded(_key_text(error))
+    except BaseException:
+        return ""
 
 
 def _name(error: BaseException) -> str:

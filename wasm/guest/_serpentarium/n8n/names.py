@@ -8,12 +8,14 @@ from types import CodeType
 from typing import Any
 
 from _serpentarium.core.current import Task
+from _serpentarium.core.hints.names import N8N_NAMES
+from _serpentarium.core.hints.values import PURE
 from _serpentarium.n8n import hints as hints
 from _serpentarium.n8n import stored, workflow
 from _serpentarium.n8n.helpers import Helpers
 from _serpentarium.n8n.manual import camel_case
 from _serpentarium.n8n.mentions import DYNAMIC, quick, reads, words
-from _serpentarium.n8n.nodes import Input, Nodes, PrevNode
+from _serpentarium.n8n.nodes import Input, Node, Nodes, PrevNode
 from _serpentarium.n8n.running import running
 
 _objects: dict[str, object] = {
@@ -47,6 +49,12 @@ _requested |= {camel_case(name): value for name, value in _requested.items()}
 _NAMES = frozenset({*_objects, *_plain, *_requested})
 _SEARCHED = _NAMES | DYNAMIC | {stored.DECODER}
 _has_none = _SEARCHED.isdisjoint
+
+# For hints: these names, and members that the code has read already. Reading them again asks n8n
+# for nothing.
+N8N_NAMES.update(_NAMES)
+_READ = frozenset({"__getitem__", "all", "binary", "first", "item", "json", "last", "params"})
+PURE.update({Input: _READ, Node: _READ, Nodes: _READ})
 
 
 def named(name: str) -> object:

@@ -3,6 +3,7 @@
 This is the policy of n8n's own runner. It is no security boundary: WebAssembly is.
 
 - `policy`: the lists of one task, and the stand-ins for modules
+- `hints`: which setting decides a violation
 - `inspection`: checks code before it runs
 - `guards`: the table of replaced functions, and their installation
 - `dynamic_code`: guards of `compile`, `exec` and `eval`

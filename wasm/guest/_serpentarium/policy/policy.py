@@ -72,13 +72,13 @@ class Violation(TaskError):
         line: int | None = None,
     ) -> None:
         super().__init__(message)
-        self._description = description
+        self.description = description
         self._line = line
 
     def details(self, line: int | None) -> dict[str, object]:
         return {
             MESSAGE: str(self),
-            DESCRIPTION: self._description,
+            DESCRIPTION: self.description,
             LINE_NUMBER: self._line or line,
         }
 
@@ -142,11 +142,15 @@ class Policy:
             allow, what, which = self._stdlib_allow, "standard library module", "stdlib modules"
         else:
             allow, what, which = self._external_allow, "external package", "external packages"
-        closed = top in _OWN or (self.is_strict and _covers(_LOADERS, path))
-        if not closed and (allow is None or allow == _ALL or _covers(allow, path)):
+        if not self.is_closed(path) and (allow is None or allow == _ALL or _covers(allow, path)):
             return None
         allowed = ", ".join(sorted(allow)) if allow else "none"
         return f"Import of {what} '{path}' is disallowed. Allowed {which}: {allowed}"
+
+    def is_closed(self, path: str) -> bool:
+        """Returns whether a module stays closed, whatever the lists allow."""
+        is_own = path.partition(".")[0] in _OWN
+        return is_own or (self.is_strict and _covers(_LOADERS, path))
 
     def demand(self, path: str) -> None:
         """Raises an exception if a module cannot be imported."""

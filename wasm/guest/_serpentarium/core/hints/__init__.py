@@ -16,11 +16,29 @@ A row that raises gives no hint.
 
 - `table`: the rows by type of error, and `hint`
 - `clue`: the place of an error: where the task runs, the frame, the expression
+- `values`: evaluates an expression again, without code of the user
+- `modules`, `packages`, `members`: tables of names, and `nearest` among them
 
 Each other module holds the rows of one subject. Other packages register rows for their own errors.
 """
 
-from _serpentarium.core.hints import outside as outside
+from _serpentarium.core.hints import (
+    attributes,
+    files,
+    imports,
+    keys,
+    kinds,
+    names,
+    outside,
+    running,
+    syntax,
+    threads,
+)
 from _serpentarium.core.hints.table import hint
 
 __all__ = ["hint"]
+
+# Their import registers the rows. The first row with a hint wins.
+_SUBJECTS = (
+    imports, attributes, keys, kinds, names, syntax, outside, running, files, threads,
+)  # fmt: skip

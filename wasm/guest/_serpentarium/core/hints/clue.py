@@ -6,6 +6,7 @@ from typing import Any
 
 from _serpentarium.abi import AS_TEXT, EACH_ITEM, NODE_MODE, PRINT_MODE
 from _serpentarium.core.code import FILENAME, parse
+from _serpentarium.core.code import lines as split_lines
 from _serpentarium.core.current import task
 
 # Sites of a task. Their settings differ in name: flags, environment variables, `Limits`.
@@ -26,10 +27,13 @@ _type_name = type.__dict__["__name__"]
 class Clue:
     """Reads the place of an error, each part when a row asks for it."""
 
-    __slots__ = ("_error",)
+    __slots__ = ("_error", "_nodes", "_searched")
 
     def __init__(self, error: BaseException) -> None:
         self._error = error
+        self._searched = False
+        # The expression, after the nodes around it.
+        self._nodes: list[ast.AST] = []
 
     @property
     def site(self) -> str:
@@ -64,22 +68,66 @@ class Clue:
         entry = self.entry
         return entry.tb_frame if entry is not None else None
 
+    @property
+    def line(self) -> str:
+        """The line of the user's text that failed; empty if it is unknown."""
+        entry = self.entry
+        lines = split_lines(task.code)
+        at = entry.tb_lineno if entry is not None else 0
+        return lines[at - 1] if 0 < at <= len(lines) else ""
+
     def expression(self) -> ast.AST | None:
-        """Returns the smallest node of the user's text that spans the failed instruction."""
+        """Returns the node of the user's text that the failed instruction belongs to."""
+        if not self._searched:
+            self._searched = True
+            self._find()
+        return self._nodes[-1] if self._nodes else None
+
+    def comprehension(self) -> ast.comprehension | None:
+        """Returns the loop of the innermost comprehension around the expression, if it has one."""
+        self.expression()
+        for node in reversed(self._nodes):
+            generators = getattr(node, "generators", None)
+            if generators:
+                return generators[0] if len(generators) == 1 else None
+        return None
+
+    def is_called(self) -> bool:
+        """Returns whether the expression is the function of a call."""
+        node = self.expression()
+        return any(isinstance(call, ast.Call) and call.func is node for call in self._nodes)
+
+    def attributes_after(self) -> list[str]:
+        """Returns the attributes from the failed one outwards, without the name of a method."""
+        names: list[str] = []
+        inner = self.expression()
+        for node in reversed(self._nodes):
+            if isinstance(node, ast.Attribute) and (node is inner or node.value is inner):
+                names.append(node.attr)
+                inner = node
+            elif isinstance(node, ast.Call) and node.func is inner:
+                return names[:-1]
+        return names
+
+    def _find(self) -> None:
+        """Finds the expression, and the nodes around it."""
         entry = self.entry
         if entry is None or len(task.code) > _MAX_CODE:
-            return None
+            return
         places = list(entry.tb_frame.f_code.co_positions())
         place = places[entry.tb_lasti // 2]
         if None in place:
-            return None
-        best = None
-        for node in ast.walk(parse(task.code)):
+            return
+        todo: list[tuple[ast.AST, int]] = [(parse(task.code), 0)]
+        path: list[ast.AST] = []
+        while todo:
+            node, depth = todo.pop()
+            del path[depth:]
+            path.append(node)
+            # Of two nodes with one place, the inner comes later: a statement and its expression.
             if _place(node) == place:
-                # Of two nodes with one place, the inner comes later: an expression statement and
-                # its expression.
-                best = node
-        return best
+                self._nodes = [*path]
+            todo += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
 
 
 def _place(node: Any) -> tuple[int | None, ...]:

@@ -1,0 +1,24 @@
+"""Hints for files, which a task does not have."""
+
+import errno
+from typing import Any
+
+from _serpentarium.core.hints.clue import EXEC, NODE, Clue
+from _serpentarium.core.hints.table import row
+
+_args = BaseException.__dict__["args"]
+
+
+@row(FileNotFoundError)
+def _no_file(error: Any, clue: Clue) -> str | None:
+    arguments = _args.__get__(error)
+    if len(arguments) < 2 or arguments[0] != errno.ENOENT:
+        return None
+    where = {
+        NODE: " The file of an item is its binary data: _helpers.get_binary_data(index, property).",
+        EXEC: " Pass data with --items.",
+    }
+    return (
+        "A task has no files. io.StringIO and io.BytesIO take the place of a file in memory."
+        + where.get(clue.site, "")
+    )
