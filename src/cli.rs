@@ -1,5 +1,6 @@
 //! The command line. Each subcommand has a file.
 
+mod absent;
 mod bench;
 mod broker;
 mod budget;

@@ -28,4 +28,4 @@ pub(crate) use files::SettingFiles;
 pub(crate) use sentry::SentryConfig;
 pub(crate) use terminal::colour;
 pub(crate) use values::memory;
-pub(crate) use variables::{MAY_BE_EMPTY, SECRET_VARS};
+pub(crate) use variables::{EXTERNAL_ALLOW_VAR, MAY_BE_EMPTY, SECRET_VARS, STDLIB_ALLOW_VAR};

@@ -4,6 +4,7 @@ use std::{pin::pin, process::ExitCode, thread::available_parallelism};
 
 use tracing::{info, warn};
 
+use super::absent::warn_of_absent;
 use crate::{
     config::{self, RunnerArgs},
     error_reports,
@@ -55,6 +56,9 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
             // For debuggers. `main` has forbidden them. Best effort.
             Lockdown::Off => drop(set_dumpable(true)),
         }
+        // Beside the tasks: the end of the runtime drops it.
+        let policy = args.policy.policy().unwrap_or_default();
+        tokio::spawn(warn_of_absent(pool.clone(), policy));
         runner::run(config, pool, shutdown.as_mut()).await?;
         Ok(ExitCode::SUCCESS)
     })
