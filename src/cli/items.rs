@@ -172,7 +172,7 @@ mod tests {
             ("not json", "line 1, column 1: this is no JSON\n  not json\n  ^"),
             (
                 "[{\"a\": 1},\n {\"b\": x}]",
-                "line 2, column 7: this is no JSON: expected value\n   {\"b\": x}]\n         ^",
+                "line 2, column 8: this is no JSON: expected value\n   {\"b\": x}]\n         ^",
             ),
             (
                 r#"{"a": 1 "b": 2}"#,

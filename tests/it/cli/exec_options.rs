@@ -148,3 +148,36 @@ fn standard_error_of_the_code_is_shown_once_and_escaped() {
     assert_eq!(notes(&out), "one\n\n\\u{1b}[2J\nend\n");
     assert_eq!(text(&out.stdout), "out\n");
 }
+
+#[test]
+fn an_exit_without_a_failure_succeeds_with_what_was_printed() {
+    for end in
+        ["sys.exit(0)", "sys.exit()", "sys.exit(None)", "exit()", "quit(0)", "raise SystemExit"]
+    {
+        for begin in
+            ["import sys\nprint('fine')", "import sys\ndef main():\n    print('fine')\nmain()"]
+        {
+            let out = exec(&format!("{begin}\n{end}\nprint('never')"), &[]);
+            assert_eq!(out.status.code(), Some(0), "{end}: {out:?}");
+            assert_eq!((text(&out.stdout), notes(&out).as_str()), ("fine\n", ""), "{end}");
+        }
+    }
+    let out = exec("import sys\ndef main(): return 0\nsys.exit(main())", &[]);
+    assert_eq!((out.status.code(), notes(&out).as_str()), (Some(0), ""));
+    assert_eq!(result("import sys\nsys.exit(0)", &["--last"]), json!(null));
+}
+
+#[test]
+fn an_exit_with_a_failure_says_to_return_or_raise() {
+    let advice = "Hint: Use `return` to end the code early, with a result.";
+    for (code, shown) in [
+        ("exit(1)", "Process exited with code 1\n"),
+        ("import sys\nsys.exit(3)", "Process exited with code 3\n"),
+        ("import sys\nsys.exit('no configuration')", "no configuration\n"),
+    ] {
+        let out = exec(code, &[]);
+        let error = notes(&out);
+        assert_eq!(out.status.code(), Some(1), "{error}");
+        assert!(error.starts_with(shown) && error.contains(advice), "{error}");
+    }
+}

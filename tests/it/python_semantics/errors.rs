@@ -60,14 +60,17 @@ async fn texts_are_bounded() {
 }
 
 #[tokio::test]
-async fn an_exit_with_a_number_has_no_description() {
+async fn an_exit_with_a_failure_says_what_to_do() {
     for (code, message) in [
         ("import sys\nsys.exit(2)", "Process exited with code 2"),
         ("import sys\ndef f(): sys.exit(3)\nf()", "Process exited with code 3"),
         ("raise SystemExit(-1)", "Process exited with code -1"),
+        ("exit(1)", "Process exited with code 1"),
     ] {
         let ran = run(code).await;
-        assert_eq!(ran.exception().message, message, "{code}");
-        assert_eq!(ran.exception().description, None, "{code}");
+        let exception = ran.exception();
+        let hint = exception.message.strip_prefix(message).expect("the message begins so");
+        assert!(hint.starts_with("\nHint: Use `return` to end the code early"), "{code}: {hint}");
+        assert_eq!(exception.description.as_ref(), Some(&exception.message), "{code}");
     }
 }

@@ -50,7 +50,7 @@ CASES = [
     Case(
         name="sys.exit is an error",
         code="import sys\nsys.exit(3)",
-        error={"message": "Process exited with code 3"},
+        error={"message": re.compile(r"Process exited with code 3\nHint: Use `return`")},
     ),
     Case(
         name="a missing package is named",

@@ -65,7 +65,7 @@ async def around():
         self.assertEqual(error["description"].count('File "'), 2)
         self.assertIn('  File "<code>", line 5, in <module>\n    await f()', error["description"])
         error = run_all("import asyncio, sys\nawait asyncio.sleep(0)\nsys.exit(3)").error
-        self.assertEqual(error["message"], "Process exited with code 3")
+        self.assertIn("Process exited with code 3\nHint: Use `return`", error["message"])
         error = run_all("import asyncio\nawait asyncio.Event().wait()").error
         self.assertIn("deadlock", error["message"])
 

@@ -24,12 +24,20 @@ class ErrorsTest(unittest.TestCase):
                 "class E(Exception):\n    __class__ = property(lambda self: 1 / 0)\nraise E('hi')",
                 "hi",
             ),
-            ("import sys\nsys.exit(3)", "Process exited with code 3"),
-            ("raise SystemExit('bye')", "Process exited with code 1"),
             ("raise MemoryError", "MemoryError"),
         ):
             with self.subTest(code):
                 self.assertEqual(run_all(code).error["message"], message)
+
+    def test_an_exit_with_a_failure_says_what_to_do(self) -> None:
+        for code, begin in (
+            ("import sys\nsys.exit(3)", "Process exited with code 3"),
+            ("raise SystemExit('bye')", "Process exited with code 1"),
+        ):
+            message = run_all(code).error["message"]
+            self.assertTrue(message.startswith(f"{begin}\nHint: Use `return`"), message)
+        description = run_all("import sys\nsys.exit('bye')").error["description"]
+        self.assertTrue(description.startswith("bye\nHint: Use `return`"), description)
 
     def test_only_the_users_own_frames_are_shown(self) -> None:
         code = (

@@ -24,6 +24,7 @@ Each other module holds the rows of one subject. Other packages register rows fo
 
 from _serpentarium.core.hints import (
     attributes,
+    exits,
     files,
     imports,
     keys,
@@ -41,4 +42,5 @@ __all__ = ["hint"]
 # Their import registers the rows. The first row with a hint wins.
 _SUBJECTS = (
     imports, attributes, keys, kinds, names, syntax, outside, running, files, threads,
+    exits,
 )  # fmt: skip
