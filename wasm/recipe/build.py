@@ -71,7 +71,14 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 def image_key(flavour: Flavour) -> str:
     """The hash of all inputs of the module. The guest package is none: the snapshot adds it."""
     files = [WASM / "pgo.profdata"]
-    for pattern in ("*.c", "*.h", "patches/*.patch", "recipe/*.py", "recipe/*.toml", "stdlib/*.py"):
+    for pattern in (
+        "*.c",
+        "*.h",
+        "patches/*.patch",
+        "recipe/*.py",
+        "recipe/*.toml",
+        "stdlib/**/*.py",
+    ):
         files += sorted(path for path in WASM.glob(pattern) if path.name not in NOT_INPUTS)
     return hash_of(flavour, architecture(), *files)
 

@@ -31,7 +31,6 @@ LEFT_OUT = {
     "lzma": _NO_LIBRARY,
     "multiprocessing": _NO_PROCESSES,
     "pty": _NO_TERMINAL,
-    "pydoc_data": "its texts are compressed in _help_texts (recipe/freeze.py)",
     "site-packages": "nothing can be installed",
     "sqlite3": _NO_LIBRARY,
     "ssl": _NO_LIBRARY,
@@ -42,6 +41,8 @@ LEFT_OUT = {
     "turtledemo": "the sandbox has no display",
     "venv": "nothing can be installed",
 }
+# Packages of CPython that those of wasm/stdlib replace.
+_REPLACED = ("pydoc_data",)
 _TEST_FOLDERS = {"__pycache__", "test", "tests"}
 
 
@@ -94,7 +95,10 @@ def freeze(
     into.mkdir(parents=True, exist_ok=True)
     zones = into / "_tzdata.py"
     zones.write_text(time_zones(fetcher.wheel(inputs.wheel("tzdata"))), encoding="utf-8")
-    everything = [*modules(source / "Lib"), *modules(own), ("_tzdata", zones, False)]
+    theirs = [
+        module for module in modules(source / "Lib") if module[0].partition(".")[0] not in _REPLACED
+    ]
+    everything = [*theirs, *modules(own), ("_tzdata", zones, False)]
     plan = into / "modules.json"
     plan.write_text(json.dumps([(name, str(path), package) for name, path, package in everything]))
     freezer = Path(__file__).with_name("freeze.py")

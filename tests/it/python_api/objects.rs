@@ -79,3 +79,14 @@ with contextlib.redirect_stdout(io.StringIO()): help(json.dumps)
 return [(json.dumps.__doc__ or '')[:9], textwrap.fill.__doc__]";
     assert_eq!(run(code).await.value(), json!(["Serialize", null]));
 }
+
+#[tokio::test]
+async fn pydoc_has_the_topics_too() {
+    let code = "
+import io, pydoc
+from pydoc_data.topics import topics
+text = io.StringIO()
+pydoc.Helper(output=text).help('while')
+return ['while' in topics, 'The \"while\" statement' in text.getvalue()]";
+    assert_eq!(run(code).await.value(), json!([true, true]));
+}

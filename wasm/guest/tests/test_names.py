@@ -194,7 +194,7 @@ class NamesTest(unittest.TestCase):
                 "_env['HOME']",
                 "access to env vars denied: n8n needs N8N_BLOCK_ENV_ACCESS_IN_NODE=false",
             ),
-            ("_vars['nope']", "KeyError: 'nope'"),
+            ("_vars['nope']", "KeyError: \"_vars has no 'nope'. It has region\""),
         ):
             with self.subTest(code):
                 self.assertEqual(run_all(code, ITEMS).message, message)

@@ -82,7 +82,7 @@ class ObjectsTest(unittest.TestCase):
                 "_node.Webhook",
                 "_node has no 'Webhook': write _node['Webhook'] for the node of that name",
             ),
-            ("_vars.nope", "_vars has no 'nope'"),
+            ("_vars.nope", "_vars has no 'nope'. It has region"),
             ("for x in _workflow: pass", "_workflow is no list. It has active, id, name"),
         ):
             with self.subTest(code):

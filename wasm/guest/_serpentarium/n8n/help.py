@@ -1,7 +1,7 @@
 """The built-in `help`: describes the objects of n8n's API itself, everything else with `pydoc`.
 
 The image strips docstrings. The frozen module `_help_texts` has them, compressed, with the topics
-that `help("for")` shows. They are put back into the modules that `help` describes.
+that `help("for")` shows. Docstrings are put back into the modules that `help` describes.
 """
 
 import builtins
@@ -78,7 +78,6 @@ def _look_up(name: str) -> str:
         return _describe(ours)
     known = pydoc.Helper.keywords, pydoc.Helper.topics, pydoc.Helper.symbols
     if any(name in names for names in known) or name in ("keywords", "topics", "symbols"):
-        _offer_topics()
         return _render(name)
     if not _NAME(name):
         return _nothing(name)
@@ -135,17 +134,6 @@ def _texts() -> ModuleType | None:
 def _unpack(packed: bytes) -> dict[str, str]:
     texts: dict[str, str] = json.loads(zlib.decompress(packed))
     return texts
-
-
-def _offer_topics() -> None:
-    """Makes the module `pydoc_data.topics`, which pydoc imports for topics."""
-    texts = _texts()
-    if texts is None or "pydoc_data.topics" in _modules:
-        return
-    package, topics = ModuleType("pydoc_data"), ModuleType("pydoc_data.topics")
-    vars(topics)["topics"] = _unpack(texts.TOPICS)
-    vars(package)["topics"] = topics
-    _modules.update({"pydoc_data": package, "pydoc_data.topics": topics})
 
 
 def _restore_texts(thing: Any) -> None:

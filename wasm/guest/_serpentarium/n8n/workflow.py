@@ -20,6 +20,8 @@ from _serpentarium.abi import (
 from _serpentarium.n8n.manual import ApiObject, documented
 from _serpentarium.n8n.running import as_dict, running
 
+# Names of variables that an error lists.
+_MOST_NAMES = 20
 # The host's default for settings that n8n did not send. `exec` has no others.
 _UNNAMED = "Unknown"
 # n8n's id of an execution that it does not save.
@@ -171,14 +173,22 @@ class _Values(ApiObject, Mapping[str, Any]):
         raise NotImplementedError
 
     def __getitem__(self, name: str) -> Any:
-        return self._values()[name]
+        values = self._values()
+        if name in values:
+            return values[name]
+        raise KeyError(self._missing(name, values))
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("__"):
-            values = self._values()
-            if name in values:
-                return values[name]
-        raise AttributeError(f"{self._label()} has no {name!r}", name=name, obj=self)
+        if name.startswith("__"):
+            raise AttributeError(f"{self._label()} has no {name!r}", name=name, obj=self)
+        values = self._values()
+        if name in values:
+            return values[name]
+        raise AttributeError(self._missing(name, values), name=name, obj=self)
+
+    def _missing(self, name: str, values: dict[str, Any]) -> str:
+        known = ", ".join(sorted(values)[:_MOST_NAMES])
+        return f"{self._label()} has no {name!r}. It has {known or 'no values'}"
 
     def __contains__(self, name: object) -> bool:
         return name in self._values()

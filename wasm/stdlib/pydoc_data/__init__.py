@@ -1,0 +1,1 @@
+"""The texts of `pydoc`: `topics` reads them from the module `_help_texts`."""
