@@ -1,46 +1,9 @@
 """Hints: the line after Python's own text."""
 
-import sys
 import unittest
-from collections.abc import Iterable
-from typing import Any
-from unittest.mock import patch
 
-from _serpentarium.core.hints import modules
-from _serpentarium.core.hints.packages import ALTERNATIVES
-from guest import Reply, run_all, run_each, run_program
-
-# (code, parts of the hint)
-Case = tuple[str, tuple[str, ...]]
-
-
-def hint_of(reply: Reply) -> str:
-    """The hint of a failed task, which message and traceback end in; empty without one."""
-    error = reply.error
-    description = error.get("description", error["message"])
-    _, mark, hint = description.rpartition("\nHint: ")
-    if not error["message"].startswith("Security violation"):
-        _, in_message, short = error["message"].rpartition("\nHint: ")
-        assert (in_message, short if mark else "") == (mark, hint if mark else ""), error
-    return hint if mark else ""
-
-
-def run_exec(code: str, items: Any = ()) -> Reply:
-    """Runs `code` as `serpentarium exec` does."""
-    return run_all(code, items, printMode="text")
-
-
-class HintTest(unittest.TestCase):
-    """Compares hints with the parts that they must contain."""
-
-    def check(self, cases: Iterable[Case], items: Any = (), **more: Any) -> None:
-        for code, parts in cases:
-            with self.subTest(code):
-                hint = hint_of(run_all(code, items, **more))
-                for part in parts:
-                    self.assertIn(part, hint)
-                if not parts:
-                    self.assertEqual(hint, "")
+from guest import run_all, run_each, run_program
+from hinting import HintTest, hint_of, run_exec
 
 
 class HintsTest(HintTest):
@@ -85,113 +48,6 @@ class HintsTest(HintTest):
     def test_a_hint_of_the_cause_is_not_shown(self) -> None:
         code = "try:\n    {'a': 1}['b']\nexcept KeyError as e:\n    raise ValueError('bad') from e"
         self.assertEqual(hint_of(run_all(code)), "")
-
-
-def missing(name: str) -> str:
-    """The import of a module that the machine's own Python may have."""
-    return f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
-
-
-class ImageTest(HintTest):
-    """Tests that need the modules of the image, not those of the machine's own Python."""
-
-    def setUp(self) -> None:
-        absent = {*modules.CANNOT_HAVE, *modules.REMOVED}
-        stdlib = sys.stdlib_module_names - absent
-        replacements: tuple[tuple[str, Any], ...] = (
-            ("_loaded", {}),
-            ("_builtin", frozenset()),
-            ("_find_frozen", lambda name: True if name in stdlib else None),
-        )
-        for name, value in replacements:
-            replaced = patch.object(modules, name, value)
-            replaced.start()
-            self.addCleanup(replaced.stop)
-
-
-class ReasonTest(ImageTest):
-    def test_a_failed_import_says_why(self) -> None:
-        for name, end in (
-            ("cgi", ": Python 3.13 removed it from the standard library"),
-            ("distutils.core", ": Python 3.12 removed it from the standard library"),
-            ("ssl", ": this sandbox has no network, so no TLS"),
-            ("multiprocessing", ": this sandbox starts no processes"),
-            ("winreg", ": this sandbox has no such operating system"),
-            ("pandas", ": this image has no such package"),
-            ("what_is_this", ": this image has no such package"),
-            ("jsno", "; did you mean 'json'?"),
-            ("urllib2", ": Python 3 calls it 'urllib.request'"),
-            ("js", ": it belongs to Pyodide, which does not run this code"),
-            ("email.nothing", ": the package 'email' has no such module"),
-            ("_ssl", ": it is not in the image"),
-        ):
-            with self.subTest(name):
-                self.assertEqual(modules.reason(name), end)
-
-    def test_each_table_names_absent_modules_only(self) -> None:
-        for name in {*modules.CANNOT_HAVE, *modules.REMOVED, *modules.PYODIDE, *ALTERNATIVES}:
-            self.assertFalse(modules.is_here(name), name)
-        for alternative in ALTERNATIVES.values():
-            for name in alternative.modules:
-                self.assertTrue(modules.is_here(name.partition(".")[0]), name)
-        for new in modules.PYTHON_2.values():
-            self.assertTrue(modules.is_here(new.partition(".")[0]), new)
-
-
-class ImportHintsTest(ImageTest):
-    def test_a_missing_package_has_a_replacement(self) -> None:
-        self.check(
-            (
-                (missing("requests"), ("_helpers.http_request(url)",)),
-                (missing("aiohttp"), ("await _helpers.http_request_async(url)",)),
-                (missing("pandas"), ("must be in the image", "csv, statistics, itertools")),
-                (missing("bs4"), ("html.parser", "node HTML")),
-                (missing("openai"), ("_helpers.http_request", "own node")),
-                (missing("some_package_of_mine"), ("cannot install packages",)),
-                (missing("micropip"), ("cannot install packages", "Delete")),
-                (missing("js"), ("not Pyodide", "plain dicts")),
-                (missing("urllib2"), ("urllib.request",)),
-                (missing("distutils.core"), ("sysconfig",)),
-                (missing("ssl"), ("no network", "_helpers.http_request")),
-            )
-        )
-
-    def test_a_misspelt_module_has_its_nearest_name(self) -> None:
-        for wrong, right in (
-            ("jsno", "json"),
-            ("dattime", "datetime"),
-            ("itertool", "itertools"),
-            ("JSON", "json"),
-            ("maths", "math"),
-        ):
-            with self.subTest(wrong):
-                self.assertEqual(
-                    hint_of(run_all(missing(wrong))), f"Correct the name: import {right}."
-                )
-
-    def test_a_package_is_not_taken_for_a_misspelt_module(self) -> None:
-        for name in ("numpy", "ujson", "pytz", "regex", "yaml"):
-            with self.subTest(name):
-                self.assertNotIn("Correct the name", hint_of(run_all(missing(name))))
-
-    def test_a_hint_speaks_of_the_place_where_the_code_runs(self) -> None:
-        hint = hint_of(run_exec(missing("requests")))
-        self.assertIn("serpentarium broker", hint)
-        self.assertIn("--items", hint)
-        hint = hint_of(run_program(missing("requests")))
-        self.assertIn("program that embeds it", hint)
-        self.assertNotIn("_helpers", hint)
-        for name in ("openai", "bs4", "psycopg2"):
-            for run in (run_exec, run_program):
-                self.assertNotIn("node", hint_of(run(missing(name))).replace("node of n8n", ""))
-
-    def test_moved_names_have_their_new_place(self) -> None:
-        self.check(
-            (
-                ("import collections\ncollections.Mapping", ("collections.abc.Mapping",)),
-                ("import time\ntime.clock()", ("time.perf_counter",)),
-            )
-        )
 
 
 class AttributeHintsTest(HintTest):
@@ -431,43 +287,6 @@ class OutsideHintsTest(HintTest):
 
     def test_sets_in_json_have_a_way_out(self) -> None:
         self.check((("import json\nreturn json.dumps({'a': {1}})", ("default=str",)),))
-
-
-class PolicyHintsTest(ImageTest):
-    def run_under(self, policy: dict[str, Any], code: str, **more: Any) -> str:
-        return hint_of(run_all(code, serpentarium={"policy": policy}, **more))
-
-    def test_a_refused_import_names_the_setting(self) -> None:
-        nothing: dict[str, Any] = {"stdlibAllow": [], "externalAllow": []}
-        hint = self.run_under(nothing, "import email, json\nfrom io import BytesIO")
-        self.assertIn("N8N_RUNNERS_STDLIB_ALLOW decides. To allow, add email,json,io to it", hint)
-        self.assertNotIn("EXTERNAL", hint)
-        hint = self.run_under(nothing, "import pandas, json")
-        self.assertIn("add json to it", hint)
-        self.assertIn("Allowing pandas would not help", hint)
-        hint = self.run_under({"externalAllow": []}, "import jsno")
-        self.assertIn("Did you mean json?", hint)
-        hint = self.run_under(nothing, "import json", printMode="text")
-        self.assertIn("stdlibAllow", hint)
-        self.assertNotIn("N8N_", hint)
-
-    def test_other_violations_name_the_settings(self) -> None:
-        hint = self.run_under({"stdlibAllow": []}, "return ().__class__.__base__")
-        self.assertIn("unless N8N_RUNNERS_STDLIB_ALLOW and N8N_RUNNERS_EXTERNAL_ALLOW", hint)
-
-    def test_a_denied_built_in_names_the_setting(self) -> None:
-        policy = {"builtinsDeny": ["open", "__build_class__"]}
-        for code in ("open('x')", "class A:\n    x = 1"):
-            hint = self.run_under(policy, code)
-            self.assertIn("N8N_RUNNERS_BUILTINS_DENY decides", hint)
-        self.assertEqual(self.run_under(policy, "opne('x')"), "")
-
-    def test_hints_name_allowed_modules_only(self) -> None:
-        policy = {"stdlibAllow": ["json"], "externalAllow": ["*"]}
-        self.assertNotIn("csv", self.run_under(policy, missing("pandas")))
-        hint = self.run_under({"stdlibAllow": ["csv"], "externalAllow": ["*"]}, missing("pandas"))
-        self.assertIn("csv", hint)
-        self.assertNotIn("statistics", hint)
 
 
 if __name__ == "__main__":
