@@ -167,6 +167,12 @@ class KeyHintsTest(HintTest):
         hint = hint_of(run_all("d = {'k' * 10000: 1, 2: 3}\nd['x']"))
         self.assertLess(len(hint), 300)
 
+    def test_a_large_container_is_not_searched_to_its_end(self) -> None:
+        code = "r = [{'a': 1}] * 200_000 + [{}]\nreturn [x['a'] for x in r]"
+        self.assertLess(len(hint_of(run_all(code))), 60)
+        code = "d = {f'kez{i}': i for i in range(100_000)}\nreturn d['key99999']"
+        self.assertIn("and 99988 more", hint_of(run_all(code)))
+
     def test_an_error_of_user_code_keeps_its_text(self) -> None:
         code = "class E(KeyError):\n    def __str__(self): return 'mine'\nraise E('x')"
         self.assertEqual(run_all(code).error["message"], "mine")

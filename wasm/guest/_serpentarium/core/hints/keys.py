@@ -1,6 +1,7 @@
 """Hints for missing keys and indices: the keys that are there."""
 
 import ast
+from itertools import islice
 from typing import Any
 
 from _serpentarium.core.hints.clue import EXEC, NODE, Clue, shown
@@ -11,6 +12,8 @@ from _serpentarium.core.hints.values import Unsure, evaluate, names_of
 # Keys, and characters of all of them, that a hint shows.
 _MAX_KEYS = 12
 _MAX_TEXT = 300
+# Keys and elements that are searched: the report of an error must stay short.
+_MAX_SEARCHED = 1_000
 
 _args = BaseException.__dict__["args"]
 
@@ -47,7 +50,7 @@ def _element(owner: ast.expr, key: Any, clue: Clue) -> tuple[Any, str]:
     frame = clue.frame
     match clue.comprehension():
         case ast.comprehension(target=ast.Name(id=variable), iter=values) if frame is not None:
-            for value in evaluate(values, frame):
+            for value in islice(evaluate(values, frame), _MAX_SEARCHED):
                 container = evaluate(owner, frame, {variable: value})
                 if type(container) is dict and key not in container:
                     return container, f"The first {names_of(owner)} without it"
@@ -80,7 +83,7 @@ def _keys(container: dict[Any, Any], key: object, name: str) -> str:
     more = f" and {rest} more" if rest else ""
     meant = ""
     if type(key) is str:
-        found = nearest(key, [each for each in container if type(each) is str])
+        found = nearest(key, [k for k in islice(container, _MAX_SEARCHED) if type(k) is str])
         meant = f" Did you mean {shown(found)}?" if found is not None else ""
     noun = "key" if len(container) == 1 else "keys"
     return f"{what} has the {noun} {', '.join(texts)}{more}.{meant}"
