@@ -19,6 +19,9 @@ use crate::{
 
 /// Most bytes of prints. `exec --json` keeps them in memory until the end.
 const MAX_PRINTED: u64 = 1 << 30;
+/// Most bytes of standard error, which stay in memory until the end.
+pub(crate) const MAX_STDERR: u64 = 64 << 20;
+
 /// The input of a program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
@@ -102,6 +105,7 @@ impl LimitArgs {
             // The limits of time and fuel bound the number of prints.
             calls: u32::MAX,
             notified: MAX_PRINTED,
+            stderr: MAX_STDERR,
             ..Limits::default()
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     cli::{
         console::{Console, safe},
         pretty::{Compact, Indented},
+        program::MAX_STDERR,
     },
     config,
     fuel::display_fuel,
@@ -20,6 +21,10 @@ use crate::{
 
 /// Shows a result and its effects, or an error.
 pub(crate) fn print_outcome(console: &Console, outcome: &CheckedOutcome) {
+    if outcome.stderr.len() as u64 >= MAX_STDERR {
+        let most = ByteSize::b(MAX_STDERR).display().iec();
+        console.note(format_args!("Standard error of the code is cut at {most}."));
+    }
     let (red, _, off) = styles();
     match &outcome.result {
         Ok(Returned { value, .. }) if value.get() == "null" => {}

@@ -150,6 +150,21 @@ fn standard_error_of_the_code_is_shown_once_and_escaped() {
 }
 
 #[test]
+fn much_standard_error_is_shown_whole() {
+    let out = exec("import logging\nfor i in range(3000): logging.warning('x' * 100)", &[]);
+    let shown = notes(&out);
+    let line = format!("WARNING:root:{}", "x".repeat(100));
+    assert_eq!(shown.lines().filter(|shown| *shown == line).count(), 3000);
+}
+
+#[test]
+fn standard_error_over_its_limit_is_told() {
+    let code = "import sys\nfor i in range(65): sys.stderr.write('x' * (1 << 20))";
+    let shown = notes(&exec(code, &[]));
+    assert!(shown.ends_with("\nStandard error of the code is cut at 64.0 MiB.\n"));
+}
+
+#[test]
 fn an_exit_without_a_failure_succeeds_with_what_was_printed() {
     for end in
         ["sys.exit(0)", "sys.exit()", "sys.exit(None)", "exit()", "quit(0)", "raise SystemExit"]
