@@ -27,5 +27,5 @@ pub(crate) use args::RunnerArgs;
 pub(crate) use files::SettingFiles;
 pub(crate) use sentry::SentryConfig;
 pub(crate) use terminal::colour;
-pub(crate) use values::memory;
+pub(crate) use values::{local_timezone, memory};
 pub(crate) use variables::{EXTERNAL_ALLOW_VAR, MAY_BE_EMPTY, SECRET_VARS, STDLIB_ALLOW_VAR};

@@ -253,6 +253,11 @@ static PyObject *method_write_output(PyObject *, PyObject *text)
     return written ? Py_NewRef(Py_None) : nullptr;
 }
 
+static PyObject *method_set_zone(PyObject *, PyObject *source)
+{
+    return set_zone(source) ? Py_NewRef(Py_None) : nullptr;
+}
+
 static PyMethodDef methods[] = {
     {"call", _PyCFunction_CAST(method_call), METH_FASTCALL,
      "call(name: str, params: str) -> str\n\n"
@@ -289,6 +294,11 @@ static PyMethodDef methods[] = {
      "buffer_from_json(text: str, start: int) -> tuple[bytes, int]\n\n"
      "Decode that form from the index `start`. Returns the bytes and the end index. Raises\n"
      "ValueError if the form does not start there."},
+    {"set_zone", method_set_zone, METH_O,
+     "set_zone(source: Callable[[], bytes | None] | None) -> None\n\n"
+     "Set the source of the local time zone, which is UTC without one. The first use of local "
+     "time\n"
+     "calls it: TZif data or a POSIX rule, or None for UTC."},
     {"write_output", method_write_output, METH_O,
      "write_output(text: str | bytes) -> None\n\n"
      "Append to the task's output. Bytes are UTF-8."},

@@ -11,6 +11,7 @@
 //   snapshot.c       prepares the memory for copy-on-write instances
 //   streams.c        standard input and output
 //   wasi.c           WASI calls that the image answers itself
+//   zone.c           local time in the task's time zone
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
@@ -77,6 +78,10 @@ void frozen_install(void);
 // Compiles the modules in `records` (format: frozen.c) and makes them importable. On failure
 // returns false with a Python exception set.
 bool frozen_add_guest(const struct bytes *records);
+
+// Sets the function that returns the data of the local time zone, or None for UTC (zone.c). The
+// first use of local time calls it. Returns false with a Python exception set for other objects.
+bool set_zone(PyObject *source);
 
 // The initialiser of the built-in module `_host`.
 PyObject *host_module_init(void);

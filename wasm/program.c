@@ -31,9 +31,8 @@ static int constant_reveals(PyObject *constant, PyObject *revealing)
         return reveals((PyCodeObject *)constant, revealing);
     }
     if (PyUnicode_CheckExact(constant)) {
-        return PyUnicode_GET_LENGTH(constant) <= MAX_REVEALING
-                   ? PySet_Contains(revealing, constant)
-                   : 0;
+        return PyUnicode_GET_LENGTH(constant) <= MAX_REVEALING ? PySet_Contains(revealing, constant)
+                                                               : 0;
     }
     if (!PyTuple_CheckExact(constant)) {
         return 0;

@@ -118,6 +118,7 @@ fn unset(id: &str, settings: &RunnerArgs) -> String {
         "workers" => workers(settings).to_string(),
         "id" => "(random)".into(),
         "timezone" => "America/New_York".into(),
+        "local_timezone" => settings.timezone.clone().unwrap_or_else(|| "UTC".into()),
         "stdlib_allow" => list(policy.stdlib_allow, "*"),
         "external_allow" => list(policy.external_allow, "*"),
         "builtins_deny" => list(policy.builtins_deny, "(nothing)"),

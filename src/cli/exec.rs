@@ -26,6 +26,7 @@ use super::{
     program::{InputArgs, LimitArgs, name_flag, read},
 };
 use crate::{
+    config,
     fuel::parse_fuel,
     runner::effects::CheckedOutcome,
     sandbox::{Job, Sandbox},
@@ -125,6 +126,13 @@ impl ExecTask {
         let mut settings = args.input.settings(code.clone())?;
         if args.last {
             settings.serpentarium.get_or_insert_default().last = true;
+        }
+        // A deterministic run gives the same answer everywhere.
+        if !args.deterministic {
+            let variable = |name| config::local_timezone(std::env::var(name).ok().as_deref());
+            if let Some(zone) = variable("TZ").or_else(|| variable("GENERIC_TIMEZONE")) {
+                settings.serpentarium.get_or_insert_default().local_timezone = Some(zone);
+            }
         }
         let seed = args.deterministic.then_some(args.seed);
         let job = Job { input: settings.to_input()?, limits: args.limits.limits(), seed };

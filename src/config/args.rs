@@ -133,6 +133,11 @@ pub(crate) struct RunnerArgs {
     #[arg(long, env = "GENERIC_TIMEZONE", value_name = "ZONE", value_parser = time_zone)]
     pub(crate) timezone: Option<String>,
 
+    /// Time zone of local time in user code (datetime.now()): a name, such as Europe/Berlin, or a
+    /// POSIX rule [default: that of --timezone, else UTC]
+    #[arg(long, env = "TZ", value_name = "ZONE")]
+    pub(crate) local_timezone: Option<String>,
+
     /// Least severe level in the log: error, warn, info, debug, trace or silent
     #[arg(
         long,

@@ -3,7 +3,7 @@
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::args::RunnerArgs;
+use super::{args::RunnerArgs, values::local_timezone};
 use crate::{
     protocol::{Addition, HostSettings, random_id},
     runner::{Credentials, HealthConfig, RunnerConfig},
@@ -69,6 +69,8 @@ impl RunnerArgs {
                 policy: self.policy.policy(),
                 env: self.policy.env(),
                 timezone: self.timezone.clone(),
+                local_timezone: local_timezone(self.local_timezone.as_deref())
+                    .or_else(|| self.timezone.clone()),
                 calls_in_flight: Some(limits.in_flight)
                     .filter(|most| *most != Limits::default().in_flight),
                 last: false,

@@ -123,6 +123,12 @@ pub(crate) fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
 }
 
 /// Checks the form of a time zone's name. The guest, which has the time zone data, checks the rest.
+/// Reads a zone of local time. `None` for an empty one. Checks nothing else: the guest has the
+/// zones, and warns of an unknown one.
+pub(crate) fn local_timezone(text: Option<&str>) -> Option<String> {
+    text.map(str::trim).filter(|zone| !zone.is_empty()).map(str::to_owned)
+}
+
 pub(crate) fn time_zone(text: &str) -> Result<String, Allowed> {
     let name = text.trim();
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));

@@ -64,6 +64,9 @@ pub struct HostSettings {
     /// IANA name of the time zone of workflows without one. `None`: n8n's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// Zone of local time: an IANA name or a POSIX rule (`TZ`). `None`: UTC.
+    #[serde(rename = "localTimezone", skip_serializing_if = "Option::is_none")]
+    pub local_timezone: Option<String>,
     /// Limit of concurrent host calls. `None`: the guest's default, 1,000.
     #[serde(rename = "callsInFlight", skip_serializing_if = "Option::is_none")]
     pub calls_in_flight: Option<u32>,

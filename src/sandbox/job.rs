@@ -54,6 +54,7 @@ impl Job {
 pub struct Program {
     code: String,
     input: Option<Box<RawValue>>,
+    timezone: Option<String>,
     limits: Limits,
     seed: Option<u64>,
     last: bool,
@@ -62,7 +63,8 @@ pub struct Program {
 impl Program {
     /// Creates a program with this code, no input, and the default limits.
     pub fn new(code: impl Into<String>) -> Self {
-        Self { code: code.into(), input: None, limits: Limits::default(), seed: None, last: false }
+        let (limits, code) = (Limits::default(), code.into());
+        Self { code, input: None, timezone: None, limits, seed: None, last: false }
     }
 
     /// Sets the value of the name `input`. A [`RawValue`] is passed on byte for byte.
@@ -90,6 +92,15 @@ impl Program {
         self
     }
 
+    /// Sets the time zone of local time (`datetime.now()`): an IANA name, such as `Europe/Berlin`,
+    /// or a POSIX rule. Local time is UTC without one, and in an unknown zone, of which Python
+    /// warns.
+    #[must_use]
+    pub fn timezone(mut self, zone: impl Into<String>) -> Self {
+        self.timezone = Some(zone.into());
+        self
+    }
+
     /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -112,21 +123,27 @@ struct Settings<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    serpentarium: Option<HostAddition>,
+    serpentarium: Option<HostAddition<'a>>,
 }
 
 /// What the host adds to the settings of a program.
 #[derive(Serialize)]
-struct HostAddition {
-    last: bool,
+struct HostAddition<'a> {
+    #[serde(rename = "localTimezone", skip_serializing_if = "Option::is_none")]
+    local_timezone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<bool>,
 }
 
 impl From<Program> for Job {
     fn from(program: Program) -> Self {
+        let local_timezone = program.timezone.as_deref();
+        let last = program.last.then_some(true);
         let settings = Settings {
             code: &program.code,
             input: program.input.as_deref(),
-            serpentarium: program.last.then_some(HostAddition { last: true }),
+            serpentarium: (local_timezone.is_some() || last.is_some())
+                .then_some(HostAddition { local_timezone, last }),
         };
         let input = serde_json::to_vec(&settings).expect("a string and raw JSON always serialise");
         Self { input: input.into(), limits: program.limits, seed: program.seed }
@@ -150,5 +167,11 @@ mod tests {
         assert!(keys.keys().map(String::as_str).eq(SETTINGS_KEYS));
         let job = Job::from(Program::new("1").return_last_expression());
         assert_eq!(&*job.input, br#"{"code":"1","serpentarium":{"last":true}}"#);
+    }
+    #[test]
+    fn a_program_carries_its_time_zone() {
+        let job = Job::from(Program::new("").timezone("Europe/Oslo"));
+        let expected = r#"{"code":"","serpentarium":{"localTimezone":"Europe/Oslo"}}"#;
+        assert_eq!(&*job.input, expected.as_bytes());
     }
 }

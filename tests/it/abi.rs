@@ -108,6 +108,7 @@ fn n8ns_settings_have_the_keys_of_the_tables() {
         policy: Some(policy.clone()),
         env: Some(BTreeMap::new()),
         timezone: Some("Europe/Oslo".into()),
+        local_timezone: Some("Asia/Tokyo".into()),
         calls_in_flight: Some(1),
         last: true,
     };

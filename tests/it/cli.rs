@@ -28,6 +28,19 @@ fn exec(code: &str, arguments: &[&str]) -> Output {
     serpentarium(&[&["exec", "-"], arguments].concat(), &[], code)
 }
 
+#[test]
+fn local_time_follows_the_environment_of_exec() {
+    let code = "import time\nreturn time.localtime(0).tm_hour";
+    for (arguments, environment, hour) in [
+        (&["exec", "-"][..], &[("TZ", "Europe/Berlin")][..], "1"),
+        (&["exec", "-"], &[("TZ", ""), ("GENERIC_TIMEZONE", "Asia/Tokyo")], "9"),
+        (&["exec", "-", "--deterministic"], &[("TZ", "Europe/Berlin")], "0"),
+    ] {
+        let out = serpentarium(arguments, environment, code);
+        assert_eq!(text(&out.stdout).trim(), hour, "{environment:?}");
+    }
+}
+
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }

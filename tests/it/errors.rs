@@ -101,6 +101,7 @@ fn errors() -> Vec<(&'static str, Value)> {
         ),
         ("prints", code("for i in range(10): print('x' * 20_000)")),
         ("circular", code("a = []\na.append(a)\nreturn a")),
+        ("form", code("return [{'json': {'total': print}}]")),
         ("deep", code("a = []\nfor i in range(100_000): a = [a]\nreturn a")),
         ("call deep", code("import _host\n_host.call('helpers.request', '[' * 1001 + ']' * 1001)")),
         ("call failed", code("import _host\n_host.call('helpers.nothing', '[]')")),

@@ -3,10 +3,13 @@
 
 mod asyncio;
 mod code;
+mod counts;
 mod errors;
+mod forms;
 mod hostile;
 mod items;
 mod library;
+mod local_time;
 mod modules;
 mod printing;
 mod results;

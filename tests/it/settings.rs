@@ -153,6 +153,21 @@ fn workflows_inherit_the_installations_time_zone() {
     }
 }
 
+#[test]
+fn local_time_follows_tz_and_then_n8ns_zone() {
+    let code = "import time\nreturn time.localtime(0).tm_hour";
+    let tokyo = ("GENERIC_TIMEZONE", "Asia/Tokyo");
+    for (variables, hour) in [
+        (vec![], 0),
+        (vec![tokyo], 9),
+        (vec![tokyo, ("TZ", "Europe/Berlin")], 1),
+        (vec![tokyo, ("TZ", "")], 9),
+        (vec![("TZ", "EST5")], 19),
+    ] {
+        assert_eq!(answer(&variables, code)["data"]["result"], hour, "{variables:?}");
+    }
+}
+
 /// Runs `serpentarium config`. Returns the exit code, standard output and standard error.
 fn config(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_serpentarium"));

@@ -26,6 +26,7 @@ OWN_FILES = (
     "snapshot",
     "streams",
     "wasi",
+    "zone",
 )
 # `frozen` holds megabytes of data and little code: nothing to optimise at link time.
 WITHOUT_LTO = ("frozen",)
@@ -114,6 +115,8 @@ def link(
     own = [objects / f"{name}.o" for name in OWN_FILES]
     archives = [tree.build / archive for archive in ARCHIVES]
     wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm / "wasi.c")]
+    # wasi-libc's offset of local time from UTC, which zone.c replaces.
+    wrapped.append("-Wl,--wrap=__secs_to_zone")
 
     def run_linker(inputs: list[Path], options: list[str], output: Path) -> None:
         libraries = [f"-L{tree.library(name)}" for name in LIBRARY_FILES] + ["-lz", "-lbz2", "-lm"]

@@ -45,6 +45,43 @@ async fn common_modules_work() {
 }
 
 #[tokio::test]
+async fn common_files_have_media_types() {
+    all_return(&[
+        ("import mimetypes\nreturn {e: mimetypes.guess_type('x.' + e)[0] for e in ['docx', 'xlsx', 'pptx', 'ods', 'ics', 'yaml', 'parquet', '7z', 'm4a', 'ogg', 'csv', 'pdf', 'woff2', 'md']}", json!({
+            "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+            "ods": "application/vnd.oasis.opendocument.spreadsheet",
+            "ics": "text/calendar",
+            "yaml": "application/yaml",
+            "parquet": "application/vnd.apache.parquet",
+            "7z": "application/x-7z-compressed",
+            "m4a": "audio/mp4",
+            "ogg": "audio/ogg",
+            "csv": "text/csv",
+            "pdf": "application/pdf",
+            "woff2": "font/woff2",
+            "md": "text/markdown",
+        })),
+        ("import mimetypes\nmimetypes.init()\nreturn [mimetypes.guess_type('a.xlsx')[0][-5:], mimetypes.MimeTypes().guess_type('a.ics')[0], mimetypes.guess_extension('text/calendar'), mimetypes.guess_extension('text/plain'), mimetypes.guess_extension('image/jpeg')]", json!(["sheet", "text/calendar", ".ics", ".txt", ".jpg"])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn locales_that_do_not_exist_are_refused() {
+    let names = "import locale\nout = []\nfor name in [None, '', 'C', 'POSIX', 'C.UTF-8', 'de_DE.UTF-8', 'en_US', 'xx']:\n    try:\n        locale.setlocale(locale.LC_ALL, name)\n        out.append('set')\n    except locale.Error as error:\n        out.append(str(error)[:26])\nreturn out";
+    let mut expected = vec!["set"; 5];
+    expected.extend(["unsupported locale setting"; 3]);
+    all_return(&[
+        (names, json!(expected)),
+        ("import locale\nold = locale.setlocale(locale.LC_ALL)\nreturn locale.setlocale(locale.LC_ALL, old) == old", json!(true)),
+        ("import calendar\nreturn calendar.TextCalendar().formatmonthname(2024, 2, 0)", json!("February 2024")),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn every_task_draws_its_own_random_numbers() {
     for code in [
         "import random\nreturn random.random()",
@@ -52,7 +89,7 @@ async fn every_task_draws_its_own_random_numbers() {
         "import random\nreturn random.choices(range(1000), k=10)",
         "import uuid\nreturn uuid.uuid4()",
         "import secrets\nreturn secrets.token_hex()",
-        "import os\nreturn os.urandom(8)",
+        "import os\nreturn os.urandom(8).hex()",
         "import sys\nreturn sys.modules['random'].random()",
         "import tempfile\nreturn next(tempfile._get_candidate_names())",
         "import statistics\nreturn statistics.NormalDist().samples(1)",

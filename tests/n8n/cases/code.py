@@ -145,6 +145,43 @@ return {"depth": Tree(Tree(), Tree(Tree())).depth(), "sums": list(map(adder(), n
         answers=[[{"depth": 3, "sums": [0, 1, 3, 6]}]],
     ),
     Case(
+        name="values without a JSON form become data",
+        code="""
+import dataclasses, enum, types
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+async def fetch():
+    return [{"json": {
+        "set": {3, 1}, "map": map(str, [1]), "keys": {"a": 1}.keys(), "point": Point(1),
+        "colour": Colour.RED, "space": types.SimpleNamespace(a=(1, 2)), "range": range(2),
+    }}]
+
+
+return fetch()""",
+        answers=[
+            [
+                {
+                    "set": [1, 3],
+                    "map": ["1"],
+                    "keys": ["a"],
+                    "point": {"x": 1},
+                    "colour": "red",
+                    "space": {"a": [1, 2]},
+                    "range": [0, 1],
+                }
+            ]
+        ],
+    ),
+    Case(
         name="a text over several lines keeps its spaces",
         code='text = """one\n  two\n\tthree\n"""\nreturn {"text": text}',
         answers=[[{"text": "one\n  two\n\tthree\n"}]],

@@ -14,8 +14,20 @@ import sys
 from typing import Any
 
 from _serpentarium.abi import ALL_ITEMS, CODE, EACH_ITEM, INPUT
-from _serpentarium.core import exits, lacking, loop, process, seeding, source, streams, wire
+from _serpentarium.core import (
+    exits,
+    lacking,
+    loop,
+    platform,
+    process,
+    seeding,
+    source,
+    streams,
+    wire,
+    zone,
+)
 from _serpentarium.core.current import task
+from _serpentarium.core.forms import failed
 from _serpentarium.core.hints import modules
 from _serpentarium.core.log import log
 from _serpentarium.core.task import run
@@ -163,9 +175,9 @@ def warm() -> None:
     lacking.install()
     _load_modules()
     modules.install()
-    # CPython limits quadratic conversions of untrusted text. Here the task pays for them with fuel.
-    sys.set_int_max_str_digits(0)
     exits.install()
+    platform.install()
+    zone.install()
     streams.install()
     process.install()
     loop.install()
@@ -206,6 +218,7 @@ def _rehearse() -> None:
     settings += [_settings(ALL_ITEMS, code) for code in _ALL_ITEMS]
     settings += [_settings(EACH_ITEM, code) for code in _EACH_ITEM]
     settings += [_settings(ALL_ITEMS, "print('hello')", printMode="text")]
+    settings += [_settings(ALL_ITEMS, "return 1", serpentarium={"localTimezone": "Europe/Berlin"})]
     # Ordinary tasks are last: of two colliding entries, the method cache keeps the latest.
     settings += [json.dumps({CODE: code, INPUT: _ITEMS}) for code in _PROGRAMS]
     replies: list[wire.Reply] = []
@@ -241,6 +254,8 @@ def reset() -> None:
     running.reset()
     stored.reset()
     guards.restore()
+    failed.reset()
+    zone.install()
 
 
 def _settings(mode: str, code: str, **more: object) -> str:

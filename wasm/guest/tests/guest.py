@@ -57,6 +57,9 @@ class FakeHost(types.ModuleType):
     def encode_plain(self, value: object) -> None:
         """The fast paths are C and tested in the image. Here, each value takes the slow path."""
 
+    def set_zone(self, source: Any) -> None:
+        self.zone_source = source
+
     def write_output(self, text: str) -> None:
         if self.before_write:
             raise self.before_write.pop()

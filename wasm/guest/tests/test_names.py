@@ -258,7 +258,7 @@ class NamesTest(unittest.TestCase):
             ("global _now\n_now = 1", 0),
             ("return [_run_index for _run_index in [1]]", 0),
             ("def f(_now=1):\n    class A: x = [_run_index]\n    return A.x", 1),
-            ("return lambda: [str(_today) for _ in [1]]", 1),
+            ("f = lambda: [str(_today) for _ in [1]]", 1),
             ("return eval('_run_index')", 1),
         ):
             with self.subTest(code):

@@ -15,6 +15,7 @@ from warnings import catch_warnings
 import _host
 
 from _serpentarium.core.fence import without_fence
+from _serpentarium.core.forms import finish
 
 FILENAME = "<code>"
 
@@ -116,5 +117,5 @@ def bind(code: CodeType, namespace: dict[str, object]) -> Callable[[], Any]:
     """Returns the function to call, with `namespace` as its globals."""
     function = _Function(code, namespace)
     if code.co_flags & _COROUTINE:
-        return lambda: _run_loop(function())
+        return lambda: _run_loop(finish(function()))
     return function

@@ -14,12 +14,13 @@ from _serpentarium.abi import (
     INPUT,
     ITEMS,
     LAST,
+    LOCAL_TIMEZONE,
     MEASURE,
     NODE_MODE,
     POLICY,
     PRINT_MODE,
 )
-from _serpentarium.core import code, current, exits, loop, wire
+from _serpentarium.core import code, current, exits, loop, wire, zone
 from _serpentarium.core.current import Task
 from _serpentarium.core.errors import OUT_OF_MEMORY, report
 from _serpentarium.core.extensions import Bind, Check, Mode, extensions
@@ -107,6 +108,10 @@ def _apply(task: Task, host: Mapping[str, Any]) -> Check | None:
     """Applies the settings that the host added. Returns the check of the code, if there is one."""
     if ENV in host:
         os.environ.update(host[ENV])
+        if "TZ" in host[ENV]:
+            zone.use()
+    elif LOCAL_TIMEZONE in host:
+        zone.use()
     if CALLS_IN_FLIGHT in host:
         loop.allow(host[CALLS_IN_FLIGHT])
     check = None

@@ -17,15 +17,21 @@ Encoder: TypeAlias = Callable[[object, int], tuple[str, ...]]
 Reply: TypeAlias = str | bytes
 
 
-def encoder_with(item_separator: str, key_separator: str, *, allow_nan: bool) -> Encoder:
-    """Makes an encoder in C. It writes `str(value)` of values without a JSON form.
+def encoder_with(
+    item_separator: str,
+    key_separator: str,
+    *,
+    allow_nan: bool,
+    default: Callable[[Any], str] = str,
+) -> Encoder:
+    """Makes an encoder in C. It writes `default(value)` of values without a JSON form.
 
     It does not track containers to find cycles, which would take a third of the time. A cycle ends
     in a `RecursionError`. The encoder has no state, so tasks do not write to its memory.
     """
     make = cast(Any, encoder).c_make_encoder
     escape = cast(Any, encoder).encode_basestring
-    made = make(None, str, escape, None, key_separator, item_separator, False, False, allow_nan)
+    made = make(None, default, escape, None, key_separator, item_separator, False, False, allow_nan)
     return cast(Encoder, made)
 
 

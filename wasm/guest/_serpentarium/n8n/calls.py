@@ -6,8 +6,7 @@ from inspect import Parameter, Signature, signature
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from _serpentarium.core import loop, wire
-from _serpentarium.core.result import plain
-from _serpentarium.core.wire import encode
+from _serpentarium.core.result import TaskError, encode_value
 from _serpentarium.n8n.failures import CallError, failure
 
 _T = TypeVar("_T")
@@ -55,10 +54,10 @@ def _param(value: Any) -> str:
 def to_json(value: Any) -> str:
     """Encodes a value as JSON, by the rules for results."""
     try:
-        return "".join(encode(value, 0))
-    except (ValueError, TypeError):
-        # NaN, or keys that are neither str nor numbers.
-        return "".join(encode(plain(value), 0))
+        return encode_value(value, "Parameter")
+    except TaskError as error:
+        # The code's own error, with a traceback.
+        raise TypeError(str(error)) from None
 
 
 def call(request: Request[_T]) -> _T:

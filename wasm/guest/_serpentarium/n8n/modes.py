@@ -7,6 +7,8 @@ from _serpentarium.abi import ALL_ITEMS, CODE, EACH_ITEM, ITEMS, NODE_MODE, QUER
 from _serpentarium.core import exits
 from _serpentarium.core.current import Task
 from _serpentarium.core.extensions import Bind, Mode
+from _serpentarium.core.forms import keys_of, settle
+from _serpentarium.core.no_form import NoForm
 from _serpentarium.core.result import TaskError, encode_result
 from _serpentarium.core.wire import Reply
 from _serpentarium.n8n import names
@@ -75,16 +77,16 @@ def _run_for_each_item(task: Task, body: CodeType, bind: Bind) -> Reply:
             exits.check(error)
             continue
         if value is not None:
-            outputs.append(_output_item(value, index))
+            _add_output(outputs, value, index)
     task.item_index = None
     try:
         return encode_result(outputs, given.effects() if given else None)
-    except BaseException:
-        _find_culprit(task, outputs)
+    except BaseException as error:
+        _find_culprit(task, outputs, error)
         raise
 
 
-def _output_item(value: Any, index: int) -> dict[str, Any]:
+def _add_output(outputs: list[dict[str, Any]], value: Any, index: int) -> None:
     """Makes an output item of the value that the code returned for one item, as n8n does."""
     binary = None
     if issubclass(type(value), dict):
@@ -93,17 +95,21 @@ def _output_item(value: Any, index: int) -> dict[str, Any]:
             value = value["json"]
         elif "binary" in value:
             value = {key: member for key, member in value.items() if key != "binary"}
+    elif (settled := settle(value)) is not value:
+        if settled is not None:
+            _add_output(outputs, settled, index)
+        return
     item = {"json": value, "pairedItem": {"item": index}}
     if binary is not None:
         item["binary"] = binary
-    return item
+    outputs.append(item)
 
 
-def _find_culprit(task: Task, outputs: list[dict[str, Any]]) -> None:
+def _find_culprit(task: Task, outputs: list[dict[str, Any]], error: BaseException) -> None:
     """Sets the task's item index to the item whose output cannot be encoded."""
-    for output in outputs:
-        try:
-            encode_result(output)
-        except BaseException:
-            task.item_index = output["pairedItem"]["item"]
-            return
+    keys = keys_of(error)
+    if keys:
+        task.item_index = outputs[keys[0]]["pairedItem"]["item"]
+    if isinstance(error, NoForm):
+        # The user's value has no index: it is one item.
+        error.skip = 1

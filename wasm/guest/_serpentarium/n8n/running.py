@@ -4,7 +4,7 @@ from typing import Any
 
 from _serpentarium.abi import CUSTOM_DATA, HOST, ITEMS, NODE_NAME, STATIC_DATA, TASK_DATA, TIMEZONE
 from _serpentarium.core.current import task
-from _serpentarium.core.result import Circular, TaskError, plain
+from _serpentarium.core.forms import plain
 from _serpentarium.core.wire import decode, encode
 from _serpentarium.n8n import alone
 from _serpentarium.n8n.calls import Request, call
@@ -154,12 +154,7 @@ class Running:
             # A part that is new and empty is no change.
             parts = self._static.items()
             static = {key: part for key, part in parts if part or key in self._came_with}
-            try:
-                text = _text(plain(static))
-            except Circular:
-                raise TaskError("Static data contains a circular reference") from None
-            except RecursionError:
-                raise TaskError("Static data is nested too deeply") from None
+            text = _text(plain(static, "Static data"))
             if text != self._saved:
                 # UTF-8 cannot encode lone surrogates.
                 effects[STATIC_DATA] = decode(text.encode("utf-8", "replace"))

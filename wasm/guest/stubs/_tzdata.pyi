@@ -1,0 +1,4 @@
+"""The time zone database (wasm/recipe/stdlib.py)."""
+
+NAMES: frozenset[str]
+ZONES: dict[str, bytes]
