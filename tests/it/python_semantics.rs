@@ -13,6 +13,7 @@ mod local_time;
 mod modules;
 mod printing;
 mod results;
+mod threads;
 
 use std::sync::Arc;
 

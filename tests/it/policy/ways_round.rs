@@ -276,6 +276,27 @@ async fn no_way_round_the_policy_is_found() {
         ("sys", "import sys\nreturn str([sys._settraceallthreads, sys._setprofileallthreads])"),
         ("sys", "import sys\nreturn str(sys._setprofileallthreads)"),
         ("threading", "import threading\nreturn str(threading.settrace_all_threads)"),
+        (
+            "concurrent",
+            "from concurrent.futures import ThreadPoolExecutor\nreturn str(ThreadPoolExecutor().submit(globals).result()['os'])",
+        ),
+        (
+            "concurrent",
+            "from concurrent.futures import ThreadPoolExecutor\nreturn str(ThreadPoolExecutor().submit(eval, 'os').result())",
+        ),
+        (
+            "threading",
+            "import threading\nr = []\nt = threading.Thread(target=exec, args=('r.append(_os.name)',))\nt.start()\nt.join()\nreturn r[0]",
+        ),
+        (
+            "threading functools",
+            "import threading, functools\nr = []\nthreading.Barrier(1, functools.partial(exec, 'import os\\nr.append(os.name)')).wait()\nreturn r[0]",
+        ),
+        (
+            "asyncio",
+            "import asyncio\nreturn str((await asyncio.to_thread(globals))['wire'])",
+        ),
+        ("multiprocessing", "import multiprocessing\nreturn str(multiprocessing.threading)"),
     ] {
         let code = format!("{getattr}{code}");
         let policy = Policy {

@@ -23,6 +23,7 @@ from _serpentarium.core import (
     seeding,
     source,
     streams,
+    threads,
     wire,
     zone,
 )
@@ -31,6 +32,7 @@ from _serpentarium.core.forms import failed
 from _serpentarium.core.hints import modules
 from _serpentarium.core.log import log
 from _serpentarium.core.task import run
+from _serpentarium.core.threads import schedule
 from _serpentarium.n8n import help as help_
 from _serpentarium.n8n import stored
 from _serpentarium.n8n.running import running
@@ -181,6 +183,7 @@ def warm() -> None:
     streams.install()
     process.install()
     loop.install()
+    threads.install()
     help_.install()
     _rehearse()
     _forget()
@@ -253,6 +256,7 @@ def reset() -> None:
     log.reset()
     running.reset()
     stored.reset()
+    schedule.reset()
     guards.restore()
     failed.reset()
     zone.install()

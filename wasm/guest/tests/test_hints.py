@@ -282,8 +282,8 @@ class OutsideHintsTest(HintTest):
         self.assertIn("io.StringIO", hint_of(run_all(code)))
         self.assertIn("_helpers.get_binary_data", hint_of(run_all(code)))
         self.assertNotIn("_helpers", hint_of(run_program(code)))
-        code = 'raise RuntimeError("can\'t start new thread")'
-        self.assertIn("map(function, values)", hint_of(run_all(code)))
+        code = "raise RuntimeError('deadlock: the main thread waits')"
+        self.assertIn("one after another", hint_of(run_all(code)))
 
     def test_an_event_loop_that_runs_is_explained(self) -> None:
         code = (

@@ -15,7 +15,7 @@ class ReasonTest(ImageTest):
             ("cgi", ": Python 3.13 removed it from the standard library"),
             ("distutils.core", ": Python 3.12 removed it from the standard library"),
             ("ssl", ": this sandbox has no network, so no TLS"),
-            ("multiprocessing", ": this sandbox starts no processes"),
+            ("multiprocessing.shared_memory", ": the package 'multiprocessing' has no such module"),
             ("winreg", ": this sandbox has no such operating system"),
             ("pandas", ": this image has no such package"),
             ("what_is_this", ": this image has no such package"),

@@ -16,6 +16,7 @@
 - `printing`: `print`
 - `streams`: `sys.stdin`, `sys.stdout`, `sys.stderr`
 - `loop`: asyncio without file descriptors
+- `threads`: threads without parallelism
 - `seeding`: seeds `random` at its first use
 - `zone`: the time zone of local time
 - `platform`: adapts modules of the standard library

@@ -7,11 +7,11 @@ import asyncio
 import contextvars
 from asyncio import base_events, events
 from collections.abc import Callable
-from time import sleep as _sleep
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple, Unpack
 
 from _serpentarium.abi import FORGET, MAX_PENDING_CALLS
 from _serpentarium.core import wire
+from _serpentarium.core.threads import schedule
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -54,10 +54,8 @@ class _Answers:
     def select(self, timeout: float | None = None) -> list[Answer]:
         if _waiting:
             return _wait(-1 if timeout is None else max(timeout, 0))
-        if timeout is None:
+        if (timeout is None or timeout > 0) and not schedule.idle(timeout):
             raise RuntimeError("deadlock: the event loop waits for something that can never happen")
-        if timeout > 0:
-            _sleep(timeout)
         return []
 
     def close(self) -> None:
@@ -91,17 +89,18 @@ class EventLoop(base_events.BaseEventLoop):
                 future.set_result((succeeded, text))
 
     def _write_to_self(self) -> None:
-        """Does nothing: there are no other threads to wake the loop."""
+        """Does nothing: other threads run only while the loop waits."""
 
     def run_in_executor(
         self, executor: Any, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts
     ) -> asyncio.Future[_T]:
-        """Runs `func` at once, because there are no threads."""
+        """Runs `func` at once. A thread would run it when the loop waits, not beside the loop."""
         if self.is_closed():
             raise RuntimeError("Event loop is closed")
         future: asyncio.Future[_T] = self.create_future()
         try:
-            future.set_result(contextvars.copy_context().run(func, *args))
+            call = contextvars.copy_context().run
+            future.set_result(call(schedule.call, func, args, {}))
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:

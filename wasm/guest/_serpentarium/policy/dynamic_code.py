@@ -10,6 +10,7 @@ from _serpentarium.core.current import task
 from _serpentarium.policy.policy import Violation
 
 _frame = sys._getframe
+_modules = sys.modules
 _add_audit_hook = sys.addaudithook
 _compile, _exec, _eval, _vars = compile, exec, eval, vars
 _ONLY_AST = ast.PyCF_ONLY_AST
@@ -92,8 +93,17 @@ def _run(run: Any, code: Any, globals: Any, locals: Any, options: dict[str, Any]
     if globals is None:
         caller = _frame(_CALLER)
         globals = caller.f_globals
-        if locals is None and caller.f_locals is not globals:
+        if _belong_to_library(globals):
+            # The library calls it back, from a callback of `sched` or a barrier for example.
+            globals = task.namespace
+        elif locals is None and caller.f_locals is not globals:
             locals = dict(caller.f_locals)
     if issubclass(type(globals), dict) and not dict.__contains__(globals, "__builtins__"):
         dict.__setitem__(globals, "__builtins__", task.policy.builtins())
     return run(code, globals, locals, **options)
+
+
+def _belong_to_library(globals: dict[str, Any]) -> bool:
+    name = globals.get("__name__")
+    module = _modules.get(name) if type(name) is str and globals is not task.namespace else None
+    return module is not None and _vars(module) is globals and name != "__main__"

@@ -13,7 +13,6 @@ from _serpentarium.core.hints.packages import ALTERNATIVES
 _NO_NETWORK = "this sandbox has no network"
 _NO_TERMINAL = "this sandbox has no terminal"
 _NO_DISPLAY = "this sandbox has no display"
-_NO_PROCESSES = "this sandbox starts no processes"
 _NO_FILES = "this sandbox has no files"
 _NO_LIBRARY = "its C library is not in the image"
 _NO_INSTALLING = "nothing can be installed in this sandbox"
@@ -33,7 +32,6 @@ CANNOT_HAVE = {
     "lzma": _NO_LIBRARY,
     "mmap": _NO_FILES,
     "msvcrt": _NO_SYSTEM,
-    "multiprocessing": _NO_PROCESSES,
     "nt": _NO_SYSTEM,
     "pip": _NO_INSTALLING,
     "pty": _NO_TERMINAL,
