@@ -292,10 +292,7 @@ async fn no_way_round_the_policy_is_found() {
             "threading functools",
             "import threading, functools\nr = []\nthreading.Barrier(1, functools.partial(exec, 'import os\\nr.append(os.name)')).wait()\nreturn r[0]",
         ),
-        (
-            "asyncio",
-            "import asyncio\nreturn str((await asyncio.to_thread(globals))['wire'])",
-        ),
+        ("asyncio", "import asyncio\nreturn str((await asyncio.to_thread(globals))['wire'])"),
         ("multiprocessing", "import multiprocessing\nreturn str(multiprocessing.threading)"),
     ] {
         let code = format!("{getattr}{code}");
