@@ -127,6 +127,18 @@ class ThreadsTest(unittest.TestCase):
         self.assertEqual(self.seen, [1000])
         self.assertEqual(sys.getrecursionlimit(), limit)
 
+    def test_too_many_waiting_threads_are_an_error(self) -> None:
+        def nest() -> None:
+            self.seen.append(None)
+            if len(self.seen) < 20:
+                strand = schedule.start(nest)
+                schedule.wait(lambda: strand.done)
+
+        with patch.object(schedule, "MAX_DEPTH", 5):
+            strand = schedule.start(nest)
+            with self.assertRaisesRegex(RuntimeError, "more than 5 threads .* and [0-9]+ more"):
+                schedule.wait(lambda: strand.done)
+
     def test_locks_cannot_be_copied(self) -> None:
         for lock in (Lock(), RLock()):
             with self.assertRaisesRegex(TypeError, "cannot pickle"):

@@ -24,6 +24,9 @@ MAX_VAIN_SECONDS = 5.0
 # in their order. A loop that sleeps until another thread has done something goes on in the end.
 _LONE_SLEEPS = 10
 
+# Threads that an error names.
+_MAX_SHOWN = 3
+
 # What a body returns that can be resumed. Any other value: the thread has ended.
 IDLE = object()
 
@@ -108,10 +111,14 @@ _pending: list[Strand] = []
 # Threads that have not ended.
 _open: list[Strand] = []
 _started = 0
+# Whether a thread could not begin because too many waited.
+_was_full = False
 
 
 def reset() -> None:
     """Forgets all threads, after a rehearsal or a test."""
+    global _was_full
+    _was_full = False
     _running[1:] = _pending[:] = _open[:] = []
     _members["encode_plain"] = _real_encode
 
@@ -148,7 +155,9 @@ def end(strand: Strand) -> None:
 
 def run_next() -> bool:
     """Runs the first thread that can begin, until it ends. Returns whether there was one."""
+    global _was_full
     if len(_running) > MAX_DEPTH:
+        _was_full = _was_full or bool(_pending)
         return False
     for index, strand in enumerate(_pending):
         if strand.due is None or strand.due <= _now():
@@ -274,7 +283,12 @@ def _deadlock(strand: Strand) -> str:
         for other in _open
         if other is not strand and (other.stopped or other in _running)
     ]
-    text = f"deadlock: {strand.name()} waits for something that no other thread can do any more"
+    if len(others) > _MAX_SHOWN:
+        others[_MAX_SHOWN:] = [f"and {len(others) - _MAX_SHOWN} more"]
+    if _was_full:
+        text = f"deadlock: more than {MAX_DEPTH} threads wait for another thread at the same time"
+    else:
+        text = f"deadlock: {strand.name()} waits for something that no other thread can do any more"
     return text + (f"; so does {', '.join(others)}" if others else "")
 
 
