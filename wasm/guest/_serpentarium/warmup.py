@@ -279,7 +279,6 @@ def _forget() -> None:
     linecache.clearcache()
     source.install()
     sys.setrecursionlimit(1000)
-    task.new_module()
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         sys.__dict__.pop(name, None)
     seeding.install()

@@ -34,7 +34,7 @@ class Task:
         """Forgets the previous task, in a rehearsal or a test."""
         self.settings = {}
         self.code = ""
-        self.namespace = {}
+        self.new_module()
         self.item_index = None
         self.result = None
         self.policy = None

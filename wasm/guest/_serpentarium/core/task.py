@@ -36,7 +36,6 @@ _task = current.task
 def run() -> None:
     """Runs the current task. It always writes exactly one reply."""
     task = _task
-    task.new_module()
     try:
         reply = perform(task)
     except BaseException as error:

@@ -56,13 +56,11 @@ def _run_for_each_item(task: Task, body: CodeType, bind: Bind) -> Reply:
     outputs: list[dict[str, Any]] = []
     task.result = outputs
     given = names.give(task, body)
-    namespace["_item"] = None
-    start = dict(namespace)
-    names_before: list[str] = []
+    start: dict[str, Any] = {}
     function = bind(body, namespace)
     for index, item in enumerate(task.settings[ITEMS]):
         task.item_index = index
-        if index and [*namespace] != names_before:
+        if index and namespace.keys() != start.keys():
             # The code has set variables of its module. Those of one item are not of the next.
             namespace = task.new_module()
             namespace |= start
@@ -70,7 +68,8 @@ def _run_for_each_item(task: Task, body: CodeType, bind: Bind) -> Reply:
         namespace["_item"] = item
         if given is not None:
             given.renew(namespace)
-        names_before = [*namespace]
+        if not index:
+            start = dict(namespace)
         try:
             value = function()
         except SystemExit as error:
