@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char GUEST_PACKAGE[] = "_serpentarium";
+// The working directory at the start (files.c), and the home directory in stdlib/pwd.py.
+static const char HOME[] = "/home/task";
 
 // `_serpentarium.run`, looked up before the snapshot, so that a task starts with one call.
 static PyObject *run_function;
@@ -33,6 +36,13 @@ static void check(PyStatus status, const char *doing)
     }
 }
 
+static void go_home(void)
+{
+    if (chdir(HOME) != 0) {
+        fail("entering the home directory");
+    }
+}
+
 static void start_interpreter(void)
 {
     PyPreConfig before;
@@ -48,7 +58,7 @@ static void start_interpreter(void)
     config.site_import = 0;
     config.write_bytecode = 0;
     config.install_signal_handlers = 0;
-    // No file system exists: a path search would find nothing and warn.
+    // The library is not in files: a path search would find nothing and warn.
     config.pathconfig_warnings = 0;
     config.module_search_paths_set = 1;
     check(PyConfig_SetString(&config, &config.program_name, L"python3"), "configuring");
@@ -93,6 +103,7 @@ static void load_guest(void)
     if (PyImport_AppendInittab("_host", host_module_init) < 0) {
         fail("adding the module _host");
     }
+    go_home();
     start_interpreter();
     load_guest();
     if (!snapshot_make_immortal() || !snapshot_fill_heap_gaps()) {

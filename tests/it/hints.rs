@@ -67,7 +67,7 @@ return found
     let network = std::iter::repeat_n("has no network", 7);
     let processes = std::iter::repeat_n("starts no processes", 4);
     let expected: Vec<_> =
-        network.chain(processes).chain(["has no load average", "has no files"]).collect();
+        network.chain(processes).chain(["has no load average", "has no disk"]).collect();
     assert_eq!(found, serde_json::json!(expected));
 }
 

@@ -49,31 +49,54 @@ async fn value(code: &str) -> Value {
 }
 
 #[tokio::test]
-async fn no_file_can_be_opened_read_listed_or_made() {
+async fn no_file_of_the_machine_is_seen_or_made() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("secret"), "secret").expect("it is writable");
+    let here = directory.path().display();
     for attempt in [
         "open('/etc/passwd')",
-        "open('x', 'w')",
         "open('/proc/self/environ', 'rb')",
-        "os.listdir('/')",
         "os.open('/etc', 0)",
-        "os.mkdir('/tmp/x')",
         "os.stat('/etc/passwd')",
-        "os.stat('/')",
         "os.unlink('/etc/passwd')",
-        "os.rename('/a', '/b')",
-        "os.symlink('/a', '/b')",
+        "os.listdir('/etc')",
+        "os.readlink('/proc/self/exe')",
         "pathlib.Path('/etc/passwd').read_text()",
-        "tempfile.mkstemp()",
-        "os.read(3, 10)",
+        "open('../../../../../../etc/passwd')",
         "os.read(4, 10)",
-        "os.write(3, b'x')",
+        "os.write(7, b'x')",
+        &format!("open('{here}/secret')"),
+        &format!("open('{here}/new', 'w')"),
     ] {
         let code = format!(
-            "import os, pathlib, tempfile\ntry:\n    return repr({attempt})\nexcept OSError:\n    return None"
+            "import os, pathlib\ntry:\n    return repr({attempt})\nexcept OSError:\n    return None"
         );
         assert_eq!(value(&code).await, Value::Null, "{attempt}");
     }
-    assert_eq!(value("import glob\nreturn glob.glob('/**', recursive=True)").await, json!([]));
+    let all = value("import glob\nreturn sorted(glob.glob('/**', recursive=True))").await;
+    assert_eq!(
+        all,
+        json!([
+            "/",
+            "/dev",
+            "/dev/null",
+            "/dev/random",
+            "/dev/urandom",
+            "/dev/zero",
+            "/home",
+            "/home/task",
+            "/tmp"
+        ])
+    );
+    let code = format!(
+        "import os\nos.makedirs('{here}')\nopen('{here}/secret', 'w').write('forged')\nos.symlink('{here}', '/tmp/l')\nreturn open('/tmp/l/secret').read()"
+    );
+    assert_eq!(value(&code).await, json!("forged"));
+    assert_eq!(
+        std::fs::read_to_string(directory.path().join("secret")).expect("it is readable"),
+        "secret"
+    );
+    assert_eq!(std::fs::read_dir(directory.path()).expect("it is readable").count(), 1);
 }
 
 #[tokio::test]

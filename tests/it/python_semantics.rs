@@ -5,6 +5,7 @@ mod asyncio;
 mod code;
 mod counts;
 mod errors;
+mod files;
 mod forms;
 mod hostile;
 mod items;

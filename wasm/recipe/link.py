@@ -17,8 +17,11 @@ OWN_FILES = (
     "decode_dict",
     "decode_number",
     "decode_text",
+    "descriptors",
+    "directories",
     "encode",
     "entry",
+    "files",
     "frozen",
     "heap",
     "host_module",
@@ -96,10 +99,11 @@ def compile_own(
         run(command, log=log, env=environment(toolchain))
 
 
-def answered_here(wasi: Path) -> list[str]:
-    """Returns the names of the system calls that wasi.c defines."""
-    pattern = r"(?m)^(?:WRAP|NO_SUCH_DESCRIPTOR|NO_FILE_SYSTEM)\((\w+)"
-    return re.findall(pattern, wasi.read_text(encoding="utf-8"))
+def answered_here(wasm: Path) -> list[str]:
+    """Returns the names of the system calls that the image defines."""
+    pattern = r"(?m)^(?:WRAP|WRITTEN|NO_SUCH_DESCRIPTOR)\((\w+)"
+    files = (wasm / f"{name}.c" for name in ("wasi", "descriptors", "directories"))
+    return [name for file in files for name in re.findall(pattern, file.read_text("utf-8"))]
 
 
 def link(
@@ -114,7 +118,7 @@ def link(
     """Links the module into `target`."""
     own = [objects / f"{name}.o" for name in OWN_FILES]
     archives = [tree.build / archive for archive in ARCHIVES]
-    wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm / "wasi.c")]
+    wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm)]
     # wasi-libc's offset of local time from UTC, which zone.c replaces.
     wrapped.append("-Wl,--wrap=__secs_to_zone")
 

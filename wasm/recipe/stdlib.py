@@ -25,7 +25,6 @@ LEFT_OUT = {
     "antigravity": "the sandbox has no browser",
     "ctypes": _NO_LIBRARY,
     "curses": _NO_TERMINAL,
-    "dbm": "the sandbox has no files",
     "ensurepip": "nothing can be installed",
     "idlelib": "the sandbox has no display",
     "lzma": _NO_LIBRARY,

@@ -10,7 +10,7 @@ def attempt(action):
 
 return {
     "/etc/passwd": attempt(lambda: open("/etc/passwd").read()),
-    "files in /": attempt(lambda: os.listdir("/")),
+    "files in /home": attempt(lambda: os.listdir("/home")),
     "environment": dict(os.environ),
     "a shell": attempt(lambda: os.system("id")),
 }

@@ -134,13 +134,13 @@ pub(crate) const TASKS: &[DemoTask] = &[
     },
     DemoTask {
         name: "secrets",
-        shows: "A search of the machine: no files, no environment, no shell",
+        shows: "A search of the machine: none of its files, no environment, no shell",
         code: include_str!("secrets.py"),
         mode: NodeMode::AllItems,
         items: "[]",
         prints: &[],
         expect: Expect::Result(
-            r#"{"/etc/passwd": "FileNotFoundError", "files in /": "FileNotFoundError", "environment": {},
+            r#"{"/etc/passwd": "FileNotFoundError", "files in /home": ["task"], "environment": {},
                 "a shell": "OSError"}"#,
         ),
     },

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 NETWORK = "this sandbox has no network"
 PROCESSES = "this sandbox starts no processes"
-_FILES = "this sandbox has no files"
+_DISK = "this sandbox has no disk"
 _LOAD = "this sandbox has no load average"
 
 # The user and group "nobody".
@@ -66,7 +66,7 @@ def install() -> None:
     _add(os, {name: _lacking(name, PROCESSES) for name in _PROCESS_FUNCTIONS})
     _add(os, {name: _constant(name, _NOBODY) for name in _USERS})
     _add(os, {"getppid": _constant("getppid", 0), "getloadavg": _lacking("getloadavg", _LOAD)})
-    _add(shutil, {"disk_usage": _lacking("disk_usage", _FILES)})
+    _add(shutil, {"disk_usage": _lacking("disk_usage", _DISK)})
     _add(socket, {name: _lacking(name, NETWORK) for name in _LOOK_UPS})
     _add(socket, {"gethostname": _constant("gethostname", "localhost")})
     _add(time, {"thread_time": time.process_time})

@@ -1,4 +1,4 @@
-"""Hints for files, which a task does not have."""
+"""Hints for files: a task has only those that it makes."""
 
 import errno
 from typing import Any
@@ -18,7 +18,5 @@ def _no_file(error: Any, clue: Clue) -> str | None:
         NODE: " The file of an item is its binary data: _helpers.get_binary_data(index, property).",
         EXEC: " Pass data with --items.",
     }
-    return (
-        "A task has no files. io.StringIO and io.BytesIO take the place of a file in memory."
-        + where.get(clue.site, "")
-    )
+    more = where.get(clue.site, "")
+    return f"A task sees the files that it has written, not those of the machine.{more}"

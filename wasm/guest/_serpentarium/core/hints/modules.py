@@ -13,7 +13,6 @@ from _serpentarium.core.hints.packages import ALTERNATIVES
 _NO_NETWORK = "this sandbox has no network"
 _NO_TERMINAL = "this sandbox has no terminal"
 _NO_DISPLAY = "this sandbox has no display"
-_NO_FILES = "this sandbox has no files"
 _NO_LIBRARY = "its C library is not in the image"
 _NO_INSTALLING = "nothing can be installed in this sandbox"
 _NO_SYSTEM = "this sandbox has no such operating system"
@@ -24,19 +23,16 @@ CANNOT_HAVE = {
     "antigravity": "this sandbox has no browser",
     "ctypes": "this sandbox has no native libraries",
     "curses": _NO_TERMINAL,
-    "dbm": _NO_FILES,
     "ensurepip": _NO_INSTALLING,
-    "fcntl": _NO_FILES,
+    "fcntl": "the files of a task have no locks",
     "grp": "this sandbox has no users",
     "idlelib": _NO_DISPLAY,
     "lzma": _NO_LIBRARY,
-    "mmap": _NO_FILES,
+    "mmap": "the files of a task cannot be mapped",
     "msvcrt": _NO_SYSTEM,
     "nt": _NO_SYSTEM,
     "pip": _NO_INSTALLING,
     "pty": _NO_TERMINAL,
-    "pwd": "this sandbox has no users",
-    "pydoc_data": _LEFT_OUT,
     "readline": _NO_TERMINAL,
     "resource": "the limits of a task are settings of the host",
     "sqlite3": _NO_LIBRARY,

@@ -1,0 +1,23 @@
+// The descriptors of open files and directories, for the WASI calls of descriptors.c and
+// directories.c.
+#pragma once
+
+#include "files.h"
+#include "wasi.h"
+
+struct descriptor {
+    // Null: the descriptor is not open.
+    struct node *node;
+    uint64_t offset;
+    __wasi_rights_t rights;
+    __wasi_fdflags_t flags;
+};
+
+// Returns an open descriptor other than a standard stream, or null.
+struct descriptor *opened(__wasi_fd_t fd);
+
+// Looks a path up, from the directory of a descriptor (`files_find`).
+__wasi_errno_t find_place(__wasi_fd_t fd, const char *path, bool follow, struct place *place);
+
+// Sets the times that `which` names.
+void set_times(struct node *node, uint64_t accessed, uint64_t modified, __wasi_fstflags_t which);

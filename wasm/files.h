@@ -1,0 +1,88 @@
+// An in-memory file system: nodes, directories and the bytes of files. descriptors.c answers WASI's
+// calls with it.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <wasi/api.h>
+
+enum node_kind { REGULAR, DIRECTORY, LINK, NULL_DEVICE, ZERO_DEVICE, RANDOM_DEVICE };
+
+struct node;
+
+// An entry of a directory. Cookies grow, so a listing goes on where it was while entries leave.
+struct entry {
+    uint64_t cookie;
+    struct node *node;
+    char *name;
+};
+
+// A file, directory, link or device. Times are nanoseconds since 1970.
+struct node {
+    enum node_kind kind;
+    // Entries that name the node, and open descriptors. A node without both is freed.
+    uint32_t names, users;
+    uint64_t number;
+    uint64_t accessed, modified, changed;
+    // Bytes of a regular file or of a link's target.
+    uint64_t size;
+    union {
+        // A regular file: pieces of PIECE bytes; a missing one is zeros.
+        struct {
+            uint8_t **pieces;
+            size_t piece_count;
+        };
+        struct {
+            struct entry *entries;
+            size_t entry_count, entry_capacity;
+            uint64_t next_cookie;
+            struct node *parent;
+        };
+        char *target;
+    };
+};
+
+// A path that was looked up: its directory, last name, and the node if there is one.
+struct place {
+    struct node *directory;
+    // Points into the path, without an end. Empty: the path names a directory by `.`, `..` or `/`.
+    const char *name;
+    size_t length;
+    struct node *node;
+};
+
+// Returns the root directory, which has /tmp, /dev and the home directory. Null: out of memory.
+struct node *files_root(void);
+
+// Sets how many bytes all files may have.
+void files_limit(uint64_t bytes);
+
+// Looks a path up, from a directory. `follow`: follow a link that the path ends with.
+__wasi_errno_t files_find(struct node *from, const char *path, bool follow, struct place *place);
+
+// Adds a new node at a place that has none.
+__wasi_errno_t files_make(struct place *place, enum node_kind kind, struct node **made);
+
+// Adds a name for a node, at a place that has none.
+__wasi_errno_t files_link(struct place *place, struct node *node);
+
+// Removes the name at a place that has a node.
+void files_unlink(struct place *place);
+
+// Puts a node in the place of another, which loses this name.
+void files_replace(struct place *place, struct node *node);
+
+// Frees a node that has neither names nor users.
+void files_release(struct node *node);
+
+// Reads bytes of a regular file or device. Returns how many.
+size_t files_read(struct node *node, uint64_t offset, uint8_t *into, size_t length);
+
+// Writes bytes of a regular file or device, all or none.
+__wasi_errno_t files_write(struct node *node, uint64_t offset, const uint8_t *data, size_t length);
+
+__wasi_errno_t files_resize(struct node *file, uint64_t size);
+
+__wasi_filestat_t files_status(const struct node *node);
+
+uint64_t files_now(void);
