@@ -91,7 +91,8 @@ WRAP(path_open, __wasi_fd_t fd, __wasi_lookupflags_t lookup, const char *path, _
         return error;
     }
     place.node->users++;
-    descriptors[free_one] = (struct descriptor){.node = place.node, .rights = rights, .flags = flags};
+    descriptors[free_one] =
+        (struct descriptor){.node = place.node, .rights = rights, .flags = flags};
     *got = (__wasi_fd_t)free_one + FIRST;
     return __WASI_ERRNO_SUCCESS;
 }
@@ -220,8 +221,8 @@ WRAP(fd_pread, __wasi_fd_t fd, const __wasi_iovec_t *into, size_t count, __wasi_
                                   : read_at(opened(fd), into, count, offset, got);
 }
 
-WRAP(fd_pwrite, __wasi_fd_t fd, const __wasi_ciovec_t *data, size_t count,
-     __wasi_filesize_t offset, __wasi_size_t *done)
+WRAP(fd_pwrite, __wasi_fd_t fd, const __wasi_ciovec_t *data, size_t count, __wasi_filesize_t offset,
+     __wasi_size_t *done)
 {
     return is_standard_stream(fd) ? __WASI_ERRNO_SPIPE
                                   : write_at(opened(fd), data, count, offset, done);
@@ -339,8 +340,7 @@ WRAP(fd_filestat_get, __wasi_fd_t fd, __wasi_filestat_t *status)
     return __WASI_ERRNO_SUCCESS;
 }
 
-void set_times(struct node *node, uint64_t accessed, uint64_t modified,
-                      __wasi_fstflags_t which)
+void set_times(struct node *node, uint64_t accessed, uint64_t modified, __wasi_fstflags_t which)
 {
     node->changed = files_now();
     if (which & (__WASI_FSTFLAGS_ATIM | __WASI_FSTFLAGS_ATIM_NOW)) {

@@ -25,8 +25,7 @@ WRAP(path_filestat_get, __wasi_fd_t fd, __wasi_lookupflags_t lookup, const char 
      __wasi_filestat_t *status)
 {
     struct place place;
-    __wasi_errno_t error =
-        find_node(fd, path, lookup & __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, &place);
+    __wasi_errno_t error = find_node(fd, path, lookup & __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, &place);
     if (error == __WASI_ERRNO_SUCCESS) {
         *status = files_status(place.node);
     }
@@ -37,8 +36,7 @@ WRAP(path_filestat_set_times, __wasi_fd_t fd, __wasi_lookupflags_t lookup, const
      __wasi_timestamp_t accessed, __wasi_timestamp_t modified, __wasi_fstflags_t which)
 {
     struct place place;
-    __wasi_errno_t error =
-        find_node(fd, path, lookup & __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, &place);
+    __wasi_errno_t error = find_node(fd, path, lookup & __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, &place);
     if (error == __WASI_ERRNO_SUCCESS) {
         set_times(place.node, accessed, modified, which);
     }

@@ -277,7 +277,8 @@ size_t files_read(struct node *node, uint64_t offset, uint8_t *into, size_t leng
         length = (size_t)(node->size - offset);
     }
     for (size_t done = 0; done < length;) {
-        size_t index = (size_t)((offset + done) / PIECE), within = (size_t)((offset + done) % PIECE);
+        size_t index = (size_t)((offset + done) / PIECE),
+               within = (size_t)((offset + done) % PIECE);
         size_t part = PIECE - within < length - done ? PIECE - within : length - done;
         const uint8_t *piece = node->pieces[index];
         if (piece != nullptr) {
@@ -370,7 +371,8 @@ __wasi_errno_t files_write(struct node *node, uint64_t offset, const uint8_t *da
         return error;
     }
     for (size_t done = 0; done < length;) {
-        size_t index = (size_t)((offset + done) / PIECE), within = (size_t)((offset + done) % PIECE);
+        size_t index = (size_t)((offset + done) / PIECE),
+               within = (size_t)((offset + done) % PIECE);
         size_t part = PIECE - within < length - done ? PIECE - within : length - done;
         memcpy(node->pieces[index] + within, data + done, part);
         done += part;

@@ -76,7 +76,7 @@ return [{'json': {'same': text, 'length': len(text)}}]""",
         code="""
 import datetime, decimal
 return [{"json": {
-    "date": datetime.date(2026, 1, 2), "decimal": decimal.Decimal("1.10"), "bytes": b"x",
+    "date": datetime.date(2026, 1, 2), "decimal": decimal.Decimal("1.10"),
     "tuple": (1, 2), 3: "key",
 }}]""",
         answers=[
@@ -84,7 +84,6 @@ return [{"json": {
                 {
                     "date": "2026-01-02",
                     "decimal": "1.10",
-                    "bytes": "b'x'",
                     "tuple": [1, 2],
                     "3": "key",
                 }
