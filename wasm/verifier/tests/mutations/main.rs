@@ -167,8 +167,11 @@ fn missing_comparisons_with_the_table_are_found() {
         let mut bytes = site.bytes();
         // The comparison yields the opposite.
         *bytes.get_mut(2)? = 0x42;
-        let is_bound =
-            site.instruction().mnemonic() == Mnemonic::Cmovae && site.follows(Mnemonic::Cmp);
+        let instruction = site.instruction();
+        // The program's own choices between two values have 32 bits where this one has an address.
+        let is_bound = instruction.mnemonic() == Mnemonic::Cmovae
+            && instruction.op0_register().is_gpr64()
+            && site.follows(Mnemonic::Cmp);
         is_bound.then_some(bytes)
     });
 }
