@@ -35,6 +35,7 @@ async fn a_name_may_be_read_before_the_module_binds_it() {
     all_fail(&[
         ("print(total)\ntotal = 1", "name 'total' is not defined"),
         ("x = 1\ndel x\nreturn x", "name 'x' is not defined"),
+        ("fs = [lambda: i for i in range(3)]\nreturn i", "name 'i' is not defined"),
         ("if not 1:\n    y = 1\nreturn y", "name 'y' is not defined"),
         ("for z in []: pass\nreturn z", "name 'z' is not defined"),
         ("try: 1 / 0\nexcept ZeroDivisionError as e: pass\nreturn e", "name 'e' is not defined"),
@@ -210,6 +211,9 @@ async fn local_variables_change_nothing() {
         "import asyncio\nasync def f(x): return x\nr = [await f(i) for i in range(3)]\nasync def g():\n    for i in range(2): yield i\ns = [i async for i in g()]\nreturn [r, s]",
         "t = (1, 2)\nx, *y = t\nx += 1\nz = {k: v for k, v in zip('ab', t)}\nreturn [x, y, z, [x for x in y], x]",
         "k = 5\nr = [k + f for f in (1, 2)] + [[g + h + k for g in (1, 2)] for h in (3, 4)]\ns = {k: [k for k in 'ab'] for _ in 'x'}\nreturn [r, s]",
+        "x = 5\nr = [([x for x in range(2)], [y + x for y in range(2)]) for _ in range(1)]\nreturn [r, x]",
+        "best = None\nr = [[(best := x, [best for _ in range(1)]) for x in range(2)] for y in range(2)]\nreturn [r, best]",
+        "row = {'a': 1}\nr = {k: [row for row in 'ab'] for k in row} | {k: row['a'] for k in row}\nreturn r",
         "import re\nout = []\nfor w in re.findall('[a-z]+', 'one two'): out.append(w.upper())\nn = len(out)\nwhile n: n -= 1\nreturn [out, n]",
     ] {
         let local = run(code).await.value();

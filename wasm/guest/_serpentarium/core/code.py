@@ -25,10 +25,10 @@ FILENAME = "<code>"
 REVEALING = frozenset(
     """
     __builtins__ __globals__ __import__ __main__ _current_frames _getframe breakpoint builtins
-    capture_locals copyreg dir doctest eval exec f_globals f_locals get_objects
-    get_referents get_referrers get_type_hints globals
-    importlib importlib.machinery importlib.util inspect locals logging.config modules
-    multiprocessing multiprocessing.dummy multiprocessing.pool pdb pickle runpy shelve timeit
+    cProfile capture_locals copyreg dir doctest eval exec f_globals f_locals get_objects
+    get_referents get_referrers get_type_hints globals importlib importlib.machinery
+    importlib.util inspect locals logging.config modules multiprocessing multiprocessing.dummy
+    multiprocessing.pool pdb pickle runpy shelve singledispatch singledispatchmethod timeit
     unittest unittest.mock vars walk_stack
     """.split()
 )
