@@ -61,6 +61,20 @@ async fn no_way_round_the_policy_is_found() {
         ("", "x = {}\nexec('def f():\\n  import os\\n  return os', x)\nreturn x['f']().name"),
         ("", "c = [eval][0]\nreturn c('().__class__').mro()"),
         ("", "import ast\nreturn 1"),
+        // A file of the task is not code of the library.
+        (
+            "logging",
+            "import logging\nh = logging.FileHandler('/tmp/evil.py')\nh.emit(logging.LogRecord('a', 1, 'p', 1, 'import os\\nX = os.name', (), None))\nh.close()\nlogging.__path__.append('/tmp')\nimport logging.evil\nreturn logging.evil.X",
+        ),
+        (
+            "json pathlib",
+            "import json, pathlib\npathlib.Path('/tmp/evil.py').write_text('import os\\nX = os.name')\njson.__path__.append('/tmp')\nimport json.evil\nreturn json.evil.X",
+        ),
+        (
+            "runpy pathlib",
+            "import pathlib, runpy\npathlib.Path('e.py').write_text('import os\\nX = os.name')\nreturn runpy.run_path('e.py')['X']",
+        ),
+        ("zipimport", "import zipimport\nreturn zipimport.zipimporter"),
         ("json", "import json\nreturn json.codecs.sys.modules['os'].name"),
         ("json", "import json.decoder\nreturn json.decoder.re.enum.sys.modules['os'].name"),
         ("json", "import json\nfrom json import codecs\nreturn codecs.open"),

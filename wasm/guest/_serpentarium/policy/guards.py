@@ -37,6 +37,7 @@ from _serpentarium.policy.policy import (
 _vars = vars
 _import = builtins.__import__
 _dump, _dumps = pickle.dump, pickle.dumps
+_path_hooks = list(sys.path_hooks)
 
 
 def apply(task: Task, lists: Mapping[str, Any]) -> Check:
@@ -48,6 +49,9 @@ def apply(task: Task, lists: Mapping[str, Any]) -> Check:
         _vars(dataclasses)["_process_class"] = library.process_class
         readers.apply()
         templates.apply()
+        # Files of the task are not code: their imports would run unchecked, as library modules.
+        sys.path_hooks.clear()
+        sys.path_importer_cache.clear()
     task.namespace["__builtins__"] = policy.builtins()
     return policy.check
 
@@ -57,6 +61,7 @@ def restore() -> None:
     _vars(builtins)["__import__"] = _import
     _vars(enum)["sys"] = sys
     _vars(dataclasses)["_process_class"] = library.real_process_class
+    sys.path_hooks[:] = _path_hooks
     readers.restore()
     templates.restore()
 

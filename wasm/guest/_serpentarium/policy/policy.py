@@ -31,12 +31,12 @@ _load = importlib.import_module
 _resolve = importlib.util.resolve_name
 
 _OWN = frozenset({"_serpentarium", "_host"})
-# Parts of importlib that load modules without `__import__`.
+# Modules that load or run code of files and archives without `__import__`.
 _LOADERS = frozenset(
     """
     importlib._abc importlib._bootstrap importlib._bootstrap_external importlib.abc
     importlib.machinery importlib.metadata importlib.readers importlib.resources importlib.simple
-    importlib.util
+    importlib.util runpy site zipimport
     """.split()
 )
 # Modules that C code imports by itself: for dates, pickles, huge numbers, profiling.
