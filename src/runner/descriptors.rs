@@ -8,8 +8,8 @@ use crate::net::descriptors;
 const PER_WORKER: usize = 3;
 /// Descriptors that must stay free beside those of workers and health connections. The broker takes
 /// two: the token request overlaps with the WebSocket. The start of a worker takes four for a
-/// moment, a look-up of the broker's name as many; each is tried again if it meets the other.
-const RESERVED: usize = 6;
+/// moment, and a look-up of the broker's name as many at the same time.
+const RESERVED: usize = 8;
 /// Health connections at most. A probe takes milliseconds; more connections are strangers'.
 const MAX_HEALTH_CONNECTIONS: usize = 32;
 /// Health connections at least: one that ends, and one that takes its place.
