@@ -125,7 +125,6 @@ async fn there_is_no_network_and_there_are_no_processes() {
         "import os; os.kill(1, 9)",
         "import ctypes",
         "import ssl",
-        "import threading; threading.Thread(target=print).start()",
     ] {
         let code = format!(
             "try:\n    {attempt}\nexcept Exception as e:\n    return type(e).__name__\nreturn 'worked'"
