@@ -39,8 +39,18 @@ pub(crate) fn free() -> usize {
 #[cfg(feature = "broker")]
 pub(crate) fn require(more: usize) -> Result<(), TooFewDescriptors> {
     let limit = limit();
-    let needed = open_below(limit) + more;
-    if limit < needed { Err(TooFewDescriptors { limit, needed }) } else { Ok(()) }
+    let mut needed = open_below(limit) + more;
+    if needed <= limit {
+        return Ok(());
+    }
+    // Under a higher limit, open descriptors with higher numbers count as well.
+    loop {
+        let more_open = open_below(needed) + more;
+        if more_open <= needed {
+            return Err(TooFewDescriptors { limit, needed });
+        }
+        needed = more_open;
+    }
 }
 
 fn limit() -> usize {
@@ -66,5 +76,6 @@ mod tests {
         assert_eq!(require(0), Ok(()));
         let few = require(limit()).unwrap_err();
         assert!(few.needed > few.limit, "{few}");
+        assert!(open_below(few.needed) + few.limit <= few.needed, "{few}");
     }
 }
