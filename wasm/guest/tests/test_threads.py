@@ -88,6 +88,27 @@ class ThreadsTest(unittest.TestCase):
             schedule.wait(lambda: False, 0.001)
         self.assertTrue(strand.stopped)
 
+    def test_a_thread_that_sleeps_in_vain_is_stopped(self) -> None:
+        flag: list[object] = []
+
+        def poll() -> None:
+            while not flag:
+                schedule.sleep(0.001)
+
+        for others in (0, 20):
+            with self.subTest(others), patch.object(schedule, "MAX_VAIN_SLEEP", 0.02):
+                strand = schedule.start(poll)
+                for _ in range(others):
+                    schedule.start(poll)
+                schedule.sleep(0.001)
+                self.assertTrue(strand.stopped)
+                schedule.reset()
+
+    def test_a_thread_that_sleeps_for_a_while_ends(self) -> None:
+        schedule.start(lambda: [schedule.sleep(0.001) for _ in range(50)] and self.add(1)())
+        schedule.sleep(0.001)
+        self.assertEqual(self.seen, [1])
+
     def test_only_the_owner_of_a_lock_acquires_it_again(self) -> None:
         lock = RLock()
         with lock, lock:

@@ -20,6 +20,8 @@ MAX_DEPTH = 100
 # waits and of seconds: it may be a loop that only the thread below can end.
 MAX_VAIN_WAITS = 10
 MAX_VAIN_SECONDS = 5.0
+# As much in sleeps: most threads that sleep come to an end by themselves.
+MAX_VAIN_SLEEP = 30.0
 # Sleeps of a thread before its sleeps let others begin: until then, threads run one after another,
 # in their order. A loop that sleeps until another thread has done something goes on in the end.
 _LONE_SLEEPS = 10
@@ -201,10 +203,13 @@ def idle(seconds: float | None) -> bool:
     return True
 
 
-def wait(ready: Callable[[], bool], seconds: float | None = None) -> bool:
+def wait(
+    ready: Callable[[], bool], seconds: float | None = None, most_vain: float | None = None
+) -> bool:
     """Waits until `ready` returns true, and runs other threads meanwhile.
 
-    Returns false after `seconds`. Raises an exception if the wait can never end.
+    Returns false after `seconds`. Raises an exception if the wait can never end, or if waits have
+    ended without their reason for `most_vain` seconds, `MAX_VAIN_SECONDS` by default.
     """
     strand = _running[-1]
     before = strand.ready, strand.deadline
@@ -216,7 +221,7 @@ def wait(ready: Callable[[], bool], seconds: float | None = None) -> bool:
         while not ready():
             if run_next():
                 continue
-            if not _pass_time(strand):
+            if not _pass_time(strand, most_vain):
                 return False
         return True
     finally:
@@ -225,21 +230,18 @@ def wait(ready: Callable[[], bool], seconds: float | None = None) -> bool:
 
 def sleep(seconds: float, /) -> None:
     """`time.sleep`: other threads begin meanwhile."""
-    if not _pending:
-        _sleep(seconds)
-        return
     strand = _running[-1]
-    strand.sleeps += 1
-    if strand is not _main and strand.sleeps <= _LONE_SLEEPS:
-        _sleep(seconds)
-    elif seconds >= 0:
-        wait(_never, seconds)
-    else:
-        # It raises the exception.
-        _sleep(seconds)
+    if _pending and seconds >= 0:
+        strand.sleeps += 1
+        if strand is _main or strand.sleeps > _LONE_SLEEPS:
+            wait(_never, seconds, MAX_VAIN_SLEEP)
+            return
+    _sleep(seconds)
+    if strand is not _main:
+        _expire(strand, seconds, MAX_VAIN_SLEEP)
 
 
-def _pass_time(strand: Strand) -> bool:
+def _pass_time(strand: Strand, most_vain: float | None) -> bool:
     """Sleeps until a thread can begin, or until the end of the wait. Returns false then."""
     dues = [other.due for other in _pending if other.due is not None]
     now = _now()
@@ -248,7 +250,7 @@ def _pass_time(strand: Strand) -> bool:
         until = min(dues, default=strand.deadline)
         if left <= 0 or until >= strand.deadline:
             _sleep(max(left, 0))
-            _expire(strand, left)
+            _expire(strand, left, MAX_VAIN_SECONDS if most_vain is None else most_vain)
             return False
     elif dues and len(_running) <= MAX_DEPTH:
         until = min(dues)
@@ -258,12 +260,12 @@ def _pass_time(strand: Strand) -> bool:
     return True
 
 
-def _expire(strand: Strand, seconds: float) -> None:
-    """Counts a wait that ended without its reason."""
+def _expire(strand: Strand, seconds: float, most: float) -> None:
+    """Counts a wait that ended without its reason. Stops the thread after too many."""
     if any(below.could_go_on() for below in _running[:-1]):
         strand.vain += 1
         strand.wasted += max(seconds, 0)
-        if strand.vain >= MAX_VAIN_WAITS and strand.wasted >= MAX_VAIN_SECONDS:
+        if strand.vain >= MAX_VAIN_WAITS and strand.wasted >= most:
             _stop(strand)
 
 
