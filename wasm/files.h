@@ -15,6 +15,8 @@ struct entry {
     uint64_t cookie;
     struct node *node;
     char *name;
+    // Of the name. Most comparisons end with it.
+    uint32_t hash;
 };
 
 // A file, directory, link or device. Times are nanoseconds since 1970.
@@ -27,7 +29,7 @@ struct node {
     // Bytes of a regular file or of a link's target.
     uint64_t size;
     union {
-        // A regular file: pieces of PIECE bytes; a missing one is zeros.
+        // A regular file: pieces of 4 KiB (pieces.c); a missing one is zeros.
         struct {
             uint8_t **pieces;
             size_t piece_count;
@@ -53,9 +55,6 @@ struct place {
 
 // Returns the root directory, which has /tmp, /dev and the home directory. Null: out of memory.
 struct node *files_root(void);
-
-// Sets how many bytes all files may have.
-void files_limit(uint64_t bytes);
 
 // Looks a path up, from a directory. `follow`: follow a link that the path ends with.
 __wasi_errno_t files_find(struct node *from, const char *path, bool follow, struct place *place);

@@ -5,7 +5,7 @@
 //   descriptors.c    WASI calls on open files, and directories.c on paths
 //   encode.c         plain Python values to JSON
 //   entry.c          exports: start the interpreter (before the snapshot), run a task (after it)
-//   files.c          the in-memory file system
+//   files.c          the in-memory file system, and pieces.c the bytes of its files
 //   frozen.c         frozen modules: the standard library and the guest package
 //   program.c        compiles a task's text as a program
 //   heap.c           grows the linear memory

@@ -25,6 +25,7 @@ OWN_FILES = (
     "frozen",
     "heap",
     "host_module",
+    "pieces",
     "program",
     "snapshot",
     "streams",

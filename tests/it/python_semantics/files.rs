@@ -137,3 +137,12 @@ return sum(map(len, model.values())) > 0
 ";
     all_return(&[(code, json!(true))]).await;
 }
+
+/// Adding a file looks for its name among all others.
+#[tokio::test]
+async fn a_directory_of_many_files_stays_quick() {
+    let ran = run("import os\nfor n in range(2000): os.close(os.open(f'file-{n:06}', os.O_CREAT | os.O_WRONLY))\nreturn len(os.listdir())").await;
+    assert_eq!(ran.value(), 2000);
+    let fuel = ran.outcome.usage.fuel;
+    assert!(fuel < 400_000_000, "{fuel}");
+}
