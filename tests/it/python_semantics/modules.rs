@@ -148,6 +148,7 @@ async fn variables_of_one_item_are_not_seen_by_the_next() {
     for code in [
         "try:\n    seen += 1\nexcept NameError:\n    seen = 1\nreturn {'seen': seen}",
         "global seen\ntry:\n    seen += 1\nexcept NameError:\n    seen = 1\nreturn {'seen': seen}",
+        "del _item\nseen = globals().get('seen', 0) + 1\nreturn {'seen': seen}",
         "seen = globals().get('seen', 0) + 1\ndef f(): return seen\nreturn {'seen': f()}",
         "def f():\n    global seen\n    seen = globals().get('seen', 0) + 1\nf()\nreturn {'seen': seen}",
         "import __main__\n__main__.seen = getattr(__main__, 'seen', 0) + 1\nreturn {'seen': seen}",

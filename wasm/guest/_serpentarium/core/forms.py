@@ -39,6 +39,8 @@ _HUGE = 10**600
 
 # Types whose values are copied as they are, if they are members.
 _SCALARS = frozenset((str, bool, type(None)))
+# Types of most results. A look-up of an attribute that a type lacks costs more.
+_SETTLED = _SCALARS | {int, float, list, tuple, dict}
 
 # The methods of classes that define none.
 _NO_TEXT: Any = object.__str__
@@ -332,6 +334,8 @@ _run_loop = asyncio.run
 def settle(value: Any) -> Any:
     """Awaits a returned coroutine, task or future, and collects an asynchronous generator."""
     kind = type(value)
+    if kind in _SETTLED:
+        return value
     if hasattr(kind, "__await__") or hasattr(kind, "__anext__"):
         try:
             return _run_loop(finish(value))

@@ -60,16 +60,20 @@ def _run_for_each_item(task: Task, body: CodeType, bind: Bind) -> Reply:
     function = bind(body, namespace)
     for index, item in enumerate(task.settings[ITEMS]):
         task.item_index = index
-        if index and namespace.keys() != start.keys():
-            # The code has set variables of its module. Those of one item are not of the next.
-            namespace = task.new_module()
-            namespace |= start
-            function = bind(body, namespace)
         namespace["_item"] = item
         if given is not None:
             given.renew(namespace)
         if not index:
             start = dict(namespace)
+        elif len(namespace) != len(start):
+            # The code has set variables of its module. Those of one item are not of the next. A
+            # comparison of all names would cost more than a small item.
+            namespace = task.new_module()
+            namespace |= start
+            namespace["_item"] = item
+            if given is not None:
+                given.renew(namespace)
+            function = bind(body, namespace)
         try:
             value = function()
         except SystemExit as error:
