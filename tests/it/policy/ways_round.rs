@@ -154,6 +154,19 @@ async fn no_way_round_the_policy_is_found() {
             "",
             "c = compile('x.y', 'f', 'eval')\nF = type(lambda: 0)\nreturn str(F(c.replace(co_names=('x', dunder('globals'))), {'x': print})())",
         ),
+        // Functions made of code, with the built-ins of the library that calls them back.
+        (
+            "json functools",
+            "import json\nfrom functools import partial\nF = type(lambda: 0)\ncode = compile('getattr', 'x', 'eval')\nreturn str(json.loads('{}', object_hook=partial(F, code))())",
+        ),
+        (
+            "json",
+            "import json\nF = type(lambda: 0)\nclass A:\n  def m(self): pass\nM = type(A().m)\nreturn str(json.loads('{}', object_hook=M(F, compile('getattr', 'x', 'eval')))())",
+        ),
+        (
+            "concurrent.futures",
+            "from concurrent.futures import ThreadPoolExecutor\ncode = compile('getattr', 'x', 'eval')\nreturn str(ThreadPoolExecutor().submit(type(lambda: 0), code, {}).result()())",
+        ),
         (
             "",
             "s = b'().__cl' + b'ass__'\nclass B:\n  def __buffer__(self, f): return memoryview(s)\nreturn str(eval(B()))",

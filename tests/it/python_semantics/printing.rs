@@ -53,3 +53,15 @@ async fn as_text_everything_is_sent_as_it_is_written() {
     assert_eq!(text("print('before')\n1 / 0").await, "before\n");
     assert_eq!(text("for i in range(200_000): print(i)").await.lines().last(), Some("199999"));
 }
+
+#[tokio::test]
+async fn exit_functions_run_after_the_code() {
+    let code = "import atexit\natexit.register(print, 'last')\n\
+                @atexit.register\ndef fail(): 1 / 0\nprint('first')";
+    for (ending, fails) in [("", false), ("\nimport sys; sys.exit()", false), ("\n1 / 0", true)] {
+        let ran = run(&format!("{code}{ending}")).await;
+        assert_eq!(ran.outcome.result.is_err(), fails, "{ending}");
+        assert_eq!(ran.printed(), [json!(["'first'"]), json!(["'last'"])], "{ending}");
+        assert!(ran.outcome.stderr.contains("ZeroDivisionError"), "{}", ran.outcome.stderr);
+    }
+}

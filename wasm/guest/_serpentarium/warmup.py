@@ -4,6 +4,7 @@ Rehearsals specialise the bytecode (PEP 659) and fill caches. Everything else th
 restored.
 """
 
+import atexit
 import gc
 import importlib
 import io
@@ -282,4 +283,6 @@ def _forget() -> None:
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         sys.__dict__.pop(name, None)
     seeding.install()
+    # Those of the library have nothing to do for a task that registers none.
+    atexit._clear()
     gc.collect()

@@ -1,5 +1,6 @@
 """Runs the instance's one task: reads the settings, runs the code, writes the reply."""
 
+import atexit
 import os
 from collections.abc import Mapping
 from types import CodeType
@@ -31,6 +32,8 @@ from _serpentarium.core.wire import Reply
 
 # User code can replace members of modules, so the object is bound here.
 _task = current.task
+_count_exit_functions = atexit._ncallbacks
+_run_exit_functions = atexit._run_exitfuncs
 
 
 def run() -> None:
@@ -55,6 +58,8 @@ def perform(task: Task) -> Reply:
         if issubclass(type(error), MemoryError):
             task.free()
         reply = report(error, task.item_index)
+    if _count_exit_functions():
+        _run_exit_functions()
     if log.statements or log.partial:
         try:
             log.finish()

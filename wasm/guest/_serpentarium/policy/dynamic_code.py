@@ -6,7 +6,9 @@ import sys
 from types import CodeType
 from typing import Any
 
+from _serpentarium.core.code import bind
 from _serpentarium.core.current import task
+from _serpentarium.core.threads import schedule
 from _serpentarium.policy.policy import Violation
 
 _frame = sys._getframe
@@ -21,6 +23,8 @@ _CALLER = 3
 _NODES = frozenset(
     kind for kind in _vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)
 )
+# The two functions of this package that make a function of a code object.
+_MAKERS = (bind.__code__, schedule.call.__code__)
 _watches_code = False
 
 
@@ -62,7 +66,11 @@ def guarded_compile(
 
 
 def _watch_code() -> None:
-    """Refuses code objects made by hand, which could be made of parts of a compiled one."""
+    """Refuses objects made by hand of compiled code: code objects of its parts, and functions.
+
+    A function without built-ins of its own gets those of the caller's frame. In a callback of the
+    library they are the real ones.
+    """
     global _watches_code
     if not _watches_code:
         _watches_code = True
@@ -72,6 +80,8 @@ def _watch_code() -> None:
 def _refuse_new_code(event: str, _args: object) -> None:
     if event == "code.__new__":
         raise Violation("Code objects that were not made by compile() are disallowed.")
+    if event == "function.__new__" and not any(_frame(1).f_code is maker for maker in _MAKERS):
+        raise Violation("Functions that were made of a code object are disallowed.")
 
 
 def guarded_exec(source: Any, globals: Any = None, locals: Any = None, **options: Any) -> None:
