@@ -25,6 +25,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | none (`default-features = false`) | the sandbox alone: [`sandbox`], [`fuel`], [`allocator`] |
+//! | `network` | HTTP requests of tasks, to hosts that the program allows |
 //! | `runner` | a task runner for n8n's broker, and a pool of worker processes |
 //! | `broker` | a small local broker |
 //! | `cli` (default) | the `serpentarium` command |
@@ -36,6 +37,10 @@
 //! | [`sandbox`] | programs, limits, outcomes, host calls | |
 //! | [`fuel`] | amounts of fuel as text | |
 //! | [`allocator`] | a global allocator for large messages | |
+#![cfg_attr(
+    feature = "network",
+    doc = "| [`fetch`] | HTTP requests to allowed hosts | `network`, `runner`, `broker` |"
+)]
 #![cfg_attr(
     feature = "network",
     doc = "| [`protocol`] | messages of n8n's task broker | `runner`, `broker` |"
@@ -65,6 +70,8 @@ pub mod cli;
 mod config;
 #[cfg(feature = "cli")]
 mod error_reports;
+#[cfg(feature = "network")]
+pub mod fetch;
 pub mod fuel;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     config,
+    fetch::AllowedHost,
     fuel::parse_fuel,
     runner::effects::CheckedOutcome,
     sandbox::{Job, Sandbox},
@@ -65,6 +66,12 @@ pub(crate) struct ExecArgs {
     /// The seed of a deterministic run.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "deterministic")]
     seed: u64,
+    /// Let the code make HTTP requests to this host, with urllib, requests or httpx. Repeat it, or
+    /// separate hosts by commas: api.example.com (ports 80 and 443), api.example.com:8443,
+    /// *.example.org (its subdomains), 127.0.0.1:8080, 10.0.0.0/8:80, * (every public host).
+    /// Addresses that are not public must be named themselves. Without it the code has no network.
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    allow_net: Vec<AllowedHost>,
     /// Print one JSON object instead: result or error, custom and static data, prints, standard
     /// error, fuel, memory, time.
     #[arg(long)]
@@ -78,12 +85,12 @@ pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
     }
     let task = ExecTask::read(&args)?;
     let sandbox = while_dumpable(|| Sandbox::builder().slots(1).build())?;
-    let host = Arc::new(PrintHost::new(!args.json));
+    let host = Arc::new(PrintHost::new(!args.json, &args.allow_net));
     if let Some(notice) = args.input.notice() {
         host.console.note(notice);
     }
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().event_interval(1).build()?;
+        tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build()?;
     let mut checked = runtime
         .block_on(async { CheckedOutcome::new(sandbox.run(task.job, host.clone()).await).await });
     if let Err(failure) = &mut checked.result {
@@ -109,6 +116,8 @@ pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
         0 if over => OVER_BUDGET,
         code => code,
     };
+    // The look-up of a name may still block a thread.
+    runtime.shutdown_background();
     Ok(host.console.finish(code.into()))
 }
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     cli::console::Console,
+    fetch::{AllowedHost, HTTP_SEND, Network},
     sandbox::{Answer, HostCalls, METHOD_NOT_ALLOWED, PendingAnswer},
     sync::lock,
 };
@@ -24,12 +25,16 @@ pub(crate) struct PrintHost {
     live: bool,
     kept: Mutex<String>,
     has_output: AtomicBool,
+    /// `None`: the code has no network.
+    network: Option<Network>,
 }
 
 impl PrintHost {
-    /// Creates a host that shows output at once (`live`), or keeps it.
-    pub(crate) fn new(live: bool) -> Self {
-        Self { live, ..Self::default() }
+    /// Creates a host that shows output at once (`live`), or keeps it. It makes HTTP requests to
+    /// `hosts`.
+    pub(crate) fn new(live: bool, hosts: &[AllowedHost]) -> Self {
+        let network = (!hosts.is_empty()).then(|| Network::new(hosts.iter().cloned()));
+        Self { live, network, ..Self::default() }
     }
 
     /// Returns the kept prints.
@@ -65,7 +70,10 @@ impl<'de> Deserialize<'de> for Printed {
 }
 
 impl HostCalls for PrintHost {
-    fn call(&self, _name: &str, _params: Box<RawValue>) -> PendingAnswer {
+    fn call(&self, name: &str, params: Box<RawValue>) -> PendingAnswer {
+        if let Some(network) = self.network.as_ref().filter(|_| name == HTTP_SEND) {
+            return network.call(params);
+        }
         let answer: Answer = Err(METHOD_NOT_ALLOWED.into());
         Box::pin(std::future::ready(answer))
     }
