@@ -198,10 +198,24 @@ WRAP(fd_read, __wasi_fd_t fd, const __wasi_iovec_t *into, size_t count, __wasi_s
     return error;
 }
 
-WRAP(fd_write, __wasi_fd_t fd, const __wasi_ciovec_t *data, size_t count, __wasi_size_t *done)
+bool reply_is_written;
+
+// Returns the stream of the host that gets what is written to a descriptor, or FIRST_FILE if none
+// does. Standard output belongs to the reply: what a task writes there by itself is no part of it.
+static __wasi_fd_t stream_behind(__wasi_fd_t fd)
 {
     if (is_standard_stream(fd)) {
-        return __real___wasi_fd_write(fd, data, count, done);
+        return fd == STANDARD_OUTPUT && !reply_is_written ? STANDARD_ERROR : fd;
+    }
+    const struct descriptor *open = opened(fd);
+    return open != nullptr && open->node->kind == ERROR_DEVICE ? STANDARD_ERROR : FIRST_FILE;
+}
+
+WRAP(fd_write, __wasi_fd_t fd, const __wasi_ciovec_t *data, size_t count, __wasi_size_t *done)
+{
+    __wasi_fd_t stream = stream_behind(fd);
+    if (is_standard_stream(stream)) {
+        return __real___wasi_fd_write(stream, data, count, done);
     }
     struct descriptor *open = opened(fd);
     if (open != nullptr && (open->flags & __WASI_FDFLAGS_APPEND)) {
@@ -343,6 +357,9 @@ WRAP(fd_filestat_get, __wasi_fd_t fd, __wasi_filestat_t *status)
 void set_times(struct node *node, uint64_t accessed, uint64_t modified, __wasi_fstflags_t which)
 {
     node->changed = files_now();
+    if (files_changed_mode != 0) {
+        node->mode = files_changed_mode & ~FILES_MODE_IS_SET;
+    }
     if (which & (__WASI_FSTFLAGS_ATIM | __WASI_FSTFLAGS_ATIM_NOW)) {
         node->accessed = which & __WASI_FSTFLAGS_ATIM ? accessed : node->changed;
     }

@@ -12,6 +12,7 @@
 static const char GUEST_PACKAGE[] = "_serpentarium";
 // The working directory at the start (files.c), and the home directory in stdlib/pwd.py.
 static const char HOME[] = "/home/task";
+static const wchar_t LIBRARY[] = L"/usr/lib/python3.13";
 
 // `_serpentarium.run`, looked up before the snapshot, so that a task starts with one call.
 static PyObject *run_function;
@@ -58,13 +59,16 @@ static void start_interpreter(void)
     config.site_import = 0;
     config.write_bytecode = 0;
     config.install_signal_handlers = 0;
-    // The library is not in files: a path search would find nothing and warn.
+    // The library is not in files: a path search would find nothing and warn. Its directory
+    // (files.c) is empty, and only gives the modules their `__file__`.
     config.pathconfig_warnings = 0;
     config.module_search_paths_set = 1;
+    check(PyWideStringList_Append(&config.module_search_paths, L"/home/task"), "configuring");
+    check(PyWideStringList_Append(&config.module_search_paths, LIBRARY), "configuring");
     check(PyConfig_SetString(&config, &config.program_name, L"python3"), "configuring");
     check(PyConfig_SetString(&config, &config.executable, L""), "configuring");
-    check(PyConfig_SetString(&config, &config.home, L"/"), "configuring");
-    check(PyConfig_SetString(&config, &config.stdlib_dir, L""), "configuring");
+    check(PyConfig_SetString(&config, &config.home, L"/usr"), "configuring");
+    check(PyConfig_SetString(&config, &config.stdlib_dir, LIBRARY), "configuring");
     check(Py_InitializeFromConfig(&config), "starting the interpreter");
     PyConfig_Clear(&config);
 }

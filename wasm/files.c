@@ -10,6 +10,8 @@ enum { MAX_NAME = 255, MAX_PATH = 4096, MAX_LINKS = 40 };
 static struct node *root;
 static uint64_t last_number;
 
+uint32_t files_new_mode, files_changed_mode;
+
 uint64_t files_now(void)
 {
     __wasi_timestamp_t now = 0;
@@ -17,11 +19,18 @@ uint64_t files_now(void)
     return now;
 }
 
+static uint32_t usual_mode(enum node_kind kind)
+{
+    return kind == REGULAR ? 0644 : kind == DIRECTORY ? 0755 : kind == LINK ? 0777 : 0666;
+}
+
 static struct node *new_node(enum node_kind kind)
 {
     struct node *node = calloc(1, sizeof *node);
     if (node != nullptr) {
         node->kind = kind;
+        node->mode = files_new_mode != 0 && kind != LINK ? files_new_mode & ~FILES_MODE_IS_SET
+                                                         : usual_mode(kind);
         node->number = ++last_number;
         node->accessed = node->modified = node->changed = files_now();
     }
@@ -96,6 +105,15 @@ static bool reserve_entry(struct node *directory)
     return true;
 }
 
+// Sets the times of a directory that changes, and returns them. They always grow, even if the clock
+// stands: Python's import system reads a directory again when they differ.
+static uint64_t touch(struct node *directory)
+{
+    uint64_t now = files_now();
+    now = now > directory->modified ? now : directory->modified + 1;
+    return directory->modified = directory->changed = now;
+}
+
 __wasi_errno_t files_link(struct place *place, struct node *node)
 {
     struct node *directory = place->directory;
@@ -118,7 +136,7 @@ __wasi_errno_t files_link(struct place *place, struct node *node)
         node->parent = directory;
     }
     node->names++;
-    directory->modified = directory->changed = node->changed = files_now();
+    node->changed = touch(directory);
     place->node = node;
     return __WASI_ERRNO_SUCCESS;
 }
@@ -146,7 +164,7 @@ void files_unlink(struct place *place)
     size_t index = (size_t)(entry - directory->entries);
     memmove(entry, entry + 1, (directory->entry_count - index - 1) * sizeof *entry);
     directory->entry_count--;
-    directory->modified = directory->changed = files_now();
+    (void)touch(directory);
     lose_name(place->node);
     place->node = nullptr;
 }
@@ -159,7 +177,7 @@ void files_replace(struct place *place, struct node *node)
     if (node->kind == DIRECTORY) {
         node->parent = place->directory;
     }
-    place->directory->modified = node->changed = files_now();
+    node->changed = touch(place->directory);
     place->node = node;
     lose_name(replaced);
 }
@@ -258,7 +276,10 @@ struct node *files_root(void)
         (void)(make("tmp", DIRECTORY) && make("home", DIRECTORY) && make("home/task", DIRECTORY)
                && make("dev", DIRECTORY) && make("dev/null", NULL_DEVICE)
                && make("dev/zero", ZERO_DEVICE) && make("dev/random", RANDOM_DEVICE)
-               && make("dev/urandom", RANDOM_DEVICE));
+               && make("dev/urandom", RANDOM_DEVICE) && make("dev/stdin", NULL_DEVICE)
+               && make("dev/stdout", ERROR_DEVICE) && make("dev/stderr", ERROR_DEVICE)
+               && make("usr", DIRECTORY) && make("usr/lib", DIRECTORY)
+               && make("usr/lib/python3.13", DIRECTORY));
     }
     return root;
 }
@@ -274,9 +295,10 @@ __wasi_filestat_t files_status(const struct node *node)
         [NULL_DEVICE] = __WASI_FILETYPE_CHARACTER_DEVICE,
         [ZERO_DEVICE] = __WASI_FILETYPE_CHARACTER_DEVICE,
         [RANDOM_DEVICE] = __WASI_FILETYPE_CHARACTER_DEVICE,
+        [ERROR_DEVICE] = __WASI_FILETYPE_CHARACTER_DEVICE,
     };
     return (__wasi_filestat_t){
-        .dev = 1,
+        .dev = 1 | (uint64_t)node->mode << MODE_SHIFT,
         .ino = node->number,
         .filetype = TYPES[node->kind],
         .nlink = node->names,

@@ -6,7 +6,15 @@
 #include <stdint.h>
 #include <wasi/api.h>
 
-enum node_kind { REGULAR, DIRECTORY, LINK, NULL_DEVICE, ZERO_DEVICE, RANDOM_DEVICE };
+enum node_kind { REGULAR, DIRECTORY, LINK, NULL_DEVICE, ZERO_DEVICE, RANDOM_DEVICE, ERROR_DEVICE };
+
+// The permission bits of a node are this many bits up in the device number of its status (modes.c).
+enum { MODE_SHIFT = 32 };
+
+// The bits of the node that is made next, and those that the next call on times sets. 0: none.
+extern uint32_t files_new_mode, files_changed_mode;
+// Marks such bits as given, because 0 is a mode.
+enum { FILES_MODE_IS_SET = 1 << 16 };
 
 struct node;
 
@@ -26,6 +34,8 @@ struct node {
     uint32_t names, users;
     uint64_t number;
     uint64_t accessed, modified, changed;
+    // Permission bits.
+    uint32_t mode;
     // Bytes of a regular file or of a link's target.
     uint64_t size;
     union {

@@ -9,6 +9,7 @@
 //   frozen.c         frozen modules: the standard library and the guest package
 //   program.c        compiles a task's text as a program
 //   heap.c           grows the linear memory
+//   modes.c          permission bits, and other parts of POSIX that WASI lacks
 //   host_module.c    the module `_host`, Python's interface to the host
 //   snapshot.c       prepares the memory for copy-on-write instances
 //   streams.c        standard input and output

@@ -7,6 +7,13 @@
 
 enum { PIECE = 4096 };
 
+// Bytes that files leave to Python, so that code can go on after ENOSPC. It is looked after each
+// time that files have taken SPAN pieces, 1 MiB, so a task with small files does not pay for it.
+enum { RESERVE = 16 << 20, SPAN = 256 };
+
+// Pieces taken since the last look.
+static unsigned taken;
+
 // More than a linear memory holds, and less than a size_t counts.
 static const uint64_t MOST_BYTES = (uint64_t)1 << 31;
 
@@ -93,12 +100,27 @@ __wasi_errno_t files_resize(struct node *file, uint64_t size)
     return __WASI_ERRNO_SUCCESS;
 }
 
+// Allocates a piece of zeros.
+static uint8_t *new_piece(void)
+{
+    if (++taken >= SPAN) {
+        // Volatile: compilers drop allocations that nothing uses.
+        void *volatile reserve = malloc(RESERVE);
+        if (reserve == nullptr) {
+            return nullptr;
+        }
+        free(reserve);
+        taken = 0;
+    }
+    return calloc(1, PIECE);
+}
+
 // Allocates the missing pieces of a range.
 static bool fill(struct node *file, uint64_t offset, size_t length)
 {
     size_t last = (size_t)((offset + length - 1) / PIECE);
     for (size_t index = (size_t)(offset / PIECE); index <= last; index++) {
-        if (file->pieces[index] == nullptr && (file->pieces[index] = calloc(1, PIECE)) == nullptr) {
+        if (file->pieces[index] == nullptr && (file->pieces[index] = new_piece()) == nullptr) {
             return false;
         }
     }

@@ -1,6 +1,7 @@
 // Standard input and output without Python's `io`, whose set-up costs more than a small task.
 
 #include "image.h"
+#include "wasi.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -124,6 +125,7 @@ PyObject *read_input(void)
 
 bool write_standard_output(const char *data, size_t length)
 {
+    reply_is_written = true;
     while (length > 0) {
         ssize_t written = write(STDOUT_FILENO, data, length);
         if (written > 0) {

@@ -10,7 +10,10 @@
     __wasi_errno_t __wrap___wasi_##name(__VA_ARGS__)
 
 // Standard input, output and error have the descriptors below this one.
-static const __wasi_fd_t FIRST_FILE = 3;
+static const __wasi_fd_t STANDARD_OUTPUT = 1, STANDARD_ERROR = 2, FIRST_FILE = 3;
+
+// True while the reply is written to standard output (descriptors.c).
+extern bool reply_is_written;
 
 static inline bool is_standard_stream(__wasi_fd_t fd)
 {

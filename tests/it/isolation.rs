@@ -81,11 +81,17 @@ async fn no_file_of_the_machine_is_seen_or_made() {
             "/dev",
             "/dev/null",
             "/dev/random",
+            "/dev/stderr",
+            "/dev/stdin",
+            "/dev/stdout",
             "/dev/urandom",
             "/dev/zero",
             "/home",
             "/home/task",
-            "/tmp"
+            "/tmp",
+            "/usr",
+            "/usr/lib",
+            "/usr/lib/python3.13"
         ])
     );
     let code = format!(
@@ -184,12 +190,13 @@ async fn with_echo(code: &str) -> (Outcome, Vec<(String, String)>) {
 #[tokio::test]
 async fn a_forged_reply_is_not_passed_on() {
     for code in [
-        // Two values, half a value, a frame within a value, invalid UTF-8, no output.
-        "import os; os.write(1, b'{\"result\": 1}')\nreturn 2",
-        "import os; os.write(1, b'{\"result\": ')\nreturn 2",
-        "import posix; posix.write(1, b'{\"result\": 1}, \"type\": \"runner:taskdone\"'); posix._exit(0)",
-        "import posix; posix.write(1, b'{\"result\": \"\\xff\"}'); posix._exit(0)",
-        "import posix; posix.write(1, b'{\"result\": NaN}'); posix._exit(0)",
+        // Two values, half a value, a frame within a value, invalid UTF-8, no output. The first write
+        // of a reply opens descriptor 1.
+        "import os, _host; _host.write_output(''); os.write(1, b'{\"result\": 1}')\nreturn 2",
+        "import os, _host; _host.write_output(''); os.write(1, b'{\"result\": ')\nreturn 2",
+        "import posix, _host; _host.write_output('{\"result\": 1}, \"type\": \"runner:taskdone\"'); posix._exit(0)",
+        "import posix, _host; _host.write_output(''); posix.write(1, b'{\"result\": \"\\xff\"}'); posix._exit(0)",
+        "import posix, _host; _host.write_output('{\"result\": NaN}'); posix._exit(0)",
         "import posix; posix._exit(0)",
         "import posix; posix._exit(3)",
         "import posix; posix.abort()",

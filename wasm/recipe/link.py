@@ -25,6 +25,7 @@ OWN_FILES = (
     "frozen",
     "heap",
     "host_module",
+    "modes",
     "pieces",
     "program",
     "snapshot",
@@ -107,6 +108,11 @@ def answered_here(wasm: Path) -> list[str]:
     return [name for file in files for name in re.findall(pattern, file.read_text("utf-8"))]
 
 
+def replaced_here(wasm: Path) -> list[str]:
+    """Returns the names of the C library's functions that the image replaces."""
+    return re.findall(r"(?m)^REPLACES\((\w+)\)", (wasm / "modes.c").read_text("utf-8"))
+
+
 def link(
     wasm: Path,
     tree: Tree,
@@ -122,6 +128,7 @@ def link(
     wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm)]
     # wasi-libc's offset of local time from UTC, which zone.c replaces.
     wrapped.append("-Wl,--wrap=__secs_to_zone")
+    wrapped += [f"-Wl,--wrap={name}" for name in replaced_here(wasm)]
 
     def run_linker(inputs: list[Path], options: list[str], output: Path) -> None:
         libraries = [f"-L{tree.library(name)}" for name in LIBRARY_FILES] + ["-lz", "-lbz2", "-lm"]

@@ -15,5 +15,5 @@ build_time_vars = {
     "TZPATH": "",
     "VERSION": "3.13",
     "WITH_PYMALLOC": 1,
-    "prefix": "/",
+    "prefix": "/usr",
 }

@@ -176,3 +176,16 @@ async fn an_import_at_run_time_is_refused_with_the_line_of_the_code() {
         "Import of standard library module 'os' is disallowed. Allowed stdlib modules: importlib";
     assert_eq!(error.description.as_deref().map(own_text), Some(text));
 }
+
+/// The library imports files without the checks of the policy, so none is code while there are lists.
+#[tokio::test]
+async fn a_file_of_the_task_is_no_module_under_a_list() {
+    let code = "open('helper.py', 'w').write('import os')\nimport helper\nreturn 1";
+    let error = refused(Policy { external_allow: list("helper"), ..Policy::default() }, code).await;
+    assert!(error.message.starts_with("No module named 'helper'"), "{error:?}");
+    let hint = "code in files of the task cannot be imported: put it into this code.";
+    assert!(error.description.as_deref().unwrap().ends_with(hint), "{error:?}");
+    let all = Policy { external_allow: list("*"), stdlib_allow: list("*"), ..Policy::default() };
+    assert_eq!(result_under(all, code).await, json!(1));
+    assert_eq!(result_under(Policy::default(), code).await, json!(1));
+}

@@ -34,7 +34,7 @@ async fn files_open_in_every_mode() {
 async fn directories_paths_and_times_are_those_of_a_system() {
     all_return(&[
         ("import os, getpass\nassert getpass.getuser() == 'task'\nreturn [os.getcwd(), os.path.expanduser('~'), sorted(os.listdir('/')), os.listdir('.'), os.path.isdir('/tmp')]",
-            json!(["/home/task", "/home/task", ["dev", "home", "tmp"], [], true])),
+            json!(["/home/task", "/home/task", ["dev", "home", "tmp", "usr"], [], true])),
         ("import os\nos.makedirs('a/b/c')\nopen('a/b/x', 'w').write('1')\nos.chdir('a')\nreturn [os.getcwd(), sorted(os.listdir('b')), os.path.abspath('../a/./b'), os.path.exists('../a/b/x')]",
             json!(["/home/task/a", ["c", "x"], "/home/task/a/b", true])),
         ("import os\nfor n in range(300): open(f'f{n}', 'w').close()\nfor n in os.listdir('.'): os.remove(n)\nreturn os.listdir('.')", json!([])),
@@ -72,6 +72,79 @@ async fn the_library_works_with_files() {
         ("import logging\nlogging.basicConfig(filename='app.log', level=logging.INFO, format='%(message)s')\nlogging.info('seen')\nlogging.shutdown()\nreturn open('app.log').read()", json!("seen\n")),
         ("import json, gzip\njson.dump({'a': 1}, open('a.json', 'w'))\ngzip.open('b.gz', 'wt').write('zip')\nreturn [json.load(open('a.json')), gzip.open('b.gz', 'rt').read()]", json!([{"a": 1}, "zip"])),
         ("import os, contextlib\nwith contextlib.redirect_stdout(open(os.devnull, 'w')): print('gone')\nreturn [open('/dev/null').read(), open('/dev/zero', 'rb').read(3).hex(), len(open('/dev/urandom', 'rb').read(8))]", json!(["", "000000", 8])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn files_have_permission_bits() {
+    all_return(&[
+        ("import os\nopen('f', 'w').close()\nos.mkdir('d')\nos.symlink('f', 'l')\nreturn [oct(m) for m in (os.stat('f').st_mode, os.stat('d').st_mode, os.lstat('l').st_mode, os.stat('/dev/null').st_mode)]",
+            json!(["0o100644", "0o40755", "0o120777", "0o20666"])),
+        ("import os\nopen('f', 'w').close()\nos.chmod('f', 0o600)\none = os.stat('f').st_mode\nwith open('f') as f: os.fchmod(f.fileno(), 0o754)\nos.rename('f', 'g')\nreturn [oct(one), oct(os.stat('g').st_mode), os.stat('g').st_uid == os.getuid()]",
+            json!(["0o100600", "0o100754", true])),
+        ("import os\nold = os.umask(0o077)\nopen('f', 'w').close()\nos.mkdir('d', 0o777)\nreturn [oct(old), oct(os.umask(0)), oct(os.stat('f').st_mode), oct(os.stat('d').st_mode)]",
+            json!(["0o22", "0o77", "0o100600", "0o40700"])),
+        ("import os\nopen('f', 'w').close()\nos.symlink('f', 'l')\nos.chmod('l', 0o640)\nreturn [oct(os.stat('f').st_mode), oct(os.lstat('l').st_mode)]", json!(["0o100640", "0o120777"])),
+        ("import os\nopen('f', 'w').close()\nreturn [os.access('f', os.R_OK | os.W_OK), os.access('.', os.X_OK), os.access('no', os.F_OK)]", json!([true, true, false])),
+        ("import os, shutil, stat\nopen('f', 'w').close()\nos.chmod('f', 0o755)\nshutil.copy('f', 'g')\nshutil.copyfile('f', 'h')\nshutil.copymode('f', 'h')\nreturn [stat.filemode(os.stat(n).st_mode) for n in 'gh']", json!(["-rwxr-xr-x", "-rwxr-xr-x"])),
+        ("import os, zipfile, tarfile\nopen('f', 'w').close()\nos.chmod('f', 0o755)\nzipfile.ZipFile('z', 'w').write('f')\nwith tarfile.open('t', 'w') as t: t.add('f')\n\
+          with tarfile.open('t') as t: t.extractall('o', filter='data')\nreturn [oct(zipfile.ZipFile('z').getinfo('f').external_attr >> 16), oct(os.stat('o/f').st_mode)]", json!(["0o100755", "0o100755"])),
+        ("import os\nopen('f', 'w').write('x' * 600)\nos.chown('f', os.getuid(), -1)\ntry: os.chown('f', 0, 0)\nexcept PermissionError: return os.stat('f').st_blocks", json!(2)),
+        ("import tempfile, os, stat\nwith tempfile.NamedTemporaryFile() as f: one = stat.S_IMODE(os.stat(f.name).st_mode)\nreturn [oct(one), oct(stat.S_IMODE(os.stat(tempfile.mkdtemp()).st_mode))]", json!(["0o600", "0o700"])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_empty_path_names_nothing() {
+    all_return(&[(
+        "import os\ndef code(f, *a):\n    try: return f(*a)\n    except OSError as e: return e.errno\nopen('f', 'w').close()\n\
+         return [code(f, *a) for f, *a in [(os.rmdir, ''), (os.stat, ''), (open, ''), (os.mkdir, ''), (os.listdir, ''), (os.rename, 'f', ''), (os.chmod, '', 0), (os.remove, ''), (os.chdir, ''), (os.path.exists, '')]] + [os.getcwd()]",
+        json!([44, 44, 44, 44, 44, 44, 44, 44, 44, false, "/home/task"]),
+    )])
+    .await;
+}
+
+/// Python keeps memory for itself, so the code can go on.
+#[tokio::test]
+async fn files_that_fill_the_memory_leave_room_for_python() {
+    all_return(&[(
+        "import errno, os\nn, name = 0, None\ntry:\n    with open('big', 'wb', 0) as f:\n        while True: n += f.write(b'x' * 100_000)\nexcept OSError as e: name = errno.errorcode[e.errno]\n\
+         half = open('big', 'rb').read(10_000_000)\nos.remove('big')\nopen('small', 'w').write('y')\nreturn [name, n > 300_000_000, half.count(b'x'), open('small').read()]",
+        json!(["ENOSPC", true, 10_000_000, "y"]),
+    )])
+    .await;
+}
+
+#[tokio::test]
+async fn standard_output_as_a_file_is_standard_error() {
+    let code = "import os\nos.write(1, b'one\\n')\nopen('/dev/stdout', 'w').write('two\\n')\nopen(1, 'w', closefd=False).write('three\\n')\nopen('/dev/stderr', 'w').write('four\\n')\nreturn open('/dev/stdin').read()";
+    let ran = run(code).await;
+    assert_eq!(ran.value(), "");
+    assert_eq!(ran.outcome.stderr, "one\ntwo\nthree\nfour\n");
+}
+
+#[tokio::test]
+async fn code_imports_modules_that_it_wrote() {
+    all_return(&[
+        ("open('helper.py', 'w').write('def double(x): return 2 * x\\n')\nfrom helper import double\nimport helper\nreturn [double(4), helper.__file__]", json!([8, "/home/task/helper.py"])),
+        ("import os, sys\nos.makedirs('/tmp/lib/mine/deep')\nfor n in ('mine/__init__', 'mine/deep/__init__', 'mine/deep/a'): open(f'/tmp/lib/{n}.py', 'w').write(f'NAME = __name__')\nsys.path.insert(0, '/tmp/lib')\nimport mine.deep.a\nreturn mine.deep.a.NAME", json!("mine.deep.a")),
+        ("import sys, zipfile\nwith zipfile.ZipFile('lib.zip', 'w') as z: z.writestr('zipped.py', 'X = 3')\nsys.path.append('lib.zip')\nimport zipped\nreturn [zipped.X, zipped.__file__]", json!([3, "lib.zip/zipped.py"])),
+        ("import importlib\nout = []\nfor n in range(3):\n    open(f'm{n}.py', 'w').write(f'X = {n}')\n    out.append(importlib.import_module(f'm{n}').X)\nreturn out", json!([0, 1, 2])),
+        ("import runpy\nopen('script.py', 'w').write('import sys\\nY = __name__')\nreturn runpy.run_path('script.py', run_name='__main__')['Y']", json!("__main__")),
+        ("open('bad.py', 'w').write('x = 1\\n1/0\\n')\nimport traceback\ntry: import bad\nexcept ZeroDivisionError: return traceback.format_exc().splitlines()[-3:-1]", json!(["    1/0", "    ~^~"])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn modules_and_the_program_have_a_place() {
+    all_return(&[
+        ("import os, email\nreturn [os.__file__, os.path.isdir(os.path.dirname(os.__file__)), email.__path__, os.listdir(os.path.dirname(email.__path__[0]))]",
+            json!(["/usr/lib/python3.13/os.py", true, ["/usr/lib/python3.13/email"], []])),
+        ("import os, pathlib\nreturn [os.path.dirname(os.path.abspath(__file__)), pathlib.Path(__file__).parent.is_dir()]", json!(["/home/task", true])),
+        ("import sys, sysconfig\nreturn [sys.path, sys.prefix, sysconfig.get_path('stdlib')]", json!([["/home/task", "/usr/lib/python3.13"], "/usr", "/usr/lib/python3.13"])),
     ])
     .await;
 }

@@ -39,6 +39,11 @@ async fn common_modules_work() {
         ("import inspect, ast, tokenize\nreturn ast.literal_eval('[1]')", json!([1])),
         ("import pickle, copy\nreturn pickle.loads(pickle.dumps({'a': (1,)}))", json!({"a": [1]})),
         ("import calendar, locale\nreturn calendar.monthrange(2024, 2)", json!([3, 29])),
+        ("import decimal\nreturn repr(decimal.Context(prec=5, Emin=-9, Emax=10**17, rounding='ROUND_UP', flags=[], traps=[]))",
+            json!("Context(prec=5, rounding=ROUND_UP, Emin=-9, Emax=100000000000000000, capitals=1, clamp=0, flags=[], traps=[])")),
+        ("import decimal, pickle, copy\nc = decimal.Context(prec=7, Emin=-10**17, Emax=99)\nreturn [str(d) == str(c) and (d.prec, d.Emin, d.Emax) for d in (pickle.loads(pickle.dumps(c)), copy.copy(c), copy.deepcopy(c))]",
+            json!([[7, -100_000_000_000_000_000_i64, 99], [7, -100_000_000_000_000_000_i64, 99], [7, -100_000_000_000_000_000_i64, 99]])),
+        ("from collections.abc import Set\nreturn [hash(frozenset(v)) == Set._hash(v) for v in (set(), {1, 'a'}, set(range(1000)))]", json!([true, true, true])),
         (
             "import os\nreturn [dict(os.environ), os.getcwd()]",
             json!([{}, "/home/task"]),

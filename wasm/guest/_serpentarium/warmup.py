@@ -278,6 +278,7 @@ def _forget() -> None:
     """Restores the state before the rehearsals."""
     loop.install()
     linecache.clearcache()
+    sys.path_importer_cache.clear()
     source.install()
     sys.setrecursionlimit(1000)
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):

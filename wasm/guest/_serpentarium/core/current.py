@@ -6,6 +6,8 @@ from types import ModuleType
 from typing import Any
 
 _MAIN = "__main__"
+# The program's `__file__`: code looks for its data in the directory. The file does not exist.
+_FILE = "/home/task/main.py"
 _modules = sys.modules
 _Module = ModuleType
 
@@ -44,6 +46,7 @@ class Task:
         module = _modules[_MAIN] = _Module(_MAIN)
         namespace = self.namespace = module.__dict__
         namespace["__builtins__"] = builtins
+        namespace["__file__"] = _FILE
         return namespace
 
     def free(self) -> None:

@@ -51,6 +51,16 @@ def _constant(name: str, value: object) -> Callable[[], object]:
     return function
 
 
+def _chown(path: Any, uid: int, gid: int, **options: Any) -> None:
+    """Leaves a file to its owner, and refuses any other."""
+    os.stat(path, **options)
+    if not {uid, gid} <= {-1, _NOBODY}:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
+
+
+_chown.__name__ = _chown.__qualname__ = "chown"
+
+
 class HTTPSConnection(http.client.HTTPConnection):
     """A connection that cannot be opened. `urllib.request` then knows the scheme `https`."""
 
@@ -66,6 +76,7 @@ def install() -> None:
     _add(os, {name: _lacking(name, PROCESSES) for name in _PROCESS_FUNCTIONS})
     _add(os, {name: _constant(name, _NOBODY) for name in _USERS})
     _add(os, {"getppid": _constant("getppid", 0), "getloadavg": _lacking("getloadavg", _LOAD)})
+    _add(os, {"chown": _chown})
     _add(shutil, {"disk_usage": _lacking("disk_usage", _DISK)})
     _add(socket, {name: _lacking(name, NETWORK) for name in _LOOK_UPS})
     _add(socket, {"gethostname": _constant("gethostname", "localhost")})

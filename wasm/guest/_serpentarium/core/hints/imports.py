@@ -1,7 +1,10 @@
 """Hints for imports that failed. `modules` has the texts of the exceptions themselves."""
 
+import os
+import sys
 from typing import Any
 
+from _serpentarium.core.current import task
 from _serpentarium.core.hints.clue import EXEC, NODE, Clue
 from _serpentarium.core.hints.modules import (
     CANNOT_HAVE,
@@ -36,7 +39,14 @@ _NETWORK = frozenset({"ssl", "_ssl", "telnetlib", "nntplib", "smtpd", "asyncore"
 _PROCESSES = frozenset({"multiprocessing", "_multiprocessing", "_posixsubprocess"})
 INSTALLERS = frozenset({"micropip", "pip", "ensurepip", "venv", "setuptools", "pkg_resources"})
 
+_OWN_FILE = (
+    "The policy limits imports and built-ins, so code in files of the task cannot be imported: put "
+    "it into this code."
+)
+
 _name = ImportError.__dict__["name"]
+_path = sys.path
+_exists = os.path.exists
 
 
 @row(ModuleNotFoundError)
@@ -47,6 +57,8 @@ def _missing_module(error: Any, clue: Clue) -> str | None:
     top = path.partition(".")[0]
     if is_here(top):
         return None
+    if task.policy is not None and _is_file(top):
+        return _OWN_FILE
     if top in INSTALLERS:
         return no_packages(clue)
     if top in PYODIDE:
@@ -63,6 +75,14 @@ def _missing_module(error: Any, clue: Clue) -> str | None:
     if top in REMOVED or top in CANNOT_HAVE:
         return _instead(_INSTEAD.get(top, ()), clue)
     return _missing_package(top, clue)
+
+
+def _is_file(name: str) -> bool:
+    """Returns whether a file of the task has the module."""
+    ends = (f"{name}.py", name)
+    return any(
+        _exists(f"{folder}/{end}") for folder in _path if type(folder) is str for end in ends
+    )
 
 
 def no_packages(clue: Clue) -> str:
