@@ -18,6 +18,7 @@
 //! | `calls`, `pending` | the `host` imports |
 //! | `wasi`, `clock`, `random` | the WASI imports |
 //! | `raw_outcome`, `reply` | from a guest's output to an outcome |
+//! | `files`, `returned_files` | files that go in, and those that come back |
 //! | `offload`, `depth` | large texts are read on another thread; deep ones are refused |
 
 mod abi;
@@ -28,6 +29,7 @@ mod codegen;
 mod depth;
 mod engine;
 mod error;
+mod files;
 mod functions;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -46,6 +48,7 @@ mod random;
 mod raw_outcome;
 mod reply;
 mod restore;
+mod returned_files;
 mod state;
 #[cfg(test)]
 mod stock;
@@ -61,6 +64,7 @@ pub use depth::MAX_DEPTH;
 pub(crate) use depth::is_deeper_than;
 pub use engine::IMAGE_VERSION;
 pub use error::SandboxError;
+pub use files::{FileError, TaskFile, TaskFiles, TaskPath};
 pub use functions::HostFunctions;
 #[cfg(feature = "runner")]
 pub(crate) use host::is_call_name;

@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
     if let (Ok((result, effects)), Ok(value)) = (&parsed, &value) {
         assert_eq!(serde_json::from_str::<Value>(result).unwrap(), value["result"]);
         let members = value.as_object().unwrap();
-        assert!(members.keys().all(|key| key == "result" || key == "effects"));
+        assert!(members.keys().all(|key| ["result", "effects", "files"].contains(&key.as_str())));
         match effects {
             Some(effects) => {
                 assert_eq!(serde_json::from_str::<Value>(effects).unwrap(), value["effects"]);

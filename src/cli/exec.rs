@@ -1,11 +1,14 @@
 //! `serpentarium exec`: runs one task in this process, without a broker.
 
+mod files_in;
+mod files_out;
 mod hint;
 mod print_host;
 mod report;
 mod show;
 
 use std::{
+    mem::take,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -14,6 +17,8 @@ use std::{
 use serde_json::value::RawValue;
 
 use self::{
+    files_in::GivenArg,
+    files_out::{FilesOut, OutArg},
     hint::print_hint,
     print_host::PrintHost,
     report::ExecReport,
@@ -21,7 +26,7 @@ use self::{
 };
 use super::{
     budget,
-    console::print_error,
+    console::{Console, print_error},
     exit_code::{self, OVER_BUDGET, USAGE},
     program::{InputArgs, LimitArgs, name_flag, read},
 };
@@ -30,7 +35,7 @@ use crate::{
     fetch::AllowedHost,
     fuel::parse_fuel,
     runner::effects::CheckedOutcome,
-    sandbox::{Job, Sandbox},
+    sandbox::{Job, Sandbox, TaskFiles},
     workers::while_dumpable,
 };
 
@@ -51,6 +56,20 @@ pub(crate) struct ExecArgs {
     input: InputArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    /// Put a file into the task, at an absolute path or else in its working directory; may be
+    /// repeated. A directory comes with all files below it, without links. - is standard input. All
+    /// files together take up to a third of the memory limit.
+    #[arg(long = "file", value_name = "FILE[:/PATH]", value_parser = GivenArg::parser(),
+          allow_hyphen_values = true)]
+    given: Vec<GivenArg>,
+    /// Write the files that the code leaves below a directory of the task into a directory here,
+    /// if the code returns; may be repeated. Example: /out:results. At most 10,000 files, which
+    /// together are no larger than the memory limit. Links are left out.
+    #[arg(long, value_name = "/PATH:DIR", value_parser = OutArg::parser())]
+    out: Vec<OutArg>,
+    /// Let --out replace files that exist.
+    #[arg(long, requires = "out")]
+    overwrite: bool,
     /// Return the value of a last expression, as a notebook does. Code that has a `return` of its
     /// own, outside functions, runs unchanged.
     #[arg(long)]
@@ -73,52 +92,69 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     allow_net: Vec<AllowedHost>,
     /// Print one JSON object instead: result or error, custom and static data, prints, standard
-    /// error, fuel, memory, time.
+    /// error, written files, fuel, memory, time.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
-    if args.file == Path::new("-") && args.input.is_stdin() {
-        print_error("code and items cannot both come from standard input");
+    let given = args.given.iter().filter(|given| given.is_stdin()).count();
+    let of_code_and_items = [args.file == Path::new("-"), args.input.is_stdin()];
+    if given + of_code_and_items.into_iter().filter(|is| *is).count() > 1 {
+        print_error("only one of code, items and files can come from standard input");
         return Ok(USAGE.into());
     }
-    let task = ExecTask::read(&args)?;
     let sandbox = while_dumpable(|| Sandbox::builder().slots(1).build())?;
     let host = Arc::new(PrintHost::new(!args.json, &args.allow_net));
+    let task = ExecTask::read(&args, &host.console)?;
     if let Some(notice) = args.input.notice() {
         host.console.note(notice);
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build()?;
-    let mut checked = runtime
-        .block_on(async { CheckedOutcome::new(sandbox.run(task.job, host.clone()).await).await });
+    let mut outcome = runtime.block_on(sandbox.run(task.job, host.clone()));
+    let files = outcome.result.as_mut().map(|completed| take(&mut completed.files));
+    let files = files.unwrap_or_default();
+    let mut checked = runtime.block_on(CheckedOutcome::new(outcome));
     if let Err(failure) = &mut checked.result {
         name_flag(failure);
     }
+    let files = if checked.result.is_ok() {
+        FilesOut::write(&files, &args.out, args.overwrite)
+    } else {
+        FilesOut::nothing(&args.out)
+    };
     if args.json {
-        let report = serde_json::to_string_pretty(&ExecReport::new(&checked, &host.text())?)?;
+        let prints = host.text();
+        let report = ExecReport::new(&checked, &prints, files.written())?;
+        let report = serde_json::to_string_pretty(&report)?;
         host.console.out_json(format_args!("{report}\n"));
     } else {
         print_outcome(&host.console, &checked);
         if let Some(items) = &task.items {
             print_failing_item(&host.console, &checked, items);
         }
-        if !args.last {
+        if !args.last && !files.wrote() {
             runtime.block_on(print_hint(&sandbox, &host, &checked, &task.code));
         }
+        files.show(&host.console);
         print_usage(&host.console, &checked.usage);
     }
-    let over = args
-        .budget
-        .is_some_and(|budget| budget::exceeds(&host.console, checked.usage.fuel, budget));
-    let code = match exit_code::of_result(&checked.result) {
-        0 if over => OVER_BUDGET,
-        code => code,
-    };
+    let code = exit_code(&args, &checked, &files, &host.console);
     // The look-up of a name may still block a thread.
     runtime.shutdown_background();
     Ok(host.console.finish(code.into()))
+}
+
+/// Returns the exit code. Prints a note if the code is over its budget.
+fn exit_code(args: &ExecArgs, outcome: &CheckedOutcome, files: &FilesOut, console: &Console) -> u8 {
+    let fuel = outcome.usage.fuel;
+    let over = args.budget.is_some_and(|budget| budget::exceeds(console, fuel, budget));
+    match exit_code::of_result(&outcome.result) {
+        0 if files.has_failed() => exit_code::RAISED,
+        0 if over => OVER_BUDGET,
+        code => code,
+    }
 }
 
 /// What runs, and what an error or a hint quotes.
@@ -130,7 +166,7 @@ struct ExecTask {
 }
 
 impl ExecTask {
-    fn read(args: &ExecArgs) -> anyhow::Result<Self> {
+    fn read(args: &ExecArgs, console: &Console) -> anyhow::Result<Self> {
         let code = read(&args.file)?;
         let mut settings = args.input.settings(code.clone())?;
         if args.last {
@@ -144,7 +180,20 @@ impl ExecTask {
             }
         }
         let seed = args.deterministic.then_some(args.seed);
-        let job = Job { input: settings.to_input()?, limits: args.limits.limits(), seed };
+        let mut limits = args.limits.limits();
+        if !args.given.is_empty() {
+            limits = files_in::limits(limits);
+        }
+        if !args.out.is_empty() {
+            limits = files_out::limits(limits);
+        }
+        let files = files_in::read(&args.given, limits.memory, console)?;
+        let files = args.out.iter().try_fold(files, |files, out| out.ask(files))?;
+        let out = files.directories().to_vec();
+        if files != TaskFiles::default() {
+            settings.serpentarium.get_or_insert_default().files = Some(files);
+        }
+        let job = Job { input: settings.to_input()?, limits, seed, out };
         Ok(Self { job, code, items: args.input.each.then_some(settings.items) })
     }
 }

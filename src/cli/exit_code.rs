@@ -2,8 +2,8 @@
 
 use crate::sandbox::Failure;
 
-/// The code raised an exception.
-const RAISED: u8 = 1;
+/// The code raised an exception, or a file could not be read or written.
+pub(crate) const RAISED: u8 = 1;
 /// The command line is wrong.
 pub(crate) const USAGE: u8 = 2;
 /// A limit stopped the task.

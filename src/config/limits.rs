@@ -140,6 +140,9 @@ impl TaskLimitArgs {
             call_time: self.call_timeout,
             call_bytes: self.max_call_bytes,
             notified: self.max_print,
+            // No task of a broker hands files back.
+            out_files: 0,
+            out_bytes: 0,
         }
     }
 }

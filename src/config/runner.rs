@@ -74,6 +74,7 @@ impl RunnerArgs {
                 calls_in_flight: Some(limits.in_flight)
                     .filter(|most| *most != Limits::default().in_flight),
                 last: false,
+                files: None,
             })?,
         })
     }

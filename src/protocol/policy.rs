@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::TaskFiles;
+
 /// Built-ins that n8n's own runner denies by default (`N8N_RUNNERS_BUILTINS_DENY`).
 const DENIED_BY_N8N: &str = "eval,exec,compile,open,input,breakpoint,getattr,object,type,vars,\
                              setattr,delattr,hasattr,dir,memoryview,__build_class__,globals,locals,\
@@ -74,6 +76,10 @@ pub struct HostSettings {
     /// `return` outside functions runs unchanged.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
+    /// Files that the task gets, and directories whose files it hands back. The job must accept
+    /// those ([`Job::out`](crate::sandbox::Job::out)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<TaskFiles>,
 }
 
 /// Serialised [`HostSettings`]: made once, appended to the settings of every task.

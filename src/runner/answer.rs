@@ -167,7 +167,9 @@ fn advice(limit: &Exceeded) -> String {
     match limit {
         Exceeded::Memory(_) => format!("Use less memory at once, or raise {variable}."),
         Exceeded::Input(_) => format!("Give the node less data at once, or raise {variable}."),
-        Exceeded::Output(_) => format!("Return less, or raise {variable}."),
+        Exceeded::Output(_) | Exceeded::OutFiles(_) | Exceeded::OutBytes(_) => {
+            format!("Return less, or raise {variable}.")
+        }
         Exceeded::Time(_) | Exceeded::Fuel(_) => {
             format!("Do less in one task, or raise {variable}.")
         }

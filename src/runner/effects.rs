@@ -73,10 +73,10 @@ struct ItemContext {
 /// the session must answer pings meanwhile.
 async fn interpret(result: Result<Completed, Failure>) -> Result<Returned, Failure> {
     match result {
-        Ok(Completed { value, effects: None }) => {
+        Ok(Completed { value, effects: None, .. }) => {
             Ok(Returned { value, effects: Effects::default() })
         }
-        Ok(Completed { value, effects: Some(raw) }) => {
+        Ok(Completed { value, effects: Some(raw), .. }) => {
             let bytes = Box::<str>::from(raw).into_boxed_bytes().into_vec();
             let unread = || Err(Failure::HostFault("the guest's effects could not be read".into()));
             let effects = parse_offloaded(bytes, |bytes| check_effects(&bytes)).await;
@@ -151,7 +151,10 @@ mod tests {
     }
 
     async fn returned(effects: Option<&str>) -> Result<Returned, Failure> {
-        interpret(Ok(Completed { value: raw("1"), effects: effects.map(raw) })).await
+        {
+            let (effects, files) = (effects.map(raw), Vec::new());
+            interpret(Ok(Completed { value: raw("1"), effects, files })).await
+        }
     }
 
     async fn context_of(context: &str) -> Result<Returned, Failure> {

@@ -8,7 +8,7 @@ use crate::sandbox::{Exit, Limits, RawOutcome, Usage};
 pub async fn answer(stdout: Vec<u8>, stderr: String, continue_on_fail: bool) -> Option<String> {
     let raw = RawOutcome { exit: Exit::Output, stdout, usage: Usage::default(), stderr };
     let CheckedOutcome { result, stderr, .. } =
-        CheckedOutcome::new(raw.parse(&Limits::default()).await).await;
+        CheckedOutcome::new(raw.parse(&Limits::default(), Vec::new()).await).await;
     let (queue, mut sent) = MessageQueue::new(1 << 20);
     answer::send(&queue, "t1", answer::reply(result, stderr), continue_on_fail);
     sent.try_recv().ok().and_then(super::message_queue::text_of)

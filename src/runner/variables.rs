@@ -27,7 +27,8 @@ pub(crate) fn variable_of(exceeded: &Exceeded) -> &'static str {
         Exceeded::Fuel(_) => FUEL_VAR,
         Exceeded::Memory(_) => MEMORY_VAR,
         Exceeded::Input(_) => MAX_INPUT_VAR,
-        Exceeded::Output(_) => MAX_OUTPUT_VAR,
+        // The runner asks for no files: they are a part of the output.
+        Exceeded::Output(_) | Exceeded::OutFiles(_) | Exceeded::OutBytes(_) => MAX_OUTPUT_VAR,
         Exceeded::Calls(_) => MAX_CALLS_VAR,
         Exceeded::InFlight(_) => MAX_CALLS_IN_FLIGHT_VAR,
         Exceeded::CallBytes(_) => MAX_CALL_BYTES_VAR,

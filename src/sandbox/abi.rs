@@ -39,9 +39,17 @@ pub(crate) const WAIT_IS_ENDLESS: i32 = -1;
 #[cfg(test)]
 pub(crate) const SETTINGS_KEYS: [&str; 2] = ["code", "input"];
 
-/// Keys of a reply that carries a result. `effects` may be absent.
+/// Keys of a reply that carries a result. All but the first may be absent.
 #[cfg(test)]
-pub(crate) const RESULT_KEYS: [&str; 2] = ["result", "effects"];
+pub(crate) const RESULT_KEYS: [&str; 3] = ["result", "effects", "files"];
+
+/// Keys of the host's setting `files`.
+#[cfg(test)]
+pub(crate) const FILES_KEYS: [&str; 2] = ["in", "out"];
+
+/// Keys of one file, in settings and reply.
+#[cfg(test)]
+pub(crate) const FILE_KEYS: [&str; 2] = ["path", "data"];
 
 /// Key of a reply that carries a failure.
 #[cfg(test)]

@@ -125,11 +125,11 @@ impl Sandbox {
     /// Dropping the future stops the task at once and frees its memory.
     pub async fn run(&self, job: impl Into<Job>, host: impl HostCalls + 'static) -> Outcome {
         let job = job.into();
-        let limits = job.limits.clone();
+        let (limits, out) = (job.limits.clone(), job.out.clone());
         let (outcome, finished) = self.run_in(None, job, Arc::new(host)).await;
         // Reset the instance first: a task with an outcome must hold nothing.
         drop(finished);
-        outcome.parse(&limits).await
+        outcome.parse(&limits, out).await
     }
 
     /// Returns the imports of the image, as pairs of module and name: the whole interface between

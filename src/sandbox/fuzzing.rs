@@ -1,8 +1,8 @@
 //! Doors for fuzz/: replies, and host calls of a small guest.
 
 use super::{
-    HostCalls, Job, Limits, Outcome, Sandbox, SandboxError, depth, engine, outcome::Completed,
-    reply,
+    HostCalls, Job, Limits, Outcome, Sandbox, SandboxError, TaskPath, depth, engine,
+    outcome::Completed, reply, returned_files::AllowedFiles,
 };
 
 /// A parsed reply: value and effects, or how it failed.
@@ -13,11 +13,12 @@ pub fn is_deeper_than(json: &str, limit: usize) -> bool {
     depth::is_deeper_than(json.as_bytes(), limit)
 }
 
-/// Parses a reply.
+/// Parses a reply, which may hand back files below `/out`.
 pub fn parse_reply(stdout: Vec<u8>) -> Parsed {
     let text = |raw: &serde_json::value::RawValue| raw.get().to_owned();
-    match reply::parse(stdout) {
-        Ok(Completed { value, effects }) => Ok((text(&value), effects.as_deref().map(text))),
+    let out = TaskPath::absolute("/out").into_iter().collect();
+    match reply::parse(stdout, &AllowedFiles::new(out, &Limits::default())) {
+        Ok(Completed { value, effects, .. }) => Ok((text(&value), effects.as_deref().map(text))),
         Err(failure) => Err(format!("{failure:?}")),
     }
 }

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::limits::Limits;
+use super::{
+    files::{FileError, TaskFiles, TaskPath},
+    limits::Limits,
+};
 
 /// One task to run, as the sandbox takes it: the guest's input, and limits.
 ///
@@ -19,12 +22,14 @@ pub struct Job {
     pub limits: Limits,
     /// Seed of the deterministic mode; see [`Job::seed`].
     pub seed: Option<u64>,
+    /// The directories whose files the settings ask for; see [`Job::out`].
+    pub out: Vec<TaskPath>,
 }
 
 impl Job {
     /// Creates a job with this settings JSON, on the machine's own clock and randomness.
     pub fn new(input: impl Into<Bytes>, limits: Limits) -> Self {
-        Self { input: input.into(), limits, seed: None }
+        Self { input: input.into(), limits, seed: None, out: Vec::new() }
     }
 
     /// Makes the run deterministic: the clock advances only when it is read or slept on, and all
@@ -33,6 +38,14 @@ impl Job {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Accepts files below these directories, for which the settings ask
+    /// ([`TaskFiles::directories`]). Others in a reply break the task.
+    #[must_use]
+    pub fn out(mut self, directories: &[TaskPath]) -> Self {
+        self.out = directories.to_vec();
         self
     }
 }
@@ -58,13 +71,22 @@ pub struct Program {
     limits: Limits,
     seed: Option<u64>,
     last: bool,
+    files: TaskFiles,
 }
 
 impl Program {
     /// Creates a program with this code, no input, and the default limits.
     pub fn new(code: impl Into<String>) -> Self {
         let (limits, code) = (Limits::default(), code.into());
-        Self { code, input: None, timezone: None, limits, seed: None, last: false }
+        Self {
+            code,
+            input: None,
+            timezone: None,
+            limits,
+            seed: None,
+            last: false,
+            files: TaskFiles::default(),
+        }
     }
 
     /// Sets the value of the name `input`. A [`RawValue`] is passed on byte for byte.
@@ -101,6 +123,40 @@ impl Program {
         self
     }
 
+    /// Adds a file to the task's file system. A relative path begins in the working directory.
+    ///
+    /// The file is a part of the task's input, as base64: [`Limits::input`](field@Limits::input)
+    /// must have room for 4/3 of its bytes. It counts against the memory of the task.
+    ///
+    /// # Errors
+    /// The path is not one of a file ([`TaskPath`]), or another file has it.
+    pub fn file(mut self, path: &str, bytes: impl Into<Bytes>) -> Result<Self, FileError> {
+        self.files = self.files.file(path, bytes)?;
+        Ok(self)
+    }
+
+    /// Makes a directory in the task's file system. The regular files below it at the end are in
+    /// [`Completed::files`](super::Completed::files), if the code returns.
+    ///
+    /// ```
+    /// use serpentarium::sandbox::Program;
+    ///
+    /// # fn main() -> Result<(), serpentarium::sandbox::FileError> {
+    /// let program = Program::new("open('/out/a.txt', 'w').write(open('/data/b.txt').read())")
+    ///     .file("/data/b.txt", "text")?
+    ///     .out("/out")?;
+    /// # let _ = program;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The path is refused ([`TaskPath`]), or lies above or below another one.
+    pub fn out(mut self, directory: &str) -> Result<Self, FileError> {
+        self.files = self.files.out(directory)?;
+        Ok(self)
+    }
+
     /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -133,20 +189,24 @@ struct HostAddition<'a> {
     local_timezone: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<&'a TaskFiles>,
 }
 
 impl From<Program> for Job {
     fn from(program: Program) -> Self {
         let local_timezone = program.timezone.as_deref();
         let last = program.last.then_some(true);
+        let files = (!program.files.is_empty()).then_some(&program.files);
+        let is_plain = local_timezone.is_none() && last.is_none() && files.is_none();
         let settings = Settings {
             code: &program.code,
             input: program.input.as_deref(),
-            serpentarium: (local_timezone.is_some() || last.is_some())
-                .then_some(HostAddition { local_timezone, last }),
+            serpentarium: (!is_plain).then_some(HostAddition { local_timezone, last, files }),
         };
         let input = serde_json::to_vec(&settings).expect("a string and raw JSON always serialise");
-        Self { input: input.into(), limits: program.limits, seed: program.seed }
+        let out = program.files.directories().to_vec();
+        Self { input: input.into(), limits: program.limits, seed: program.seed, out }
     }
 }
 
@@ -173,5 +233,17 @@ mod tests {
         let job = Job::from(Program::new("").timezone("Europe/Oslo"));
         let expected = r#"{"code":"","serpentarium":{"localTimezone":"Europe/Oslo"}}"#;
         assert_eq!(&*job.input, expected.as_bytes());
+    }
+
+    #[test]
+    fn a_program_carries_its_files() {
+        let program = Program::new("").file("a", "b").unwrap().out("/o").unwrap();
+        let job = Job::from(program);
+        let files = r#"{"in":[{"path":"/home/task/a","data":"Yg=="}],"out":["/o"]}"#;
+        let expected = format!(r#"{{"code":"","serpentarium":{{"files":{files}}}}}"#);
+        assert_eq!(
+            (&*job.input, &*job.out),
+            (expected.as_bytes(), &[TaskPath::new("/o").unwrap()][..])
+        );
     }
 }

@@ -61,6 +61,13 @@ pub struct Limits {
     /// Bytes of all notifications (prints) together. They have no answer that would slow the guest
     /// down, so an unbounded number could fill the host's memory. Default 16 MiB.
     pub notified: u64,
+    /// Number of files that the task hands back ([`Program::out`](super::Program::out)). Default
+    /// 1,000.
+    pub out_files: u32,
+    /// Bytes of the files that the task hands back. They are a part of the output, as base64:
+    /// [`output`](field@Self::output) must have room for 4/3 of them, and the result. Default 128
+    /// MiB.
+    pub out_bytes: u64,
 }
 
 /// Defines a chainable setter for each field.
@@ -91,6 +98,8 @@ setters! {
     call_time: Duration,
     call_bytes: u64,
     notified: u64,
+    out_files: u32,
+    out_bytes: u64,
 }
 
 impl Limits {
@@ -113,6 +122,8 @@ impl Default for Limits {
             call_time: Duration::from_secs(60),
             call_bytes: ByteSize::mib(64).as_u64(),
             notified: ByteSize::mib(16).as_u64(),
+            out_files: 1_000,
+            out_bytes: ByteSize::mib(128).as_u64(),
         }
     }
 }
@@ -149,6 +160,12 @@ pub enum Exceeded {
     /// [`Limits::notified`](field@Limits::notified).
     #[error("Task printed too much: the limit is {}", size(*.0))]
     Notified(u64),
+    /// [`Limits::out_files`](field@Limits::out_files).
+    #[error("Task handed back too many files: the limit is {0}")]
+    OutFiles(u32),
+    /// [`Limits::out_bytes`](field@Limits::out_bytes).
+    #[error("Task handed back files that are too large: the limit is {}", size(*.0))]
+    OutBytes(u64),
 }
 
 impl Exceeded {
@@ -166,6 +183,8 @@ impl Exceeded {
                 Self::InFlight(_) => Self::InFlight(limits.in_flight),
                 Self::CallBytes(_) => Self::CallBytes(limits.call_bytes),
                 Self::Notified(_) => Self::Notified(limits.notified),
+                Self::OutFiles(_) => Self::OutFiles(limits.out_files),
+                Self::OutBytes(_) => Self::OutBytes(limits.out_bytes),
             }
     }
 
@@ -181,6 +200,8 @@ impl Exceeded {
             Self::InFlight(_) => "in-flight",
             Self::CallBytes(_) => "call-bytes",
             Self::Notified(_) => "notified",
+            Self::OutFiles(_) => "out-files",
+            Self::OutBytes(_) => "out-bytes",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::limits::Exceeded;
+use super::{files::TaskFile, limits::Exceeded};
 
 /// The outcome of one task. Every task has exactly one.
 #[derive(Debug)]
@@ -37,6 +37,9 @@ pub struct Completed {
     /// Side effects that the guest reports: one JSON object. The sandbox does not read it. The
     /// guest is not trusted, so the reader must check it.
     pub effects: Option<Box<RawValue>>,
+    /// The files below the directories that were asked for ([`Program::out`](super::Program::out)),
+    /// sorted within each directory by an honest guest. Content and names are the guest's choice.
+    pub files: Vec<TaskFile>,
 }
 
 /// The reason that a task did not complete.

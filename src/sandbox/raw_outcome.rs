@@ -4,10 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    files::TaskPath,
     limits::{Exceeded, Limits, size},
     offload,
     outcome::{Failure, Outcome, Usage},
     reply,
+    returned_files::AllowedFiles,
 };
 
 /// The end of a run, before its output is parsed.
@@ -40,13 +42,17 @@ impl RawOutcome {
         Self { exit, stdout: Vec::new(), usage: Usage::default(), stderr: String::new() }
     }
 
-    /// Parses the reply of a task with these limits, a large one on another thread.
-    pub(crate) async fn parse(self, limits: &Limits) -> Outcome {
+    /// Parses the reply of a task with these limits, a large one on another thread. `out`: the
+    /// directories whose files it hands back.
+    pub(crate) async fn parse(self, limits: &Limits, out: Vec<TaskPath>) -> Outcome {
+        let allowed = AllowedFiles::new(out, limits);
         let Self { exit, stdout, usage, stderr } = self;
         let mut result = match exit {
-            Exit::Output => offload::parse(stdout, reply::parse).await.unwrap_or_else(|| {
-                Err(Failure::HostFault("the guest's output could not be read".into()))
-            }),
+            Exit::Output => offload::parse(stdout, move |stdout| reply::parse(stdout, &allowed))
+                .await
+                .unwrap_or_else(|| {
+                    Err(Failure::HostFault("the guest's output could not be read".into()))
+                }),
             Exit::Exceeded(limit) => Err(Failure::Exceeded(limit)),
             Exit::Broken(reason) => Err(Failure::Broken(reason)),
             Exit::HostFault(reason) => Err(Failure::HostFault(reason)),

@@ -9,15 +9,19 @@ use super::{
     abi::{MAX_EXCEPTION_CONTEXT, MAX_EXCEPTION_TEXT},
     depth::{MAX_DEPTH, is_deeper_than},
     outcome::{Completed, Exception, Failure},
+    returned_files::AllowedFiles,
 };
 
-/// `{"result": …, "effects": {…}}`, where `effects` may be absent, or `{"error": {…}}`.
+/// `{"result": …, "effects": {…}, "files": […]}`, where all but the first may be absent, or
+/// `{"error": {…}}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reply<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     effects: Option<Box<RawValue>>,
+    #[serde(borrow)]
+    files: Option<&'a RawValue>,
     error: Option<Exception>,
 }
 
@@ -27,13 +31,13 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 /// Parses a reply. Any other form than the two of [`Reply`] is [`Failure::Broken`].
-pub(crate) fn parse(stdout: Vec<u8>) -> Result<Completed, Failure> {
+pub(crate) fn parse(stdout: Vec<u8>, allowed: &AllowedFiles) -> Result<Completed, Failure> {
     let not_json = |error: &dyn std::error::Error| {
         broken(format!("the guest's output is not the agreed JSON: {error}"))
     };
     let stdout = String::from_utf8(stdout).map_err(|error| not_json(&error))?;
     match serde_json::from_str(&stdout) {
-        Ok(Reply { result: Some(result), effects, error: None }) => {
+        Ok(Reply { result: Some(result), effects, files, error: None }) => {
             if !effects.as_deref().is_none_or(is_object) {
                 return Err(broken("the effects in the guest's output are not an object"));
             }
@@ -45,11 +49,12 @@ pub(crate) fn parse(stdout: Vec<u8>) -> Result<Completed, Failure> {
             if effects.as_deref().is_some_and(is_deep) {
                 return Err(too_deep("Static data"));
             }
+            let files = files.map_or(Ok(Vec::new()), |files| allowed.read(files.get()))?;
             let start = result.get().as_ptr().addr() - stdout.as_ptr().addr();
             let range = start..start + result.get().len();
-            Ok(Completed { value: value_at(stdout, range), effects })
+            Ok(Completed { value: value_at(stdout, range), effects, files })
         }
-        Ok(Reply { result: None, effects: None, error: Some(exception) }) => {
+        Ok(Reply { result: None, effects: None, files: None, error: Some(exception) }) => {
             Err(bounded(exception).map_or_else(|failure| failure, Failure::Raised))
         }
         Ok(_) => Err(broken("the guest's output holds neither a result nor an error")),
@@ -114,8 +119,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sandbox::Exceeded;
-    use crate::sandbox::abi::{ERROR_KEY, EXCEPTION_KEYS, RESULT_KEYS};
+    use crate::sandbox::{
+        Exceeded, Limits, TaskPath,
+        abi::{ERROR_KEY, EXCEPTION_KEYS, RESULT_KEYS},
+    };
+
+    /// Parses the reply of a task without files.
+    fn parse(stdout: Vec<u8>) -> Result<Completed, Failure> {
+        super::parse(stdout, &AllowedFiles::default())
+    }
 
     fn broken(stdout: &str) -> bool {
         matches!(parse(stdout.into()), Err(Failure::Broken(_)))
@@ -214,6 +226,9 @@ mod tests {
             r#"{"result":1,"effects":[]}"#,
             r#"{"result":1,"effects":1}"#,
             r#"{"error":{"message":"x"},"effects":{}}"#,
+            r#"{"error":{"message":"x"},"files":[]}"#,
+            r#"{"files":[]}"#,
+            r#"{"result":1,"files":{}}"#,
             r#"{"effects":{}}"#,
             "{\"result\":\"\u{1}\"}",
         ] {
@@ -224,9 +239,14 @@ mod tests {
 
     #[test]
     fn the_keys_are_those_of_the_abi() {
-        let [result, effects] = RESULT_KEYS;
+        let [result, effects, files] = RESULT_KEYS;
         let reply = format!(r#"{{"{result}":1,"{effects}":{{}}}}"#);
         assert!(parse(reply.into()).unwrap().effects.is_some());
+        let reply = format!(r#"{{"{result}":1,"{files}":[{{"path":"/o/a","data":""}}]}}"#);
+        let out = vec![TaskPath::new("/o").unwrap()];
+        let allowed = AllowedFiles::new(out, &Limits::default());
+        assert_eq!(super::parse(reply.clone().into(), &allowed).unwrap().files.len(), 1);
+        assert!(broken(&reply), "files that were not asked for");
         let exception = Exception {
             message: "x".into(),
             description: Some("y".into()),

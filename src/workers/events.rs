@@ -35,7 +35,7 @@ impl WorkerSlot {
                 let Some(running) = self.state().jobs.end(job) else { return Ok(()) };
                 let outcome = RawOutcome { exit, stdout: payload, usage, stderr };
                 tokio::spawn(async move {
-                    let parsed = outcome.parse(running.account.limits()).await;
+                    let parsed = outcome.parse(running.account.limits(), running.out).await;
                     // Fails if the caller dropped the job's future.
                     let _ = running.outcome.send(parsed);
                 });

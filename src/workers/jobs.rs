@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{account::Account, fault::Violation, pipe::WorkerEvent};
-use crate::sandbox::{Exceeded, HostCalls, Limits, Outcome, Usage};
+use crate::sandbox::{Exceeded, HostCalls, Limits, Outcome, TaskPath, Usage};
 
 /// Time beyond its limit after which the worker of a job is killed. The worker enforces the limit;
 /// the difference covers the way to the worker and back, and one bulk memory instruction.
@@ -29,6 +29,8 @@ pub(crate) struct RunningJob {
     pub outcome: oneshot::Sender<Outcome>,
     pub host: Arc<dyn HostCalls>,
     pub account: Account,
+    /// The directories whose files it hands back.
+    pub out: Vec<TaskPath>,
     /// The calls in progress. Each returns its number, or nothing at the end of the runtime.
     pub calls: JoinSet<Option<u64>>,
     /// Handles of the calls that the worker still waits for, by number.
@@ -49,11 +51,17 @@ impl RunningJob {
             outcome,
             host,
             account: Account::new(limits),
+            out: Vec::new(),
             calls: JoinSet::new(),
             abort_handles: HashMap::new(),
             is_timed: false,
             deadline: None,
         }
+    }
+
+    /// Accepts the files below these directories.
+    pub(crate) fn out(self, out: Vec<TaskPath>) -> Self {
+        Self { out, ..self }
     }
 
     /// Ends the job as one that exceeded its time. Returns its time limit.

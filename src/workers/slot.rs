@@ -210,7 +210,8 @@ impl WorkerSlot {
         let header = usize::try_from(header).unwrap_or(MAX_HEADER);
         let mut state = self.state();
         self.max_header.fetch_max(header, Ordering::Relaxed);
-        state.jobs.insert(id, RunningJob::new(job.limits.clone(), host, outcome));
+        let running = RunningJob::new(job.limits.clone(), host, outcome).out(job.out);
+        state.jobs.insert(id, running);
         let request = WorkerRequest::Run { job: id, limits: job.limits, seed: job.seed };
         state.send(&request, job.input);
         JobReservation { slot: self, job: id, completed: false }

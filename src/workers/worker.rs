@@ -110,7 +110,7 @@ impl Worker {
     async fn handle(&self, request: WorkerRequest, payload: Vec<u8>) -> io::Result<()> {
         match request {
             WorkerRequest::Run { job, limits, seed } => {
-                self.start(job, Job { input: payload.into(), limits, seed });
+                self.start(job, Job { input: payload.into(), limits, seed, out: Vec::new() });
             }
             WorkerRequest::Cancel { job } => {
                 if let Some(task) = lock(&self.running).remove(&job) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serpentarium::{
     protocol::{HostSettings, NodeMode, Policy, TaskSettings},
-    sandbox::Limits,
+    sandbox::{Limits, TaskFiles},
 };
 
 /// The constants are private to the crate, so this compiles their file once more.
@@ -63,6 +63,8 @@ fn keys_of_settings_and_reply_are_those_of_the_tables() {
     assert_eq!(first_cells("program"), constants::SETTINGS_KEYS);
     assert_eq!(first_cells("result"), constants::RESULT_KEYS);
     assert_eq!(first_cells("error"), constants::EXCEPTION_KEYS);
+    assert_eq!(first_cells("files"), constants::FILES_KEYS);
+    assert_eq!(first_cells("file"), constants::FILE_KEYS);
     assert!(DOCUMENT.contains(&format!("A failure is `{{\"{}\": {{…}}}}`", constants::ERROR_KEY)));
     for name in [constants::FORGET, constants::STDOUT] {
         assert!(first_cells("notifications").contains(&name), "{name}");
@@ -111,6 +113,7 @@ fn n8ns_settings_have_the_keys_of_the_tables() {
         local_timezone: Some("Asia/Tokyo".into()),
         calls_in_flight: Some(1),
         last: true,
+        files: Some(TaskFiles::default()),
     };
     let mut task =
         TaskSettings::new("", NodeMode::AllItems, RawValue::from_string("[]".into()).unwrap());

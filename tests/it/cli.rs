@@ -1,5 +1,6 @@
 //! The command line: output, errors and exit codes of the built binary.
 
+mod exec_files;
 mod exec_options;
 
 use std::{
@@ -90,7 +91,7 @@ fn wrong_usage_is_one_clear_error() {
     for (arguments, status, expected) in [
         (&["exec"][..], 2, "<FILE>"),
         (&["exec", "/no/such/file"], 1, "cannot read /no/such/file"),
-        (&["exec", "-", "--items", "-"], 2, "cannot both come from standard input"),
+        (&["exec", "-", "--items", "-"], 2, "can come from standard input"),
         (&["exec", "-", "--fuel", "much"], 2, "--fuel is 'much'"),
         (
             &["exec", "-", "--memory", "5GiB"],

@@ -46,5 +46,6 @@ mod runner_life;
 mod settings;
 mod stress;
 mod support;
+mod task_files;
 mod workers;
 mod workflow;

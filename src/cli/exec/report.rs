@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
+    cli::exec::files_out::Written,
     runner::effects::{CheckedOutcome, Effects},
     sandbox::Failure,
 };
@@ -20,6 +21,9 @@ pub(crate) struct ExecReport<'a> {
     effects: Option<&'a Effects>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,
+    /// The files that `--out` wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<&'a [Written]>,
     prints: &'a str,
     stderr: &'a str,
     fuel: u64,
@@ -28,8 +32,12 @@ pub(crate) struct ExecReport<'a> {
 }
 
 impl<'a> ExecReport<'a> {
-    /// Creates the object for an outcome and the prints.
-    pub(crate) fn new(outcome: &'a CheckedOutcome, prints: &'a str) -> serde_json::Result<Self> {
+    /// Creates the object for an outcome, the prints and the written files.
+    pub(crate) fn new(
+        outcome: &'a CheckedOutcome,
+        prints: &'a str,
+        files: Option<&'a [Written]>,
+    ) -> serde_json::Result<Self> {
         let (status, result, error) = match &outcome.result {
             Ok(returned) => ("returned", Some(&*returned.value), None),
             Err(Failure::Raised(exception)) => {
@@ -50,6 +58,7 @@ impl<'a> ExecReport<'a> {
             result,
             effects: outcome.result.as_ref().ok().map(|returned| &returned.effects),
             error,
+            files,
             prints,
             stderr: &outcome.stderr,
             fuel: outcome.usage.fuel,

@@ -25,7 +25,15 @@ TIMEZONE = "timezone"
 LOCAL_TIMEZONE = "localTimezone"
 POLICY = "policy"
 LAST = "last"
+FILES = "files"
 MEASURE = "measure"
+
+# Files: those that come with the task, and the directories of those that it hands back.
+FILES_IN = "in"
+FILES_OUT = "out"
+# One file.
+PATH = "path"
+DATA = "data"
 
 # Lists of the policy.
 STDLIB_ALLOW = "stdlibAllow"

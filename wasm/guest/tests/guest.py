@@ -60,11 +60,11 @@ class FakeHost(types.ModuleType):
     def set_zone(self, source: Any) -> None:
         self.zone_source = source
 
-    def write_output(self, text: str) -> None:
+    def write_output(self, text: str | bytes) -> None:
         if self.before_write:
             raise self.before_write.pop()
-        text.encode()
-        self.output.append(text)
+        data = text.encode() if isinstance(text, str) else text
+        self.output.append(data.decode())
 
     def notify(self, name: str, params: str) -> None:
         params.encode()

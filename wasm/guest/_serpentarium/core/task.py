@@ -11,6 +11,7 @@ from _serpentarium.abi import (
     CALLS_IN_FLIGHT,
     CODE,
     ENV,
+    FILES,
     HOST,
     INPUT,
     ITEMS,
@@ -21,7 +22,7 @@ from _serpentarium.abi import (
     POLICY,
     PRINT_MODE,
 )
-from _serpentarium.core import code, current, exits, loop, wire, zone
+from _serpentarium.core import code, current, exchange, exits, loop, wire, zone
 from _serpentarium.core.current import Task
 from _serpentarium.core.errors import OUT_OF_MEMORY, report
 from _serpentarium.core.extensions import Bind, Check, Mode, extensions
@@ -80,9 +81,12 @@ def _execute(task: Task) -> Reply:
         log.as_text = True
     check = None
     if HOST in settings:
-        if MEASURE in settings[HOST]:
+        host = settings[HOST]
+        if FILES in host:
+            mode = exchange.with_files(mode, host[FILES])
+        if MEASURE in host:
             return extensions.measure(task, mode)
-        check = _apply(task, settings[HOST])
+        check = _apply(task, host)
     return mode(task, code.compile_program(task.code, check), code.bind)
 
 

@@ -15,8 +15,11 @@ def _no_file(error: Any, clue: Clue) -> str | None:
     if len(arguments) < 2 or arguments[0] != errno.ENOENT:
         return None
     where = {
-        NODE: " The file of an item is its binary data: _helpers.get_binary_data(index, property).",
-        EXEC: " Pass data with --items.",
+        NODE: (
+            " The file of an item is its binary data: _helpers.get_binary_data(index, property) "
+            "returns its bytes, and _helpers.binary_path(index, property) a path."
+        ),
+        EXEC: " Give it with --file.",
     }
     more = where.get(clue.site, "")
     return f"A task sees the files that it has written, not those of the machine.{more}"

@@ -1,0 +1,308 @@
+//! `--out`: writes the files that a task handed back.
+//!
+//! The paths have been checked: a part of one is never `..`, empty, or a control character. The
+//! files system is not trusted either: another process could put a link below the directory. So each
+//! part is opened by its directory's descriptor, and no link is followed.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Write},
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use bytesize::ByteSize;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use rustix::{
+    fs::{AtFlags, CWD, FileType, Mode, OFlags},
+    io::Errno,
+};
+use serde::Serialize;
+
+use super::files_in::reason;
+use crate::{
+    cli::console::{Console, print_error},
+    sandbox::{Limits, TaskFile, TaskFiles, TaskPath},
+};
+
+/// Most files of one run.
+const MAX_OUT_FILES: u32 = 10_000;
+/// Lines that name written files. Another line counts the rest.
+const SHOWN_FILES: usize = 20;
+/// Room of the output beside the files: the result.
+const OUTPUT_REST: u64 = 256 << 20;
+
+/// A value of `--out`: a directory of the task, and one here.
+#[derive(Debug, Clone)]
+pub(crate) struct OutArg {
+    source: TaskPath,
+    directory: PathBuf,
+}
+
+impl OutArg {
+    /// Returns the parser of the flag's values.
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
+        OsStringValueParser::new().try_map(Self::parse)
+    }
+
+    /// Splits a value at its first colon.
+    fn parse(value: OsString) -> Result<Self, String> {
+        let form = "write /PATH:DIR, a directory of the task and one here, such as /out:results";
+        let text = value.to_str().ok_or("it is not UTF-8")?;
+        match text.split_once(':') {
+            Some((source, directory)) if source.starts_with('/') && !directory.is_empty() => {
+                let source = source.strip_suffix('/').unwrap_or(source);
+                let source = TaskPath::new(source).map_err(|error| reason(&error))?;
+                Ok(Self { source, directory: directory.into() })
+            }
+            _ => Err(form.into()),
+        }
+    }
+
+    /// Asks for the files of the directory.
+    ///
+    /// # Errors
+    /// Another flag has asked for them, or something is in the way of the directory here.
+    pub(crate) fn ask(&self, files: TaskFiles) -> anyhow::Result<TaskFiles> {
+        if fs::metadata(&self.directory).is_ok_and(|found| !found.is_dir()) {
+            bail!("--out: {} is not a directory", self.directory.display());
+        }
+        files.out(self.source.as_str()).context("--out")
+    }
+}
+
+/// Returns limits under which all files of the task's memory may come back.
+pub(crate) fn limits(limits: Limits) -> Limits {
+    let (bytes, output) = (limits.memory, limits.memory / 3 * 4 + OUTPUT_REST);
+    limits.out_files(MAX_OUT_FILES).out_bytes(bytes).output(output)
+}
+
+/// A file that was written.
+#[derive(Debug, Serialize)]
+pub(crate) struct Written {
+    /// Its path in the task.
+    path: String,
+    /// Its path here. Bytes that are not UTF-8 are replaced.
+    written: String,
+    size: u64,
+}
+
+/// The files of a task, written.
+#[derive(Debug, Default)]
+pub(crate) struct FilesOut {
+    /// The directories of the task that were asked for. Empty: the flag is not there.
+    asked: Vec<TaskPath>,
+    written: Vec<Written>,
+    /// A file could not be written, which ended it.
+    has_failed: bool,
+    /// Whether the code returned. Otherwise nothing is written.
+    returned: bool,
+}
+
+impl FilesOut {
+    /// Writes no files: those of a task that failed.
+    pub(crate) fn nothing(out: &[OutArg]) -> Self {
+        let asked = out.iter().map(|out| out.source.clone()).collect();
+        Self { asked, ..Self::default() }
+    }
+
+    /// Writes the files of a task that returned. Reports the first failure, and stops there.
+    pub(crate) fn write(files: &[TaskFile], out: &[OutArg], overwrite: bool) -> Self {
+        let mut all = Self { returned: true, ..Self::nothing(out) };
+        if let Err(error) = all.write_all(files, out, overwrite) {
+            print_error(format_args!("{error:#}"));
+            all.has_failed = true;
+        }
+        all
+    }
+
+    fn write_all(
+        &mut self,
+        files: &[TaskFile],
+        out: &[OutArg],
+        overwrite: bool,
+    ) -> anyhow::Result<()> {
+        let mut targets = Vec::new();
+        for out in out {
+            let below = |file| Target::new(file, out);
+            targets.push((out, files.iter().filter_map(below).collect::<Vec<_>>()));
+        }
+        // Nothing is written if one file is in the way.
+        for (out, targets) in &targets {
+            for target in targets {
+                target.check(&out.directory, overwrite)?;
+            }
+        }
+        for (out, targets) in targets {
+            if targets.is_empty() {
+                continue;
+            }
+            let directory = &out.directory;
+            let failed = || format!("cannot write to {}", directory.display());
+            fs::create_dir_all(directory).with_context(failed)?;
+            let root = rustix::fs::openat(CWD, directory, DIRECTORY, Mode::empty())
+                .with_context(failed)?;
+            for target in targets {
+                target
+                    .write(&root, overwrite)
+                    .with_context(|| format!("cannot write {}", target.path.display()))?;
+                self.written.push(Written {
+                    path: target.file.path.as_str().to_owned(),
+                    written: target.path.to_string_lossy().into_owned(),
+                    size: target.file.bytes.len() as u64,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the written files. `None`: none were asked for.
+    pub(crate) fn written(&self) -> Option<&[Written]> {
+        (!self.asked.is_empty()).then_some(&self.written)
+    }
+
+    /// Returns whether there is a written file.
+    pub(crate) fn wrote(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// Returns whether a file could not be written.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Lists the written files.
+    pub(crate) fn show(&self, console: &Console) {
+        let size = |bytes| ByteSize::b(bytes).display().iec();
+        for Written { written, size: bytes, .. } in self.written.iter().take(SHOWN_FILES) {
+            console.note(format_args!("wrote {written} ({})", size(*bytes)));
+        }
+        if let Some(rest) = self.written.get(SHOWN_FILES..).filter(|rest| !rest.is_empty()) {
+            let bytes = rest.iter().map(|file| file.size).sum();
+            console.note(format_args!("wrote {} more files ({})", rest.len(), size(bytes)));
+        }
+        if self.returned && !self.has_failed && self.written.is_empty() {
+            for source in &self.asked {
+                console.note(format_args!("The code left no files below {source}."));
+            }
+        }
+    }
+}
+
+/// Opens a directory, and no link to one.
+const BELOW: OFlags = DIRECTORY.union(OFlags::NOFOLLOW);
+/// The user's own choice of a directory may be a link.
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// Makes a file, and never opens one.
+const NEW_FILE: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// A file to write.
+struct Target<'a> {
+    file: &'a TaskFile,
+    /// Names of the directories below the one of the flag.
+    directories: Vec<&'a str>,
+    name: &'a str,
+    /// The whole path, for messages.
+    path: PathBuf,
+}
+
+impl<'a> Target<'a> {
+    /// Returns the place of a file that lies below the directory of the flag.
+    fn new(file: &'a TaskFile, out: &OutArg) -> Option<Self> {
+        let below = file.path.below(&out.source)?;
+        let mut directories: Vec<_> = below.split('/').collect();
+        let name = directories.pop()?;
+        Some(Self { file, directories, name, path: out.directory.join(below) })
+    }
+
+    /// Checks that nothing is in the way. A missing directory is fine.
+    fn check(&self, root: &Path, overwrite: bool) -> anyhow::Result<()> {
+        match self.find(root) {
+            Ok(None) => Ok(()),
+            Ok(Some(FileType::Directory)) => bail!("{} is a directory", self.path.display()),
+            Ok(Some(_)) if overwrite => Ok(()),
+            Ok(Some(_)) => bail!("{} exists; --overwrite replaces it", self.path.display()),
+            Err(error) => Err(describe(error))
+                .with_context(|| format!("cannot write {}", self.path.display())),
+        }
+    }
+
+    /// Returns what has the file's name.
+    fn find(&self, root: &Path) -> rustix::io::Result<Option<FileType>> {
+        let found = (|| {
+            let mut directory = rustix::fs::openat(CWD, root, DIRECTORY, Mode::empty())?;
+            for name in &self.directories {
+                directory = rustix::fs::openat(&directory, *name, BELOW, Mode::empty())?;
+            }
+            rustix::fs::statat(&directory, self.name, AtFlags::SYMLINK_NOFOLLOW)
+        })();
+        match found {
+            Ok(status) => Ok(Some(FileType::from_raw_mode(status.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&self, root: &OwnedFd, overwrite: bool) -> io::Result<()> {
+        let mut opened: Option<OwnedFd> = None;
+        for name in &self.directories {
+            let directory = opened.as_ref().map_or(root.as_fd(), AsFd::as_fd);
+            match rustix::fs::mkdirat(directory, *name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let next = rustix::fs::openat(directory, *name, BELOW, Mode::empty());
+            opened = Some(next.map_err(describe)?);
+        }
+        let directory = opened.as_ref().map_or(root.as_fd(), AsFd::as_fd);
+        let make = |name: &str| {
+            let file = rustix::fs::openat(directory, name, NEW_FILE, Mode::from_raw_mode(0o666))?;
+            File::from(file).write_all(&self.file.bytes)
+        };
+        if !overwrite {
+            return make(self.name);
+        }
+        // Replaces the name, not the content: a link stays whole, and so does the old file if the
+        // disk is full.
+        let new = format!(".serpentarium-{}.new", std::process::id());
+        let replace = make(&new)
+            .and_then(|()| Ok(rustix::fs::renameat(directory, &*new, directory, self.name)?));
+        if replace.is_err() {
+            let _ = rustix::fs::unlinkat(directory, &*new, AtFlags::empty());
+        }
+        replace
+    }
+}
+
+/// Says what the system's texts leave open: a link is no directory here.
+fn describe(error: Errno) -> io::Error {
+    match error {
+        Errno::LOOP | Errno::NOTDIR => {
+            io::Error::other("a link, or a file, is in the place of a directory")
+        }
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_names_both_directories() {
+        let parsed = |value: &str| OutArg::parse(value.into());
+        let out = parsed("/out/:a:b").unwrap();
+        assert_eq!((out.source.as_str(), out.directory), ("/out", "a:b".into()));
+        for value in ["", "out", "/out", "/out:", "out:dir", ":dir", "results"] {
+            assert!(parsed(value).unwrap_err().starts_with("write /PATH:DIR"), "{value}");
+        }
+        assert_eq!(parsed("/:x").unwrap_err(), "a name in a path is not empty, `.` or `..`");
+        assert_eq!(parsed("/dev:x").unwrap_err(), "/dev is for devices");
+    }
+}
