@@ -243,6 +243,21 @@ return [
 }
 
 #[tokio::test]
+async fn binary_data_is_a_file_and_a_file_is_binary_data() {
+    let setup = Setup::start().await;
+    let file = json!({ "mimeType": "text/plain", "fileName": "a.txt", "data": "aGVsbG8=" });
+    let items = json!([{ "json": {}, "binary": { "data": file } }]);
+    let code = "
+path = _helpers.binary_path(0)
+with open(path, 'a') as file:
+    file.write(' you')
+file = _helpers.save_binary(path)
+return path, file['fileName'], file['mimeType'], _helpers.get_binary_data(file).decode()";
+    let answer = setup.value(code, json!({ "items": items })).await;
+    assert_eq!(answer, json!(["/data/0/data/a.txt", "a.txt", "text/plain", "hello you"]));
+}
+
+#[tokio::test]
 async fn ten_megabytes_go_to_the_broker_and_back() {
     let setup = Setup::start().await;
     let code = "

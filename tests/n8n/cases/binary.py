@@ -92,6 +92,22 @@ return [{"json": {}, "binary": {"data": file}}]""",
         file=LARGE,
     ),
     Case(
+        name="a file is opened by its path and saved from one",
+        items=None,
+        upload=FILE,
+        code="""
+import zipfile
+from pathlib import Path
+path = _helpers.binary_path(0)
+with zipfile.ZipFile("/tmp/all.zip", "w") as archive:
+    archive.write(path, "first")
+zipped = _helpers.save_binary("/tmp/all.zip")
+again = _helpers.prepare_binary_data(Path(path))
+same = _helpers.get_binary_data(again) == open(path, "rb").read()
+return [{"json": {"name": zipped["fileName"], "mime": zipped["mimeType"], "same": same}}]""",
+        answers=[[{"name": "all.zip", "mime": "application/zip", "same": True}]],
+    ),
+    Case(
         name="the data of a file can be replaced",
         code="""
 file = _helpers.prepare_binary_data(b"old", file_name="a.txt")

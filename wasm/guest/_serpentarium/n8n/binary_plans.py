@@ -10,6 +10,8 @@ from _serpentarium.abi import (
     PREPARE_BINARY_DATA,
     SET_BINARY_DATA,
 )
+from _serpentarium.n8n import binary_files
+from _serpentarium.n8n.binary_files import PathLike
 from _serpentarium.n8n.calls import Request
 from _serpentarium.n8n.failures import CallError
 from _serpentarium.n8n.manual import documented
@@ -22,24 +24,29 @@ Place: TypeAlias = int | Mapping[str, Any] | None
 
 
 def _request(name: str, place: Place, property: str) -> Request[Any]:
-    """Makes a request about one file. A name as the place is a property of the current item."""
+    """Makes a request about one file."""
+    index, key = _place(place, property)
+    return Request(
+        name,
+        [index, key],
+        _same,
+        binary=name == GET_BINARY_DATA,
+        explain=lambda error: _explain(error, index, key),
+    )
+
+
+def _place(place: Place | str, property: Any) -> tuple[int, Any]:
+    """Returns the parameters for a place. A name as the place is a property of the current item."""
     if isinstance(place, str):
         place, property = None, place
     elif isinstance(place, Mapping):
-        place, property = _find(place, property)
+        return _find(place, property)
     elif place is not None and type(place) is not int:
         raise TypeError(
             "the place of binary data is an item's index, an item, or a value of its binary, "
             f"not {type(place).__name__}"
         )
-    index = running.item_index if place is None else place
-    return Request(
-        name,
-        [index, property],
-        _same,
-        binary=name == GET_BINARY_DATA,
-        explain=lambda error: _explain(error, index, property),
-    )
+    return running.item_index if place is None else place, property
 
 
 def _find(place: Mapping[str, Any], property: Any) -> tuple[int, Any]:
@@ -98,18 +105,56 @@ def get_binary_data(item_index: Place = None, property: str = "data") -> Request
 @documented(
     """Stores bytes in n8n, and returns the metadata for an output item: item["binary"]["data"].
 
-    Without a MIME type, n8n derives it from the file name or the first bytes."""
+    A pathlib.Path instead of bytes is a file of the task. Without a MIME type, n8n derives it from
+    the file name or the first bytes."""
 )
 def prepare_binary_data(
-    data: Bytes, file_name: str | None = None, mime_type: str | None = None
+    data: Bytes | PathLike, file_name: str | None = None, mime_type: str | None = None
 ) -> Request[dict[str, Any]]:
+    if binary_files.is_path(data):
+        return save_binary(data, file_name, mime_type)
     return Request(PREPARE_BINARY_DATA, [_bytes(data), file_name, mime_type], _same)
 
 
 @documented(
-    """Replaces the bytes of `metadata`, a value of item["binary"], and returns new metadata."""
+    """Stores a file that the code has written in n8n, and returns the metadata for an output item:
+    item["binary"]["data"].
+
+    Its name is that of the file, unless `file_name` is another one."""
 )
-def set_binary_data(metadata: Mapping[str, Any], data: Bytes) -> Request[dict[str, Any]]:
+def save_binary(
+    path: str | PathLike, file_name: str | None = None, mime_type: str | None = None
+) -> Request[dict[str, Any]]:
+    data = binary_files.content(path)
+    name = binary_files.name_of(path) if file_name is None else file_name
+    return Request(PREPARE_BINARY_DATA, [data, name, mime_type], _same)
+
+
+@documented(
+    """Writes an input item's binary property to a file of the task, and returns its path:
+    /data/<item>/<property>/<file name>.
+
+    `item_index` can also be an item, or a value of an item's binary. Each call writes anew."""
+)
+def binary_path(item_index: Place = None, property: str = "data") -> Request[str]:
+    index, key = _place(item_index, property)
+    return Request(
+        GET_BINARY_DATA,
+        [index, key],
+        lambda data: binary_files.save(data, index, key),
+        binary=True,
+        explain=lambda error: _explain(error, index, key),
+    )
+
+
+@documented(
+    """Replaces the bytes of `metadata`, a value of item["binary"], and returns new metadata.
+
+    A pathlib.Path instead of bytes is a file of the task."""
+)
+def set_binary_data(metadata: Mapping[str, Any], data: Bytes | PathLike) -> Request[dict[str, Any]]:
+    if binary_files.is_path(data):
+        data = binary_files.content(data)
     return Request(SET_BINARY_DATA, [dict(metadata), _bytes(data)], _same)
 
 
@@ -129,7 +174,8 @@ def binary_to_string(data: Bytes, encoding: str = "utf-8") -> Request[str]:
 
 def _bytes(data: Bytes) -> Bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"binary data must be bytes, not {type(data).__name__}")
+        hint = "; a file is a pathlib.Path, or save_binary(path)" if isinstance(data, str) else ""
+        raise TypeError(f"binary data must be bytes, not {type(data).__name__}{hint}")
     return data
 
 
