@@ -103,18 +103,21 @@ impl Step<'_> {
 
     /// The host copies or fills as many bytes as `rcx` says, and does not check them.
     fn check_copy(&mut self, pointers: &[usize]) {
-        let length = self.state.registers[RCX].sum();
+        let length = self.state.registers[RCX];
         for pointer in pointers {
             let pointer = self.state.registers[*pointer];
             if pointer.kind == Kind::RuntimeData {
                 self.count("copies: from data of the runtime (length not proved)");
                 continue;
             }
-            let end = match (pointer.kind, length) {
-                (Kind::Memory(start), Some(length)) => start.add(length),
-                _ => None,
+            // The length as a sum, or as the term that `lea` adds if it is a sum of two.
+            let is_end_in_memory = |length: Option<Sum>| match (pointer.kind, length) {
+                (Kind::Memory(start), Some(length)) => {
+                    start.add(length).is_some_and(|end| self.state.is_in_memory(end))
+                }
+                _ => false,
             };
-            if end.is_some_and(|end| self.state.is_in_memory(end)) {
+            if is_end_in_memory(length.sum()) || is_end_in_memory(length.term()) {
                 self.count("copies: ranges compared with the length of memory");
             } else {
                 self.refuse(

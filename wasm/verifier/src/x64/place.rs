@@ -106,12 +106,18 @@ impl Step<'_> {
         if index.kind == Kind::Fuel && scale == 1 && base.high().is_some() {
             return Kind::Fuel;
         }
+        let term = if scale == 1 { index.term() } else { None };
         let Some(index) = self.scaled(index, scale) else { return Kind::Any };
         match base.kind {
             Kind::Memory(base) => self.sum(base, index).map_or(Kind::Any, Kind::Memory),
             Kind::Fuel if index.is_constant() || scale == 1 => Kind::Fuel,
             _ => match base.sum() {
-                Some(base) => self.sum(base, index).map_or(Kind::Any, Kind::Sum),
+                // Three terms: the index stays a term, so that the sum is known again in a copy.
+                Some(base) => base
+                    .add(index)
+                    .or_else(|| base.add(term?))
+                    .or_else(|| self.sum(base, index))
+                    .map_or(Kind::Any, Kind::Sum),
                 None => Kind::Any,
             },
         }

@@ -180,6 +180,16 @@ impl Value {
         }
     }
 
+    /// The value as a sum of one term, which stands for a sum of two.
+    pub(super) fn term(self) -> Option<Sum> {
+        match self.kind {
+            Kind::Sum(sum) if sum.b != Id::NONE && self.id != Id::NONE => {
+                Some(Sum { a: self.id, b: Id::NONE, plus: 0, high: sum.high })
+            }
+            _ => None,
+        }
+    }
+
     /// The largest number that it can be.
     pub(super) fn high(self) -> Option<u64> {
         match self.kind {

@@ -93,11 +93,22 @@ fn an_indirect_call_needs_its_comparisons() {
 
 /// A copy in memory, from which a test can leave out a comparison.
 fn copy(a: &mut CodeAssembler, target: bool, source: bool) -> Assembled {
+    copy_of_length(a, target, source, |a| a.mov(ecx, ecx), |_| Ok(()))
+}
+
+/// A copy with a length of the test's, which the test can change after the comparisons.
+fn copy_of_length(
+    a: &mut CodeAssembler,
+    target: bool,
+    source: bool,
+    length: impl FnOnce(&mut CodeAssembler) -> Assembled,
+    change: impl FnOnce(&mut CodeAssembler) -> Assembled,
+) -> Assembled {
     let mut trap = a.create_label();
     let mut end = a.create_label();
     a.mov(eax, edx)?;
     a.mov(edx, r8d)?;
-    a.mov(ecx, ecx)?;
+    length(a)?;
     for (is_compared, start) in [(target, rax), (source, rdx)] {
         a.lea(r10, qword_ptr(start + rcx))?;
         a.cmp(r10, qword_ptr(rdi + LENGTH))?;
@@ -105,6 +116,7 @@ fn copy(a: &mut CodeAssembler, target: bool, source: bool) -> Assembled {
             a.ja(trap)?;
         }
     }
+    change(a)?;
     a.lea(rsi, qword_ptr(r14 + rax))?;
     a.add(rdx, r14)?;
     a.call(COPY)?;
@@ -123,4 +135,21 @@ fn a_copy_needs_both_comparisons() {
     assert!(accepted.is_empty(), "{accepted:?}");
     assert_refused(&refused(|a| copy(a, false, true)), "copies or fills");
     assert_refused(&refused(|a| copy(a, true, false)), "copies or fills");
+}
+
+#[test]
+fn a_copy_with_the_sum_of_two_numbers_is_known() {
+    let length = |a: &mut CodeAssembler| {
+        a.movzx(r8d, word_ptr(r14 + rax))?;
+        a.movzx(r9d, word_ptr(r14 + rdx))?;
+        a.lea(ecx, dword_ptr(r8 + r9 * 2))
+    };
+    let accepted = refused(|a| copy_of_length(a, true, true, length, |_| Ok(())));
+    assert!(accepted.is_empty(), "{accepted:?}");
+    assert_refused(
+        &refused(|a| copy_of_length(a, false, true, length, |_| Ok(()))),
+        "copies or fills",
+    );
+    let grown = |a: &mut CodeAssembler| a.lea(ecx, dword_ptr(r8 + r9 * 4));
+    assert_eq!(refused(|a| copy_of_length(a, true, true, length, grown)).len(), 2);
 }
