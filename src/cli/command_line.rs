@@ -48,6 +48,9 @@ pub fn main() -> ExitCode {
         // The environment may hold tokens. Fails only on kernels without the call.
         let _ = set_dumpable(false);
     }
+    if notices::asks_for_versions(&words) {
+        return notices::print_versions();
+    }
     let words = with_subcommand(words);
     let mut files = SettingFiles::default();
     if takes_settings(&words) {

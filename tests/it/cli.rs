@@ -178,6 +178,22 @@ fn the_notices_of_bundled_software_can_be_read() {
     }
 }
 
+#[test]
+fn the_versions_name_the_patches_of_cpython() {
+    let out = serpentarium(&["--version", "--verbose"], &[], "");
+    let shown = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(0));
+    for start in [
+        "serpentarium ",
+        "image ",
+        "CPython 3.13.5 with Debian's patches of 3.13.5-",
+        "sqlite3 3.46.1 ",
+    ] {
+        assert!(shown.lines().any(|line| line.starts_with(start)), "{start}: {shown}");
+    }
+    assert_eq!(text(&serpentarium(&["-v", "-V"], &[], "").stdout), shown);
+}
+
 /// Python code and JSON results that do not survive parsing into floats, maps or Unicode strings.
 fn awkward() -> Vec<(&'static str, String)> {
     let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
