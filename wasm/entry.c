@@ -104,8 +104,9 @@ static void load_guest(void)
 [[clang::export_name("wizer-initialize")]] void image_initialize(void)
 {
     frozen_install();
-    if (PyImport_AppendInittab("_host", host_module_init) < 0) {
-        fail("adding the module _host");
+    if (PyImport_AppendInittab("_host", host_module_init) < 0
+        || PyImport_AppendInittab("_scrypt", scrypt_module_init) < 0) {
+        fail("adding the built-in modules");
     }
     go_home();
     start_interpreter();

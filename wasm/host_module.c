@@ -258,6 +258,19 @@ static PyObject *method_set_zone(PyObject *, PyObject *source)
     return set_zone(source) ? Py_NewRef(Py_None) : nullptr;
 }
 
+// For sqlite3 (wasm/patches/0017).
+extern unsigned long _PySqlite_running_thread;
+
+static PyObject *method_set_thread(PyObject *, PyObject *number)
+{
+    unsigned long running = PyLong_AsUnsignedLong(number);
+    if (running == (unsigned long)-1 && PyErr_Occurred()) {
+        return nullptr;
+    }
+    _PySqlite_running_thread = running;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"call", _PyCFunction_CAST(method_call), METH_FASTCALL,
      "call(name: str, params: str) -> str\n\n"
@@ -294,6 +307,9 @@ static PyMethodDef methods[] = {
      "buffer_from_json(text: str, start: int) -> tuple[bytes, int]\n\n"
      "Decode that form from the index `start`. Returns the bytes and the end index. Raises\n"
      "ValueError if the form does not start there."},
+    {"set_thread", method_set_thread, METH_O,
+     "set_thread(number: int) -> None\n\n"
+     "Set the number of the running thread, for modules that compare threads."},
     {"set_zone", method_set_zone, METH_O,
      "set_zone(source: Callable[[], bytes | None] | None) -> None\n\n"
      "Set the source of the local time zone, which is UTC without one. The first use of local "

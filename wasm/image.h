@@ -11,6 +11,7 @@
 //   heap.c           grows the linear memory
 //   modes.c          permission bits, and other parts of POSIX that WASI lacks
 //   host_module.c    the module `_host`, Python's interface to the host
+//   scrypt.c         the module `_scrypt`, the slow part of hashlib.scrypt
 //   snapshot.c       prepares the memory for copy-on-write instances
 //   streams.c        standard input and output
 //   wasi.c           WASI calls that the image answers itself
@@ -88,6 +89,9 @@ bool set_zone(PyObject *source);
 
 // The initialiser of the built-in module `_host`.
 PyObject *host_module_init(void);
+
+// The initialiser of the built-in module `_scrypt`.
+PyObject *scrypt_module_init(void);
 
 // Makes the heap grow in larger steps than requested from now on (heap.c).
 void heap_grow_in_steps(void);

@@ -1,9 +1,11 @@
 //! Python semantics beyond the conformance cases (tests/conformance/cases), which own the form of
 //! values, prints and errors: generated, large and hostile programs, and the standard library.
 
+mod archives;
 mod asyncio;
 mod code;
 mod counts;
+mod databases;
 mod errors;
 mod files;
 mod forms;

@@ -51,6 +51,12 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         help="omit link-time optimisation (tasks run slower)",
     )
     parser.add_argument(
+        "--locked",
+        action="store_true",
+        help="fail if the mirror no longer has a pinned revision of Debian's corrections "
+        "(default: go on with the newest one, and say so)",
+    )
+    parser.add_argument(
         "--jobs",
         type=int,
         default=os.cpu_count() or 1,
@@ -68,19 +74,19 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def image_key(flavour: Flavour) -> str:
+def image_key(flavour: Flavour, inputs: Inputs) -> str:
     """The hash of all inputs of the module. The guest package is none: the snapshot adds it."""
     files = [WASM / "pgo.profdata"]
     for pattern in (
         "*.c",
         "*.h",
-        "patches/*.patch",
+        "patches/**/*.patch",
         "recipe/*.py",
         "recipe/*.toml",
         "stdlib/**/*.py",
     ):
         files += sorted(path for path in WASM.glob(pattern) if path.name not in NOT_INPUTS)
-    return hash_of(flavour, architecture(), *files)
+    return hash_of(flavour, architecture(), inputs.sources, *files)
 
 
 def build(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, target: Path) -> None:
@@ -96,7 +102,7 @@ def _follow_recipe(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, ta
         toolchain, key = tools.prepare(store, inputs, fetcher)
         _check_helper(toolchain, inputs)
     with step("Configuring CPython for WASI"):
-        configured, key = configure.configure(store, inputs, fetcher, toolchain, key)
+        configured, key = configure.configure(store, inputs, fetcher, toolchain, key, WASM)
     with step(f"Compiling CPython ({flavour.name})"):
         tree, _ = compile_library(store, configured, key, toolchain, flavour, WASM, jobs)
     work = target / "work"
@@ -133,16 +139,19 @@ def _check_helper(toolchain: tools.Toolchain, inputs: Inputs) -> None:
         )
 
 
-def ensure_built(store: Store, flavour: Flavour, jobs: int) -> Path:
+def ensure_built(store: Store, flavour: Flavour, jobs: int, locked: bool) -> Path:
     """Returns the cache directory of the module, and builds the module unless it is there."""
-    directory = store.root / image_key(flavour)
+    inputs = load(WASM / "recipe" / "inputs.toml")
+    directory = store.root / image_key(flavour, inputs)
     if all((directory / name).exists() for name in PRODUCTS):
         return directory
+    inputs = Fetcher(store).settle(inputs, locked)
+    directory = store.root / image_key(flavour, inputs)
     with store.locked(directory.name[:20]):
         if not all((directory / name).exists() for name in PRODUCTS):
             directory.mkdir(exist_ok=True)
-            build(store, load(WASM / "recipe" / "inputs.toml"), flavour, jobs, directory)
-            if directory != store.root / image_key(flavour):
+            build(store, inputs, flavour, jobs, directory)
+            if directory != store.root / image_key(flavour, inputs):
                 shutil.rmtree(directory)
                 raise BuildError(
                     "  an input of the recipe changed during the build\n  to do: start again"
@@ -159,7 +168,9 @@ def main(argv: list[str]) -> int:
         if options.test_tool:
             tool.test(store, WASM)
             return 0
-        directory = ensure_built(store, Flavour(lto=not options.fast), max(1, options.jobs))
+        directory = ensure_built(
+            store, Flavour(lto=not options.fast), max(1, options.jobs), options.locked
+        )
         image = native.ensure_native(store, WASM, directory / "python.wasm")
     except BuildError as error:
         fail_line(str(error))

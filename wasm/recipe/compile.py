@@ -4,8 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from configure import Tree, environment
 from report import run
+from sources import Tree, apply, environment
 from store import Store, hash_of
 from toolchain import Toolchain
 
@@ -47,13 +47,7 @@ class Flavour:
 def patched(source: Path, patches: list[Path], toolchain: Toolchain, log: Path) -> None:
     """Applies patches to CPython's sources."""
     for patch in patches:
-        command = [toolchain.tool("patch"), "-p1", "--forward", "--fuzz=0", "-i", patch]
-        run(
-            command,
-            log=log,
-            cwd=source,
-            advice=f"update {patch.name} for the pinned CPython",
-        )
+        apply(patch, source, toolchain, log, f"update {patch.name} for the pinned CPython")
 
 
 def compile_library(

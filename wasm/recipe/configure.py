@@ -1,32 +1,17 @@
-"""Unpacks CPython, zlib and bzip2, configures CPython for WASI and compiles the two libraries.
+"""Unpacks CPython and its libraries, compiles the libraries and configures CPython for WASI."""
 
-The layout is fixed: sources in `python/py`, build in `python/wasi`. The profile identifies a static
-function by its relative source path (`../py/Objects/…`), so another layout would lose the profile.
-"""
-
-import os
 import platform
-import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
+import libraries
+import sources
 from inputs import Fetcher, Inputs
-from report import BuildError, run
+from libraries import LIBRARIES, WASM_FEATURES
+from report import run
+from sources import Tree, environment, unpack, without_tests
 from store import Store, hash_of
 from toolchain import Toolchain
 
-# Seconds since the epoch, near CPython 3.13.5's release. `__DATE__` (in sys.version) takes it
-# instead of the build's date. See https://reproducible-builds.org/specs/source-date-epoch/
-SOURCE_DATE_EPOCH = "1749600000"
-
-WASM_FEATURES = (
-    "-mbulk-memory",
-    "-mnontrapping-fptoint",
-    "-msign-ext",
-    "-mmutable-globals",
-    "-mmultivalue",
-    "-msimd128",
-)
 WASI_DEFINES = (
     "-D_WASI_EMULATED_SIGNAL",
     "-D_WASI_EMULATED_GETPID",
@@ -41,98 +26,40 @@ CONFIGURE_OPTIONS = (
     "--disable-ipv6",
     "--prefix=/usr",
 )
-LIBRARY_FILES = {
-    "zlib": (
-        "adler32 crc32 deflate inffast inflate inftrees trees zutil compress uncompr infback"
-    ).split(),
-    "bzip2": "blocksort huffman crctable randtable compress decompress bzlib".split(),
+# The prefix of the variables by which CPython's configure finds a library.
+_VARIABLES = {
+    "zlib": "ZLIB",
+    "bzip2": "BZIP2",
+    "xz-utils": "LIBLZMA",
+    "sqlite3": "LIBSQLITE3",
 }
 
 
-@dataclass(frozen=True)
-class Tree:
-    """A directory with CPython's sources, CPython's build, and the libraries."""
-
-    root: Path
-
-    @property
-    def source(self) -> Path:
-        """CPython's sources."""
-        return self.root / "py"
-
-    @property
-    def build(self) -> Path:
-        """CPython's build directory."""
-        return self.root / "wasi"
-
-    def library(self, name: str) -> Path:
-        """The directory of zlib or bzip2."""
-        return self.root / name
-
-
-def unpack(archive: Path, into: Path) -> None:
-    """Unpacks a source archive without its top directory and without CPython's tests.
-
-    The tests are half of all files.
-    """
-    with tarfile.open(archive) as tar:
-        members = [member for member in tar.getmembers() if "/Lib/test/" not in member.name]
-        top = {member.name.split("/")[0] for member in members}
-        if len(top) != 1:
-            raise BuildError(f"  {archive.name} has {len(top)} top directories, not one")
-        tar.extractall(into.parent / f".{into.name}", members)
-    (into.parent / f".{into.name}" / top.pop()).rename(into)
-    (into.parent / f".{into.name}").rmdir()
-
-
-def environment(toolchain: Toolchain) -> dict[str, str]:
-    """The environment of configure and make, without variables that could change the build."""
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return keep | {
-        "LC_ALL": "C",
-        "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
-        "AR": str(toolchain.tool("llvm-ar")),
-        "RANLIB": str(toolchain.tool("llvm-ranlib")),
-        "READELF": str(toolchain.tool("llvm-readelf")),
-        "PKG_CONFIG": "/bin/false",
-    }
-
-
 def configure(
-    store: Store, inputs: Inputs, fetcher: Fetcher, toolchain: Toolchain, toolchain_key: str
+    store: Store,
+    inputs: Inputs,
+    fetcher: Fetcher,
+    toolchain: Toolchain,
+    toolchain_key: str,
+    wasm: Path,
 ) -> tuple[Tree, str]:
-    """Returns the tree with configured CPython and compiled zlib and bzip2, and its key."""
-    key = hash_of(toolchain_key, Path(__file__), inputs.sources)
+    """Returns the tree with configured CPython and compiled libraries, and its key."""
+    own = {one.source: sorted((wasm / "patches" / one.source).glob("*.patch")) for one in LIBRARIES}
+    shaping = [Path(module.__file__ or "") for module in (libraries, sources)]
+    patches = [patch for some in own.values() for patch in some]
+    key = hash_of(toolchain_key, Path(__file__), *shaping, inputs.sources, *patches)
 
     def build(directory: Path) -> None:
         tree = Tree(directory / "python")
         tree.build.mkdir(parents=True)
-        unpack(fetcher.source(inputs.source("python")), tree.source)
-        for name, files in LIBRARY_FILES.items():
-            unpack(fetcher.source(inputs.source(name)), tree.library(name))
-            _compile_library(tree.library(name), name, files, toolchain, store.log(name))
+        python, log = inputs.source("python"), store.log("configure")
+        unpack(python, tree.source, without_tests, fetcher, toolchain, log)
+        for library in LIBRARIES:
+            log, some = store.log(library.source), own[library.source]
+            libraries.build(library, tree, inputs, fetcher, toolchain, some, log)
         _run_configure(tree, toolchain, store.log("configure"))
 
     return Tree(store.stage("configured", key, build) / "python"), key
-
-
-def _compile_library(
-    directory: Path, name: str, files: list[str], toolchain: Toolchain, log: Path
-) -> None:
-    short = {"zlib": "libz.a", "bzip2": "libbz2.a"}[name]
-    for file in files:
-        command = [
-            toolchain.tool("wcc"),
-            "-O3",
-            *WASM_FEATURES,
-            f"-ffile-prefix-map={directory}=/{name}",
-        ]
-        run([*command, "-c", f"{file}.c", "-o", f"{file}.o"], log=log, cwd=directory)
-    run(
-        [toolchain.tool("llvm-ar"), "rcsD", short, *(f"{file}.o" for file in files)],
-        log=log,
-        cwd=directory,
-    )
 
 
 def _run_configure(tree: Tree, toolchain: Toolchain, log: Path) -> None:
@@ -143,11 +70,11 @@ def _run_configure(tree: Tree, toolchain: Toolchain, log: Path) -> None:
         "CPP": f"{compiler} -E",
         "CFLAGS": " ".join(("-O3", "-g0", *WASM_FEATURES)),
         "LDFLAGS": "-s",
-        "ZLIB_CFLAGS": f"-I{tree.library('zlib')}",
-        "ZLIB_LIBS": f"-L{tree.library('zlib')} -lz",
-        "BZIP2_CFLAGS": f"-I{tree.library('bzip2')}",
-        "BZIP2_LIBS": f"-L{tree.library('bzip2')} -lbz2",
     }
+    for library in LIBRARIES:
+        directory, variable = tree.library(library.source), _VARIABLES[library.source]
+        env[f"{variable}_CFLAGS"] = f"-I{directory / library.headers}"
+        env[f"{variable}_LIBS"] = f"-L{directory} -l{library.name}"
     machine = f"--build={platform.machine()}-pc-linux-gnu"
     helper = f"--with-build-python={toolchain.tool('python')}"
     command = ["../py/configure", "-q", machine, helper, *CONFIGURE_OPTIONS]

@@ -175,11 +175,10 @@ class PrivateApt:
             advice=advice,
         )
 
-    def download_source(self, name: str, version: str, into: Path) -> None:
-        """Fetches the upstream archive of a source package without unpacking it.
+    def download_source(self, name: str, version: str, into: Path, part: str = "tar") -> None:
+        """Fetches an archive of a source package: "tar" is upstream's, "diff" Debian's changes.
 
-        Debian's changes are not fetched: the build does not use them, and a mirror that updates may
-        lack them.
+        Each is fetched alone, because a mirror that updates may lack the other.
         """
         self._prepare()
         into.mkdir(parents=True, exist_ok=True)
@@ -189,7 +188,7 @@ class PrivateApt:
             "source",
             "--only-source",
             "--download-only",
-            "--tar-only",
+            f"--{part}-only",
             f"{name}={version}",
         ]
         run(

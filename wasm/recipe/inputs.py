@@ -1,15 +1,18 @@
 """Reads `inputs.toml`, and fetches and verifies the inputs that it pins."""
 
+import re
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from debian import PrivateApt
-from report import BuildError, run
-from store import Store, verify
+from report import BuildError, run, say
+from store import Store, file_sha256, verify
+
+_CHANGES = ".debian.tar.xz"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,15 @@ class Package:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """Debian's changes to a source, and patterns for the patches that the build applies."""
+
+    revision: str
+    sha256: str
+    patches: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Source:
     """An upstream source archive, as Debian's source package carries it."""
 
@@ -37,6 +49,15 @@ class Source:
     suite: str
     version: str
     sha256: str
+    debian: Changes | None = None
+
+    def changes_file(self, revision: str) -> str:
+        """The name the package manager gives the file of Debian's changes."""
+        return f"{self.name}_{self.version.rpartition(':')[2]}-{revision}{_CHANGES}"
+
+    def revision_of(self, changes_file: str) -> str:
+        """The revision in such a name."""
+        return changes_file.removesuffix(_CHANGES).rpartition("-")[2]
 
 
 @dataclass(frozen=True)
@@ -105,6 +126,13 @@ def _package(entry: dict[str, Any], machine: str) -> Package:
     )
 
 
+def _source(entry: dict[str, Any]) -> Source:
+    changes = entry.pop("debian", None)
+    if changes is not None:
+        changes = Changes(changes["revision"], changes["sha256"], tuple(changes["patches"]))
+    return Source(**entry, debian=changes)
+
+
 def load(path: Path) -> Inputs:
     """Reads `inputs.toml`."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -112,7 +140,7 @@ def load(path: Path) -> Inputs:
     return Inputs(
         python_version=data["python"]["version"],
         packages=tuple(_package(entry, machine) for entry in data["package"]),
-        sources=tuple(Source(**entry) for entry in data["source"]),
+        sources=tuple(map(_source, data["source"])),
         wheels=tuple(Wheel(**entry) for entry in data["wheel"]),
         helpers=tuple(Helpers(e["group"], e["suite"], tuple(e["names"])) for e in data["helpers"]),
     )
@@ -151,20 +179,66 @@ class Fetcher:
 
     def source(self, source: Source) -> Path:
         """Fetches a source archive. Debian's revision is irrelevant: the archive is upstream's."""
-        folder = self._store.downloads / f"{source.name}-{source.version.replace(':', '.')}"
+        folder = self._folder(source)
         if not _archives(folder):
-            offered = self._apt.source_versions(source.name)
-            fitting = [
-                version for version in offered if version.rpartition("-")[0] == source.version
-            ]
-            if not fitting:
+            revisions, offered = self._revisions(source)
+            if not revisions:
                 raise BuildError(
                     _gone(f"the source of {source.name}", source.version, source.suite, offered)
                 )
-            self._apt.download_source(source.name, fitting[-1], folder)
+            self._apt.download_source(source.name, f"{source.version}-{revisions[-1]}", folder)
         archive = _archives(folder)[0]
         verify(archive, source.sha256, f"the source archive of {source.name} {source.version}")
         return archive
+
+    def changes(self, source: Source, changes: Changes) -> Path:
+        """Returns the archive of Debian's changes, which `settle` has fetched."""
+        archive = self._folder(source) / source.changes_file(changes.revision)
+        what = f"the archive of Debian's changes to {source.name} {source.version}"
+        verify(archive, changes.sha256, f"{what}-{changes.revision}")
+        return archive
+
+    def settle(self, inputs: Inputs, locked: bool) -> Inputs:
+        """Returns the inputs with the revisions of Debian's changes that could be had."""
+        return replace(
+            inputs, sources=tuple(self._settled(source, locked) for source in inputs.sources)
+        )
+
+    def _settled(self, source: Source, locked: bool) -> Source:
+        """Fetches Debian's changes and returns the source with the revision that could be had.
+
+        This is the pinned one if the store or the mirror has it. Otherwise it is one that the store
+        has, or the newest of the mirror, whose signature stands in for the pin.
+        """
+        pinned = source.debian
+        folder = self._folder(source)
+        if pinned is None or (folder / source.changes_file(pinned.revision)).exists():
+            return source
+        others = sorted(folder.glob(source.changes_file("*")), key=lambda one: one.stat().st_mtime)
+        if others and not locked:
+            return _with_changes(source, pinned, others[-1])
+        offered, all_offered = self._revisions(source)
+        candidates = [one for one in reversed(offered) if one != pinned.revision and not locked]
+        for revision in [pinned.revision] * (pinned.revision in offered) + candidates:
+            try:
+                version = f"{source.version}-{revision}"
+                self._apt.download_source(source.name, version, folder, "diff")
+            except BuildError:
+                # The mirror's lists may be newer than its files.
+                continue
+            return _with_changes(source, pinned, folder / source.changes_file(revision))
+        what, version = f"the source of {source.name}", f"{source.version}-{pinned.revision}"
+        raise BuildError(_gone(what, version, source.suite, all_offered))
+
+    def _folder(self, source: Source) -> Path:
+        return self._store.downloads / f"{source.name}-{source.version.replace(':', '.')}"
+
+    def _revisions(self, source: Source) -> tuple[list[str], list[str]]:
+        """The mirror's revisions of a source's version, from the oldest, and all its versions."""
+        offered = self._apt.source_versions(source.name)
+        parts = [version.rpartition("-") for version in offered]
+        fitting = [part[2] for part in parts if part[0] == source.version]
+        return sorted(fitting, key=lambda one: [int(n) for n in re.findall("[0-9]+", one)]), offered
 
     def wheel(self, wheel: Wheel) -> Path:
         """Fetches the wheel of a Python package."""
@@ -190,6 +264,19 @@ class Fetcher:
         archive = next(iter(folder.glob("*.whl")))
         verify(archive, wheel.sha256, f"the Python package {wheel.name} {wheel.version}")
         return archive
+
+
+def _with_changes(source: Source, pinned: Changes, archive: Path) -> Source:
+    """Returns the source with the revision of an archive, and says so if it is not the pinned."""
+    revision = source.revision_of(archive.name)
+    if revision == pinned.revision:
+        return source
+    say(
+        f"note: {source.name} with Debian's revision {revision} instead of {pinned.revision}, "
+        "which the mirror no longer has: this is another image (--locked refuses it)"
+    )
+    found = replace(pinned, revision=revision, sha256=file_sha256(archive))
+    return replace(source, debian=found)
 
 
 def _archives(folder: Path) -> list[Path]:

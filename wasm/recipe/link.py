@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 from compile import ARCHIVES, Flavour
-from configure import LIBRARY_FILES, WASI_DEFINES, WASM_FEATURES, Tree, environment
+from configure import WASI_DEFINES
+from libraries import LIBRARIES, WASM_FEATURES
 from module import Module, read
 from report import BuildError, run
+from sources import Tree, environment
 from toolchain import Toolchain
 
 # The C stack in linear memory. Deep recursion must reach CPython's recursion limit before its end.
@@ -28,6 +30,7 @@ OWN_FILES = (
     "modes",
     "pieces",
     "program",
+    "scrypt",
     "snapshot",
     "streams",
     "wasi",
@@ -131,7 +134,8 @@ def link(
     wrapped += [f"-Wl,--wrap={name}" for name in replaced_here(wasm)]
 
     def run_linker(inputs: list[Path], options: list[str], output: Path) -> None:
-        libraries = [f"-L{tree.library(name)}" for name in LIBRARY_FILES] + ["-lz", "-lbz2", "-lm"]
+        libraries = [f"-L{tree.library(one.source)}" for one in LIBRARIES]
+        libraries += [*(f"-l{one.name}" for one in LIBRARIES), "-lm"]
         libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]
         memory = [f"-Wl,-z,stack-size={STACK_BYTES}", "-Wl,--stack-first"]
         command = [

@@ -4,8 +4,9 @@ import re
 import zipfile
 from pathlib import Path
 
-from configure import Tree
-from inputs import Inputs
+from inputs import Inputs, Source
+from libraries import LIBRARIES, Library
+from sources import Tree
 from toolchain import Toolchain
 
 _INTRODUCTION = """\
@@ -33,23 +34,37 @@ def _wheel_licence(wheel: Path) -> str:
         return "\n\n".join(archive.read(name).decode() for name in names)
 
 
+def _level(source: Source) -> str:
+    """Returns which corrections of Debian a source has, for `serpentarium --version --verbose`."""
+    changes = source.debian
+    return f" with Debian's patches of {source.version}-{changes.revision}" if changes else ""
+
+
+def _library(source: Source, library: Library, tree: Tree) -> tuple[str, str]:
+    text = (tree.library(library.source) / library.licence).read_text(encoding="utf-8")
+    return f"{source.name} {source.version.rpartition('really')[2]}{_level(source)}", text
+
+
 def write(
     inputs: Inputs, tree: Tree, toolchain: Toolchain, wheels: dict[str, Path], target: Path
 ) -> None:
     """Writes all notices into `target`. `wheels` maps names of Python packages to archives."""
-    source = tree.source
+    source, python = tree.source, inputs.source("python")
     sections = {
-        f"CPython {inputs.python_version}": (source / "LICENSE").read_text(encoding="utf-8"),
+        f"CPython {python.version}{_level(python)}": (source / "LICENSE").read_text("utf-8"),
         "Works incorporated in CPython": (source / "Doc/license.rst").read_text(encoding="utf-8"),
         "Expat": (source / "Modules/expat/COPYING").read_text(encoding="utf-8"),
         "libmpdec": _first_comment(source / "Modules/_decimal/libmpdec/mpdecimal.c"),
         "HACL*": _first_comment(source / "Modules/_hacl/Hacl_Hash_SHA2.c"),
-        "zlib": (tree.library("zlib") / "LICENSE").read_text(encoding="utf-8"),
-        "bzip2": (tree.library("bzip2") / "LICENSE").read_text(encoding="utf-8"),
-        **{name: _wheel_licence(wheel) for name, wheel in wheels.items()},
+        **dict(_library(inputs.source(one.source), one, tree) for one in LIBRARIES),
+        **{
+            f"{wheel.name} {wheel.version}": _wheel_licence(wheels[wheel.name])
+            for wheel in inputs.wheels
+        },
     }
     for package in inputs.packages:
         if package.notice:
-            sections[package.notice] = toolchain.licence(package.name).read_text(encoding="utf-8")
+            title = f"{package.notice} {package.version}"
+            sections[title] = toolchain.licence(package.name).read_text(encoding="utf-8")
     parts = [f"{_RULE}\n{title}\n{_RULE}\n\n{text.strip()}\n" for title, text in sections.items()]
     target.write_text(_INTRODUCTION + "\n" + "\n".join(parts), encoding="utf-8")

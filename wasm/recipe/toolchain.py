@@ -4,10 +4,11 @@ The other steps call the wrapper scripts in its `bin/`:
 
     wcc                     the C compiler, for wasm32 with WASI
     llvm-ar, llvm-ranlib, llvm-readelf, llvm-profdata
-    clang                   the same compiler for this machine (for training)
+    clang                   the same compiler for this machine (for training, and for programs
+                            that make sources)
     python                  CPython of the version that is built, for this machine (cross builds
                             need it)
-    make, patch
+    make, patch, tclsh
 """
 
 import platform
@@ -107,6 +108,8 @@ def _write_wrappers(directory: Path) -> None:
         _write_script(directory / "bin" / tool, path + f'exec {llvm}/bin/{tool} "$@"\n')
     for tool in ("make", "patch"):
         _write_script(directory / "bin" / tool, f'exec {tools}/usr/bin/{tool} "$@"\n')
+    library = f"export TCL_LIBRARY={tools}/usr/share/tcltk/tcl8.6\n"
+    _write_script(directory / "bin/tclsh", f'{path}{library}exec {tools}/usr/bin/tclsh8.6 "$@"\n')
     _write_script(directory / "bin/python", _python_wrapper(directory))
 
 

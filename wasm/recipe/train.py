@@ -11,11 +11,11 @@ import platform
 import sys
 from pathlib import Path
 
-import configure
 import toolchain as tools
 from compile import OPTIMISE, patched
 from inputs import Fetcher, Inputs, load
 from report import BuildError, fail_line, run, say, step
+from sources import environment, unpack, without_tests
 from store import Store, hash_of, place
 from toolchain import LLVM, Toolchain
 
@@ -72,8 +72,9 @@ def instrumented(
         _lay_out_resources(directory, inputs, fetcher, toolchain, store.log("train"))
         root = directory / "python"
         (root / "native").mkdir(parents=True)
-        configure.unpack(fetcher.source(inputs.source("python")), root / "py")
-        patched(root / "py", patches, toolchain, store.log("patch"))
+        log = store.log("patch")
+        unpack(inputs.source("python"), root / "py", without_tests, fetcher, toolchain, log)
+        patched(root / "py", patches, toolchain, log)
         _configure_and_make(root / "native", directory / "resource", toolchain, store, jobs)
 
     return store.stage("instrumented", key, build) / "python" / "native" / "python"
@@ -94,7 +95,7 @@ def _lay_out_resources(
 def _configure_and_make(
     native: Path, resource: Path, toolchain: Toolchain, store: Store, jobs: int
 ) -> None:
-    env = configure.environment(toolchain) | {
+    env = environment(toolchain) | {
         "CC": " ".join((str(toolchain.tool("clang")), f"-resource-dir={resource}", *INSTRUMENT)),
         # The build runs instrumented programs too; their counts must not enter the profile.
         "LLVM_PROFILE_FILE": os.devnull,
@@ -137,7 +138,8 @@ def main(argv: list[str]) -> int:
     try:
         with store.locked("train"):
             store.clear_logs()
-            inputs, fetcher = load(WASM / "recipe" / "inputs.toml"), Fetcher(store)
+            fetcher = Fetcher(store)
+            inputs = fetcher.settle(load(WASM / "recipe" / "inputs.toml"), locked=False)
             with step("Unpacking the toolchain"):
                 toolchain, key = tools.prepare(store, inputs, fetcher)
             with step("Building CPython with counters"):

@@ -189,3 +189,18 @@ async fn a_file_of_the_task_is_no_module_under_a_list() {
     assert_eq!(result_under(all, code).await, json!(1));
     assert_eq!(result_under(Policy::default(), code).await, json!(1));
 }
+
+/// The library's own imports, such as those of `iterdump`, are not the code's.
+#[tokio::test]
+async fn databases_obey_the_list_of_the_standard_library() {
+    let code = "import sqlite3\ncon = sqlite3.connect('a.db')\ncon.execute('create table t (n)')\n\
+        return len(list(con.iterdump()))";
+    assert_eq!(result_under(allow("sqlite3"), code).await, json!(3));
+    let error = refused(allow("json"), code).await;
+    assert_eq!(
+        violations(&error),
+        [
+            "Line 1: Import of standard library module 'sqlite3' is disallowed. Allowed stdlib modules: json"
+        ]
+    );
+}

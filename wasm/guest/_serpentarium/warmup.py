@@ -48,10 +48,10 @@ _MODULES = """
     gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http http.client
     http.cookies inspect io ipaddress itertools json keyword linecache locale logging math mimetypes
     numbers operator os os.path pathlib pickle platform plistlib pprint queue quopri random re
-    reprlib sched secrets select shlex shutil signal socket stat statistics string stringprep struct
-    subprocess sys tempfile textwrap threading time timeit tokenize token traceback types typing
-    unicodedata urllib urllib.error urllib.parse urllib.request uuid warnings weakref
-    xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo _strptime jmespath
+    reprlib sched secrets select shlex shutil signal socket sqlite3 stat statistics string
+    stringprep struct subprocess sys tempfile textwrap threading time timeit tokenize token
+    traceback types typing unicodedata urllib urllib.error urllib.parse urllib.request uuid warnings
+    weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo _strptime jmespath
 """.split()
 
 # Rounds after which all code on the path of a task is specialised, with a margin.

@@ -57,6 +57,10 @@ class FakeHost(types.ModuleType):
     def encode_plain(self, value: object) -> None:
         """The fast paths are C and tested in the image. Here, each value takes the slow path."""
 
+    def set_thread(self, number: int) -> None:
+        """Set the number of the running thread."""
+        self.thread = number
+
     def set_zone(self, source: Any) -> None:
         self.zone_source = source
 

@@ -29,10 +29,8 @@ _INSTEAD: dict[str, tuple[str, ...]] = {
     "dbm": ("json",),
     "distutils": ("sysconfig", "shutil"),
     "imp": ("importlib",),
-    "lzma": ("zlib", "bz2"),
     "mmap": ("io",),
     "pipes": ("shlex",),
-    "sqlite3": ("csv", "collections", "itertools"),
     "uu": ("base64",),
 }
 _NETWORK = frozenset({"ssl", "_ssl", "telnetlib", "nntplib", "smtpd", "asyncore", "asynchat"})

@@ -13,7 +13,6 @@ from _serpentarium.core.hints.packages import ALTERNATIVES
 _NO_NETWORK = "this sandbox has no network"
 _NO_TERMINAL = "this sandbox has no terminal"
 _NO_DISPLAY = "this sandbox has no display"
-_NO_LIBRARY = "its C library is not in the image"
 _NO_INSTALLING = "nothing can be installed in this sandbox"
 _NO_SYSTEM = "this sandbox has no such operating system"
 _LEFT_OUT = "it is not in the image"
@@ -27,7 +26,6 @@ CANNOT_HAVE = {
     "fcntl": "the files of a task have no locks",
     "grp": "this sandbox has no users",
     "idlelib": _NO_DISPLAY,
-    "lzma": _NO_LIBRARY,
     "mmap": "the files of a task cannot be mapped",
     "msvcrt": _NO_SYSTEM,
     "nt": _NO_SYSTEM,
@@ -35,7 +33,6 @@ CANNOT_HAVE = {
     "pty": _NO_TERMINAL,
     "readline": _NO_TERMINAL,
     "resource": "the limits of a task are settings of the host",
-    "sqlite3": _NO_LIBRARY,
     "ssl": f"{_NO_NETWORK}, so no TLS",
     "syslog": "this sandbox has no system log",
     "termios": _NO_TERMINAL,

@@ -10,6 +10,8 @@ from time import sleep as _sleep
 from types import FunctionType
 from typing import Any
 
+import _host
+
 from _serpentarium.core import result, wire
 from _serpentarium.core.code import FILENAME
 from _serpentarium.core.current import task
@@ -36,6 +38,7 @@ _MAIN_NAME = "the main thread"
 
 _frame = sys._getframe
 _get_limit, _set_limit = sys.getrecursionlimit, sys.setrecursionlimit
+_set_thread = _host.set_thread
 _get_loop, _set_loop = events._get_running_loop, events._set_running_loop
 _members = vars(result)
 _real_encode = wire.encode_plain
@@ -172,6 +175,7 @@ def run_next() -> bool:
 def _run(strand: Strand) -> None:
     limit, loop, depth = _get_limit(), _get_loop(), len(_running)
     _running.append(strand)
+    _set_thread(strand.ident)
     _set_loop(None)
     # Each thread has its own thousand frames.
     _set_limit(limit + 1000)
@@ -181,6 +185,7 @@ def _run(strand: Strand) -> None:
         _set_limit(limit)
         _set_loop(loop)
         del _running[depth:]
+        _set_thread(_running[-1].ident)
         if strand.done and strand in _open:
             _open.remove(strand)
 
