@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import tarfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -28,19 +27,6 @@ _STUBBED = frozenset(
 )
 # Words of modules that need the package `test_tools`.
 _USE_TOOLS = {"i18n_helper", "test_tools"}
-
-
-def unpack(archive: Path, into: Path) -> Path:
-    """Unpacks the tests of a source archive, once. Returns their directory."""
-    if not (into / "ready").exists():
-        with tarfile.open(archive) as tar:
-            for member in tar.getmembers():
-                inside = member.name.partition("/Lib/test/")[2]
-                if inside and member.isfile():
-                    member.name = f"test/{inside}"
-                    tar.extract(member, into, filter="data")
-        (into / "ready").touch()
-    return into / "test"
 
 
 class Suite:
