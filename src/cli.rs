@@ -10,6 +10,7 @@ mod console;
 mod demo;
 mod exec;
 mod exit_code;
+mod files_in;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod harness;

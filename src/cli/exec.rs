@@ -1,6 +1,5 @@
 //! `serpentarium exec`: runs one task in this process, without a broker.
 
-mod files_in;
 mod files_out;
 mod hint;
 mod print_host;
@@ -17,7 +16,6 @@ use std::{
 use serde_json::value::RawValue;
 
 use self::{
-    files_in::GivenArg,
     files_out::{FilesOut, OutArg},
     hint::print_hint,
     print_host::PrintHost,
@@ -28,6 +26,7 @@ use super::{
     budget,
     console::{Console, print_error},
     exit_code::{self, OVER_BUDGET, USAGE},
+    files_in::FileArgs,
     program::{InputArgs, LimitArgs, name_flag, read},
 };
 use crate::{
@@ -56,12 +55,8 @@ pub(crate) struct ExecArgs {
     input: InputArgs,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Put a file into the task, at an absolute path or else in its working directory; may be
-    /// repeated. A directory comes with all files below it, without links. - is standard input. All
-    /// files together take up to a third of the memory limit.
-    #[arg(long = "file", value_name = "FILE[:/PATH]", value_parser = GivenArg::parser(),
-          allow_hyphen_values = true)]
-    given: Vec<GivenArg>,
+    #[command(flatten)]
+    files: FileArgs,
     /// Write the files that the code leaves below a directory of the task into a directory here,
     /// if the code returns; may be repeated. Example: /out:results. At most 10,000 files, which
     /// together are no larger than the memory limit. Links are left out.
@@ -98,7 +93,7 @@ pub(crate) struct ExecArgs {
 }
 
 pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
-    let given = args.given.iter().filter(|given| given.is_stdin()).count();
+    let given = args.files.from_stdin();
     let of_code_and_items = [args.file == Path::new("-"), args.input.is_stdin()];
     if given + of_code_and_items.into_iter().filter(|is| *is).count() > 1 {
         print_error("only one of code, items and files can come from standard input");
@@ -180,14 +175,11 @@ impl ExecTask {
             }
         }
         let seed = args.deterministic.then_some(args.seed);
-        let mut limits = args.limits.limits();
-        if !args.given.is_empty() {
-            limits = files_in::limits(limits);
-        }
+        let mut limits = args.files.limits(args.limits.limits());
         if !args.out.is_empty() {
             limits = files_out::limits(limits);
         }
-        let files = files_in::read(&args.given, limits.memory, console)?;
+        let files = args.files.read(limits.memory, console)?;
         let files = args.out.iter().try_fold(files, |files, out| out.ask(files))?;
         let out = files.directories().to_vec();
         if files != TaskFiles::default() {

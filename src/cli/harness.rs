@@ -105,6 +105,8 @@ impl Harness {
                 Limits {
                     time: standard.time.max(self.limits.time),
                     fuel: Limits::MAX_FUEL,
+                    input: standard.input.max(self.limits.input),
+                    memory: standard.memory.max(self.limits.memory),
                     ..standard
                 }
             }
@@ -150,13 +152,16 @@ pub(crate) struct CompletedRun {
 /// Returns the settings for the guest, with the measurement.
 fn input(settings: &TaskSettings, measure: Option<Measure>) -> serde_json::Result<Bytes> {
     let Some(measure) = measure else { return settings.to_input() };
-    let mut text = serde_json::to_string(settings)?;
-    let measure = serde_json::to_string(&measure)?;
+    let mut settings = settings.clone();
+    let files = settings.serpentarium.take().and_then(|host| host.files);
+    let mut text = serde_json::to_string(&settings)?;
     // Remove the closing brace, to append one more member.
     text.pop();
-    text.push_str(r#","serpentarium":{"measure":"#);
-    text.push_str(&measure);
-    text.push_str("}}");
+    text.push_str(r#","serpentarium":{"#);
+    if let Some(files) = files {
+        text.push_str(&format!(r#""files":{},"#, serde_json::to_string(&files)?));
+    }
+    text.push_str(&format!(r#""measure":{}}}}}"#, serde_json::to_string(&measure)?));
     Ok(text.into())
 }
 

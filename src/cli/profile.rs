@@ -21,10 +21,14 @@ use super::{
     budget,
     console::{Console, print_error},
     exit_code::{OVER_BUDGET, USAGE},
+    files_in::FileArgs,
     harness::{Harness, Measure, ProgramFailure, SpanHost},
     program::{InputArgs, LimitArgs, read},
 };
-use crate::{fuel::parse_fuel, sandbox::NoHost};
+use crate::{
+    fuel::parse_fuel,
+    sandbox::{NoHost, TaskFiles},
+};
 
 /// Shows the fuel of a program by function and by line, the same on every machine and in every run.
 ///
@@ -44,6 +48,8 @@ pub(crate) struct ProfileArgs {
     input: InputArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    files: FileArgs,
     /// The seed of all randomness.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -65,8 +71,9 @@ pub(crate) struct ProfileArgs {
 }
 
 pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
-    if args.file == Path::new("-") && args.input.is_stdin() {
-        print_error("code and items cannot both come from standard input");
+    let of_code_and_items = [args.file == Path::new("-"), args.input.is_stdin()];
+    if args.files.from_stdin() + of_code_and_items.into_iter().filter(|is| *is).count() > 1 {
+        print_error("only one of code, items and files can come from standard input");
         return Ok(USAGE.into());
     }
     let text = read(&args.file)?;
@@ -110,8 +117,13 @@ pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
 
 /// Runs the program three times: as it is, between marks, and traced.
 fn profile(args: &ProfileArgs, name: &str, text: &str) -> anyhow::Result<Profile> {
-    let settings = args.input.settings(text.to_owned())?;
-    let harness = Harness::new(args.limits.limits(), args.seed)?;
+    let mut settings = args.input.settings(text.to_owned())?;
+    let limits = args.files.limits(args.limits.limits());
+    let files = args.files.read(limits.memory, &Console::default())?;
+    if files != TaskFiles::default() {
+        settings.serpentarium.get_or_insert_default().files = Some(files);
+    }
+    let harness = Harness::new(limits, args.seed)?;
     let costs = calibrate(&harness)?;
     let fuel = harness.run(name, &settings, None, Arc::new(NoHost))?.fuel;
     let span = Arc::new(SpanHost::default());

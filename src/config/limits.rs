@@ -141,8 +141,7 @@ impl TaskLimitArgs {
             call_bytes: self.max_call_bytes,
             notified: self.max_print,
             // No task of a broker hands files back.
-            out_files: 0,
-            out_bytes: 0,
+            ..Limits::default()
         }
     }
 }

@@ -34,6 +34,12 @@ impl TaskPath {
         Self::absolute(&format!("{WORKING_DIRECTORY}/{path}"))
     }
 
+    /// Creates the path of a directory, which may end in a slash.
+    pub(crate) fn directory(path: &str) -> Result<Self, FileError> {
+        let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty());
+        Self::new(bare.unwrap_or(path))
+    }
+
     /// Checks an absolute path.
     pub(crate) fn absolute(path: &str) -> Result<Self, FileError> {
         let refused = |reason| Err(FileError::Path { path: path.to_owned(), reason });
@@ -172,7 +178,7 @@ impl TaskFiles {
     /// # Errors
     /// The path is refused, or another such directory has it, lies below it or above it.
     pub fn out(mut self, directory: &str) -> Result<Self, FileError> {
-        let directory = TaskPath::new(directory.strip_suffix('/').unwrap_or(directory))?;
+        let directory = TaskPath::directory(directory)?;
         for other in &self.out {
             if directory == *other {
                 return Err(FileError::Twice(directory));

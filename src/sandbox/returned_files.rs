@@ -35,6 +35,11 @@ impl AllowedFiles {
     /// [`Failure::Exceeded`] for too many files or bytes, [`Failure::Broken`] for anything that the
     /// guest package does not send.
     pub(crate) fn read(&self, json: &str) -> Result<Vec<TaskFile>, Failure> {
+        if self.directories.is_empty() {
+            return Err(Failure::Broken(
+                "the guest's output has files, which nobody wanted".into(),
+            ));
+        }
         let exceeded = Cell::new(None);
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let list = FileList { allowed: self, exceeded: &exceeded };
@@ -184,7 +189,7 @@ mod tests {
 
     #[test]
     fn bytes_of_returned_files_violated() {
-        for data in [["YWJj", "YWJjZA=="], ["YWJjYWJjYWJj", ""], ["YQ==", "YWJjYWI="]] {
+        for data in [["YWJj", "YWJjZA=="], ["YWJjYWJjYWJj", ""], ["YQ==", "YWJjYWJj"]] {
             let files = list(&[("/out/1", data[0]), ("/out/2", data[1])]);
             assert_eq!(read(&files).unwrap_err(), Exceeded::OutBytes(6).to_string(), "{data:?}");
         }

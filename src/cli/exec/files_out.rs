@@ -21,9 +21,11 @@ use rustix::{
 };
 use serde::Serialize;
 
-use super::files_in::reason;
 use crate::{
-    cli::console::{Console, print_error},
+    cli::{
+        console::{Console, print_error},
+        files_in::reason,
+    },
     sandbox::{Limits, TaskFile, TaskFiles, TaskPath},
 };
 
@@ -53,8 +55,7 @@ impl OutArg {
         let text = value.to_str().ok_or("it is not UTF-8")?;
         match text.split_once(':') {
             Some((source, directory)) if source.starts_with('/') && !directory.is_empty() => {
-                let source = source.strip_suffix('/').unwrap_or(source);
-                let source = TaskPath::new(source).map_err(|error| reason(&error))?;
+                let source = TaskPath::directory(source).map_err(|error| reason(&error))?;
                 Ok(Self { source, directory: directory.into() })
             }
             _ => Err(form.into()),

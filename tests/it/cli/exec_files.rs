@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Output, Value, exec, json, text};
+use super::{Output, Value, exec, json, serpentarium, text};
 
 /// Returns the path of a directory of the test, as text.
 fn shown(path: &Path) -> &str {
@@ -101,9 +101,27 @@ fn standard_input_can_be_a_file() {
     let code = directory(&[("code.py", "return open('/data/in').read()")]);
     let path = code.path().join("code.py");
     let arguments = ["exec", shown(&path), "--file", "-:/data/in"];
-    let out = super::serpentarium(&arguments, &[], "piped");
+    let out = serpentarium(&arguments, &[], "piped");
     assert_eq!(text(&out.stdout), "\"piped\"\n");
     let out = exec("return 1", &["--file", "-:/data/in"]);
+    assert_fails(&out, 2, "only one of code, items and files can come from standard input");
+}
+
+#[test]
+fn a_module_that_is_given_can_be_imported() {
+    let here = directory(&[("helper.py", "def double(n): return 2 * n")]);
+    let helper = here.path().join("helper.py");
+    assert_eq!(result("import helper\nreturn helper.double(4)", &["--file", shown(&helper)]), 8);
+}
+
+#[test]
+fn a_profile_has_files_too() {
+    let here = directory(&[("a", "x")]);
+    let a = format!("{}:/data/a", shown(&here.path().join("a")));
+    let code = "return open('/data/a').read() + 'y'";
+    let out = serpentarium(&["profile", "-", "--file", &a, "--json"], &[], code);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let out = serpentarium(&["profile", "-", "--file", "-:/data/a"], &[], code);
     assert_fails(&out, 2, "only one of code, items and files can come from standard input");
 }
 

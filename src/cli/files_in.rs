@@ -1,4 +1,4 @@
-//! `--file`: reads files and directories for a task.
+//! `--file` of `exec` and `profile`: reads files and directories for a task.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,10 +12,8 @@ use anyhow::{Context, bail};
 use bytesize::ByteSize;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use crate::{
-    cli::console::Console,
-    sandbox::{FileError, Limits, TaskFiles, TaskPath},
-};
+use super::console::Console;
+use crate::sandbox::{FileError, Limits, TaskFiles, TaskPath};
 
 /// Most files of one run: their paths cost memory, too.
 const MAX_GIVEN_FILES: usize = 10_000;
@@ -91,33 +89,48 @@ pub(crate) fn reason(error: &FileError) -> String {
     }
 }
 
-/// Returns limits that leave room for files in the input: base64 has 4 characters for 3 bytes.
-pub(crate) fn limits(limits: Limits) -> Limits {
-    let input = limits.memory / 3 * 4 + SETTINGS_REST;
-    limits.input(input)
+/// The files of a task.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FileArgs {
+    /// Put a file into the task, at an absolute path or else in its working directory; may be
+    /// repeated. A directory comes with all files below it, without links. - is standard input. All
+    /// files together take up to a third of the memory limit.
+    #[arg(long = "file", value_name = "FILE[:/PATH]", value_parser = GivenArg::parser(),
+          allow_hyphen_values = true)]
+    given: Vec<GivenArg>,
 }
 
-/// Reads the files. Together they have at most `memory` bytes.
-///
-/// # Errors
-/// A file cannot be read or is too large, there are too many, or two have one path in the task.
-pub(crate) fn read(
-    given: &[GivenArg],
-    memory: u64,
-    console: &Console,
-) -> anyhow::Result<TaskFiles> {
-    let mut reader = Reader { files: TaskFiles::default(), number: 0, bytes: 0, memory, console };
-    for given in given {
-        let path = given.path()?;
-        let is_directory = !given.is_stdin()
-            && fs::metadata(&given.source).with_context(|| explain(&given.source))?.is_dir();
-        if is_directory {
-            reader.directory(&given.source, &path, 0)?;
-        } else {
-            reader.file(&given.source, &path)?;
-        }
+impl FileArgs {
+    /// Returns how many of them are standard input.
+    pub(crate) fn from_stdin(&self) -> usize {
+        self.given.iter().filter(|given| given.is_stdin()).count()
     }
-    Ok(reader.files)
+
+    /// Returns limits that leave room for files in the input: base64 has 4 characters for 3 bytes.
+    pub(crate) fn limits(&self, limits: Limits) -> Limits {
+        let input = limits.memory / 3 * 4 + SETTINGS_REST;
+        if self.given.is_empty() { limits } else { limits.input(input) }
+    }
+
+    /// Reads the files. Together they have at most `memory` bytes.
+    ///
+    /// # Errors
+    /// A file cannot be read or is too large, there are too many, or two have one path in the task.
+    pub(crate) fn read(&self, memory: u64, console: &Console) -> anyhow::Result<TaskFiles> {
+        let files = TaskFiles::default();
+        let mut reader = Reader { files, number: 0, bytes: 0, memory, console };
+        for given in &self.given {
+            let path = given.path()?;
+            let is_directory = !given.is_stdin()
+                && fs::metadata(&given.source).with_context(|| explain(&given.source))?.is_dir();
+            if is_directory {
+                reader.directory(&given.source, &path, 0)?;
+            } else {
+                reader.file(&given.source, &path)?;
+            }
+        }
+        Ok(reader.files)
+    }
 }
 
 /// Says which file cannot be read, and what a colon in its name may have meant.
