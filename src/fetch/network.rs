@@ -36,12 +36,16 @@ pub const HTTP_SEND: &str = "http.send";
 /// Addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
+/// Returns the addresses of a name, in a test.
+#[cfg(test)]
+pub(crate) type FixedAddresses = Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>;
+
 /// Looks up the addresses of a name.
 #[derive(Clone)]
 pub(crate) enum Resolver {
     System,
     #[cfg(test)]
-    Fixed(Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>),
+    Fixed(FixedAddresses),
 }
 
 /// The client's resolver. It knows the checked addresses of one name; another look-up could give

@@ -124,13 +124,15 @@ async fn there_is_no_network_and_there_are_no_processes() {
         "import socket; socket.create_connection(('127.0.0.1', 80))",
         "import socket; socket.getaddrinfo('localhost', 80)",
         "import urllib.request; urllib.request.urlopen('http://127.0.0.1/')",
-        "import http.client; http.client.HTTPConnection('127.0.0.1').request('GET', '/')",
+        "import http.client as h; c = h.HTTPConnection('127.0.0.1'); c.request('GET', '/'); c.getresponse()",
+        "import requests; requests.get('http://127.0.0.1/')",
+        "import httpx; httpx.get('https://127.0.0.1/')",
+        "import ssl, socket; ssl.create_default_context().wrap_socket(socket.socket())",
         "import subprocess; subprocess.run(['true'])",
         "import os; os.system('true')",
         "import os; os.fork()",
         "import os; os.kill(1, 9)",
         "import ctypes",
-        "import ssl",
     ] {
         let code = format!(
             "try:\n    {attempt}\nexcept Exception as e:\n    return type(e).__name__\nreturn 'worked'"

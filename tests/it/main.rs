@@ -25,6 +25,7 @@ mod foreign_text;
 mod fuel_corpus;
 mod health;
 mod hints;
+mod http_clients;
 mod hygiene;
 mod isolation;
 mod launcher;

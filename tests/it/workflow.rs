@@ -145,6 +145,29 @@ return [
 }
 
 #[tokio::test]
+async fn the_usual_libraries_send_through_the_broker() {
+    let setup = Setup::start().await;
+    let code = format!(
+        "
+import httpx, requests, urllib.request
+moved = requests.get('{0}/moved')
+sent = requests.post('{0}/echo', params={{'a': 'ä'}}, json={{'b': 1}}).json()
+async with httpx.AsyncClient() as client:
+    status = (await client.get('{0}/status/404')).status_code
+try: httpx.get('{0}/slow?5000', timeout=0.2)
+except httpx.ReadTimeout: late = True
+text = urllib.request.urlopen('{0}/slow?1').read().decode()
+return [list(moved.content), len(moved.history), sent['query'], sent['body'], sent['type'], status, late, text]",
+        setup.address
+    );
+    let answers = setup.value(&code, json!({})).await;
+    assert_eq!(
+        answers,
+        json!([[0, 255, 10], 1, "a=%C3%A4", r#"{"b": 1}"#, "application/json", 404, true, "slept"])
+    );
+}
+
+#[tokio::test]
 async fn a_full_response_has_status_and_headers() {
     let setup = Setup::start().await;
     let code = "return http('/echo', returnFullResponse=True), \

@@ -71,12 +71,21 @@ class Helpers:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A Python package. `joins`: the snapshot imports it; otherwise only the build reads it."""
+    """A Python package. `joins`: it is part of the image; otherwise only the build reads it.
+
+    `omits`: modules that are left out, as paths in the package.
+    """
 
     name: str
     version: str
     sha256: str
     joins: bool = False
+    omits: tuple[str, ...] = ()
+
+    def has(self, path: str) -> bool:
+        """Whether a file of the archive is a part of the image."""
+        parts = [f"{self.name}/{omitted}" for omitted in self.omits]
+        return path.startswith(f"{self.name}/") and not path.startswith(tuple(parts))
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,10 @@ def architecture() -> str:
         ) from error
 
 
+def _wheel(entry: dict[str, Any]) -> Wheel:
+    return Wheel(**{**entry, "omits": tuple(entry.get("omits", ()))})
+
+
 def _package(entry: dict[str, Any], machine: str) -> Package:
     sums = entry["sha256"]
     arch = "all" if "all" in sums else machine
@@ -141,7 +154,7 @@ def load(path: Path) -> Inputs:
         python_version=data["python"]["version"],
         packages=tuple(_package(entry, machine) for entry in data["package"]),
         sources=tuple(map(_source, data["source"])),
-        wheels=tuple(Wheel(**entry) for entry in data["wheel"]),
+        wheels=tuple(_wheel(entry) for entry in data["wheel"]),
         helpers=tuple(Helpers(e["group"], e["suite"], tuple(e["names"])) for e in data["helpers"]),
     )
 
@@ -247,6 +260,10 @@ class Fetcher:
             options = [
                 "--no-deps",
                 "--only-binary=:all:",
+                # Pure Python, also if there is a wheel for this machine.
+                "--platform=any",
+                "--implementation=py",
+                "--abi=none",
                 "--disable-pip-version-check",
                 "--dest",
                 folder,

@@ -6,6 +6,7 @@ generator is for comparison only and is not verified.
 """
 
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def _ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]
     """Returns the module with the started interpreter in memory and branch hints, and its key."""
     joining = [w for w in load(wasm / "recipe" / "inputs.toml").wheels if w.joins]
     package = wasm / "guest" / "_serpentarium"
-    guest = sorted(package.rglob("*.py"))
+    own_packages = wasm / "guest" / "packages"
+    guest = sorted([*package.rglob("*.py"), *own_packages.rglob("*.py")])
     training = sorted(p for p in (wasm / "train").rglob("*") if p.suffix in (".py", ".json"))
     places = [path.relative_to(wasm).as_posix() for path in (*guest, *training)]
     files = [Path(__file__), *tool.sources(wasm), *guest, *training]
@@ -49,8 +51,11 @@ def _ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]
         packages = directory / "packages"
         for wheel in joining:
             with zipfile.ZipFile(Fetcher(store).wheel(wheel)) as archive:
-                own = [name for name in archive.namelist() if name.startswith(f"{wheel.name}/")]
+                own = [name for name in archive.namelist() if wheel.has(name)]
                 archive.extractall(packages, own)
+        # Last: some files take the place of a wheel's.
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(own_packages, packages, ignore=unwanted, dirs_exist_ok=True)
         inputs = [module, package, packages, wasm / "train"]
         advice = (
             "if the log has a traceback, fix wasm/guest or the task in wasm/train that it names"

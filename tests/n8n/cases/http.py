@@ -161,4 +161,77 @@ answers = await asyncio.gather(*requests)
 return {"answers": len(answers), "quick": time.monotonic() - begin < 3}""",
         answers=[[{"answers": 100, "quick": True}]],
     ),
+    Case(
+        name="requests sends through n8n",
+        code="""
+import requests
+seen = requests.put(
+    "{peer}/echo", params={"a": "1 ä"}, json={"b": 2}, headers={"X-Test": "yes"}, timeout=20
+).json()
+moved = requests.get("{peer}/redirect")
+return {
+    "method": seen["method"], "query": seen["query"], "body": seen["body"],
+    "header": seen["headers"]["x-test"], "moved": moved.json(),
+    "history": [step.status_code for step in moved.history],
+    "missing": requests.get("{peer}/status/404").status_code,
+    "bytes": requests.get("{peer}/bytes?count=300").content == bytes(n % 256 for n in range(300)),
+}""",
+        answers=[
+            [
+                {
+                    "method": "PUT",
+                    "query": {"a": "1 ä"},
+                    "body": '{"b": 2}',
+                    "header": "yes",
+                    "moved": {"hello": "world"},
+                    "history": [302],
+                    "missing": 404,
+                    "bytes": True,
+                }
+            ]
+        ],
+    ),
+    Case(
+        name="httpx and urllib send through n8n",
+        code="""
+import asyncio, httpx, time, urllib.error, urllib.request
+with urllib.request.urlopen("{peer}/redirect") as response:
+    text = response.read().decode()
+try:
+    urllib.request.urlopen("{peer}/status/500")
+except urllib.error.HTTPError as error:
+    status = error.code
+try:
+    httpx.get("{peer}/slow?ms=5000", timeout=0.2)
+except httpx.ReadTimeout:
+    late = True
+async with httpx.AsyncClient() as client:
+    begin = time.monotonic()
+    calls = [client.get("{peer}/slow?ms=1000") for _ in range(20)]
+    found = [answer.json()["slow"] for answer in await asyncio.gather(*calls)]
+quick = time.monotonic() - begin < 3
+return {"text": text, "status": status, "late": late, "all": all(found), "quick": quick}""",
+        answers=[
+            [
+                {
+                    "text": '{"hello": "world"}',
+                    "status": 500,
+                    "late": True,
+                    "all": True,
+                    "quick": True,
+                }
+            ]
+        ],
+    ),
+    Case(
+        name="requests of pool threads overlap",
+        code="""
+import requests, time
+from concurrent.futures import ThreadPoolExecutor
+begin = time.monotonic()
+with ThreadPoolExecutor(10) as pool:
+    found = list(pool.map(lambda _: requests.get("{peer}/slow?ms=1000").ok, range(10)))
+return {"found": all(found), "quick": time.monotonic() - begin < 5}""",
+        answers=[[{"found": True, "quick": True}]],
+    ),
 ]

@@ -7,6 +7,7 @@ function, and writes one JSON reply.
 - `abi`: the constants of the boundary with the host
 - `core`: one task: settings, code, result, errors, output, the event loop, the host
 - `n8n`: the names that n8n offers to a Code node
+- `http`: requests by the usual names: `urllib`, `requests`, `httpx`
 - `policy`: which modules and built-ins user code may use, if the host limits them
 - `measure`: benchmarks, spans and profiles
 - `warmup`: loads modules and rehearses tasks before the snapshot

@@ -79,6 +79,7 @@ WATCHED = "watched"
 
 # Calls.
 TASK_DATA = "taskData"
+HTTP_SEND = "http.send"
 HTTP_REQUEST = "helpers.httpRequest"
 GET_BINARY_DATA = "helpers.getBinaryDataBuffer"
 PREPARE_BINARY_DATA = "helpers.prepareBinaryData"

@@ -34,6 +34,7 @@ from _serpentarium.core.hints import modules
 from _serpentarium.core.log import log
 from _serpentarium.core.task import run
 from _serpentarium.core.threads import schedule
+from _serpentarium.http import opener, sockets, transport
 from _serpentarium.n8n import help as help_
 from _serpentarium.n8n import stored
 from _serpentarium.n8n.running import running
@@ -46,9 +47,9 @@ _MODULES = """
     dataclasses datetime decimal difflib dis email email.message email.mime.multipart
     email.mime.text email.parser email.policy email.utils enum errno fnmatch fractions functools gc
     gettext glob graphlib gzip hashlib heapq hmac html html.entities html.parser http http.client
-    http.cookies inspect io ipaddress itertools json keyword linecache locale logging math mimetypes
-    numbers operator os os.path pathlib pickle platform plistlib pprint queue quopri random re
-    reprlib sched secrets select shlex shutil signal socket sqlite3 stat statistics string
+    http.cookiejar http.cookies inspect io ipaddress itertools json keyword linecache locale logging
+    math mimetypes numbers operator os os.path pathlib pickle platform plistlib pprint queue quopri
+    random re reprlib sched secrets select shlex shutil signal socket sqlite3 stat statistics string
     stringprep struct subprocess sys tempfile textwrap threading time timeit tokenize token
     traceback types typing unicodedata urllib urllib.error urllib.parse urllib.request uuid warnings
     weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo _strptime jmespath
@@ -176,7 +177,9 @@ _UNDER_POLICY = {
 def warm() -> None:
     """Prepares the interpreter for the snapshot."""
     lacking.install()
+    sockets.install(transport.send)
     _load_modules()
+    opener.install()
     modules.install()
     exits.install()
     platform.install()
@@ -260,6 +263,7 @@ def reset() -> None:
     schedule.reset()
     guards.restore()
     failed.reset()
+    transport.reset()
     zone.install()
 
 

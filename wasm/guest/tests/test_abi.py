@@ -76,6 +76,7 @@ NAMES = {
     ],
     "calls": [
         abi.TASK_DATA,
+        abi.HTTP_SEND,
         abi.HTTP_REQUEST,
         abi.GET_BINARY_DATA,
         abi.PREPARE_BINARY_DATA,

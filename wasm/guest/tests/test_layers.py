@@ -10,6 +10,7 @@ _PACKAGE = Path(__file__).resolve().parents[1] / "_serpentarium"
 # The packages that each package can import. `abi` has no imports.
 _ALLOWED = {
     "core": {"abi", "core"},
+    "http": {"abi", "core", "http"},
     "n8n": {"abi", "core", "n8n"},
     "policy": {"abi", "core", "policy"},
     "measure": {"abi", "core", "measure"},

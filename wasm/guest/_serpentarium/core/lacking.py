@@ -6,7 +6,6 @@ without network and users.
 """
 
 import errno
-import http.client
 import os
 import shutil
 import socket
@@ -15,7 +14,11 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+# A request that no host makes.
 NETWORK = "this sandbox has no network"
+# Everything but requests.
+NO_SOCKETS = "this sandbox has no sockets: HTTP requests alone are possible"
+ONLY_HTTP = "this sandbox has no network but for HTTP requests: these bytes are none"
 PROCESSES = "this sandbox starts no processes"
 _DISK = "this sandbox has no disk"
 _LOAD = "this sandbox has no load average"
@@ -61,16 +64,6 @@ def _chown(path: Any, uid: int, gid: int, **options: Any) -> None:
 _chown.__name__ = _chown.__qualname__ = "chown"
 
 
-class HTTPSConnection(http.client.HTTPConnection):
-    """A connection that cannot be opened. `urllib.request` then knows the scheme `https`."""
-
-    __module__ = "http.client"
-    default_port = 443
-
-    def __init__(self, host: str, port: int | None = None, *, context: Any = None, **options: Any):
-        super().__init__(host, port, **options)
-
-
 def install() -> None:
     """Adds the functions, before the modules that look for them are imported."""
     _add(os, {name: _lacking(name, PROCESSES) for name in _PROCESS_FUNCTIONS})
@@ -78,14 +71,13 @@ def install() -> None:
     _add(os, {"getppid": _constant("getppid", 0), "getloadavg": _lacking("getloadavg", _LOAD)})
     _add(os, {"chown": _chown})
     _add(shutil, {"disk_usage": _lacking("disk_usage", _DISK)})
-    _add(socket, {name: _lacking(name, NETWORK) for name in _LOOK_UPS})
+    _add(socket, {name: _lacking(name, NO_SOCKETS) for name in _LOOK_UPS})
     _add(socket, {"gethostname": _constant("gethostname", "localhost")})
     _add(time, {"thread_time": time.process_time})
-    _add(http.client, {"HTTPSConnection": HTTPSConnection})
-    # CPython's own function uses the module ssl.
-    vars(http.client)["_create_https_context"] = lambda _version: None
+    vars(socket)["socket"].__init__ = _lacking("__init__", NO_SOCKETS)
+    vars(socket)["getaddrinfo"] = _lacking("getaddrinfo", NO_SOCKETS)
+    _add(socket, {"SO_REUSEADDR": 2, "SO_KEEPALIVE": 9})
     vars(subprocess)["Popen"].__init__ = _lacking("__init__", PROCESSES)
-    vars(socket)["socket"].__init__ = _lacking("__init__", NETWORK)
 
 
 def _add(module: Any, members: dict[str, object]) -> None:

@@ -22,6 +22,9 @@ Answer: TypeAlias = tuple[int, bool, str]
 # The futures of pending calls, by number.
 _waiting: dict[int, asyncio.Future[tuple[bool, str]]] = {}
 
+# The answers for threads that wait for a call, by its number; None before it arrives.
+_awaited: dict[int, tuple[bool, str] | None] = {}
+
 # Calls that can be pending at once.
 _max_calls = MAX_PENDING_CALLS
 
@@ -42,6 +45,33 @@ async def call(name: str, params: str) -> tuple[bool, str]:
                 wire.notify_host(FORGET, f"[{number}]")
 
 
+def call_blocking(name: str, params: str) -> tuple[bool, str]:
+    """Calls the host and waits. Other threads begin meanwhile, so that their calls overlap."""
+    if not schedule.others_can_begin() or len(_waiting) + len(_awaited) >= _max_calls:
+        try:
+            return True, wire.call_host(name, params)
+        except wire.CallFailed as failed:
+            return False, str(failed)
+    number = wire.start_call(name, params)
+    _awaited[number] = None
+
+    def ask() -> bool:
+        if _awaited[number] is None:
+            _dispatch(_wait(0))
+        return _awaited[number] is not None
+
+    try:
+        schedule.wait_outside(
+            lambda: _awaited[number] is not None, ask, lambda seconds: _dispatch(_wait(seconds))
+        )
+    finally:
+        answer = _awaited.pop(number)
+        if answer is None:
+            wire.notify_host(FORGET, f"[{number}]")
+    assert answer is not None
+    return answer
+
+
 def allow(calls: int) -> None:
     """Sets how many calls can be pending at once. Further ones wait."""
     global _max_calls
@@ -53,6 +83,9 @@ class _Answers:
 
     def select(self, timeout: float | None = None) -> list[Answer]:
         if _waiting:
+            if schedule.others_can_begin() and (timeout is None or timeout > 0):
+                schedule.run_next()
+                timeout = 0
             return _wait(-1 if timeout is None else max(timeout, 0))
         if (timeout is None or timeout > 0) and not schedule.idle(timeout):
             raise RuntimeError("deadlock: the event loop waits for something that can never happen")
@@ -67,10 +100,21 @@ def _wait(seconds: float) -> list[Answer]:
     answers: list[Answer] = []
     while (answer := wire.wait_for_answer(seconds)) is not None:
         answers.append(answer)
-        if len(answers) == len(_waiting):
+        if len(answers) == len(_waiting) + sum(kept is None for kept in _awaited.values()):
             break
         seconds = 0
     return answers
+
+
+def _dispatch(answers: list[Answer]) -> None:
+    """Gives the answers to those that wait: futures of any loop, and threads."""
+    for number, succeeded, text in answers:
+        if number in _awaited:
+            _awaited[number] = succeeded, text
+            continue
+        future = _waiting.pop(number, None)
+        if future is not None and not future.done() and not future.get_loop().is_closed():
+            future.set_result((succeeded, text))
 
 
 class EventLoop(base_events.BaseEventLoop):
@@ -82,11 +126,8 @@ class EventLoop(base_events.BaseEventLoop):
         self.places = asyncio.Semaphore(_max_calls)
 
     def _process_events(self, event_list: list[Answer]) -> None:
-        """Completes the futures of the answers, in this loop or in another."""
-        for number, succeeded, text in event_list:
-            future = _waiting.pop(number, None)
-            if future is not None and not future.done() and not future.get_loop().is_closed():
-                future.set_result((succeeded, text))
+        """Completes the futures of the answers."""
+        _dispatch(event_list)
 
     def _write_to_self(self) -> None:
         """Does nothing: other threads run only while the loop waits."""
@@ -117,6 +158,7 @@ class EventLoopPolicy(events.BaseDefaultEventLoopPolicy):
 def install() -> None:
     """Makes this asyncio's event loop, without a current loop and without pending calls."""
     _waiting.clear()
+    _awaited.clear()
     allow(MAX_PENDING_CALLS)
     members = vars(asyncio)
     members["SelectorEventLoop"] = members["EventLoop"] = EventLoop

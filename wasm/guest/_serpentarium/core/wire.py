@@ -54,6 +54,8 @@ call_host: Callable[[str, str], str] = _host.call
 start_call: Callable[[str, str], int] = _host.start
 wait_for_answer: Callable[[float], tuple[int, bool, str] | None] = _host.wait
 CallFailed: type[Exception] = _host.CallError
+# The host's answer to a call that it does not know (`METHOD_NOT_ALLOWED` in src/sandbox/host.rs).
+REFUSED = "Method not allowed"
 
 # Bytes to n8n's form, `{"type":"Buffer","data":[…]}`, and back, from an offset to the end offset.
 buffer_to_json: Callable[[bytes | bytearray | memoryview], str] = _host.buffer_to_json

@@ -4,9 +4,7 @@ import re
 
 from _serpentarium.abi import AS_TEXT, PRINT_MODE, TASK_DATA
 from _serpentarium.core.current import task
-
-# The host's answer to a call that it does not know (`METHOD_NOT_ALLOWED` in src/sandbox/host.rs).
-REFUSED = "Method not allowed"
+from _serpentarium.core.wire import REFUSED
 
 # Names that n8n's data of the workflow is behind, where code uses them.
 _OF_WORKFLOW = re.compile(

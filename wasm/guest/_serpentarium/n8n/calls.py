@@ -62,10 +62,9 @@ def to_json(value: Any) -> str:
 
 def call(request: Request[_T]) -> _T:
     """Makes a request and waits for the answer."""
-    try:
-        text = wire.call_host(request.name, request.params)
-    except wire.CallFailed as failed:
-        raise _error(request, str(failed)) from None
+    succeeded, text = loop.call_blocking(request.name, request.params)
+    if not succeeded:
+        raise _error(request, text)
     return request.finish(_answer(request, text))
 
 

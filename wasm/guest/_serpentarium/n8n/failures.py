@@ -65,7 +65,7 @@ def failure(name: str, text: str) -> CallError:
     """Makes the exception for a failure, whose text is a message or a JSON object."""
     details = _object(text)
     if details is None:
-        return CallError(alone.explain(name) if text == alone.REFUSED else text)
+        return CallError(alone.explain(name) if text == wire.REFUSED else text)
     response = details.get("response")
     response = response if type(response) is dict else {}
     message = details.get("message") or details.get("description") or f"{name} failed, no message"

@@ -77,6 +77,11 @@ _READERS = (
     "pprint",
     "xml.dom.xmlbuilder",
 )
+# Modules of packages, which the package's own name leads to.
+_IN_PACKAGES = {
+    "httpx": ("httpx._models",),
+    "requests": ("requests.adapters", "requests.models", "requests.sessions"),
+}
 # They read `__reduce__` and others by names that are constants.
 _WRITE_ONLY = frozenset({"copy", "pickle"})
 
@@ -98,6 +103,9 @@ def guard(path: str, members: dict[str, Any]) -> None:
     """Gives a loaded library module the guards, if it is one of these modules."""
     if path in _READERS:
         members |= _guards(path)
+    for inner in _IN_PACKAGES.get(path.partition(".")[0], ()):
+        if inner in _modules:
+            _update(_vars(_modules[inner]), _FUNCTIONS)
 
 
 def apply() -> None:

@@ -33,7 +33,7 @@ _INSTEAD: dict[str, tuple[str, ...]] = {
     "pipes": ("shlex",),
     "uu": ("base64",),
 }
-_NETWORK = frozenset({"ssl", "_ssl", "telnetlib", "nntplib", "smtpd", "asyncore", "asynchat"})
+_NETWORK = frozenset({"_ssl", "telnetlib", "nntplib", "smtpd", "asyncore", "asynchat"})
 _PROCESSES = frozenset({"multiprocessing", "_multiprocessing", "_posixsubprocess"})
 INSTALLERS = frozenset({"micropip", "pip", "ensurepip", "venv", "setuptools", "pkg_resources"})
 
@@ -132,17 +132,15 @@ def _how_to_add(clue: Clue) -> str:
 
 def network(clue: Clue) -> str:
     """Returns how to make a request without a network, where the task runs."""
+    usable = [name for name in ("requests", "httpx", "urllib.request") if clue.allows(name)]
     if clue.site == NODE:
-        return (
-            "This sandbox has no network, but n8n makes requests for the code: "
-            "_helpers.http_request(url), or await _helpers.http_request_async(url)."
-        )
-    if clue.site == EXEC:
-        return (
-            "This sandbox has no network. In a node of n8n, and under `serpentarium broker`, "
-            "_helpers.http_request(url) makes requests; under `exec` pass the data with --items."
-        )
+        usable.insert(0, "_helpers.http_request(url)")
+    names = " or ".join(usable) or "urllib.request"
+    where = {
+        NODE: "n8n makes them for the code.",
+        EXEC: "The flag --allow-net HOST names the hosts that they may reach.",
+    }
     return (
-        "This sandbox has no network. The program that embeds it can pass the data as input, or "
-        "offer a host function."
+        f"HTTP requests alone leave this sandbox: use {names}. "
+        f"{where.get(clue.site, 'The program that embeds it names the hosts that they may reach.')}"
     )

@@ -3,6 +3,7 @@
 The text is in the exception, because code catches failed imports and prints them.
 """
 
+import _imp
 import importlib
 import importlib.machinery
 import sys
@@ -10,7 +11,6 @@ import sys
 from _serpentarium.core.hints.nearest import nearest
 from _serpentarium.core.hints.packages import ALTERNATIVES
 
-_NO_NETWORK = "this sandbox has no network"
 _NO_TERMINAL = "this sandbox has no terminal"
 _NO_DISPLAY = "this sandbox has no display"
 _NO_INSTALLING = "nothing can be installed in this sandbox"
@@ -33,7 +33,6 @@ CANNOT_HAVE = {
     "pty": _NO_TERMINAL,
     "readline": _NO_TERMINAL,
     "resource": "the limits of a task are settings of the host",
-    "ssl": f"{_NO_NETWORK}, so no TLS",
     "syslog": "this sandbox has no system log",
     "termios": _NO_TERMINAL,
     "test": _LEFT_OUT,
@@ -133,7 +132,8 @@ def reason(path: str) -> str:
 
 def install() -> None:
     """Gives the import system the reasons, before the snapshot. All packages are loaded."""
-    tops = {name.partition(".")[0] for name in _loaded} - _stdlib
+    names = [*_loaded, *vars(_imp)["_frozen_module_names"]()]
+    tops = {name.partition(".")[0] for name in names} - _stdlib
     PACKAGES[:] = sorted(name for name in tops if name[0] != "_")
     vars(importlib._bootstrap)["_reason"] = _safe_reason
 

@@ -32,7 +32,7 @@ def _no_network_or_process(error: Any, clue: Clue) -> str | None:
         reason = arguments[0] if arguments else None
         arguments = _args.__get__(reason) if issubclass(type(reason), OSError) else ()
     text = arguments[1] if len(arguments) > 1 else None
-    if text == lacking.NETWORK:
+    if text in (lacking.NETWORK, lacking.NO_SOCKETS, lacking.ONLY_HTTP):
         return network(clue)
     if text == lacking.PROCESSES:
         return _processes(clue)

@@ -51,7 +51,7 @@ ALTERNATIVES = _table(
     ("paramiko fabric", "", "SSH"),
     ("dotenv decouple environs", "", ""),
     ("pydantic attr attrs marshmallow", "dataclasses typing", ""),
-    ("regex unidecode ftfy chardet charset_normalizer", "re unicodedata", ""),
+    ("regex unidecode ftfy chardet", "re unicodedata", ""),
     ("tqdm rich colorama termcolor tabulate loguru", "logging pprint", ""),
     ("six future", "", ""),
     ("rapidfuzz fuzzywuzzy thefuzz Levenshtein", "difflib", ""),
@@ -60,8 +60,8 @@ ALTERNATIVES = _table(
     ("selenium playwright pyppeteer", "", "HTTP Request"),
     ("py7zr rarfile zstandard", "zipfile zlib", "Compression"),
     requests="""
-    requests httpx aiohttp urllib3 requests_toolbelt requests_oauthlib cloudscraper grequests
-    httplib2 websocket websockets feedparser certifi
+    aiohttp requests_toolbelt requests_oauthlib cloudscraper grequests httplib2 websocket
+    websockets feedparser
     """,
     services="""
     boto3 botocore openai anthropic google googleapiclient slack_sdk stripe twilio sendgrid

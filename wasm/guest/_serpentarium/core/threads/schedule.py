@@ -233,6 +233,32 @@ def wait(
         strand.ready, strand.deadline = before
 
 
+def others_can_begin() -> bool:
+    """Returns whether a thread can begin while the running one waits."""
+    return bool(_pending) and len(_running) <= MAX_DEPTH
+
+
+def wait_outside(
+    ready: Callable[[], bool], ask: Callable[[], bool], pause: Callable[[float], object]
+) -> None:
+    """Waits for the host until `ready` returns true, and runs other threads meanwhile.
+
+    `ask` also fetches answers that have arrived: threads above ask whether this one could go on.
+    `pause` waits for an answer of the host, at most for some seconds; negative: without a limit.
+    """
+    strand = _running[-1]
+    before = strand.ready, strand.deadline
+    strand.ready, strand.deadline = ask, None
+    try:
+        while not ready():
+            if not run_next():
+                dues = [other.due for other in _pending if other.due is not None]
+                can_begin = bool(dues) and others_can_begin()
+                pause(max(min(dues) - _now(), 0) if can_begin else -1)
+    finally:
+        strand.ready, strand.deadline = before
+
+
 def sleep(seconds: float, /) -> None:
     """`time.sleep`: other threads begin meanwhile."""
     strand = _running[-1]
