@@ -93,7 +93,7 @@ pub(crate) struct ExecArgs {
 }
 
 pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
-    let given = args.files.from_stdin();
+    let given = args.files.stdin_count();
     let of_code_and_items = [args.file == Path::new("-"), args.input.is_stdin()];
     if given + of_code_and_items.into_iter().filter(|is| *is).count() > 1 {
         print_error("only one of code, items and files can come from standard input");

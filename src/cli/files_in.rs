@@ -102,7 +102,7 @@ pub(crate) struct FileArgs {
 
 impl FileArgs {
     /// Returns how many of them are standard input.
-    pub(crate) fn from_stdin(&self) -> usize {
+    pub(crate) fn stdin_count(&self) -> usize {
         self.given.iter().filter(|given| given.is_stdin()).count()
     }
 

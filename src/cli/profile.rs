@@ -72,7 +72,7 @@ pub(crate) struct ProfileArgs {
 
 pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
     let of_code_and_items = [args.file == Path::new("-"), args.input.is_stdin()];
-    if args.files.from_stdin() + of_code_and_items.into_iter().filter(|is| *is).count() > 1 {
+    if args.files.stdin_count() + of_code_and_items.into_iter().filter(|is| *is).count() > 1 {
         print_error("only one of code, items and files can come from standard input");
         return Ok(USAGE.into());
     }

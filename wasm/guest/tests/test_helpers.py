@@ -1,7 +1,6 @@
 """`_helpers`: requests to n8n, and conversion of its answers."""
 
 import json
-import tempfile
 import unittest
 from typing import Any
 
@@ -330,26 +329,6 @@ except _helpers.HttpError as e:
         ):
             with self.subTest(code):
                 self.assertEqual(run_all(f"return _helpers.{code}").result, expected)
-        with tempfile.TemporaryDirectory() as directory:
-            path = f"{directory}/a b.txt"
-            stored = {"data": buffer(b"2"), "fileName": "a b.txt", "mimeType": None}
-            for call, answer in (
-                ("save_binary(path)", stored),
-                ("save_binary(Path(path))", stored),
-                (
-                    "saveBinary(path, 'c', 'text/x')",
-                    stored | {"fileName": "c", "mimeType": "text/x"},
-                ),
-                ("prepare_binary_data(Path(path))", stored),
-                ("set_binary_data({'id': 1}, Path(path))", {"id": 1, "data": buffer(b"2")}),
-            ):
-                with self.subTest(call):
-                    # Still open.
-                    code = f"from pathlib import Path\npath = {path!r}\nf = open(path, 'w')\n"
-                    code += f"f.write('2')\nreturn _helpers.{call}"
-                    self.assertEqual(run_all(code).result, answer)
-            error = run_all(f"_helpers.save_binary({directory!r})").message
-            self.assertEqual(error, f"{directory!r} is no regular file")
         items = run_each("return {'json': _helpers.get_binary_data().decode()}", [0, 0]).result
         self.assertEqual([item["json"] for item in items], ["0 data", "1 data"])
 
