@@ -6,6 +6,7 @@ without network and users.
 """
 
 import errno
+import operator
 import os
 import shutil
 import socket
@@ -56,8 +57,9 @@ def _constant(name: str, value: object) -> Callable[[], object]:
 
 def _chown(path: Any, uid: int, gid: int, **options: Any) -> None:
     """Leaves a file to its owner, and refuses any other."""
+    wanted = {operator.index(uid), operator.index(gid)}
     os.stat(path, **options)
-    if not {uid, gid} <= {-1, _NOBODY}:
+    if not wanted <= {-1, _NOBODY}:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
 
 
@@ -73,7 +75,7 @@ def install() -> None:
     _add(shutil, {"disk_usage": _lacking("disk_usage", _DISK)})
     _add(socket, {name: _lacking(name, NO_SOCKETS) for name in _LOOK_UPS})
     _add(socket, {"gethostname": _constant("gethostname", "localhost")})
-    _add(time, {"thread_time": time.process_time})
+    _add(time, {"thread_time": time.process_time, "thread_time_ns": time.process_time_ns})
     vars(socket)["socket"].__init__ = _lacking("__init__", NO_SOCKETS)
     vars(socket)["getaddrinfo"] = _lacking("getaddrinfo", NO_SOCKETS)
     _add(socket, {"SO_REUSEADDR": 2, "SO_KEEPALIVE": 9})

@@ -67,8 +67,12 @@ class LogBuffer(io.BufferedIOBase):
         self.flush()
 
 
+class _NoBytes(io.BytesIO):
+    name = "<stdin>"
+
+
 def _empty_input() -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    return io.TextIOWrapper(_NoBytes(), encoding="utf-8")
 
 
 def _error_output() -> io.TextIOWrapper:
