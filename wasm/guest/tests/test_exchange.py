@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import tempfile
 import unittest
 from typing import Any
@@ -18,9 +19,9 @@ def encoded(data: bytes) -> str:
 
 class ExchangeTest(unittest.TestCase):
     def setUp(self) -> None:
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.root = directory.name
+        # Not a TemporaryDirectory: the end of a task would remove it.
+        self.root = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.root)
 
     def files(self, given: dict[str, bytes], *out: str) -> dict[str, Any]:
         """The host's addition to the settings."""
@@ -122,6 +123,18 @@ values = [Value()]"""
         self.assertEqual(
             self.back(reply), {"out/both": b"both", "out/closed": b"", "out/text": b"text"}
         )
+
+    def test_exit_functions_write_and_remove_files_before(self) -> None:
+        code = f"""
+import atexit, os
+os.chdir({self.root!r} + '/out')
+open('early', 'w').write('1')
+def end():
+    os.unlink('early')
+    open('late', 'w').write('2')
+atexit.register(end)"""
+        reply = run_program(code, **self.files({}, "out"))
+        self.assertEqual(self.back(reply), {"out/late": b"2"})
 
     def test_names_that_the_host_refuses_are_an_error(self) -> None:
         for name, shown in (

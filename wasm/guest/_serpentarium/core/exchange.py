@@ -1,5 +1,6 @@
 """Files that come with a task, and those that it hands back (wasm/ABI.md)."""
 
+import atexit
 import gc
 import io
 import posix
@@ -31,6 +32,7 @@ _lstat, _fstat, _mkdir, _list = posix.lstat, posix.fstat, posix.mkdir, posix.lis
 _READ, _MAKE = posix.O_RDONLY, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC
 _decode, _encode = a2b_base64, b2a_base64
 _objects = gc.get_objects
+_run_exit_functions = atexit._run_exitfuncs
 # Text before bytes: a flush of text writes to a buffer of bytes.
 _BUFFERED = (
     (io.TextIOWrapper, io.TextIOWrapper.flush),
@@ -127,6 +129,8 @@ def _hand_back(reply: Reply, directories: Sequence[str]) -> Reply:
     is_result = reply.startswith(_HEAD) if isinstance(reply, str) else reply.startswith(_HEAD_BYTES)
     if not is_result:
         return reply
+    # As at the end of a process: exit functions can write and remove files.
+    _run_exit_functions()
     flush()
     paths = [path for directory in directories for path in _walk(directory)]
     if not paths:
