@@ -3,7 +3,7 @@
 //!
 //! | variable | effect |
 //! |---|---|
-//! | `SERPENTARIUM_IMAGE=FILE` | embeds an existing image, and the `NOTICES.txt` beside it |
+//! | `SERPENTARIUM_BUILD_IMAGE=FILE` | embeds an existing image, and the `NOTICES.txt` beside it |
 //! | `SERPENTARIUM_BUILD_PYTHON=--fast` | omits link-time optimisation |
 //! | `SERPENTARIUM_CODEGEN=stock` | omits the patches in `wasm/compiler/patches` |
 
@@ -13,18 +13,19 @@ use std::{env, fs, path::PathBuf, process::Command};
 const INPUTS: &[&str] = &["wasm", "scripts/build-python", "src/sandbox/codegen.rs"];
 
 fn main() {
-    println!("cargo:rerun-if-env-changed=SERPENTARIUM_IMAGE");
+    println!("cargo:rerun-if-env-changed=SERPENTARIUM_BUILD_IMAGE");
     println!("cargo:rerun-if-env-changed=SERPENTARIUM_BUILD_PYTHON");
     println!("cargo:rerun-if-env-changed=SERPENTARIUM_CODEGEN");
-    let image = match env::var_os("SERPENTARIUM_IMAGE") {
+    let image = match env::var_os("SERPENTARIUM_BUILD_IMAGE") {
         Some(file) => PathBuf::from(file),
         None => built(),
     };
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     match fs::read(&image) {
-        Ok(bytes) => {
-            println!("cargo:rustc-env=SERPENTARIUM_IMAGE_VERSION={:016x}", version(&bytes))
-        }
+        Ok(bytes) => match version(&bytes) {
+            Some(version) => println!("cargo:rustc-env=SERPENTARIUM_IMAGE_VERSION={version}"),
+            None => fail(&format!("{} has no manifest: build it again", image.display())),
+        },
         Err(error) => fail(&format!("cannot read {}: {error}", image.display())),
     }
     for (from, to) in
@@ -55,14 +56,15 @@ fn built() -> PathBuf {
     }
 }
 
-/// A hash that identifies the image in reports. It guards nothing, so it need not resist forgery. A
-/// cryptographic hash of 44 MB would take seconds in an unoptimised build script.
-fn version(image: &[u8]) -> u64 {
-    image.chunks(8).fold(image.len() as u64, |hash, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    })
+/// Reads the version in the manifest at the end of the image (wasm/ABI.md). `wasm/compiler` writes
+/// the manifest without spaces, and its keys in order of the alphabet: `version` is the last.
+fn version(image: &[u8]) -> Option<&str> {
+    let (rest, _magic) = image.split_last_chunk::<8>()?;
+    let (rest, len) = rest.split_last_chunk::<4>()?;
+    let manifest = rest.len().checked_sub(u32::from_le_bytes(*len) as usize)?;
+    let (_, version) =
+        std::str::from_utf8(&rest[manifest..]).ok()?.rsplit_once(r#""version":""#)?;
+    version.split('"').next()
 }
 
 fn fail(reason: &str) -> ! {

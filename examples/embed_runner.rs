@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let [command, _, slots, _, lockdown] = &arguments[..]
         && command == "worker"
     {
-        return Ok(workers::run_worker(slots.parse()?, lockdown.parse()?)?);
+        return Ok(workers::run_worker(slots.parse()?, lockdown.parse()?, None)?);
     }
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve())
 }

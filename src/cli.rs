@@ -14,6 +14,7 @@ mod files_in;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod harness;
+mod image;
 mod items;
 mod notices;
 mod pretty;

@@ -9,12 +9,14 @@
 //! | `files` | [`SettingFiles`]: the values of variables `NAME_FILE` |
 //! | `runner` | [`RunnerArgs::config`]: checks across settings, makes the runner's configuration |
 //! | `variables` | variables that may be empty or are secret |
+//! | `image` | [`ImageChoice`]: the image of tasks |
 //! | `terminal` | `NO_COLOR` |
 //!
 //! Apart from clap arguments of `cli`, no other module reads the environment.
 
 mod args;
 mod files;
+mod image;
 mod limits;
 mod policy;
 mod runner;
@@ -25,6 +27,7 @@ mod variables;
 
 pub(crate) use args::RunnerArgs;
 pub(crate) use files::SettingFiles;
+pub(crate) use image::{EMBEDDED, ImageChoice, file_name, image, image_directories, user_images};
 pub(crate) use sentry::SentryConfig;
 pub(crate) use terminal::colour;
 pub(crate) use values::{local_timezone, memory};

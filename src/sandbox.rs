@@ -11,7 +11,8 @@
 //! | `job`, `limits`, `outcome`, `error` | the data that goes in and comes out |
 //! | `host`, `functions` | the trait that answers host calls, and one implementation |
 //! | `abi` | the constants that the guest knows, too |
-//! | `engine`, `codegen` | wasmtime's configuration, and the image |
+//! | `engine`, `codegen` | wasmtime's configuration, and the image in use |
+//! | `image` | image files and their manifests |
 //! | `instance`, `state` | one task in one instance |
 //! | `turns`, `turn_queue` | which guest runs next |
 //! | `restore`, `image_data`, `pages` | the memory of a finished instance, reset |
@@ -36,6 +37,7 @@ pub(crate) mod fuzzing;
 mod host;
 #[cfg(test)]
 mod hygiene;
+mod image;
 mod image_data;
 mod instance;
 mod job;
@@ -63,12 +65,17 @@ pub use depth::MAX_DEPTH;
 #[cfg(feature = "runner")]
 pub(crate) use depth::is_deeper_than;
 pub use engine::IMAGE_VERSION;
+#[cfg(feature = "cli")]
+pub(crate) use engine::embedded_image;
 pub use error::SandboxError;
 pub use files::{FileError, TaskFile, TaskFiles, TaskPath};
 pub use functions::HostFunctions;
 #[cfg(feature = "runner")]
 pub(crate) use host::is_call_name;
 pub use host::{Answer, HostCalls, METHOD_NOT_ALLOWED, NoHost, PendingAnswer, PendingCapacity};
+pub use image::{ImageError, ImageInfo, ImagePackage};
+#[cfg(feature = "cli")]
+pub(crate) use image::{image_info, split as split_image};
 #[cfg(feature = "runner")]
 pub(crate) use instance::ReadyInstance;
 pub use job::{Job, Program};

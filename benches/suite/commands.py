@@ -38,7 +38,7 @@ def cargo_bench(name: str, *arguments: object) -> Any:
 BUILDS = (
     "SERPENTARIUM_BUILD_PYTHON",
     "SERPENTARIUM_CODEGEN",
-    "SERPENTARIUM_IMAGE",
+    "SERPENTARIUM_BUILD_IMAGE",
     "CARGO_PROFILE_",
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",

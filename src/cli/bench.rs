@@ -26,7 +26,7 @@ use super::{
     console::{Console, print_error},
     exit_code::{OVER_BUDGET, USAGE},
     harness::{Harness, ProgramFailure},
-    program::{InputArgs, LimitArgs},
+    program::{InputArgs, LimitArgs, ProgramImage},
 };
 use crate::{fuel::parse_fuel, sandbox::NoHost};
 
@@ -54,6 +54,8 @@ pub(crate) struct BenchArgs {
     input: InputArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    image: ProgramImage,
     /// The number of runs of each benchmark.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
@@ -100,7 +102,8 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 
 fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let items = args.input.items()?;
-    let conditions = Conditions::new(args.seed, args.input.each, &items);
+    let harness = Harness::new(&args.image, args.limits.limits(), args.seed)?;
+    let conditions = Conditions::new(harness.image_version(), args.seed, args.input.each, &items);
     // Load it first, so that an unusable baseline fails before the measurements take their time.
     let baseline = args
         .baseline
@@ -108,7 +111,6 @@ fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         .map(|name| Baseline::load(&args.store, name, &conditions))
         .transpose()?;
     let baseline = baseline.as_ref().map(|baseline| &baseline.benchmarks);
-    let harness = Harness::new(args.limits.limits(), args.seed)?;
     let Measured { mut measurements, failed, start } = measure_all(&harness, args, &items)?;
     make_names_unique(&mut measurements);
     let criteria = Criteria { baseline, fail_above: args.fail_above, budget: args.budget };
@@ -133,6 +135,7 @@ fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let console = Console::default();
     let report = BenchReport {
         mode: harness.mode(),
+        image: harness.image_version(),
         runs: args.runs,
         seed: args.seed,
         start,

@@ -5,8 +5,8 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::{
-    bench, broker, config, console, demo, exec, exit_code::USAGE, notices, profile, runner, usage,
-    worker,
+    bench, broker, config, console, demo, exec, exit_code::USAGE, image, notices, profile, runner,
+    usage, worker,
 };
 use crate::{
     config::{MAY_BE_EMPTY, RunnerArgs, SettingFiles},
@@ -30,6 +30,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Profile(profile::ProfileArgs),
     Broker(broker::BrokerArgs),
+    Image(image::ImageArgs),
     Config(Box<config::ConfigArgs>),
     Demo(demo::DemoArgs),
     Notices(notices::NoticesArgs),
@@ -75,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Profile(args) => profile::run(args),
         Command::Broker(args) => broker::run(args),
+        Command::Image(args) => image::run(args),
         Command::Config(args) => {
             config::run(&args, matches.subcommand().map_or(&matches, |(_, own)| own), &files)
         }

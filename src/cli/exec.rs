@@ -27,15 +27,14 @@ use super::{
     console::{Console, print_error},
     exit_code::{self, OVER_BUDGET, USAGE},
     files_in::FileArgs,
-    program::{InputArgs, LimitArgs, name_flag, read},
+    program::{InputArgs, LimitArgs, ProgramImage, name_flag, read},
 };
 use crate::{
     config,
     fetch::AllowedHost,
     fuel::parse_fuel,
     runner::effects::CheckedOutcome,
-    sandbox::{Job, Sandbox, TaskFiles},
-    workers::while_dumpable,
+    sandbox::{Job, TaskFiles},
 };
 
 /// Runs one Python file in the sandbox, and shows its prints and its result.
@@ -65,6 +64,8 @@ pub(crate) struct ExecArgs {
     /// Let --out replace files that exist.
     #[arg(long, requires = "out")]
     overwrite: bool,
+    #[command(flatten)]
+    image: ProgramImage,
     /// Return the value of a last expression, as a notebook does. Code that has a `return` of its
     /// own, outside functions, runs unchanged.
     #[arg(long)]
@@ -99,7 +100,7 @@ pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
         print_error("only one of code, items and files can come from standard input");
         return Ok(USAGE.into());
     }
-    let sandbox = while_dumpable(|| Sandbox::builder().slots(1).build())?;
+    let sandbox = args.image.sandbox()?;
     let host = Arc::new(PrintHost::new(!args.json, &args.allow_net));
     let task = ExecTask::read(&args, &host.console)?;
     if let Some(notice) = args.input.notice() {

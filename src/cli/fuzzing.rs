@@ -37,7 +37,7 @@ pub fn items(text: &str) -> Option<String> {
 /// Loads the baseline `name` of a directory, and formats it or its error.
 pub fn baseline(directory: &Path, name: &str) -> Result<String, String> {
     let name = store::name(name)?;
-    let conditions = Conditions::new(0, false, RawValue::NULL);
+    let conditions = Conditions::new("", 0, false, RawValue::NULL);
     Baseline::load(directory, &name, &conditions)
         .map(|baseline| format!("{baseline:?}"))
         .map_err(|error| error.to_string())

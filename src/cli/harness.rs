@@ -11,15 +11,17 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
-use super::{exit_code, program::name_flag};
+use super::{
+    exit_code,
+    program::{ProgramImage, name_flag},
+};
 use crate::{
     protocol::TaskSettings,
     sandbox::{
-        self, Answer, HostCalls, IMAGE_VERSION, Job, Limits, METHOD_NOT_ALLOWED, PendingAnswer,
-        Sandbox, SandboxError,
+        self, Answer, HostCalls, Job, Limits, METHOD_NOT_ALLOWED, PendingAnswer, Sandbox,
+        SandboxError,
     },
     sync::lock,
-    workers::while_dumpable,
 };
 
 /// The measurement that the guest makes (wasm/guest/_serpentarium/measure).
@@ -69,8 +71,12 @@ pub(crate) enum HarnessError {
 }
 
 impl Harness {
-    pub(crate) fn new(limits: Limits, seed: u64) -> Result<Self, HarnessError> {
-        let sandbox = while_dumpable(|| Sandbox::builder().slots(1).build())?;
+    pub(crate) fn new(
+        image: &ProgramImage,
+        limits: Limits,
+        seed: u64,
+    ) -> Result<Self, HarnessError> {
+        let sandbox = image.sandbox()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .event_interval(1)
@@ -132,8 +138,13 @@ impl Harness {
         let seed = self.seed;
         format!(
             "deterministic: clock from 2023-11-14 22:13:20 UTC, which passes only when it is read or slept; randomness from \
-             seed {seed}; hash seed 0; image {IMAGE_VERSION}"
+             seed {seed}; hash seed 0; image {}",
+            self.image_version()
         )
+    }
+
+    pub(crate) fn image_version(&self) -> &str {
+        &self.sandbox.image().version
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
     exit_code::{OVER_BUDGET, USAGE},
     files_in::FileArgs,
     harness::{Harness, Measure, ProgramFailure, SpanHost},
-    program::{InputArgs, LimitArgs, read},
+    program::{InputArgs, LimitArgs, ProgramImage, read},
 };
 use crate::{
     fuel::parse_fuel,
@@ -50,6 +50,8 @@ pub(crate) struct ProfileArgs {
     limits: LimitArgs,
     #[command(flatten)]
     files: FileArgs,
+    #[command(flatten)]
+    image: ProgramImage,
     /// The seed of all randomness.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -82,7 +84,9 @@ pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
     } else {
         args.file.display().to_string()
     };
-    let profile = match profile(&args, &name, &text) {
+    let harness = Harness::new(&args.image, args.files.limits(args.limits.limits()), args.seed)?;
+    let image = harness.image_version();
+    let profile = match profile(&harness, &args, &name, &text) {
         Ok(profile) => profile,
         Err(error) => {
             let failure = error.downcast::<ProgramFailure>()?;
@@ -92,9 +96,9 @@ pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
     };
     let console = Console::default();
     if args.json {
-        console.out_json(format_args!("{:#}\n", show::json(&profile, &name, args.seed)));
+        console.out_json(format_args!("{:#}\n", show::json(&profile, &name, args.seed, image)));
     } else {
-        show::print(&console, &profile, &text);
+        show::print(&console, &profile, &text, image);
     }
     if text.contains("def bench_") {
         console.note("Functions bench_… are not called here: `serpentarium bench` measures each of them alone.");
@@ -116,15 +120,19 @@ pub(crate) fn run(args: ProfileArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs the program three times: as it is, between marks, and traced.
-fn profile(args: &ProfileArgs, name: &str, text: &str) -> anyhow::Result<Profile> {
+fn profile(
+    harness: &Harness,
+    args: &ProfileArgs,
+    name: &str,
+    text: &str,
+) -> anyhow::Result<Profile> {
     let mut settings = args.input.settings(text.to_owned())?;
     let limits = args.files.limits(args.limits.limits());
     let files = args.files.read(limits.memory, &Console::default())?;
     if files != TaskFiles::default() {
         settings.serpentarium.get_or_insert_default().files = Some(files);
     }
-    let harness = Harness::new(limits, args.seed)?;
-    let costs = calibrate(&harness)?;
+    let costs = calibrate(harness)?;
     let fuel = harness.run(name, &settings, None, Arc::new(NoHost))?.fuel;
     let span = Arc::new(SpanHost::default());
     harness.run(name, &settings, Some(Measure::Span), span.clone())?;

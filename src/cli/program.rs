@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 
 use super::items::items;
 use crate::{
-    config,
+    config::{self, ImageChoice},
     fuel::parse_fuel,
     protocol::{NodeMode, TaskSettings},
-    sandbox::{Exceeded, FUEL_PER_SECOND, Failure, Limits},
+    sandbox::{Exceeded, FUEL_PER_SECOND, Failure, Limits, Sandbox, SandboxError},
+    workers::while_dumpable,
 };
 
 /// Most bytes of prints. `exec --json` keeps them in memory until the end.
@@ -78,6 +79,26 @@ impl InputArgs {
         let mut settings = TaskSettings::new(code, mode, items);
         settings.print_mode = Some("text".into());
         settings
+    }
+}
+
+/// The image of a program.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProgramImage {
+    /// The image: a name that `serpentarium image list` shows, or the path of its file [default:
+    /// base].
+    #[arg(long, env = "SERPENTARIUM_IMAGE", value_name = "NAME|PATH", value_parser = config::image)]
+    pub(crate) image: Option<ImageChoice>,
+}
+
+impl ProgramImage {
+    /// Builds the sandbox of one program at a time.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub(crate) fn sandbox(&self) -> Result<Sandbox, SandboxError> {
+        let builder = self.image.clone().unwrap_or_default().builder().slots(1);
+        while_dumpable(|| builder.build())
     }
 }
 

@@ -46,7 +46,9 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
         descriptors::raise_limit();
         runner::descriptors::require(workers, config.health.is_some())?;
         let lockdown = args.lockdown;
-        let pool = Pool::start(&PoolConfig { workers, slots, lockdown, ..PoolConfig::default() })?;
+        let image = args.image.as_ref().and_then(|image| image.path()).map(Into::into);
+        let pool = PoolConfig { workers, slots, lockdown, image, ..PoolConfig::default() };
+        let pool = Pool::start(&pool)?;
         match lockdown {
             Lockdown::Required => tokio::select! {
                 ready = pool.ready() => ready?,

@@ -1,7 +1,7 @@
 //! `serpentarium worker`: a worker process. Hidden from the help, because only the runner starts
 //! it.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use crate::workers::{self, Lockdown};
 
@@ -14,9 +14,12 @@ pub(crate) struct WorkerArgs {
     /// How much the operating system must lock the process in.
     #[arg(long, default_value_t)]
     lockdown: Lockdown,
+    /// The file of the image.
+    #[arg(long)]
+    image: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
-    workers::run_worker(args.slots, args.lockdown)?;
+    workers::run_worker(args.slots, args.lockdown, args.image)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use super::{
+    image::{ImageChoice, image},
     limits::TaskLimitArgs,
     policy::PolicyArgs,
     sentry::SentryArgs,
@@ -173,6 +174,11 @@ pub(crate) struct RunnerArgs {
         value_parser = lockdown
     )]
     pub(crate) lockdown: Lockdown,
+
+    /// Image of the tasks: a name that `serpentarium image list` shows, or the path of its file
+    /// [default: base]
+    #[arg(long, env = "SERPENTARIUM_IMAGE", value_name = "NAME|PATH", value_parser = image)]
+    pub(crate) image: Option<ImageChoice>,
 
     /// The limits of one task.
     #[command(flatten)]

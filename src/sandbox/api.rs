@@ -1,14 +1,15 @@
 //! [`Sandbox`] and its builder: build the engine once, run each job in a fresh instance.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::Semaphore;
 use wasmtime::{InstancePre, PoolingAllocationConfig};
 
 use super::{
-    engine,
+    engine::{self, LinkedImage},
     error::SandboxError,
     host::HostCalls,
+    image::{ImageFile, ImageInfo},
     instance::{FinishedInstance, ReadyInstance},
     job::Job,
     limits::Exceeded,
@@ -31,6 +32,7 @@ pub struct SandboxBuilder {
     pooled: bool,
     /// Whether the pool may ask the kernel for the written pages (`PAGEMAP_SCAN`, Linux 6.7).
     scans: bool,
+    image: Option<PathBuf>,
 }
 
 impl SandboxBuilder {
@@ -51,6 +53,16 @@ impl SandboxBuilder {
         self
     }
 
+    /// Sets the image: a file that `serpentarium image build` made. Default: the one in this
+    /// executable.
+    ///
+    /// An image is native code, as trusted as an executable. [`build`](Self::build) refuses a file
+    /// that others than root and the user of this process can write to.
+    pub fn image(mut self, path: impl Into<PathBuf>) -> Self {
+        self.image = Some(path.into());
+        self
+    }
+
     /// Behaves as on a kernel without `PAGEMAP_SCAN`.
     #[cfg(test)]
     pub(crate) fn without_pagemap_scan(mut self) -> Self {
@@ -62,18 +74,25 @@ impl SandboxBuilder {
     /// code already.
     ///
     /// # Errors
-    /// The CPU is too old, or the address space is too small for the slots.
+    /// The CPU is too old, the address space is too small for the slots, or the image cannot be
+    /// used ([`ImageError`](super::ImageError)).
     pub fn build(self) -> Result<Sandbox, SandboxError> {
-        let Self { slots, pooled, scans } = self;
+        let Self { slots, pooled, scans, image } = self;
         let scans = pooled && scans && PoolingAllocationConfig::is_pagemap_scan_available();
-        let image = if pooled { engine::load(slots, scans) } else { engine::load_without_pool() }?;
+        let file = image.as_deref().map(ImageFile::open).transpose()?;
+        let LinkedImage { instances: image, info } = if pooled {
+            engine::load(slots, scans, file)
+        } else {
+            engine::load_without_pool(file)
+        }?;
         // Without a scan, wasmtime unmaps a slot's pages after each task.
         let pool = if scans {
             Some(Arc::new(PoolMemory::new(&image).map_err(SandboxError::Engine)?))
         } else {
             None
         };
-        Ok(Sandbox { image, slots: Arc::new(Semaphore::new(slots)), pool, turns: Turns::default() })
+        let slots = Arc::new(Semaphore::new(slots));
+        Ok(Sandbox { image, info, slots, pool, turns: Turns::default() })
     }
 }
 
@@ -101,6 +120,7 @@ impl SandboxBuilder {
 #[derive(Clone)]
 pub struct Sandbox {
     image: InstancePre<GuestState>,
+    info: Arc<ImageInfo>,
     slots: Arc<Semaphore>,
     /// Present if a slot's pages stay mapped after a task: with a pool, and with `PAGEMAP_SCAN`
     /// (Linux 6.7).
@@ -111,13 +131,20 @@ pub struct Sandbox {
 impl Sandbox {
     /// Creates a builder with the default settings.
     pub fn builder() -> SandboxBuilder {
-        SandboxBuilder { slots: DEFAULT_SLOTS, pooled: true, scans: true }
+        SandboxBuilder { slots: DEFAULT_SLOTS, pooled: true, scans: true, image: None }
     }
 
-    /// Creates a sandbox without a pool that runs another image.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn with_image(image: InstancePre<GuestState>) -> Self {
-        Self { image, slots: Arc::new(Semaphore::new(1)), pool: None, turns: Turns::default() }
+    /// Creates a sandbox without a pool that runs another guest than Python.
+    #[cfg(fuzzing)]
+    pub(crate) fn with_guest(image: InstancePre<GuestState>) -> Self {
+        let info = Arc::default();
+        let slots = Arc::new(Semaphore::new(1));
+        Self { image, info, slots, pool: None, turns: Turns::default() }
+    }
+
+    /// Returns what the image says of itself.
+    pub fn image(&self) -> &ImageInfo {
+        &self.info
     }
 
     /// Runs one job to its end. Waits for a free slot first.

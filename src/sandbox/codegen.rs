@@ -6,6 +6,12 @@
 
 use wasmtime::Config;
 
+/// The target triple of the image: this machine's, without its CPU's extensions.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
+#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+pub(crate) const TARGET: &str = "aarch64-unknown-linux-gnu";
+
 /// CPU features that x86-64 code requires: the level
 /// [x86-64-v2](https://gitlab.com/x86-psABIs/x86-64-ABI), in CPUs since about 2011.
 #[cfg(target_arch = "x86_64")]

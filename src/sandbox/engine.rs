@@ -13,12 +13,17 @@ use wasmtime::{
     PoolingAllocationConfig,
 };
 
-use super::{calls, codegen, error::SandboxError, limits::MAX_MEMORY, state::GuestState, wasi};
+use super::{
+    calls, codegen,
+    error::SandboxError,
+    image::{self, ImageFile, ImageInfo},
+    limits::MAX_MEMORY,
+    state::GuestState,
+    wasi,
+};
 
-/// The version of the Python image in this executable: 16 hexadecimal digits.
-///
-/// It changes with anything in the image, and with it the fuel that code consumes. Compare amounts
-/// of fuel only between executables of the same version.
+/// The version of the Python image in this executable: 16 hexadecimal digits. See
+/// [`ImageInfo::version`].
 pub const IMAGE_VERSION: &str = env!("SERPENTARIUM_IMAGE_VERSION");
 
 /// Bytes of a finished instance's memory that are reset in place instead of unmapped, where the
@@ -54,41 +59,87 @@ const BASELINE_NAME: &str = "x86-64-v2";
 #[cfg(target_arch = "aarch64")]
 const BASELINE_NAME: &str = "armv8-a";
 
-/// Checks the CPU, builds the engine and links the image. `scans`: the pool asks the kernel for the
-/// written pages.
-pub(crate) fn load(slots: usize, scans: bool) -> Result<InstancePre<GuestState>, SandboxError> {
+/// Checks the CPU, builds the engine and links the image: `file`, or the embedded one. `scans`: the
+/// pool asks the kernel for the written pages.
+pub(crate) fn load(
+    slots: usize,
+    scans: bool,
+    file: Option<ImageFile>,
+) -> Result<LinkedImage, SandboxError> {
     check_cpu()?;
-    let engine = engine(slots, scans).map_err(SandboxError::Engine)?;
-    let module = if IN_PLACE.swap(true, Ordering::Relaxed) {
-        // SAFETY: as below.
-        unsafe { Module::deserialize(&engine, &IMAGE.0) }
-    } else {
-        // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the same
-        // build. They are never written, and live as long as the process.
-        unsafe { Module::deserialize_raw(&engine, NonNull::from(&IMAGE.0)) }
-    };
-    link(&module.map_err(SandboxError::Image)?)
+    link(file, &engine(slots, scans).map_err(SandboxError::Engine)?, InPlace::Allowed)
 }
 
-/// Loads a copy of the image, for instances that map their own memory.
-pub(crate) fn load_without_pool() -> Result<InstancePre<GuestState>, SandboxError> {
-    // SAFETY: as above.
-    unsafe { load_copy(&IMAGE.0) }
+/// Links an image for instances that map their own memory.
+pub(crate) fn load_without_pool(file: Option<ImageFile>) -> Result<LinkedImage, SandboxError> {
+    check_cpu()?;
+    let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
+    link(file, &engine, InPlace::Forbidden)
 }
 
-/// Loads a copy of any image, as [`load_without_pool`] does.
+/// Loads the native code of any guest, without a manifest.
 ///
 /// # Safety
-/// `wasm/compiler` made the image: wasmtime runs its code without validation.
-pub(crate) unsafe fn load_copy(image: &[u8]) -> Result<InstancePre<GuestState>, SandboxError> {
+/// wasmtime made the code: it runs without validation.
+#[cfg(fuzzing)]
+pub(crate) unsafe fn load_guest(code: &[u8]) -> Result<InstancePre<GuestState>, SandboxError> {
     check_cpu()?;
     let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
     // SAFETY: the caller promises it.
-    let module = unsafe { Module::deserialize(&engine, image) }.map_err(SandboxError::Image)?;
-    link(&module)
+    let module = unsafe { Module::deserialize(&engine, code) }.map_err(SandboxError::Image)?;
+    with_imports(&module)
 }
 
-fn link(module: &Module) -> Result<InstancePre<GuestState>, SandboxError> {
+/// An image that is ready to make instances, and what it says of itself.
+#[derive(Clone)]
+pub(crate) struct LinkedImage {
+    pub(crate) instances: InstancePre<GuestState>,
+    pub(crate) info: Arc<ImageInfo>,
+}
+
+/// Whether an engine may run the embedded image in place: it must make the code executable itself.
+#[derive(PartialEq)]
+enum InPlace {
+    Allowed,
+    Forbidden,
+}
+
+/// Returns native code and manifest of the image in this executable.
+pub(crate) fn embedded_image() -> Option<(&'static [u8], ImageInfo)> {
+    image::split(&IMAGE.0)
+}
+
+fn link(
+    file: Option<ImageFile>,
+    engine: &Engine,
+    in_place: InPlace,
+) -> Result<LinkedImage, SandboxError> {
+    let (module, info) = match file {
+        // SAFETY: nobody but root and this user can write to the file (`ImageFile::open`). They can
+        // change this executable as well.
+        Some(ImageFile { file, info }) => {
+            (unsafe { Module::deserialize_open_file(engine, file) }, info)
+        }
+        None => {
+            let (code, info) = embedded_image()
+                .ok_or_else(|| SandboxError::Image(wasmtime::Error::msg("it has no manifest")))?;
+            // SAFETY: the bytes are a constant of this executable, made by `wasm/compiler` in the
+            // same build. They are never written, and live as long as the process.
+            let module = unsafe {
+                if in_place == InPlace::Forbidden || IN_PLACE.swap(true, Ordering::Relaxed) {
+                    Module::deserialize(engine, code)
+                } else {
+                    Module::deserialize_raw(engine, NonNull::from(code))
+                }
+            };
+            (module, info)
+        }
+    };
+    let instances = with_imports(&module.map_err(SandboxError::Image)?)?;
+    Ok(LinkedImage { instances, info: Arc::new(info) })
+}
+
+fn with_imports(module: &Module) -> Result<InstancePre<GuestState>, SandboxError> {
     let mut linker = Linker::new(module.engine());
     wasi::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
     calls::add_to_linker(&mut linker).map_err(SandboxError::Image)?;
@@ -119,7 +170,7 @@ fn engine(slots: usize, scans: bool) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// Makes the image's code executable in place, inside this executable's own mapping.
+/// Makes the image's code executable in place, inside the mapping of this executable or of the image's file.
 struct InExecutable;
 
 impl CustomCodeMemory for InExecutable {
@@ -129,7 +180,7 @@ impl CustomCodeMemory for InExecutable {
 
     fn publish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
         use rustix::mm::{MprotectFlags, mprotect};
-        // SAFETY: the range is the code section of `IMAGE`: whole pages that hold nothing else and
+        // SAFETY: the range is the code section of an image: whole pages that hold nothing else and
         // are never written.
         Ok(unsafe {
             mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC)

@@ -1,5 +1,7 @@
 //! The error of building a sandbox.
 
+use super::image::ImageError;
+
 /// A sandbox cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,7 +18,10 @@ pub enum SandboxError {
     /// The engine refused its configuration, or the address space is too small for the slots.
     #[error("cannot start the WebAssembly engine: {0:#}")]
     Engine(#[source] wasmtime::Error),
-    /// The Python image does not fit the engine: the executable was built wrongly.
+    /// The Python image does not fit the engine: the executable or the image was built wrongly.
     #[error("cannot load the Python image: {0:#}")]
     Image(#[source] wasmtime::Error),
+    /// The file of the image cannot be used.
+    #[error(transparent)]
+    ImageFile(#[from] ImageError),
 }

@@ -33,7 +33,7 @@ impl Guest {
     /// wasmtime made the image from a module, or refuses it.
     pub unsafe fn load(image: &[u8]) -> Result<Self, SandboxError> {
         // SAFETY: the caller promises it.
-        Ok(Self(Sandbox::with_image(unsafe { engine::load_copy(image) }?)))
+        Ok(Self(Sandbox::with_guest(unsafe { engine::load_guest(image) }?)))
     }
 
     /// Runs a deterministic job with this input.

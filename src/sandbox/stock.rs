@@ -8,7 +8,7 @@ use std::{env, fs, path::Path};
 
 use serde_json::json;
 
-use super::{api::Sandbox, engine, host::NoHost, job::Job, limits::Limits};
+use super::{api::Sandbox, host::NoHost, job::Job, limits::Limits};
 
 /// Names the stock image of the embedded image's snapshot. `scripts/test` makes it and sets this.
 const STOCK_IMAGE: &str = "SERPENTARIUM_TEST_STOCK_IMAGE";
@@ -19,9 +19,7 @@ async fn stock_code_consumes_the_same_fuel() {
         eprintln!("{STOCK_IMAGE} is not set: no stock image to compare");
         return;
     };
-    let image = fs::read(path).unwrap();
-    // SAFETY: scripts/build-python made the file.
-    let stock = Sandbox::with_image(unsafe { engine::load_copy(&image) }.unwrap());
+    let stock = Sandbox::builder().slots(1).pooled(false).image(path).build().unwrap();
     let embedded = Sandbox::builder().slots(1).pooled(false).build().unwrap();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/corpus");
     let mut programs = 0;

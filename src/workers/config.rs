@@ -12,10 +12,14 @@ pub struct PoolConfig {
     /// Tasks that one worker runs concurrently, at least 1; further ones wait in it. Default: 64.
     /// An idle worker prepares one instance more.
     pub slots: usize,
-    /// Executable, started as `PROGRAM worker --slots N --lockdown MODE`. Default: the running one.
+    /// Executable, started as `PROGRAM worker --slots N --lockdown MODE`, with `--image PATH` if there
+    /// is an image. Default: the running one.
     pub program: PathBuf,
     /// How much the operating system must lock the workers in. Default: as much as it can.
     pub lockdown: Lockdown,
+    /// The image; see [`SandboxBuilder::image`](crate::sandbox::SandboxBuilder::image). Default: the
+    /// one in the executable.
+    pub image: Option<PathBuf>,
 }
 
 impl Default for PoolConfig {
@@ -25,6 +29,7 @@ impl Default for PoolConfig {
             slots: 64,
             program: "/proc/self/exe".into(),
             lockdown: Lockdown::default(),
+            image: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Starts a worker process, carries frames to and from it, and replaces it when it ends.
 
 use std::{
+    ffi::OsStr,
     io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     panic::AssertUnwindSafe,
@@ -156,6 +157,7 @@ fn spawn(config: &PoolConfig) -> io::Result<(Child, UnixStream)> {
     let child = Command::new(&config.program)
         .args(["worker", "--slots", &config.slots.to_string()])
         .args(["--lockdown", &config.lockdown.to_string()])
+        .args(config.image.iter().flat_map(|path| [OsStr::new("--image"), path.as_os_str()]))
         // The environment holds the runner's tokens, which a compromised worker must not read.
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -6,6 +6,7 @@ use std::{
     io,
     os::{fd::AsFd, unix::net::UnixStream as StdUnixStream},
     panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -39,24 +40,29 @@ const NICENESS: i32 = 5;
 
 /// Runs as a worker until the parent closes the pipe: the body of the hidden subcommand `worker`.
 ///
-/// Locks the process in before the first job, as `lockdown` says. Call it from a process that has
+/// Tasks run on `image`, by default on the one in the executable. Locks the process in before the
+/// first job, as `lockdown` says. Call it from a process that has
 /// only one thread, because Landlock restricts the calling thread only.
 ///
 /// # Errors
 /// The sandbox cannot be built, standard input is not the pipe to a parent, or the pipe breaks.
-pub fn run(slots: usize, lockdown: Lockdown) -> Result<(), WorkersError> {
+pub fn run(slots: usize, lockdown: Lockdown, image: Option<PathBuf>) -> Result<(), WorkersError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Polls the pipe and the timers after every step of a guest, so that a cancellation or a
         // time-out takes effect at once.
         .event_interval(1)
         .build()?;
-    runtime.block_on(serve(slots, lockdown))?;
+    runtime.block_on(serve(slots, lockdown, image))?;
     // Ends the running guests as well.
     std::process::exit(0);
 }
 
-async fn serve(slots: usize, lockdown: Lockdown) -> Result<(), WorkersError> {
+async fn serve(
+    slots: usize,
+    lockdown: Lockdown,
+    image: Option<PathBuf>,
+) -> Result<(), WorkersError> {
     // Both are best effort: a container may forbid them.
     let _ = rustix::process::nice(NICENESS);
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
@@ -65,9 +71,13 @@ async fn serve(slots: usize, lockdown: Lockdown) -> Result<(), WorkersError> {
     let (input, output) = UnixStream::from_std(pipe)?.into_split();
     let (sender, queue) = frame_queue();
     let writer = tokio::spawn(write_frames(queue, output));
+    // One more slot, for the spare instance.
+    let mut builder = Sandbox::builder().slots(slots + 1);
+    if let Some(image) = image {
+        builder = builder.image(image);
+    }
     let worker = Worker {
-        // One more slot, for the spare instance.
-        sandbox: Sandbox::builder().slots(slots + 1).build()?,
+        sandbox: builder.build()?,
         spare: Arc::default(),
         sender,
         calls: Arc::default(),

@@ -189,7 +189,9 @@ fn costs_are_those_of_the_golden_file() {
 
 async fn compare_with_the_golden_file() {
     // The golden file holds for the image that ships, not for one that is built otherwise.
-    for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_CODEGEN", "SERPENTARIUM_IMAGE"] {
+    for variable in
+        ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_CODEGEN", "SERPENTARIUM_BUILD_IMAGE"]
+    {
         if std::env::var_os(variable).is_some() {
             eprintln!(
                 "{variable} is set: the golden file is for the image that ships, and was not compared"

@@ -148,7 +148,9 @@ async fn the_fuel_of_the_corpus_is_that_of_the_golden_file() {
         return;
     }
     // The golden file holds for the image that ships, not for one that is built otherwise.
-    for variable in ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_CODEGEN", "SERPENTARIUM_IMAGE"] {
+    for variable in
+        ["SERPENTARIUM_BUILD_PYTHON", "SERPENTARIUM_CODEGEN", "SERPENTARIUM_BUILD_IMAGE"]
+    {
         if std::env::var_os(variable).is_some() {
             eprintln!(
                 "{variable} is set: the golden file is for the image that ships, and was not compared"

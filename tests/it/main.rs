@@ -27,6 +27,7 @@ mod health;
 mod hints;
 mod http_clients;
 mod hygiene;
+mod images;
 mod isolation;
 mod launcher;
 mod life_cycle;

@@ -5,11 +5,14 @@ a change of the patches, or `SERPENTARIUM_CODEGEN=stock`, reuses it. The native 
 generator is for comparison only and is not verified.
 """
 
+import json
 import os
 import shutil
+import tomllib
 import zipfile
 from pathlib import Path
 
+import kit
 import tool
 import verification
 from inputs import Fetcher, load
@@ -18,22 +21,45 @@ from store import Store, hash_of, place
 
 SNAPSHOT = "snapshot.wasm"
 IMAGE = "python.cwasm"
+MANIFEST = "manifest.json"
+NAME = "base"
 
 
 def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
     """Returns the directory with the native image of a linked module, built and verified."""
     snapshot, key = _ensure_snapshot(store, wasm, module)
-    key = hash_of(key, "stock" if tool.is_stock() else "patched", *tool.patches(wasm))
+    manifest = _manifest(wasm)
+    key = hash_of(key, "stock" if tool.is_stock() else "patched", manifest, *tool.patches(wasm))
 
     def build(directory: Path) -> None:
+        (directory / MANIFEST).write_text(manifest, encoding="utf-8")
         with tool.built(store, wasm, directory) as program, step("Compiling to native code"):
-            run([program, "compile", snapshot, directory / IMAGE], log=store.log("native"))
+            command = [program, "compile", snapshot, directory / MANIFEST, directory / IMAGE]
+            run(command, log=store.log("native"))
 
     directory = store.stage("native", key, build)
     if not tool.is_stock():
         counts = verification.ensure_verified(store, wasm, directory / IMAGE, snapshot)
         place(counts, wasm / "build" / verification.COUNTS)
+        kit.place(store, wasm, module, directory, snapshot.parent / "packages")
     return directory
+
+
+def _manifest(wasm: Path) -> str:
+    """What the image says of itself; the tool adds hashes and the target (wasm/ABI.md)."""
+    inputs = load(wasm / "recipe" / "inputs.toml")
+    cargo = tomllib.loads((wasm.parent / "Cargo.toml").read_text(encoding="utf-8"))
+    packages = [
+        {"name": w.name, "version": w.version, "sha256": w.sha256} for w in inputs.wheels if w.joins
+    ]
+    manifest = {
+        "name": NAME,
+        "release": cargo["package"]["version"],
+        "python": inputs.python_version,
+        "codegen": "stock" if tool.is_stock() else "patched",
+        "packages": packages,
+    }
+    return json.dumps(manifest)
 
 
 def _ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]:

@@ -15,13 +15,14 @@ use crate::{
     cli::{budget::percent_change, console::Console},
     config,
     fuel::display_fuel,
-    sandbox::IMAGE_VERSION,
 };
 
 /// The results of all measurements.
 pub(crate) struct BenchReport<'a> {
     /// The conditions that make fuel reproducible, as text.
     pub mode: String,
+    /// Version of the Python image.
+    pub image: &'a str,
     pub runs: u16,
     pub seed: u64,
     /// Fuel of an empty program, if whole programs were measured.
@@ -190,7 +191,7 @@ impl BenchReport<'_> {
             json!({"name": name, "law": (!growth.is_poor()).then(|| growth.chosen.law.name()), "closest": growth.chosen.law.name(), "poor": growth.is_poor(), "fits": fits})
         };
         json!({
-            "image": IMAGE_VERSION,
+            "image": self.image,
             "mode": {"deterministic": true, "seed": self.seed, "hashSeed": 0, "clock": "2023-11-14T22:13:20Z"},
             "runs": self.runs,
             "startFuel": self.start,

@@ -9,10 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{
-    sandbox::IMAGE_VERSION,
-    text::{brief, shown},
-};
+use crate::text::{brief, shown};
 
 /// Default directory, relative to the working directory, so that baselines can be committed with
 /// the code.
@@ -25,8 +22,6 @@ const FORMAT: u32 = 2;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Baseline {
     format: u32,
-    /// Version of the Python image. Fuel is comparable only within one image.
-    image: String,
     #[serde(flatten)]
     conditions: Conditions,
     /// Fuel and memory of each benchmark.
@@ -37,6 +32,8 @@ pub(crate) struct Baseline {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Conditions {
+    /// Version of the Python image. Fuel is comparable only within one image.
+    pub image: String,
     pub seed: u64,
     pub each: bool,
     /// FNV-1a hash of the input items, 16 hexadecimal digits.
@@ -44,8 +41,9 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    pub(crate) fn new(seed: u64, each: bool, items: &RawValue) -> Self {
-        Self { seed, each, items: format!("{:016x}", hash(items.get().as_bytes())) }
+    pub(crate) fn new(image: &str, seed: u64, each: bool, items: &RawValue) -> Self {
+        let items = format!("{:016x}", hash(items.get().as_bytes()));
+        Self { image: image.into(), seed, each, items }
     }
 }
 
@@ -84,10 +82,10 @@ pub(crate) enum StoreError {
     )]
     Format { path: PathBuf, format: u32 },
     #[error(
-        "baseline {name} was measured with Python image {theirs}, and this is {IMAGE_VERSION}: fuel cannot be compared \
-         between images; measure the old code again with this serpentarium, and --save {name}"
+        "baseline {name} was measured with Python image {theirs}, and this is {ours}: fuel cannot be compared \
+         between images; measure the old code again with this image, and --save {name}"
     )]
-    Image { name: String, theirs: String },
+    Image { name: String, theirs: String, ours: String },
     #[error(
         "baseline {name} was measured with --seed {}{}: measure in the same way, or --save it again",
         conditions.seed, if conditions.each { " --each" } else { " and without --each" }
@@ -116,7 +114,7 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
 
 impl Baseline {
     pub(crate) fn new(conditions: Conditions, benchmarks: BTreeMap<String, Stored>) -> Self {
-        Self { format: FORMAT, image: IMAGE_VERSION.into(), conditions, benchmarks }
+        Self { format: FORMAT, conditions, benchmarks }
     }
 
     /// Reads a baseline, and checks that it was measured under `conditions`.
@@ -148,10 +146,11 @@ impl Baseline {
     /// Checks image and conditions, and makes the names safe for a terminal.
     fn checked(mut self, name: &str, conditions: &Conditions) -> Result<Self, StoreError> {
         let name = name.to_owned();
-        if self.image != IMAGE_VERSION {
-            return Err(StoreError::Image { name, theirs: brief(&self.image).to_string() });
+        let Conditions { ref image, seed, each, ref items } = self.conditions;
+        if *image != conditions.image {
+            let (theirs, ours) = (brief(image).to_string(), conditions.image.clone());
+            return Err(StoreError::Image { name, theirs, ours });
         }
-        let Conditions { seed, each, ref items } = self.conditions;
         if (seed, each) != (conditions.seed, conditions.each) {
             return Err(StoreError::Conditions { name, conditions: self.conditions });
         }
@@ -190,7 +189,7 @@ mod tests {
     #[test]
     fn a_baseline_loads_only_under_its_own_conditions() {
         let with = |seed, items: &str| {
-            Conditions::new(seed, false, &RawValue::from_string(items.into()).unwrap())
+            Conditions::new("1f", seed, false, &RawValue::from_string(items.into()).unwrap())
         };
         let directory = tempfile::tempdir().unwrap();
         let inner = directory.path().join("a/b");
@@ -202,6 +201,9 @@ mod tests {
         assert!(matches!(load("main", 1, "[]"), Err(StoreError::Conditions { .. })));
         assert!(matches!(load("main", 0, "[{}]"), Err(StoreError::Items(_))));
         assert!(matches!(load("other", 0, "[]"), Err(StoreError::None { .. })));
+        let other = Conditions { image: "2e".into(), ..with(0, "[]") };
+        let error = Baseline::load(&inner, "main", &other).unwrap_err().to_string();
+        assert!(error.contains("with Python image 1f, and this is 2e: fuel"), "{error}");
     }
 
     #[test]

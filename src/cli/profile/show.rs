@@ -17,7 +17,6 @@ use crate::{
     cli::console::{Console, safe},
     config,
     fuel::display_fuel,
-    sandbox::IMAGE_VERSION,
     text::brief,
 };
 
@@ -27,7 +26,7 @@ const MOST_FUNCTIONS: usize = 30;
 const HOT: f64 = 10.0;
 
 /// Prints the table, the listing and the totals.
-pub(crate) fn print(console: &Console, profile: &Profile, text: &str) {
+pub(crate) fn print(console: &Console, profile: &Profile, text: &str, image: &str) {
     console.out_styled(format_args!("{}\n\n{}", functions(profile), listing(profile, text)));
     let events: u64 = profile.events.iter().sum();
     console.note(format_args!(
@@ -38,9 +37,10 @@ pub(crate) fn print(console: &Console, profile: &Profile, text: &str) {
     ));
     console.note(format_args!(
         "Tracing cost {} ({events} events), which is subtracted. {:+.2} % of the lines' fuel remained unexplained, and is \
-         spread over them. Image {IMAGE_VERSION}.",
+         spread over them. Image {}.",
         amount(tracing_cost(profile)),
         profile.unexplained_percent(),
+        image,
     ));
 }
 
@@ -126,7 +126,7 @@ fn listing(profile: &Profile, text: &str) -> String {
 const EVENTS: PerEvent<&str> = ["line", "start", "resume", "return", "yield", "unwind", "aside"];
 
 /// Returns the object that `--json` prints.
-pub(crate) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
+pub(crate) fn json(profile: &Profile, name: &str, seed: u64, image: &str) -> Value {
     let functions = profile.functions.iter().map(|function| {
         let (code, share) = (&profile.codes[function.code], function.share);
         json!({"name": code.name, "line": code.line, "calls": function.calls, "own": share.own, "total": share.total})
@@ -144,7 +144,7 @@ pub(crate) fn json(profile: &Profile, name: &str, seed: u64) -> Value {
         .collect();
     json!({
         "file": name,
-        "image": IMAGE_VERSION,
+        "image": image,
         "mode": {"deterministic": true, "seed": seed, "hashSeed": 0, "clock": "2023-11-14T22:13:20Z"},
         "fuel": profile.fuel,
         "outside": profile.outside(),

@@ -5,12 +5,6 @@ use wasmtime::{Engine, OptLevel, Result, bail, ensure};
 
 use crate::codegen;
 
-/// The target triple of the image: this tool's own machine, without its CPU's extensions.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-#[cfg(all(target_arch = "aarch64", target_os = "linux"))]
-const TARGET: &str = "aarch64-unknown-linux-gnu";
-
 /// Symbol of the call for fuel that preserves all registers. Only the patched code generator
 /// (`patches/`) emits it. Its patches compile only together, so one symbol proves all of them.
 const PATCHED: &[u8] = b"wasmtime_patchable_builtin_out_of_gas";
@@ -22,7 +16,10 @@ const PATCHED: &[u8] = b"wasmtime_patchable_builtin_out_of_gas";
 pub fn native(module: &[u8]) -> Result<Vec<u8>> {
     check_imports(module)?;
     let mut config = codegen::config();
-    config.cranelift_opt_level(OptLevel::Speed).wasm_branch_hinting(true).target(TARGET)?;
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        .wasm_branch_hinting(true)
+        .target(codegen::TARGET)?;
     // wasmtime-wasi enables it by default. The runtime is built without it, and refuses code whose
     // configuration differs.
     config.wasm_component_model(false);

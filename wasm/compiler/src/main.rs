@@ -3,7 +3,7 @@
 //! 1. snapshot: start CPython once, load the guest package and the packages that join it, warm up,
 //!    and write memory and globals back into the module;
 //! 2. training: run tasks in a copy that counts basic blocks, and add hints for rare branches;
-//! 3. compile: WebAssembly to native code for the CPU baseline.
+//! 3. compile: WebAssembly to native code for the CPU baseline, and a manifest after it.
 //!
 //! Clocks and randomness are fixed, so equal inputs give equal bytes.
 //!
@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR SNAPSHOT.wasm
-//! serpentarium-image compile SNAPSHOT.wasm PYTHON.cwasm
+//! serpentarium-image compile SNAPSHOT.wasm MANIFEST.json PYTHON.cwasm
 //! ```
 
 mod blocks;
@@ -22,6 +22,7 @@ mod counters;
 mod guest;
 mod hints;
 mod host;
+mod manifest;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ use wasmtime::{Result, bail, error::Context};
 
 const USAGE: &str = "usage: \
 serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR SNAPSHOT.wasm
-       serpentarium-image compile SNAPSHOT.wasm PYTHON.cwasm";
+       serpentarium-image compile SNAPSHOT.wasm MANIFEST.json PYTHON.cwasm";
 
 fn main() -> Result<()> {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
@@ -45,8 +46,10 @@ fn main() -> Result<()> {
             let started = timed("snapshot", || snapshot::take(&read(module)?, guest))?;
             write(out, timed("training", || training::hints(&started, training))?)
         }
-        (Some("compile"), [snapshot, out]) => {
-            write(out, timed("compile", || compile::native(&read(snapshot)?))?)
+        (Some("compile"), [snapshot, manifest, out]) => {
+            let (snapshot, manifest) = (read(snapshot)?, read(manifest)?);
+            let code = timed("compile", || compile::native(&snapshot))?;
+            write(out, manifest::append(code, &snapshot, &manifest)?)
         }
         _ => bail!("{USAGE}"),
     }

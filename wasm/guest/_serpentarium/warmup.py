@@ -193,12 +193,23 @@ def warm() -> None:
     _forget()
 
 
+def _names_of_packages() -> list[str]:
+    """Returns the modules that this image imports beside its own (`serpentarium image build`)."""
+    try:
+        names: list[str] = importlib.import_module("_serpentarium_packages").NAMES
+    except ModuleNotFoundError:
+        return []
+    return names
+
+
 def _load_modules() -> None:
     for name in _MODULES:
         try:
             importlib.import_module(name)
         except ImportError as error:
             sys.stderr.write(f"warm-up: no {name}: {error}\n")
+    for name in _names_of_packages():
+        importlib.import_module(name)
 
 
 class _PendingCalls:

@@ -1,6 +1,6 @@
 //! Changes real functions of the image in ways that break the sandbox: each change must be found.
 //!
-//! The image is the one that `scripts/build-python` made, or `SERPENTARIUM_IMAGE`. Changed
+//! The image is the one that `scripts/build-python` made, or `SERPENTARIUM_BUILD_IMAGE`. Changed
 //! instructions keep their length. A change that leaves the code as safe as before need not be
 //! found; such changes are left out by a reason that the test checks, or the test says why.
 

@@ -71,7 +71,7 @@ pub(crate) type Change = Option<Vec<u8>>;
 
 /// Tries a kind of change in many functions. Returns how many were tried and the ones not found.
 pub(crate) fn try_all(kind: &str, change: impl Fn(&Site<'_>) -> Change) -> (usize, Vec<String>) {
-    let image = env::var_os("SERPENTARIUM_IMAGE").map_or_else(
+    let image = env::var_os("SERPENTARIUM_BUILD_IMAGE").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../build/python.cwasm"),
         PathBuf::from,
     );
