@@ -5,10 +5,16 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Arc,
 };
 
 use serde_json::Value;
-use serpentarium::sandbox::{IMAGE_VERSION, ImageError, NoHost, Program, Sandbox, SandboxError};
+use serpentarium::{
+    sandbox::{IMAGE_VERSION, ImageError, NoHost, Program, Sandbox, SandboxError},
+    workers::{Lockdown, Pool, PoolConfig},
+};
+
+use crate::support::{Echo, job, returned};
 
 /// The image of the stock code generator: a file that is not the embedded image. `scripts/test`
 /// makes it and sets this.
@@ -131,6 +137,22 @@ async fn instances_of_a_file_are_fresh_with_and_without_a_pool() {
             let outcome = sandbox.run(Program::new(code), NoHost).await;
             assert_eq!(outcome.result.unwrap().value.get(), "false");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_locked_in_worker_runs_a_file() {
+    let Some(home) = Home::new() else { return };
+    let program = env!("CARGO_BIN_EXE_serpentarium").into();
+    let (lockdown, image) = (Lockdown::Required, Some(home.file.clone()));
+    let config = PoolConfig { workers: 1, slots: 4, program, lockdown, image };
+    let pool = Pool::start(&config).unwrap();
+    pool.ready().await.unwrap();
+    // The worker has mapped the file.
+    fs::remove_file(&home.file).unwrap();
+    for _ in 0..3 {
+        let outcome = pool.run(job("return sum(range(10))"), Arc::new(Echo::default())).await;
+        assert_eq!(returned(&outcome), 45);
     }
 }
 

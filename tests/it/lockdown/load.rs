@@ -14,7 +14,8 @@ use crate::support::{Echo, Silent, job, job_with, limited, returned};
 fn pool() -> Pool {
     let program = env!("CARGO_BIN_EXE_serpentarium").into();
     let lockdown = Lockdown::Required;
-    Pool::start(&PoolConfig { workers: 1, slots: 80, program, lockdown }).expect("the pool starts")
+    let config = PoolConfig { workers: 1, slots: 80, program, lockdown, ..PoolConfig::default() };
+    Pool::start(&config).expect("the pool starts")
 }
 
 /// Runs jobs together. Panics if one lost its worker.
