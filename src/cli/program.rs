@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::items::items;
 use crate::{
-    config::{self, ImageChoice},
+    config::{self, EMBEDDED, ImageChoice},
     fuel::parse_fuel,
     protocol::{NodeMode, TaskSettings},
     sandbox::{Exceeded, FUEL_PER_SECOND, Failure, Limits, Sandbox, SandboxError},
@@ -85,10 +85,15 @@ impl InputArgs {
 /// The image of a program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProgramImage {
-    /// The image: a name that `serpentarium image list` shows, or the path of its file [default:
-    /// base].
-    #[arg(long, env = "SERPENTARIUM_IMAGE", value_name = "NAME|PATH", value_parser = config::image)]
-    pub(crate) image: Option<ImageChoice>,
+    /// The image: a name that `serpentarium image list` shows, or the path of its file.
+    #[arg(
+        long,
+        env = "SERPENTARIUM_IMAGE",
+        default_value = EMBEDDED,
+        value_name = "NAME|PATH",
+        value_parser = config::image
+    )]
+    pub(crate) image: ImageChoice,
 }
 
 impl ProgramImage {
@@ -97,7 +102,7 @@ impl ProgramImage {
     /// # Errors
     /// See [`SandboxError`].
     pub(crate) fn sandbox(&self) -> Result<Sandbox, SandboxError> {
-        let builder = self.image.clone().unwrap_or_default().builder().slots(1);
+        let builder = self.image.builder().slots(1);
         while_dumpable(|| builder.build())
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
         descriptors::raise_limit();
         runner::descriptors::require(workers, config.health.is_some())?;
         let lockdown = args.lockdown;
-        let image = args.image.as_ref().and_then(|image| image.path()).map(Into::into);
+        let image = args.image.path().map(Into::into);
         let pool = PoolConfig { workers, slots, lockdown, image, ..PoolConfig::default() };
         let pool = Pool::start(&pool)?;
         match lockdown {

@@ -22,7 +22,10 @@ pub(crate) fn explain(mut command: Command, error: &Error, words: &[String]) -> 
     command.build();
     let mut arguments = Vec::new();
     collect(&command, shown, &mut arguments);
-    let flag = format!("--{}", arguments.first()?.get_long()?);
+    let flag = match arguments.first()?.get_long() {
+        Some(long) => format!("--{long}"),
+        None => shown.trim_matches(['<', '>']).to_owned(),
+    };
     let is_flag = |word: &String| {
         word.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     };

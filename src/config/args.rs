@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    image::{ImageChoice, image},
+    image::{EMBEDDED, ImageChoice, image},
     limits::TaskLimitArgs,
     policy::PolicyArgs,
     sentry::SentryArgs,
@@ -176,9 +176,14 @@ pub(crate) struct RunnerArgs {
     pub(crate) lockdown: Lockdown,
 
     /// Image of the tasks: a name that `serpentarium image list` shows, or the path of its file
-    /// [default: base]
-    #[arg(long, env = "SERPENTARIUM_IMAGE", value_name = "NAME|PATH", value_parser = image)]
-    pub(crate) image: Option<ImageChoice>,
+    #[arg(
+        long,
+        env = "SERPENTARIUM_IMAGE",
+        default_value = EMBEDDED,
+        value_name = "NAME|PATH",
+        value_parser = image
+    )]
+    pub(crate) image: ImageChoice,
 
     /// The limits of one task.
     #[command(flatten)]

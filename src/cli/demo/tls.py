@@ -1,3 +1,0 @@
-import ssl
-
-return ssl.OPENSSL_VERSION
