@@ -153,7 +153,8 @@ def payload(_: Peers, quick: bool) -> Result:
 
 def size(_: Peers, quick: bool) -> Result:
     """Size of the binary and of its image."""
-    image = Path(os.environ.get("SERPENTARIUM_BUILD_IMAGE") or ROOT / "wasm" / "build" / "python.cwasm")
+    embedded = os.environ.get("SERPENTARIUM_BUILD_IMAGE")
+    image = Path(embedded or ROOT / "wasm" / "build" / "python.cwasm")
     raw = {"binary": binary().stat().st_size}
     result = Result([Figure("the binary", raw["binary"] / MEGABYTE, "MB", 70)], raw=raw)
     if image.exists():

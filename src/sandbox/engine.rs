@@ -115,10 +115,11 @@ fn link(
     in_place: InPlace,
 ) -> Result<LinkedImage, SandboxError> {
     let (module, info) = match file {
-        // SAFETY: nobody but root and this user can write to the file (`ImageFile::open`). They can
-        // change this executable as well.
         Some(ImageFile { file, info }) => {
-            (unsafe { Module::deserialize_open_file(engine, file) }, info)
+            // SAFETY: nobody but root and this user can write to the file (`ImageFile::open`). They
+            // can change this executable as well.
+            let module = unsafe { Module::deserialize_open_file(engine, file) };
+            (module, info)
         }
         None => {
             let (code, info) = embedded_image()

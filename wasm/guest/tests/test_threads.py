@@ -105,7 +105,12 @@ class ThreadsTest(unittest.TestCase):
                 schedule.reset()
 
     def test_a_thread_that_sleeps_for_a_while_ends(self) -> None:
-        schedule.start(lambda: [schedule.sleep(0.001) for _ in range(50)] and self.add(1)())
+        def nap() -> None:
+            for _ in range(50):
+                schedule.sleep(0.001)
+            self.seen.append(1)
+
+        schedule.start(nap)
         schedule.sleep(0.001)
         self.assertEqual(self.seen, [1])
 
