@@ -72,6 +72,6 @@ pub fn profile(events: &[(&str, &str, u64)], costs: [i64; 10], inside: i64) -> a
     let speedscope = export::speedscope(&profile, "fuzzing")?;
     serde_json::from_slice::<serde_json::Value>(&speedscope)?;
     pprof::encode(&profile, "fuzzing")?;
-    show::json(&profile, "fuzzing", 0);
+    show::json(&profile, "fuzzing", 0, "");
     Ok(())
 }

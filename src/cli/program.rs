@@ -113,7 +113,7 @@ pub(crate) struct LimitArgs {
     /// The fuel limit, such as 500M or 20G [default: about as much as the time-out allows].
     #[arg(long, value_name = "N", value_parser = parse_fuel)]
     fuel: Option<u64>,
-    /// The memory limit, interpreter (about 33 MiB) included; from 64MiB to 4GiB.
+    /// The memory limit, interpreter (about 39 MiB) included; from 64MiB to 4GiB.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = config::memory)]
     memory: u64,
     /// The time limit.

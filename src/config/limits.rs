@@ -33,7 +33,7 @@ pub(crate) struct TaskLimitArgs {
     #[arg(long, env = FUEL_VAR, value_name = "UNITS", value_parser = parse_fuel)]
     pub(crate) fuel: Option<u64>,
 
-    /// Maximum memory of a task, including the interpreter (about 33 MiB); from 64MiB to 4GiB
+    /// Maximum memory of a task, including the interpreter (about 39 MiB); from 64MiB to 4GiB
     #[arg(
         long,
         env = MEMORY_VAR,

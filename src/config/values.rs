@@ -12,7 +12,7 @@ use crate::{logging::LogFormat, sandbox::MAX_MEMORY, workers::Lockdown};
 /// and runner.
 const MAX_STDERR: u64 = 512 << 10;
 
-/// Bytes of the least memory limit. The interpreter takes about 33 MiB, and user code needs some.
+/// Bytes of the least memory limit. The interpreter takes about 39 MiB, and user code needs some.
 const MIN_MEMORY: u64 = 64 << 20;
 
 /// The values that a setting allows. The error text of a bad value.

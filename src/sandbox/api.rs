@@ -99,7 +99,7 @@ impl SandboxBuilder {
 /// Runs Python tasks, each in a fresh instance of the image.
 ///
 /// Build one for a process and share it: cloning is cheap, and each further sandbox maps a copy of
-/// the image (44 MB).
+/// the image (53 MB).
 ///
 /// Needs a tokio runtime with timers. A task runs on the thread that polls it, and yields to other
 /// tasks every few milliseconds.

@@ -36,6 +36,10 @@ pub(crate) fn config() -> Config {
         // The image's memory is one dense block: map it copy-on-write, never copy its segments.
         .memory_guaranteed_dense_image_size(1 << 30)
         .memory_init_cow(true)
+        // 4 MB that nothing here reads: places in the module for the traces of traps, and tables for
+        // native debuggers.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         // Proposals that CPython does not use.
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)

@@ -37,7 +37,7 @@ pub struct Limits {
     /// Units of fuel (WebAssembly operations, roughly). Default 1.92 T: [`FUEL_PER_SECOND`] for the
     /// default time.
     pub fuel: u64,
-    /// Bytes of the guest's linear memory, its interpreter (about 33 MiB) included. Default 512
+    /// Bytes of the guest's linear memory, its interpreter (about 39 MiB) included. Default 512
     /// MiB, at most [`MAX_MEMORY`]. Python raises `MemoryError` where it can, so the code may
     /// handle it.
     pub memory: u64,

@@ -52,7 +52,8 @@ _MODULES = """
     random re reprlib sched secrets select shlex shutil signal socket sqlite3 stat statistics string
     stringprep struct subprocess sys tempfile textwrap threading time timeit tokenize token
     traceback types typing unicodedata urllib urllib.error urllib.parse urllib.request uuid warnings
-    weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo _strptime jmespath
+    weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo _strptime jmespath requests
+    httpx httpcore certifi
 """.split()
 
 # Rounds after which all code on the path of a task is specialised, with a margin.
