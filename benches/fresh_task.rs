@@ -4,6 +4,7 @@
 //! `cargo bench --bench fresh_task`, with `-- --json` for JSON.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -41,6 +42,19 @@ const TASKS: &[(&str, &str, NodeMode, &str)] = &[
         NodeMode::AllItems,
         "[]",
     ),
+    (
+        "writes a file",
+        "with open('a.txt', 'w') as f: f.write('x')\nreturn 1",
+        NodeMode::AllItems,
+        "[]",
+    ),
+    (
+        "sqlite3",
+        "import sqlite3\nc = sqlite3.connect(':memory:')\nreturn c.execute('select 1').fetchone()",
+        NodeMode::AllItems,
+        "[]",
+    ),
+    ("imports requests", "import requests\nreturn 1", NodeMode::AllItems, "[]"),
     ("exception", "def f(): raise ValueError('x')\nf()", NodeMode::AllItems, "[]"),
 ];
 /// Fuel of the busy loop that measures fuel per second: about 0.2 s.
@@ -55,6 +69,9 @@ struct Args {
     /// Measure only the task with this name.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// The file of an image, in the place of the embedded one.
+    #[arg(long, value_name = "PATH")]
+    image: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -84,7 +101,12 @@ struct Measured {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let sandbox = Sandbox::builder().build()?;
+    let builder = Sandbox::builder();
+    let sandbox = match &args.image {
+        Some(path) => builder.image(path),
+        None => builder,
+    }
+    .build()?;
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| only == name);
     let mut tasks = Vec::new();
     for (name, code, mode, items) in TASKS.iter().filter(|task| wanted(task.0)) {

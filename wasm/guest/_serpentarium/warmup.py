@@ -52,9 +52,11 @@ _MODULES = """
     random re reprlib sched secrets select shlex shutil signal socket sqlite3 stat statistics string
     stringprep struct subprocess sys tempfile textwrap threading time timeit tokenize token
     traceback types typing unicodedata urllib urllib.error urllib.parse urllib.request uuid warnings
-    weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo _strptime jmespath requests
-    httpx httpcore certifi
+    weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo _strptime
 """.split()
+
+# Packages of the image.
+_PACKAGES = "jmespath requests httpx httpcore certifi".split()
 
 # Rounds after which all code on the path of a task is specialised, with a margin.
 _ROUNDS = 60
@@ -179,7 +181,7 @@ def warm() -> None:
     """Prepares the interpreter for the snapshot."""
     lacking.install()
     sockets.install(transport.send)
-    _load_modules()
+    _load(_MODULES)
     opener.install()
     modules.install()
     exits.install()
@@ -190,6 +192,7 @@ def warm() -> None:
     loop.install()
     threads.install()
     help_.install()
+    _load_packages()
     _rehearse()
     _forget()
 
@@ -203,12 +206,18 @@ def _names_of_packages() -> list[str]:
     return names
 
 
-def _load_modules() -> None:
-    for name in _MODULES:
+def _load(names: list[str]) -> None:
+    """Imports modules. Tests run this with the machine's own Python, which lacks some."""
+    for name in names:
         try:
             importlib.import_module(name)
         except ImportError as error:
             sys.stderr.write(f"warm-up: no {name}: {error}\n")
+
+
+def _load_packages() -> None:
+    """Imports packages last: they bind members of the library, which must be the replaced ones."""
+    _load(_PACKAGES)
     for name in _names_of_packages():
         importlib.import_module(name)
 
