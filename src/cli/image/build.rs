@@ -25,6 +25,8 @@ use crate::{
 const KIT_VAR: &str = "SERPENTARIUM_IMAGE_KIT";
 /// The kit for all users of the machine.
 const SYSTEM_KIT: &str = "/usr/share/serpentarium/image-kit";
+/// The kit of a checkout, from the directory of its executable.
+const CHECKOUT_KIT: &str = "../../wasm/build/image-kit";
 /// The tool in the kit.
 const TOOL: &str = "serpentarium-image";
 /// The module that tells the guest what to import (wasm/guest/_serpentarium/warmup.py).
@@ -59,7 +61,8 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// The kit: the tool `serpentarium-image` and the parts of the image `base` [default:
-    /// image-kit beside this executable, then /usr/share/serpentarium/image-kit].
+    /// image-kit beside this executable, wasm/build/image-kit of a checkout, then
+    /// /usr/share/serpentarium/image-kit].
     #[arg(long, env = KIT_VAR, value_name = "DIR")]
     kit: Option<PathBuf>,
 }
@@ -161,12 +164,11 @@ struct Kit {
 
 impl Kit {
     fn find(named: Option<&Path>) -> anyhow::Result<Self> {
-        let beside = std::env::current_exe()
-            .ok()
-            .and_then(|exe| exe.parent().map(|directory| directory.join("image-kit")));
+        let executable = std::env::current_exe().unwrap_or_default();
+        let beside = executable.parent().unwrap_or(Path::new("."));
         let places: Vec<PathBuf> = match named {
             Some(directory) => vec![directory.into()],
-            None => beside.into_iter().chain([SYSTEM_KIT.into()]).collect(),
+            None => vec![beside.join("image-kit"), beside.join(CHECKOUT_KIT), SYSTEM_KIT.into()],
         };
         let Some(directory) = places.iter().find(|place| place.join(TOOL).is_file()) else {
             let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
