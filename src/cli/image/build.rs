@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::packages::{Wanted, fetch, lock_text, modules};
 use crate::{
-    cli::console::Console,
+    cli::{bench::store, console::Console},
     config::{EMBEDDED, file_name, user_images},
     sandbox::image_info,
 };
@@ -69,14 +69,10 @@ pub(crate) struct BuildArgs {
 
 /// Checks a name, which becomes the name of a file.
 fn image_name(text: &str) -> Result<String, String> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.bytes().all(fits) {
-        return Err("must be 1 to 64 letters, digits, dots, dashes and underscores, and not begin with a dot".into());
-    }
     if text == EMBEDDED {
         return Err(format!("{EMBEDDED} is the image in the executable: take another name"));
     }
-    Ok(text.to_owned())
+    store::name(text)
 }
 
 pub(crate) fn build(console: &Console, args: &BuildArgs) -> anyhow::Result<()> {
