@@ -1,9 +1,9 @@
 //! The health endpoint: liveness of the runner, and readiness for a task.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{TcpListener, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::script_broker::{Broker, PATIENCE, Runner, settings};
@@ -27,20 +27,27 @@ fn start(broker: u16, health: u16) -> Runner {
 }
 
 /// Requests a path once the server listens. Returns the status and the text.
+///
+/// Asks again after a broken connection, as probes do: beside a stranger the server may end a
+/// connection before its request arrives, to serve a newer one.
 pub(crate) fn get(port: u16, path: &str) -> (u16, String) {
-    let by = std::time::Instant::now() + PATIENCE;
-    let mut stream = loop {
-        match TcpStream::connect(("127.0.0.1", port)) {
-            Ok(stream) => break stream,
-            Err(error) => assert!(std::time::Instant::now() < by, "{error}"),
+    let by = Instant::now() + PATIENCE;
+    loop {
+        match request(port, path) {
+            Ok(answer) => return answer,
+            Err(error) => assert!(Instant::now() < by, "{error}"),
         }
         std::thread::sleep(Duration::from_millis(10));
-    };
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    }
+}
+
+fn request(port: u16, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
 }
 
 #[test]
