@@ -44,7 +44,14 @@ const TASKS: &[(&str, &str, NodeMode, &str)] = &[
     ),
     (
         "writes a file",
-        "with open('a.txt', 'w') as f: f.write('x')\nreturn 1",
+        "import io\nwith open('a.txt', 'w') as f: f.write('x')\nreturn 1",
+        NodeMode::AllItems,
+        "[]",
+    ),
+    // The same without a file.
+    (
+        "writes to memory",
+        "import io\nwith io.StringIO() as f: f.write('x')\nreturn 1",
         NodeMode::AllItems,
         "[]",
     ),
@@ -69,6 +76,9 @@ struct Args {
     /// Measure only the task with this name.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Measure this code only, without items.
+    #[arg(long, value_name = "PYTHON", conflicts_with = "only")]
+    code: Option<String>,
     /// The file of an image, in the place of the embedded one.
     #[arg(long, value_name = "PATH")]
     image: Option<PathBuf>,
@@ -92,7 +102,7 @@ struct Report {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Measured {
-    name: &'static str,
+    name: String,
     median_ms: f64,
     p95_ms: f64,
     fuel: u64,
@@ -108,8 +118,10 @@ fn main() -> anyhow::Result<()> {
     }
     .build()?;
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| only == name);
+    let given = args.code.as_deref().map(|code| [("given", code, NodeMode::AllItems, "[]")]);
+    let chosen = given.as_ref().map_or(TASKS, |given| given);
     let mut tasks = Vec::new();
-    for (name, code, mode, items) in TASKS.iter().filter(|task| wanted(task.0)) {
+    for (name, code, mode, items) in chosen.iter().filter(|task| wanted(task.0)) {
         tasks.push(measure(
             &runtime,
             &sandbox,
@@ -135,7 +147,7 @@ fn job(code: &str, mode: NodeMode, items: &str) -> anyhow::Result<Job> {
 fn measure(
     runtime: &Runtime,
     sandbox: &Sandbox,
-    name: &'static str,
+    name: &str,
     job: &Job,
     tasks: usize,
 ) -> anyhow::Result<Measured> {
@@ -152,7 +164,7 @@ fn measure(
     }
     times.sort();
     let percentile = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1e3;
-    Ok(Measured { name, median_ms: percentile(50), p95_ms: percentile(95), fuel })
+    Ok(Measured { name: name.into(), median_ms: percentile(50), p95_ms: percentile(95), fuel })
 }
 
 fn timed(runtime: &Runtime, sandbox: &Sandbox, job: Job) -> (Outcome, Duration) {
@@ -178,7 +190,7 @@ fn table(report: &Report) -> String {
     ]);
     for Measured { name, median_ms, p95_ms, fuel } in &report.tasks {
         table.add_row([
-            name.to_string(),
+            name.clone(),
             format!("{median_ms:.3}"),
             format!("{p95_ms:.3}"),
             display_fuel(*fuel),

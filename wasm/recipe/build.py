@@ -20,6 +20,7 @@ import link
 import native
 import notices
 import stdlib
+import table
 import tool
 import toolchain as tools
 from compile import Flavour, compile_library
@@ -31,7 +32,15 @@ WASM = Path(__file__).resolve().parent.parent
 PLACE = WASM / "build"
 PRODUCTS = ("python.wasm", "NOTICES.txt")
 # Files of the recipe that do not shape the module; a change in them must not cost a new link.
-NOT_INPUTS = ("kit.py", "native.py", "report.py", "store.py", "tool.py", "train.py")
+NOT_INPUTS = (
+    "kit.py",
+    "native.py",
+    "report.py",
+    "store.py",
+    "tool.py",
+    "train.py",
+    "train_table.py",
+)
 MEGABYTE = 1_000_000
 
 
@@ -76,7 +85,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 def image_key(flavour: Flavour, inputs: Inputs) -> str:
     """The hash of all inputs of the module. The guest package is none: the snapshot adds it."""
-    files = [WASM / "pgo.profdata"]
+    files = [WASM / "pgo.profdata", WASM / table.LIST]
     for pattern in (
         "*.c",
         "*.h",

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import table
+from bitcode import Code
 from compile import ARCHIVES, Flavour
 from configure import WASI_DEFINES
 from libraries import LIBRARIES, WASM_FEATURES
@@ -39,6 +41,7 @@ OWN_FILES = (
 # `frozen` holds megabytes of data and little code: nothing to optimise at link time.
 WITHOUT_LTO = ("frozen",)
 
+STRIP = "-Wl,-s"
 # CPython's evaluation loop, the largest function after link-time optimisation.
 LOOP = "_PyEval_EvalFrameDefault"
 # Turns off LLVM's pass for irreducible control flow (WebAssemblyFixIrreducibleControlFlow.cpp). Its
@@ -116,6 +119,33 @@ def replaced_here(wasm: Path) -> list[str]:
     return re.findall(r"(?m)^REPLACES\((\w+)\)", (wasm / "modes.c").read_text("utf-8"))
 
 
+class Linker:
+    """Links objects with the libraries into a module."""
+
+    def __init__(self, wasm: Path, tree: Tree, toolchain: Toolchain, log: Path) -> None:
+        self._toolchain, self._log = toolchain, log
+        wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm)]
+        # wasi-libc's offset of local time from UTC, which zone.c replaces.
+        wrapped.append("-Wl,--wrap=__secs_to_zone")
+        wrapped += [f"-Wl,--wrap={name}" for name in replaced_here(wasm)]
+        libraries = [f"-L{tree.library(one.source)}" for one in LIBRARIES]
+        libraries += [*(f"-l{one.name}" for one in LIBRARIES), "-lm"]
+        libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]
+        memory = [f"-Wl,-z,stack-size={STACK_BYTES}", "-Wl,--stack-first"]
+        self._last = [*libraries, *memory, *wrapped]
+
+    def run(self, inputs: list[Path], options: list[str], output: Path) -> None:
+        """Links `inputs`."""
+        command = [self._toolchain.tool("wcc"), "-mexec-model=reactor", "-O3", *WASM_FEATURES]
+        command += [*options, *inputs, *self._last, "-o", output]
+        run(
+            command,
+            log=self._log,
+            env=environment(self._toolchain),
+            progress=lambda: "optimising and linking",
+        )
+
+
 def link(
     wasm: Path,
     tree: Tree,
@@ -128,65 +158,35 @@ def link(
     """Links the module into `target`."""
     own = [objects / f"{name}.o" for name in OWN_FILES]
     archives = [tree.build / archive for archive in ARCHIVES]
-    wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm)]
-    # wasi-libc's offset of local time from UTC, which zone.c replaces.
-    wrapped.append("-Wl,--wrap=__secs_to_zone")
-    wrapped += [f"-Wl,--wrap={name}" for name in replaced_here(wasm)]
-
-    def run_linker(inputs: list[Path], options: list[str], output: Path) -> None:
-        libraries = [f"-L{tree.library(one.source)}" for one in LIBRARIES]
-        libraries += [*(f"-l{one.name}" for one in LIBRARIES), "-lm"]
-        libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]
-        memory = [f"-Wl,-z,stack-size={STACK_BYTES}", "-Wl,--stack-first"]
-        command = [
-            toolchain.tool("wcc"),
-            "-mexec-model=reactor",
-            "-O3",
-            *WASM_FEATURES,
-            *options,
-            *inputs,
-        ]
-        command += [*libraries, *memory, *wrapped, "-Wl,-s", "-o", output]
-        run(command, log=log, env=environment(toolchain), progress=lambda: "optimising and linking")
-
+    linker = Linker(wasm, tree, toolchain, log)
     if not flavour.lto:
-        run_linker([*own, *archives], [], target)
+        linker.run([*own, *archives], [STRIP], target)
         return
     # The first link only optimises: its bitcode (--save-temps) is used, its code (-O0) is not.
     whole = objects / "whole.wasm"
-    kept = ["-Wl,--save-temps", f"-Wl,-mllvm,{WITHOUT_LOOP_PASS}", "-Wl,--lto-CGO0"]
-    run_linker([*own, *archives], ["-flto=full", "-Wl,--lto-O3", *kept], whole)
-    generated = generate(
-        whole.with_name(f"{whole.name}.0.5.precodegen.bc"), toolchain, objects, log
-    )
-    run_linker([*generated, *(objects / f"{name}.o" for name in WITHOUT_LTO)], [], target)
+    kept = ["-Wl,--save-temps", f"-Wl,-mllvm,{WITHOUT_LOOP_PASS}", "-Wl,--lto-CGO0", STRIP]
+    linker.run([*own, *archives], ["-flto=full", "-Wl,--lto-O3", *kept], whole)
+    bitcode = whole.with_name(f"{whole.name}.0.5.precodegen.bc")
+    generate(bitcode, wasm / table.LIST, Code(toolchain, objects, log))
+    linker.run(generated(objects), [STRIP], target)
     for left in objects.glob(f"{whole.name}*"):
         left.unlink()
 
 
-def generate(bitcode: Path, toolchain: Toolchain, into: Path, log: Path) -> list[Path]:
-    """Generates two object files from optimised bitcode: the evaluation loop, and the rest."""
-    made = []
-    for name, choice, switch in (("loop", [], [WITHOUT_LOOP_PASS]), ("rest", ["--delete"], [])):
-        part, code = into / f"{name}.bc", into / f"{name}.o"
-        run(
-            [toolchain.tool("llvm-extract"), *choice, f"--func={LOOP}", bitcode, "-o", part],
-            log=log,
-        )
-        sections = ["-function-sections", "-data-sections"]
-        command = [
-            toolchain.tool("llc"),
-            "-O3",
-            "-filetype=obj",
-            *sections,
-            *switch,
-            part,
-            "-o",
-            code,
-        ]
-        run(command, log=log, env=environment(toolchain), progress=lambda: "generating code")
-        made.append(code)
-    return made
+def generated(objects: Path) -> list[Path]:
+    """Returns the objects of the last link. The function table follows their order."""
+    return [objects / f"{name}.o" for name in ("table", "loop", "rest", *WITHOUT_LTO)]
+
+
+def generate(bitcode: Path, names: Path, code: Code) -> None:
+    """Generates objects from optimised bitcode: the evaluation loop, the rest, and the start of the
+    function table.
+    """
+    for name, choice, options in (("loop", [], [WITHOUT_LOOP_PASS]), ("rest", ["--delete"], [])):
+        part = code.into / f"{name}.bc"
+        code.run("llvm-extract", [*choice, f"--func={LOOP}", bitcode, "-o", part])
+        code.compile(part, ["-function-sections", *options])
+    table.generate(code.into / "rest.bc", names, code)
 
 
 def check_boundary(target: Path) -> Module:

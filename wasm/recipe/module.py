@@ -6,7 +6,8 @@ The format: https://webassembly.github.io/spec/core/binary/modules.html
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_IMPORT_SECTION, _MEMORY_SECTION, _EXPORT_SECTION = 2, 5, 7
+_CUSTOM_SECTION, _IMPORT_SECTION, _MEMORY_SECTION, _EXPORT_SECTION, _ELEMENT_SECTION = 0, 2, 5, 7, 9
+_FUNCTION_NAMES = 1
 _FUNCTION = 0
 # Bytes of a page of linear memory.
 PAGE = 64 * 1024
@@ -19,6 +20,9 @@ class Module:
     imports: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
     memory_bytes: int = 0
+    # Functions by entry of the table, and names by function, of a module that is not stripped.
+    table: dict[int, int] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
 
 
 class _Reader:
@@ -69,5 +73,28 @@ def read(path: Path) -> Module:
                 module.exports.append(reader.name())
                 reader.byte()
                 reader.number()
+        elif section == _ELEMENT_SECTION:
+            _read_table(reader, module)
+        elif section == _CUSTOM_SECTION and reader.name() == "name":
+            _read_names(reader, module, end)
         reader.position = end
     return module
+
+
+def _read_table(reader: _Reader, module: Module) -> None:
+    """Reads the linker's one element segment: i32.const OFFSET, end, functions."""
+    reader.number()
+    reader.number()
+    reader.byte()
+    offset = reader.number()
+    reader.byte()
+    module.table = {offset + i: reader.number() for i in range(reader.number())}
+
+
+def _read_names(reader: _Reader, module: Module, end: int) -> None:
+    while reader.position < end:
+        kind, length = reader.byte(), reader.number()
+        after = reader.position + length
+        if kind == _FUNCTION_NAMES:
+            module.names = {reader.number(): reader.name() for _ in range(reader.number())}
+        reader.position = after

@@ -3,7 +3,7 @@
 The other steps call the wrapper scripts in its `bin/`:
 
     wcc                     the C compiler, for wasm32 with WASI
-    llvm-ar, llvm-ranlib, llvm-readelf, llvm-profdata
+    llvm-ar, llvm-ranlib, llvm-readelf, llvm-profdata, llvm-extract, llvm-link, llvm-nm, llc
     clang                   the same compiler for this machine (for training, and for programs
                             that make sources)
     python                  CPython of the version that is built, for this machine (cross builds
@@ -22,7 +22,16 @@ from store import Store, hash_of
 TARGET = "wasm32-wasip1"
 LLVM = Path("usr/lib/llvm-19")
 HELPERS = ("tools", "python")
-LLVM_TOOLS = ("llvm-ar", "llvm-ranlib", "llvm-readelf", "llvm-profdata", "llvm-extract", "llc")
+LLVM_TOOLS = (
+    "llvm-ar",
+    "llvm-ranlib",
+    "llvm-readelf",
+    "llvm-profdata",
+    "llvm-extract",
+    "llvm-link",
+    "llvm-nm",
+    "llc",
+)
 
 
 class Toolchain:
