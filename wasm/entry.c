@@ -1,6 +1,7 @@
 // Exports for the host: `wizer-initialize`, called once before the snapshot, and `run_task`, called
 // once in each instance of the snapshot.
 
+#include "files.h"
 #include "image.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 static const char GUEST_PACKAGE[] = "_serpentarium";
 // The working directory at the start (files.c), and the home directory in stdlib/pwd.py.
 static const char HOME[] = "/home/task";
-static const wchar_t LIBRARY[] = L"/usr/lib/python3.13";
+static const wchar_t LIBRARY[] = L"/usr/lib/python3.13",
+                     PACKAGES[] = L"/usr/lib/python3.13/site-packages";
 
 // `_serpentarium.run`, looked up before the snapshot, so that a task starts with one call.
 static PyObject *run_function;
@@ -60,11 +62,12 @@ static void start_interpreter(void)
     config.write_bytecode = 0;
     config.install_signal_handlers = 0;
     // The library is not in files: a path search would find nothing and warn. Its directory
-    // (files.c) is empty, and only gives the modules their `__file__`.
+    // (files.c) has packages only, and gives the modules their `__file__`.
     config.pathconfig_warnings = 0;
     config.module_search_paths_set = 1;
     check(PyWideStringList_Append(&config.module_search_paths, L"/home/task"), "configuring");
     check(PyWideStringList_Append(&config.module_search_paths, LIBRARY), "configuring");
+    check(PyWideStringList_Append(&config.module_search_paths, PACKAGES), "configuring");
     check(PyConfig_SetString(&config, &config.program_name, L"python3"), "configuring");
     check(PyConfig_SetString(&config, &config.executable, L""), "configuring");
     check(PyConfig_SetString(&config, &config.home, L"/usr"), "configuring");
@@ -111,6 +114,7 @@ static void load_guest(void)
     go_home();
     start_interpreter();
     load_guest();
+    files_leave_reserve = true;
     if (!snapshot_make_immortal() || !snapshot_fill_heap_gaps()) {
         fail("preparing the memory for a snapshot");
     }

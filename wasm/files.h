@@ -16,6 +16,9 @@ extern uint32_t files_new_mode, files_changed_mode;
 // Marks such bits as given, because 0 is a mode.
 enum { FILES_MODE_IS_SET = 1 << 16 };
 
+// Whether files leave a reserve of memory to Python. Not before the snapshot, which would hold it.
+extern bool files_leave_reserve;
+
 struct node;
 
 // An entry of a directory. Cookies grow, so a listing goes on where it was while entries leave.

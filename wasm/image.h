@@ -6,7 +6,7 @@
 //   encode.c         plain Python values to JSON
 //   entry.c          exports: start the interpreter (before the snapshot), run a task (after it)
 //   files.c          the in-memory file system, and pieces.c the bytes of its files
-//   frozen.c         frozen modules: the standard library and the guest package
+//   frozen.c         frozen modules: the standard library, the guest package and packages
 //   program.c        compiles a task's text as a program
 //   heap.c           grows the linear memory
 //   modes.c          permission bits, and other parts of POSIX that WASI lacks
@@ -79,8 +79,8 @@ PyObject *buffer_from_json(PyObject *text, Py_ssize_t start);
 // Makes the standard library importable. The interpreter must not have started.
 void frozen_install(void);
 
-// Compiles the modules in `records` (format: frozen.c) and makes them importable. On failure
-// returns false with a Python exception set.
+// Compiles the modules in `records` (format: frozen.c) and makes them importable, and makes the files
+// of packages. On failure returns false with a Python exception set.
 bool frozen_add_guest(const struct bytes *records);
 
 // Sets the function that returns the data of the local time zone, or None for UTC (zone.c). The

@@ -142,9 +142,9 @@ async fn code_imports_modules_that_it_wrote() {
 async fn modules_and_the_program_have_a_place() {
     all_return(&[
         ("import os, email\nreturn [os.__file__, os.path.isdir(os.path.dirname(os.__file__)), email.__path__, os.listdir(os.path.dirname(email.__path__[0]))]",
-            json!(["/usr/lib/python3.13/os.py", true, ["/usr/lib/python3.13/email"], []])),
+            json!(["/usr/lib/python3.13/os.py", true, ["/usr/lib/python3.13/email"], ["site-packages"]])),
         ("import os, pathlib\nreturn [os.path.dirname(os.path.abspath(__file__)), pathlib.Path(__file__).parent.is_dir()]", json!(["/home/task", true])),
-        ("import sys, sysconfig\nreturn [sys.path, sys.prefix, sysconfig.get_path('stdlib')]", json!([["/home/task", "/usr/lib/python3.13"], "/usr", "/usr/lib/python3.13"])),
+        ("import sys, sysconfig\nreturn [sys.path, sys.prefix, sysconfig.get_path('stdlib')]", json!([["/home/task", "/usr/lib/python3.13", "/usr/lib/python3.13/site-packages"], "/usr", "/usr/lib/python3.13"])),
     ])
     .await;
 }

@@ -11,58 +11,73 @@ use wasmtime::{Result, error::Context};
 /// Import name of the guest package.
 const PACKAGE: &str = "_serpentarium";
 
-/// Encodes the package in `guest` and every package in the directory `packages`, as records of
-/// `u32 name length, name, u8 is-package, u32 source length, source` (little endian).
+/// Directory of packages in the guest's file system, where Python expects it.
+const SITE: &str = "/usr/lib/python3.13/site-packages";
+
+/// Files of `NAME.dist-info` that name places of the machine that installed the package.
+const OF_THE_MACHINE: [&str; 4] = ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"];
+
+/// What a record holds.
+#[derive(Clone, Copy)]
+enum Kind {
+    Module = 0,
+    Package = 1,
+    File = 2,
+}
+
+/// Encodes the package in `guest` and every file in the directory `packages`, as records of
+/// `u32 name length, name, u8 kind, u32 content length, content` (little endian).
 pub fn bundle(guest: &Path, packages: &Path) -> Result<Vec<u8>> {
     let mut bundle = Vec::new();
-    add_package(&mut bundle, PACKAGE, guest)?;
-    add_modules(&mut bundle, "", packages)?;
+    add_own(&mut bundle, PACKAGE, guest)?;
+    for path in entries(packages)? {
+        // Scripts that name the Python of the machine.
+        if path.file_name().is_none_or(|name| name != "bin") {
+            add_files(&mut bundle, SITE, &path)?;
+        }
+    }
     Ok(bundle)
 }
 
-/// Adds the package `name` in `dir`. A directory without `__init__.py` is a namespace package
-/// (PEP 420), and becomes an empty package.
-fn add_package(bundle: &mut Vec<u8>, name: &str, dir: &Path) -> Result<()> {
-    let source = dir.join("__init__.py");
-    let source = if source.is_file() { read(&source)? } else { Vec::new() };
-    add_record(bundle, name, true, &source)?;
-    add_modules(bundle, &format!("{name}."), dir)
-}
-
-/// Adds the modules and packages in `dir`, whose names begin with `prefix`. Skips what cannot be
-/// imported, such as `NAME.dist-info`.
-fn add_modules(bundle: &mut Vec<u8>, prefix: &str, dir: &Path) -> Result<()> {
+/// Adds the package `name` in `dir` as frozen modules.
+fn add_own(bundle: &mut Vec<u8>, name: &str, dir: &Path) -> Result<()> {
+    add_record(bundle, name, Kind::Package, &read(&dir.join("__init__.py"))?)?;
     for path in entries(dir)? {
         let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-        let name = format!("{prefix}{stem}");
-        if path.is_dir() && path.extension().is_none() && has_modules(&path)? {
-            add_package(bundle, &name, &path)?;
-        } else if path.extension().is_some_and(|extension| extension == "py") && stem != "__init__"
-        {
-            add_record(bundle, &name, false, &read(&path)?)?;
+        let name = format!("{name}.{stem}");
+        if path.join("__init__.py").is_file() {
+            add_own(bundle, &name, &path)?;
+        } else if path.extension().is_some_and(|end| end == "py") && stem != "__init__" {
+            add_record(bundle, &name, Kind::Module, &read(&path)?)?;
         }
     }
     Ok(())
 }
 
-/// Returns whether a directory has a module at any depth.
-fn has_modules(dir: &Path) -> Result<bool> {
-    for path in entries(dir)? {
-        if path.extension().is_some_and(|extension| extension == "py")
-            || path.is_dir() && has_modules(&path)?
-        {
-            return Ok(true);
-        }
+/// Adds a file, or all files in a directory, below the guest's directory `parent`.
+fn add_files(bundle: &mut Vec<u8>, parent: &str, path: &Path) -> Result<()> {
+    // The guest's file system has names of UTF-8.
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+    let place = format!("{parent}/{name}");
+    let is_info = parent.ends_with(".dist-info");
+    if name == "__pycache__" || is_info && OF_THE_MACHINE.contains(&name) {
+        return Ok(());
     }
-    Ok(false)
+    if !path.is_dir() {
+        return add_record(bundle, &place, Kind::File, &read(path)?);
+    }
+    for path in entries(path)? {
+        add_files(bundle, &place, &path)?;
+    }
+    Ok(())
 }
 
-fn add_record(bundle: &mut Vec<u8>, name: &str, is_package: bool, source: &[u8]) -> Result<()> {
+fn add_record(bundle: &mut Vec<u8>, name: &str, kind: Kind, content: &[u8]) -> Result<()> {
     bundle.extend(u32::try_from(name.len())?.to_le_bytes());
     bundle.extend(name.as_bytes());
-    bundle.push(u8::from(is_package));
-    bundle.extend(u32::try_from(source.len())?.to_le_bytes());
-    bundle.extend(source);
+    bundle.push(kind as u8);
+    bundle.extend(u32::try_from(content.len())?.to_le_bytes());
+    bundle.extend(content);
     Ok(())
 }
 

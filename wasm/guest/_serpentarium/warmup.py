@@ -19,6 +19,7 @@ from _serpentarium.core import (
     exits,
     lacking,
     loop,
+    packages,
     platform,
     process,
     seeding,
@@ -179,6 +180,7 @@ _UNDER_POLICY = {
 
 def warm() -> None:
     """Prepares the interpreter for the snapshot."""
+    packages.install()
     lacking.install()
     sockets.install(transport.send)
     _load(_MODULES)

@@ -3,13 +3,13 @@
 The text is in the exception, because code catches failed imports and prints them.
 """
 
-import _imp
 import importlib
 import importlib.machinery
 import sys
 
 from _serpentarium.core.hints.nearest import nearest
 from _serpentarium.core.hints.packages import ALTERNATIVES
+from _serpentarium.core.packages import PLACES
 
 _NO_TERMINAL = "this sandbox has no terminal"
 _NO_DISPLAY = "this sandbox has no display"
@@ -97,7 +97,8 @@ PACKAGES: list[str] = []
 
 def is_here(name: str) -> bool:
     """Returns whether the image has a top-level module."""
-    return name in _loaded or name in _builtin or _find_frozen(name) is not None
+    known = name in _loaded or name in _builtin or name in PLACES
+    return known or _find_frozen(name) is not None
 
 
 def nearest_module(name: str) -> str | None:
@@ -131,9 +132,8 @@ def reason(path: str) -> str:
 
 
 def install() -> None:
-    """Gives the import system the reasons, before the snapshot. All packages are loaded."""
-    names = [*_loaded, *vars(_imp)["_frozen_module_names"]()]
-    tops = {name.partition(".")[0] for name in names} - _stdlib
+    """Gives the import system the reasons, before the snapshot."""
+    tops = {name.partition(".")[0] for name in (*_loaded, *PLACES)} - _stdlib
     PACKAGES[:] = sorted(name for name in tops if name[0] != "_")
     vars(importlib._bootstrap)["_reason"] = _safe_reason
 
