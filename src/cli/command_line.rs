@@ -49,8 +49,8 @@ pub fn main() -> ExitCode {
         // The environment may hold tokens. Fails only on kernels without the call.
         let _ = set_dumpable(false);
     }
-    if notices::asks_for_versions(&words) {
-        return notices::print_versions();
+    if let Some(image) = notices::asked_versions(&words) {
+        return notices::print_versions(image.as_deref());
     }
     let words = with_subcommand(words);
     let mut files = SettingFiles::default();

@@ -1,7 +1,10 @@
 //! `serpentarium image`: the images on this machine.
 
 mod build;
+mod kit;
+mod metadata;
 mod packages;
+mod pip;
 
 use std::{
     fs,
@@ -157,19 +160,20 @@ fn show(console: &Console, place: &Place, json: bool) -> anyhow::Result<()> {
         console.out_json(format_args!("{}\n", serde_json::to_string_pretty(place)?));
         return Ok(());
     }
-    let ImageInfo { name, version, release, python, target, codegen, sha256, packages } =
+    let ImageInfo { name, base, version, release, python, target, codegen, sha256, packages } =
         &place.info;
     console.out(format_args!(
-        "{name}: image {version} of Serpentarium {release}, Python {python}\n{}, {}, {target}, {codegen} code \
+        "{name}: image {version} of Serpentarium {release}, Python {python}{}\n{}, {}, {target}, {codegen} code \
          generator\nSHA-256 of the native code {sha256}\n",
+        base.as_ref().map(|base| format!(", made from {base}")).unwrap_or_default(),
         place.place(),
         ByteSize(place.bytes),
     ));
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["package", "version", "SHA-256 of its wheel"]);
+    table.set_header(["package", "version", "licence", "SHA-256 of its wheel"]);
     for package in packages {
-        table.add_row([&package.name, &package.version, &package.sha256]);
+        table.add_row([&package.name, &package.version, &package.license, &package.sha256]);
     }
     console.out(format_args!("{table}\n"));
     Ok(())

@@ -3,7 +3,11 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use super::console::Console;
+use super::console::{Console, print_error};
+use crate::{
+    config::{ImageChoice, image},
+    sandbox::ImageInfo,
+};
 
 /// `scripts/build-python` collects it from the sources of the Python image.
 const NOTICES: &str = include_str!(concat!(env!("OUT_DIR"), "/NOTICES.txt"));
@@ -19,24 +23,50 @@ pub(crate) fn run(NoticesArgs {}: NoticesArgs) -> anyhow::Result<ExitCode> {
     Ok(console.finish(ExitCode::SUCCESS))
 }
 
-/// Returns whether a command line asks for all versions.
-pub(crate) fn asks_for_versions(words: &[OsString]) -> bool {
-    let is = |word: &OsString, names: [&str; 2]| names.iter().any(|name| word == name);
-    let (version, verbose) = (["--version", "-V"], ["--verbose", "-v"]);
-    let [_, one, other] = words else { return false };
-    (is(one, version) && is(other, verbose)) || (is(one, verbose) && is(other, version))
+/// Returns the image whose versions a command line asks for, such as `exec --version --verbose
+/// --image data`; `None` if it asks for something else. The image is a name or path.
+pub(crate) fn asked_versions(words: &[OsString]) -> Option<Option<String>> {
+    let mut words = words.iter().skip(1).map(|word| word.to_str()).peekable();
+    // A subcommand.
+    words.next_if(|word| word.is_some_and(|word| !word.starts_with('-')));
+    let (mut version, mut verbose, mut image) = (false, false, None);
+    while let Some(word) = words.next() {
+        match word? {
+            "--version" | "-V" if !version => version = true,
+            "--verbose" | "-v" if !verbose => verbose = true,
+            "--image" if image.is_none() => image = Some(words.next()??.to_owned()),
+            word => image = Some(word.strip_prefix("--image=").filter(|_| image.is_none())?.into()),
+        }
+    }
+    (version && verbose).then_some(image)
 }
 
-/// Prints the versions of this executable, of its Python image, and of the works in the image.
-pub(crate) fn print_versions() -> ExitCode {
+/// Prints the versions of this executable, of the Python image, of the packages in it, and of the
+/// works in the executable.
+pub(crate) fn print_versions(image: Option<&str>) -> ExitCode {
+    let info = match image_info(image) {
+        Ok(info) => info,
+        Err(error) => {
+            print_error(error);
+            return ExitCode::FAILURE;
+        }
+    };
     let console = Console::default();
-    let image = env!("SERPENTARIUM_IMAGE_VERSION");
     console.out(concat!("serpentarium ", env!("CARGO_PKG_VERSION"), "\n"));
-    console.out(format_args!("image {image}\n"));
+    let ImageInfo { name, version, .. } = &info;
+    console.out(format_args!("image {name} {version}\n"));
+    for package in &info.packages {
+        console.out(format_args!("package {} {}\n", package.name, package.version));
+    }
     for title in titles(NOTICES) {
         console.out(format_args!("{title}\n"));
     }
     console.finish(ExitCode::SUCCESS)
+}
+
+fn image_info(named: Option<&str>) -> Result<ImageInfo, String> {
+    let choice = named.map_or_else(|| Ok(ImageChoice::default()), image)?;
+    choice.info().map_err(|error| error.to_string())
 }
 
 /// Returns the titles of the notices: the lines between two rules.
@@ -57,16 +87,23 @@ mod tests {
 
     #[test]
     fn versions_are_asked_for_in_any_order() {
-        let asks = |words: &[&str]| {
-            asks_for_versions(&words.iter().map(OsString::from).collect::<Vec<_>>())
-        };
-        for words in [["s", "--version", "--verbose"], ["s", "-v", "-V"], ["s", "-V", "-v"]] {
-            assert!(asks(&words), "{words:?}");
+        let asked =
+            |line: &str| asked_versions(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in ["s --version --verbose", "s -v -V", "s exec -V -v"] {
+            assert_eq!(asked(line), Some(None), "{line}");
         }
-        for words in [["s", "--version", "--version"], ["s", "exec", "-v"]] {
-            assert!(!asks(&words), "{words:?}");
+        for line in ["s exec -v -V --image x", "s --image=x -V -v"] {
+            assert_eq!(asked(line), Some(Some("x".into())), "{line}");
         }
-        assert!(!asks(&["s", "--version"]));
+        for line in [
+            "s --version --version",
+            "s exec -v",
+            "s --version",
+            "s exec a.py -V -v",
+            "s -V -v --image",
+        ] {
+            assert_eq!(asked(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     logging::Logging,
     net::descriptors,
     runner,
+    sandbox::ImageInfo,
     workers::{Lockdown, Pool, PoolConfig, set_dumpable},
 };
 
@@ -29,6 +30,7 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
         reported: sentry.is_some(),
     }
     .start();
+    name_image(&args.image.info()?);
     log.reports = sentry.and_then(|config| {
         let reports = error_reports::start(&config);
         reports
@@ -64,6 +66,19 @@ pub(crate) fn run(args: RunnerArgs) -> anyhow::Result<ExitCode> {
         runner::run(config, pool, shutdown.as_mut()).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Logs which packages tasks can import: the first line of the log.
+fn name_image(image: &ImageInfo) {
+    let packages: Vec<_> =
+        image.packages.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
+    info!(
+        "image {} {}: Python {} with {}",
+        image.name,
+        image.version,
+        image.python,
+        packages.join(", ")
+    );
 }
 
 /// Returns the number of worker processes: as set, or one per core, at most one per concurrent

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::sandbox::{Sandbox, SandboxBuilder};
+use crate::sandbox::{ImageError, ImageInfo, Sandbox, SandboxBuilder, embedded_image, image_info};
 
 /// The name of the image in this executable.
 pub(crate) const EMBEDDED: &str = "base";
@@ -21,6 +21,17 @@ impl ImageChoice {
     /// Returns the file; `None` for the embedded image.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.0.as_deref()
+    }
+
+    /// Returns what the image says of itself. An executable without an image has none.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub(crate) fn info(&self) -> Result<ImageInfo, ImageError> {
+        match self.path() {
+            Some(path) => image_info(path),
+            None => Ok(embedded_image().map(|(_, info)| info).unwrap_or_default()),
+        }
     }
 
     /// Returns a builder for a sandbox with this image.

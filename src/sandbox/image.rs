@@ -25,6 +25,9 @@ const MAX_MANIFEST: usize = 4 << 20;
 pub struct ImageInfo {
     /// The name, such as `base`.
     pub name: String,
+    /// The image that packages were added to. `None`: this is no such image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// The version: 16 hexadecimal digits. It changes with anything that tasks see in the image, and
     /// with it the fuel that code consumes.
     pub version: String,
@@ -52,6 +55,9 @@ pub struct ImagePackage {
     pub version: String,
     /// The SHA-256 of its wheel, 64 hexadecimal digits.
     pub sha256: String,
+    /// The licence that it states, such as `MIT`; `unknown` if it states none.
+    #[serde(default)]
+    pub license: String,
 }
 
 /// An image file cannot be used.

@@ -21,14 +21,14 @@ use crate::support::{Echo, job, returned};
 const STOCK_IMAGE: &str = "SERPENTARIUM_TEST_STOCK_IMAGE";
 
 /// A directory of the user with a copy of that image, named `other`.
-struct Home {
-    directory: tempfile::TempDir,
-    file: PathBuf,
+pub(crate) struct Home {
+    pub directory: tempfile::TempDir,
+    pub file: PathBuf,
 }
 
 impl Home {
-    /// `None` without the image.
-    fn new() -> Option<Self> {
+    /// Returns `None` without the image.
+    pub(crate) fn new() -> Option<Self> {
         let Some(image) = std::env::var_os(STOCK_IMAGE) else {
             eprintln!("{STOCK_IMAGE} is not set: no image file to try");
             return None;
@@ -42,7 +42,7 @@ impl Home {
         Some(Self { directory, file })
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_serpentarium"))
             .args(arguments)
             .env("XDG_DATA_HOME", self.directory.path())
@@ -53,14 +53,14 @@ impl Home {
     }
 
     /// Returns standard output of a command that must succeed.
-    fn output(&self, arguments: &[&str]) -> String {
+    pub(crate) fn output(&self, arguments: &[&str]) -> String {
         let out = self.run(arguments);
         assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     }
 
     /// Returns the one line of standard error of a command that must fail.
-    fn error(&self, arguments: &[&str]) -> String {
+    pub(crate) fn error(&self, arguments: &[&str]) -> String {
         let out = self.run(arguments);
         assert!(!out.status.success(), "{arguments:?}");
         let text = String::from_utf8(out.stderr).unwrap();
@@ -217,63 +217,4 @@ fn files_that_others_can_write_are_refused() {
     }
     allow(&home.file, 0o400);
     drop(Sandbox::builder().slots(1).image(&home.file).build().unwrap());
-}
-
-/// Writes a wheel of pure Python with one module into a directory.
-fn write_wheel(directory: &Path, name: &str, module: &str) {
-    let script = r#"
-import sys, zipfile
-directory, name, module = sys.argv[1:]
-info = f"{name}-1.0.dist-info"
-files = {
-    f"{name}/__init__.py": module,
-    f"{name}/part.py": "VALUE = 7\n",
-    f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-    f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-}
-record = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
-with zipfile.ZipFile(f"{directory}/{name}-1.0-py3-none-any.whl", "w") as wheel:
-    for file, text in (files | {f"{info}/RECORD": record}).items():
-        wheel.writestr(file, text)
-"#;
-    let arguments = [directory.to_str().unwrap(), name, module];
-    let status = Command::new("python3").args(["-c", script]).args(arguments).status().unwrap();
-    assert!(status.success());
-}
-
-#[test]
-fn a_package_joins_an_image_or_its_failure_is_shown() {
-    let Some(home) = Home::new() else { return };
-    let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/build/image-kit");
-    if !kit.is_dir() {
-        eprintln!("no image kit: the image was not built here");
-        return;
-    }
-    write_wheel(home.directory.path(), "sound_one", "SEEN = []\nfrom . import part\n");
-    write_wheel(home.directory.path(), "broken_one", "raise ValueError('no luck')\n");
-    let build = |package: &'static str| {
-        let kit = kit.to_str().unwrap();
-        ["image", "build", "-n", "mine", package, "--no-index", "--wheel", ".", "--kit", kit]
-    };
-    let failed = home.run(&build("broken_one"));
-    let text = String::from_utf8_lossy(&failed.stderr);
-    assert!(!failed.status.success() && text.contains("ValueError: no luck"), "{text}");
-    assert!(!home.file.with_file_name("mine.cwasm").exists());
-    assert!(home.error(&build("absent_one")).contains("absent_one has no wheel of pure Python"));
-
-    home.output(&build("sound_one"));
-    let shown = home.output(&["image", "show", "mine"]);
-    assert!(shown.contains("sound_one") && shown.contains("requests"), "{shown}");
-    home.output(&["image", "verify", "mine"]);
-    let lock = fs::read_to_string(home.file.with_file_name("mine.lock")).unwrap();
-    assert!(lock.starts_with("sound_one==1.0 --hash=sha256:"), "{lock}");
-    let code = "import sound_one\nsound_one.SEEN.append(1)\nreturn [len(sound_one.SEEN), sound_one.part.VALUE]";
-    fs::write(home.directory.path().join("x.py"), code).unwrap();
-    for _ in 0..2 {
-        let report = home.output(&["exec", "x.py", "--json", "--image", "mine"]);
-        let report: Value = serde_json::from_str(&report).unwrap();
-        assert_eq!(report["result"], serde_json::json!([1, 7]));
-        // An import that runs code costs far more.
-        assert!(report["fuel"].as_u64().unwrap() < 400_000, "{report}");
-    }
 }

@@ -36,6 +36,7 @@ mod listeners;
 mod lockdown;
 mod logging;
 mod long_work;
+mod packages;
 mod policy;
 mod profile;
 mod profile_exports;

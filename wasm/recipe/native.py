@@ -5,6 +5,7 @@ a change of the patches, or `SERPENTARIUM_CODEGEN=stock`, reuses it. The native 
 generator is for comparison only and is not verified.
 """
 
+import email
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 import kit
 import tool
 import verification
-from inputs import Fetcher, load
+from inputs import Fetcher, Wheel, load
 from report import run, step
 from store import Store, hash_of, place
 
@@ -28,7 +29,7 @@ NAME = "base"
 def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
     """Returns the directory with the native image of a linked module, built and verified."""
     snapshot, key = _ensure_snapshot(store, wasm, module)
-    manifest = _manifest(wasm)
+    manifest = _manifest(store, wasm)
     key = hash_of(key, "stock" if tool.is_stock() else "patched", manifest, *tool.patches(wasm))
 
     def build(directory: Path) -> None:
@@ -41,16 +42,40 @@ def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
     if not tool.is_stock():
         counts = verification.ensure_verified(store, wasm, directory / IMAGE, snapshot)
         place(counts, wasm / "build" / verification.COUNTS)
-        kit.place(store, wasm, module, directory, snapshot.parent / "packages")
+        kit.place(store, wasm, module, directory, snapshot, counts.parent)
     return directory
 
 
-def _manifest(wasm: Path) -> str:
+def _metadata(wheel: Wheel) -> str:
+    """The file of a wheel that says its name and version, for `importlib.metadata`."""
+    return f"{wheel.name}-{wheel.version}.dist-info/METADATA"
+
+
+def _licence(wheel: Path, metadata: str) -> str:
+    """The licence that a package states, in one line; src/cli/image/licence.rs does the same."""
+    with zipfile.ZipFile(wheel) as archive:
+        fields = email.message_from_bytes(archive.read(metadata))
+    stated = [fields.get("License-Expression", ""), fields.get("License", "")]
+    classes = [text.split(" :: ") for text in fields.get_all("Classifier", [])]
+    stated.append(", ".join(parts[-1] for parts in classes if parts[0] == "License"))
+    short = (text.strip() for text in stated if "\n" not in text.strip())
+    return next((text for text in short if text), "unknown")
+
+
+def _manifest(store: Store, wasm: Path) -> str:
     """What the image says of itself; the tool adds hashes and the target (wasm/ABI.md)."""
     inputs = load(wasm / "recipe" / "inputs.toml")
     cargo = tomllib.loads((wasm.parent / "Cargo.toml").read_text(encoding="utf-8"))
+    fetcher = Fetcher(store)
     packages = [
-        {"name": w.name, "version": w.version, "sha256": w.sha256} for w in inputs.wheels if w.joins
+        {
+            "name": wheel.name,
+            "version": wheel.version,
+            "sha256": wheel.sha256,
+            "license": _licence(fetcher.wheel(wheel), _metadata(wheel)),
+        }
+        for wheel in inputs.wheels
+        if wheel.joins
     ]
     manifest = {
         "name": NAME,
@@ -78,7 +103,7 @@ def _ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]
         for wheel in joining:
             with zipfile.ZipFile(Fetcher(store).wheel(wheel)) as archive:
                 own = [name for name in archive.namelist() if wheel.has(name)]
-                archive.extractall(packages, own)
+                archive.extractall(packages, [*own, _metadata(wheel)])
         # Last: some files take the place of a wheel's.
         unwanted = shutil.ignore_patterns("__pycache__")
         shutil.copytree(own_packages, packages, ignore=unwanted, dirs_exist_ok=True)

@@ -1,34 +1,28 @@
 //! `serpentarium image build`: an image with more packages.
 //!
-//! pip fetches them. The tool `serpentarium-image` of the kit starts Python with them, takes the
-//! snapshot and compiles it, so this executable needs no compiler.
+//! pip fetches them. The tools of the kit start Python with them, take the snapshot, compile it and
+//! verify the native code, so this executable needs no compiler.
 
 use std::{
     fs,
     io::{IsTerminal, stderr},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::Instant,
 };
 
-use anyhow::{Context, bail, ensure};
-use serde_json::{Value, json};
+use anyhow::{Context, ensure};
+use serde_json::json;
 
-use super::packages::{Wanted, fetch, lock_text, modules};
+use super::{
+    kit::{KIT_VAR, Kit},
+    packages::{Fetched, Wanted, fetch, lock_text, modules},
+};
 use crate::{
     cli::{bench::store, console::Console},
     config::{EMBEDDED, file_name, user_images},
     sandbox::image_info,
 };
 
-/// Names the directory of the kit.
-const KIT_VAR: &str = "SERPENTARIUM_IMAGE_KIT";
-/// The kit for all users of the machine.
-const SYSTEM_KIT: &str = "/usr/share/serpentarium/image-kit";
-/// The kit of a checkout, from the directory of its executable.
-const CHECKOUT_KIT: &str = "../../wasm/build/image-kit";
-/// The tool in the kit.
-const TOOL: &str = "serpentarium-image";
 /// The module that tells the guest what to import (wasm/guest/_serpentarium/warmup.py).
 const NAMES_MODULE: &str = "_serpentarium_packages";
 
@@ -36,7 +30,8 @@ const NAMES_MODULE: &str = "_serpentarium_packages";
 ///
 /// Takes pure-Python packages only. Resolves and fetches them with pip, imports them once, and keeps
 /// the interpreter as it then is: a task imports them at no cost. Writes NAME.cwasm, and NAME.lock
-/// with the version and hash of each package, which `-r` takes to build the same again.
+/// with the version and hash of each package, which `-r` takes to build the same again. Wheels that
+/// were built from source are kept in NAME.wheels, which `--wheel` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BuildArgs {
     /// The name of the image.
@@ -53,6 +48,13 @@ pub(crate) struct BuildArgs {
     /// Take wheels from the directories only.
     #[arg(long)]
     no_index: bool,
+    /// Build packages that have no wheel of pure Python from their source, without native code. This
+    /// runs their build scripts on this machine, with your rights.
+    #[arg(long)]
+    allow_sdist: bool,
+    /// The image to add packages to. Its kit is image-kit-BASE beside that of `base`.
+    #[arg(long, value_name = "NAME", default_value = EMBEDDED, value_parser = store::name)]
+    base: String,
     /// Modules to import before the snapshot [default: the top-level modules of all packages].
     /// Others are imported when a task does.
     #[arg(long, value_name = "MODULE", value_delimiter = ',')]
@@ -60,7 +62,7 @@ pub(crate) struct BuildArgs {
     /// The directory of the image [default: $XDG_DATA_HOME/serpentarium/images].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The kit: the tool `serpentarium-image` and the parts of the image `base` [default:
+    /// The kit: the tool `serpentarium-image`, and the parts of the image `base` [default:
     /// image-kit beside this executable, wasm/build/image-kit of a checkout, then
     /// /usr/share/serpentarium/image-kit].
     #[arg(long, env = KIT_VAR, value_name = "DIR")]
@@ -81,7 +83,7 @@ pub(crate) fn build(console: &Console, args: &BuildArgs) -> anyhow::Result<()> {
         "name at least one package, or a requirements file with -r"
     );
     let start = Instant::now();
-    let kit = Kit::find(args.kit.as_deref())?;
+    let kit = Kit::find(args.kit.as_deref(), &args.base)?;
     let out = match &args.out {
         Some(directory) => directory.clone(),
         None => user_images().context("there is no home directory: name one with --out")?,
@@ -89,49 +91,96 @@ pub(crate) fn build(console: &Console, args: &BuildArgs) -> anyhow::Result<()> {
     fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     let work = tempfile::Builder::new().prefix("serpentarium-").tempdir()?;
     let work = work.path();
+    let (site, wheels) = (work.join("site"), work.join("wheels"));
+    let fetched = join(console, args, &kit, work, &site, &wheels)?;
 
-    let progress = Progress::new(console, "Resolving and fetching packages");
-    let wanted = Wanted {
-        packages: &args.packages,
-        requirements: &args.requirements,
-        wheels: &args.wheel,
-        no_index: args.no_index,
-        built_in: kit.packages()?,
-        python: kit.manifest["python"].as_str().context("the kit's manifest names no Python")?,
-    };
-    let site = work.join("site");
-    let fetched = fetch(&wanted, &site, work)?;
-    progress.done(format_args!("{} packages", fetched.len()));
-    kit.add_packages(&site)?;
-    let names = args.import.clone().unwrap_or_else(|| fetched.iter().flat_map(modules).collect());
-    write_names(&site, &names)?;
-
-    let (snapshot, manifest) = (work.join("snapshot.wasm"), work.join("manifest.json"));
-    let progress = Progress::new(console, "Importing them, snapshot and training");
-    kit.run("snapshot", &["python.wasm", "guest/_serpentarium"], &[&site], &["train"], &snapshot)?;
-    progress.done(format_args!("{} modules imported", names.len()));
-
-    let all = [kit.packages()?, fetched.iter().map(|one| one.manifest()).collect()].concat();
-    let mut own = kit.manifest.clone();
-    own["name"] = json!(args.name);
-    own["packages"] = json!(all);
-    fs::write(&manifest, serde_json::to_vec(&own)?)?;
-    let progress = Progress::new(console, "Compiling to native code");
     let unfinished = out.join(format!(".{}.new", args.name));
-    kit.run("compile", &[], &[&snapshot, &manifest], &[], &unfinished)?;
-    progress.done(format_args!("{} MB", fs::metadata(&unfinished)?.len() / 1_000_000));
-
     let file = out.join(file_name(&args.name));
-    publish(&unfinished, &file)?;
+    make(console, args, &kit, &fetched, &site, work, &unfinished)
+        .and_then(|()| publish(&unfinished, &file))
+        .inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
     let lock = out.join(format!("{}.lock", args.name));
     fs::write(&lock, lock_text(&fetched))
         .with_context(|| format!("cannot write {}", lock.display()))?;
+    keep(&wheels, &out.join(format!("{}.wheels", args.name)))?;
     console.out(format_args!("{}\n", file.display()));
     console.note(format_args!(
         "Built in {:.1} s. Run code on it: serpentarium exec FILE --image {}",
         start.elapsed().as_secs_f64(),
         if args.out.is_some() { file.display().to_string() } else { args.name.clone() },
     ));
+    Ok(())
+}
+
+/// Fetches the packages and puts them beside those of the base image.
+fn join(
+    console: &Console,
+    args: &BuildArgs,
+    kit: &Kit,
+    work: &Path,
+    site: &Path,
+    wheels: &Path,
+) -> anyhow::Result<Vec<Fetched>> {
+    let progress = Progress::new(console, "Resolving and fetching packages");
+    let wanted = Wanted {
+        packages: &args.packages,
+        requirements: &args.requirements,
+        wheels: &args.wheel,
+        no_index: args.no_index,
+        allow_sdist: args.allow_sdist,
+        built_in: kit.packages()?,
+        python: kit.manifest["python"].as_str().context("the kit's manifest names no Python")?,
+    };
+    let fetched = fetch(&wanted, site, work, wheels)?;
+    let names: Vec<_> = fetched.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
+    progress.done(format_args!("{}", names.join(", ")));
+    Ok(fetched)
+}
+
+/// Makes the image: imports the packages, compiles the snapshot and verifies the code.
+fn make(
+    console: &Console,
+    args: &BuildArgs,
+    kit: &Kit,
+    fetched: &[Fetched],
+    site: &Path,
+    work: &Path,
+    image: &Path,
+) -> anyhow::Result<()> {
+    let built_in = kit.packages()?;
+    let own: Vec<_> = fetched.iter().filter(|one| !one.is_in(&built_in)).collect();
+    kit.add_packages(site)?;
+    let names =
+        args.import.clone().unwrap_or_else(|| own.iter().flat_map(|one| modules(one)).collect());
+    write_names(site, &names)?;
+
+    let (snapshot, manifest) = (work.join("snapshot.wasm"), work.join("manifest.json"));
+    let progress = Progress::new(console, "Importing them and taking the snapshot");
+    kit.snapshot(site, &snapshot)?;
+    progress.done(format_args!("{} modules imported", names.len()));
+
+    let mut ours = kit.manifest.clone();
+    ours["base"] = json!(args.base);
+    ours["name"] = json!(args.name);
+    ours["packages"] = json!([built_in, own.iter().map(|one| one.manifest()).collect()].concat());
+    fs::write(&manifest, serde_json::to_vec(&ours)?)?;
+    let progress = Progress::new(console, "Compiling to native code");
+    kit.compile(&snapshot, &manifest, image)?;
+    progress.done(format_args!("{} MB", fs::metadata(image)?.len() / 1_000_000));
+
+    let progress = Progress::new(console, "Verifying the native code");
+    let verified = kit.verify(image, &snapshot, &work.join("counts.json"))?;
+    progress.done(if verified { "all accesses proved" } else { "the kit has no verifier" });
+    Ok(())
+}
+
+/// Keeps the wheels that were built from source, without which the lock file cannot be followed.
+fn keep(wheels: &Path, place: &Path) -> anyhow::Result<()> {
+    let built = fs::read_dir(wheels)?.collect::<Result<Vec<_>, _>>()?;
+    for wheel in built.iter().filter(|entry| entry.path().is_file()) {
+        fs::create_dir_all(place).with_context(|| format!("cannot make {}", place.display()))?;
+        fs::copy(wheel.path(), place.join(wheel.file_name()))?;
+    }
     Ok(())
 }
 
@@ -150,91 +199,6 @@ fn write_names(site: &Path, names: &[String]) -> anyhow::Result<()> {
     fs::create_dir_all(&directory)?;
     let text = format!("NAMES = {}\n", serde_json::to_string(names)?);
     Ok(fs::write(directory.join("__init__.py"), text)?)
-}
-
-/// The tool that makes images, and the parts of the image `base`.
-struct Kit {
-    directory: PathBuf,
-    manifest: Value,
-}
-
-impl Kit {
-    fn find(named: Option<&Path>) -> anyhow::Result<Self> {
-        let executable = std::env::current_exe().unwrap_or_default();
-        let beside = executable.parent().unwrap_or(Path::new("."));
-        let places: Vec<PathBuf> = match named {
-            Some(directory) => vec![directory.into()],
-            None => vec![beside.join("image-kit"), beside.join(CHECKOUT_KIT), SYSTEM_KIT.into()],
-        };
-        let Some(directory) = places.iter().find(|place| place.join(TOOL).is_file()) else {
-            let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
-            bail!(
-                "there is no image kit in {}: name its directory with --kit or {KIT_VAR}",
-                places.join(", ")
-            );
-        };
-        let manifest = fs::read(directory.join("manifest.json"))
-            .with_context(|| format!("{} has no manifest.json", directory.display()))?;
-        let manifest: Value = serde_json::from_slice(&manifest)
-            .with_context(|| format!("{}: manifest.json", directory.display()))?;
-        let (theirs, ours) = (manifest["release"].as_str(), env!("CARGO_PKG_VERSION"));
-        ensure!(
-            theirs == Some(ours),
-            "the image kit {} is of release {}, and this is {ours}",
-            directory.display(),
-            theirs.unwrap_or("unknown")
-        );
-        Ok(Self { directory: directory.clone(), manifest })
-    }
-
-    /// Returns the packages of the image `base`, as its manifest has them.
-    fn packages(&self) -> anyhow::Result<Vec<Value>> {
-        self.manifest["packages"].as_array().cloned().context("the kit's manifest has no packages")
-    }
-
-    /// Links the packages of the image `base` beside the fetched ones, which come first.
-    fn add_packages(&self, site: &Path) -> anyhow::Result<()> {
-        for entry in fs::read_dir(self.directory.join("packages"))? {
-            let entry = entry?;
-            let target = site.join(entry.file_name());
-            if !target.exists() {
-                std::os::unix::fs::symlink(entry.path(), target)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs a command of the tool. Paths of the kit are relative to its directory.
-    fn run(
-        &self,
-        command: &str,
-        first: &[&str],
-        own: &[&Path],
-        last: &[&str],
-        out: &Path,
-    ) -> anyhow::Result<()> {
-        let parts = |names: &[&str]| -> Vec<PathBuf> {
-            names.iter().map(|name| self.directory.join(name)).collect()
-        };
-        let done = Command::new(self.directory.join(TOOL))
-            .arg(command)
-            .args(parts(first))
-            .args(own)
-            .args(parts(last))
-            .arg(out)
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("cannot run {TOOL}"))?;
-        if !done.status.success() {
-            let text = String::from_utf8_lossy(&done.stderr);
-            bail!(
-                "{TOOL} {command} failed ({}); no image was written\n{}",
-                done.status,
-                text.trim()
-            );
-        }
-        Ok(())
-    }
 }
 
 /// A line for a step: its name while it runs at a terminal, and its time at the end.

@@ -4,15 +4,15 @@ use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use anyhow::{Context, bail, ensure};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Commands that run pip, in order of preference.
-const PIP: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["uvx", "pip"]];
+use super::{
+    metadata,
+    pip::{Installed, Metadata, Pip, Refused, Request, name_of},
+};
 
 /// What to fetch.
 pub(crate) struct Wanted<'a> {
@@ -20,7 +20,9 @@ pub(crate) struct Wanted<'a> {
     pub requirements: &'a [PathBuf],
     pub wheels: &'a [PathBuf],
     pub no_index: bool,
-    /// Packages of the image `base`: others must go with their versions.
+    /// Whether to build packages that have no wheel of pure Python.
+    pub allow_sdist: bool,
+    /// Packages of the base image: others must go with their versions.
     pub built_in: Vec<Value>,
     /// The version of CPython in the image.
     pub python: &'a str,
@@ -29,9 +31,10 @@ pub(crate) struct Wanted<'a> {
 /// A fetched package.
 #[derive(Debug)]
 pub(crate) struct Fetched {
-    name: String,
-    version: String,
+    pub name: String,
+    pub version: String,
     sha256: String,
+    licence: String,
     /// Files of the package, relative to the directory of all packages.
     files: Vec<String>,
 }
@@ -39,93 +42,94 @@ pub(crate) struct Fetched {
 impl Fetched {
     /// Returns the entry of the image's manifest.
     pub(crate) fn manifest(&self) -> Value {
-        json!({"name": self.name, "version": self.version, "sha256": self.sha256})
+        json!({"name": self.name, "version": self.version, "sha256": self.sha256, "license": self.licence})
+    }
+
+    /// Returns whether this is a package that the list of a manifest has.
+    pub(crate) fn is_in(&self, packages: &[Value]) -> bool {
+        packages.iter().any(|one| one["name"].as_str().map(normal) == Some(normal(&self.name)))
     }
 }
 
-/// pip's [installation report](https://pip.pypa.io/en/stable/reference/installation-report/).
-#[derive(Deserialize)]
-struct Report {
-    install: Vec<Installed>,
-}
-
-#[derive(Deserialize)]
-struct Installed {
-    metadata: Metadata,
-    download_info: DownloadInfo,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    name: String,
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct DownloadInfo {
-    archive_info: ArchiveInfo,
-}
-
-#[derive(Deserialize)]
-struct ArchiveInfo {
-    hashes: Hashes,
-}
-
-#[derive(Deserialize)]
-struct Hashes {
-    sha256: String,
+/// Returns the one spelling of a package's name.
+fn normal(name: &str) -> String {
+    name.to_lowercase().replace(['-', '.'], "_")
 }
 
 /// Fetches packages into the directory `site`, with all that they require. `work` holds files of
-/// pip.
+/// pip, and `built` gets the wheels that were built from source.
 ///
 /// # Errors
 /// There is no pip, or a package cannot be had: it has no pure-Python wheel, or versions conflict.
-pub(crate) fn fetch(wanted: &Wanted, site: &Path, work: &Path) -> anyhow::Result<Vec<Fetched>> {
-    let constraints = work.join("constraints.txt");
+pub(crate) fn fetch(
+    wanted: &Wanted,
+    site: &Path,
+    work: &Path,
+    built: &Path,
+) -> anyhow::Result<Vec<Fetched>> {
+    let (constraints, report) = (work.join("constraints.txt"), work.join("report.json"));
     fs::write(&constraints, constraints_text(&wanted.built_in))?;
-    let report = work.join("report.json");
-    let [words, first @ ..] = pip()? else { bail!("there is no command for pip") };
-    let mut command = Command::new(words);
-    command
-        .args(first)
-        .args(["--disable-pip-version-check", "install", "--ignore-installed"])
-        // Wheels of pure Python, for the Python of the image.
-        .args(["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"])
-        .args(["--python-version", wanted.python])
-        .arg("--target")
-        .arg(site)
-        .arg("--report")
-        .arg(&report)
-        .arg("--constraint")
-        .arg(&constraints)
-        .args(wanted.no_index.then_some("--no-index"));
-    for directory in wanted.wheels {
-        command.arg("--find-links").arg(directory);
-    }
-    for file in wanted.requirements {
-        command.arg("--requirement").arg(file);
-    }
-    command.arg("--").args(wanted.packages);
-    let done = command.stdin(Stdio::null()).output().context("cannot run pip")?;
-    if !done.status.success() {
-        let printed = [done.stdout, done.stderr].concat();
-        bail!("{}", explain(&String::from_utf8_lossy(&printed)));
-    }
-    let report: Report = serde_json::from_slice(&fs::read(&report)?)
-        .context("the report of pip cannot be read: a newer pip may help (22.2 or later)")?;
-    report.install.into_iter().map(|one| fetched(one, site)).collect()
+    fs::create_dir_all(built)?;
+    let pip = Pip::find()?;
+    let wheels = [wanted.wheels, &[built.to_owned()]].concat();
+    let request = Request {
+        packages: wanted.packages,
+        requirements: wanted.requirements,
+        wheels: &wheels,
+        no_index: wanted.no_index,
+        constraints: &constraints,
+        python: wanted.python,
+    };
+    let mut tried = Vec::new();
+    let installed = loop {
+        let refused = match pip.install(&request, site, &report)? {
+            Ok(installed) => break installed,
+            Err(refused) => refused,
+        };
+        if !wanted.allow_sdist || !build_lacking(&pip, &request, &refused, &mut tried, built)? {
+            bail!("{}", refused.explain(wanted.allow_sdist));
+        }
+    };
+    let mut packages =
+        installed.into_iter().map(|one| fetched(one, site)).collect::<anyhow::Result<Vec<_>>>()?;
+    // The order of imports: a lock file then makes the same image as the command that wrote it.
+    packages.sort_by_key(|one| normal(&one.name));
+    Ok(packages)
 }
 
-/// Returns the first command that runs pip.
-fn pip() -> anyhow::Result<&'static [&'static str]> {
-    let works = |words: &&&[&str]| {
-        let [program, arguments @ ..] = **words else { return false };
-        let mut command = Command::new(program);
-        command.args(arguments).arg("--version").stdin(Stdio::null());
-        command.output().is_ok_and(|done| done.status.success())
-    };
-    PIP.iter().find(works).copied().context("pip is needed: install python3-pip, or uv")
+/// Builds wheels of packages that pip lacks one for. Returns whether there are new ones. `tried` are
+/// the names of packages that were built before.
+fn build_lacking(
+    pip: &Pip,
+    request: &Request,
+    refused: &Refused,
+    tried: &mut Vec<String>,
+    built: &Path,
+) -> anyhow::Result<bool> {
+    let mut any = false;
+    for requirement in refused.lacking() {
+        let name = name_of(requirement).to_lowercase();
+        if tried.contains(&name) {
+            continue;
+        }
+        tried.push(name);
+        let own = tempfile::Builder::new().prefix("wheel-").tempdir_in(built)?;
+        let wheel = pip.build(request, requirement, own.path())?;
+        let target = built.join(pure_name(&wheel).context("pip built no wheel")?);
+        fs::rename(&wheel, target)?;
+        any = true;
+    }
+    Ok(any)
+}
+
+/// Returns the name of a wheel for all platforms. A build without a compiler may name the platform
+/// all the same; native code in it is found when it is installed.
+fn pure_name(wheel: &Path) -> Option<String> {
+    let stem = wheel.file_stem()?.to_str()?;
+    // NAME-VERSION[-BUILD]-PYTHON-ABI-PLATFORM
+    let mut parts = stem.rsplitn(4, '-');
+    let (_platform, _abi, _python) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(format!("{}-py3-none-any.whl", parts.next()?))
 }
 
 /// The versions of the image's own packages, as pip's constraints.
@@ -141,60 +145,18 @@ fn constraints_text(built_in: &[Value]) -> String {
     text
 }
 
-/// Turns pip's errors into text that says what an image can take.
-fn explain(printed: &str) -> String {
-    const CONFLICT: &str = "ResolutionImpossible";
-    const NONE: &str = "No matching distribution found for ";
-    if let Some((_, package)) = printed.split_once(NONE) {
-        let package = package.lines().next().unwrap_or_default();
-        return format!(
-            "{package} has no wheel of pure Python. An image takes no native code but its own: leave the package out, or \
-             take a version or a relative of it without native code"
-        );
-    }
-    let mut needs: Vec<_> = printed
-        .lines()
-        .filter_map(|line| line.split_once(" depends on ").map(|(_, package)| package.trim()))
-        .collect();
-    needs.sort_unstable();
-    needs.dedup();
-    if printed.contains(CONFLICT) && !needs.is_empty() {
-        return format!(
-            "no versions go together: {} is needed, and has no wheel of pure Python, or none that fits the packages of \
-             the image. --wheel takes a directory with a wheel of your own",
-            needs.join(", ")
-        );
-    }
-    let errors: Vec<_> = printed.lines().filter(|line| line.contains("ERROR")).collect();
-    format!(
-        "pip cannot fetch the packages: {}",
-        if errors.is_empty() { printed.trim().into() } else { errors.join("; ") }
-    )
-}
-
 fn fetched(one: Installed, site: &Path) -> anyhow::Result<Fetched> {
     let Installed { metadata: Metadata { name, version }, download_info } = one;
     let sha256 = download_info.archive_info.hashes.sha256;
-    let files = recorded(site, &name, &version)
-        .with_context(|| format!("the files of {name} {version} are not recorded"))?;
+    let directory = metadata::directory(site, &name, &version);
+    let files = directory.as_deref().and_then(metadata::files);
+    let files = files.with_context(|| format!("the files of {name} {version} are not recorded"))?;
     for file in &files {
         let native = [".so", ".pyd", ".dylib", ".dll"].iter().any(|end| file.ends_with(end));
         ensure!(!native, "{name} {version} has native code ({file}), which an image cannot take");
     }
-    Ok(Fetched { name, version, sha256, files })
-}
-
-/// Reads the list of files of an installed package
-/// ([RECORD](https://packaging.python.org/en/latest/specifications/recording-installed-packages/)).
-fn recorded(site: &Path, name: &str, version: &str) -> Option<Vec<String>> {
-    let normal = |text: &str| text.to_lowercase().replace(['-', '.'], "_");
-    let wanted = normal(&format!("{name}-{version}"));
-    let directory = fs::read_dir(site).ok()?.flatten().map(|entry| entry.path()).find(|path| {
-        let directory = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        directory.strip_suffix(".dist-info").is_some_and(|name| normal(name) == wanted)
-    })?;
-    let text = fs::read_to_string(directory.join("RECORD")).ok()?;
-    Some(text.lines().filter_map(|line| line.split(',').next()).map(Into::into).collect())
+    let licence = directory.map_or_else(String::new, |directory| metadata::licence(&directory));
+    Ok(Fetched { name, version, sha256, licence, files })
 }
 
 /// Returns the top-level modules of a package, without private ones.
@@ -231,7 +193,8 @@ mod tests {
 
     fn package(files: &[&str]) -> Fetched {
         let files = files.iter().map(|file| (*file).into()).collect();
-        Fetched { name: "a".into(), version: "1".into(), sha256: "0f".into(), files }
+        let (name, version, licence) = ("a.b".into(), "1".into(), "MIT".into());
+        Fetched { name, version, sha256: "0f".into(), licence, files }
     }
 
     #[test]
@@ -251,20 +214,21 @@ mod tests {
 
     #[test]
     fn a_lock_pins_version_and_hash() {
-        assert_eq!(lock_text(&[package(&[])]), "a==1 --hash=sha256:0f\n");
+        assert_eq!(lock_text(&[package(&[])]), "a.b==1 --hash=sha256:0f\n");
     }
 
     #[test]
-    fn errors_of_pip_say_what_an_image_takes() {
-        let text = explain(
-            "ERROR: Could not find a version\nERROR: No matching distribution found for lxml\n",
-        );
-        assert!(text.starts_with("lxml has no wheel of pure Python."), "{text}");
-        let text = explain(
-            "  jinja2 3.1.6 depends on MarkupSafe>=2.0\n  jinja2 3.1.5 depends on MarkupSafe>=2.0\nERROR: ResolutionImpossible: for help\n",
-        );
-        assert!(text.starts_with("no versions go together: MarkupSafe>=2.0 is needed"), "{text}");
-        let text = explain("WARNING: x\nERROR: Cannot install a and b\n");
-        assert_eq!(text, "pip cannot fetch the packages: ERROR: Cannot install a and b");
+    fn a_package_has_one_name_in_many_spellings() {
+        assert!(package(&[]).is_in(&[json!({"name": "A-B"})]));
+        assert!(!package(&[]).is_in(&[json!({"name": "ab"}), json!({})]));
+    }
+
+    #[test]
+    fn a_wheel_without_native_code_is_for_all_platforms() {
+        let pure = |name: &str| pure_name(Path::new(name));
+        let own = pure("/x/PyYAML-6.0-cp311-cp311-linux_x86_64.whl");
+        assert_eq!(own.as_deref(), Some("PyYAML-6.0-py3-none-any.whl"));
+        assert_eq!(pure("a-1-2-py3-none-any.whl").as_deref(), Some("a-1-2-py3-none-any.whl"));
+        assert_eq!(pure("a-1.whl"), None);
     }
 }

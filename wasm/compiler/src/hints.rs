@@ -7,11 +7,16 @@
 //! They are the custom section `metadata.code.branch_hint` of the
 //! [branch hinting proposal](https://github.com/WebAssembly/branch-hinting).
 
-use wasm_encoder::{BranchHint, BranchHints};
+use std::borrow::Cow;
+
+use wasm_encoder::{BranchHint, BranchHints, CustomSection};
 use wasmparser::{Parser, Payload};
-use wasmtime::Result;
+use wasmtime::{Result, error::Context};
 
 use crate::blocks::{self, Branch, BranchKind, Function};
+
+/// The custom section.
+const NAME: &str = "metadata.code.branch_hint";
 
 /// A branch is rare if it is taken less often than once in this many times.
 const RARE: u64 = 100;
@@ -34,6 +39,30 @@ pub fn add(module: &[u8], functions: &[Function], counts: &[u64]) -> Result<Vec<
         }
         counts = others;
     }
+    blocks::with_code(module, |hinted, code| {
+        hinted.section(&section).section(&code);
+    })
+}
+
+/// Returns the content of the section with a module's hints.
+///
+/// # Errors
+/// The module has none.
+pub fn of(module: &[u8]) -> Result<Vec<u8>> {
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::CustomSection(section) = payload?
+            && section.name() == NAME
+        {
+            return Ok(section.data().to_vec());
+        }
+    }
+    None.context("the module has no branch hints")
+}
+
+/// Adds the hints of another snapshot of the same module: they concern its functions, which both
+/// snapshots share.
+pub fn put(module: &[u8], hints: &[u8]) -> Result<Vec<u8>> {
+    let section = CustomSection { name: NAME.into(), data: Cow::Borrowed(hints) };
     blocks::with_code(module, |hinted, code| {
         hinted.section(&section).section(&code);
     })

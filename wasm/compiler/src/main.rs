@@ -7,10 +7,11 @@
 //!
 //! Clocks and randomness are fixed, so equal inputs give equal bytes.
 //!
-//! Usage:
+//! Usage. An image with more packages takes the hints of its base in the place of the training:
 //!
 //! ```text
-//! serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR SNAPSHOT.wasm
+//! serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR|HINTS SNAPSHOT.wasm
+//! serpentarium-image hints SNAPSHOT.wasm HINTS
 //! serpentarium-image compile SNAPSHOT.wasm MANIFEST.json PYTHON.cwasm
 //! ```
 
@@ -33,7 +34,8 @@ use std::{env, ffi::OsString, fs, path::Path, time::Instant};
 use wasmtime::{Result, bail, error::Context};
 
 const USAGE: &str = "usage: \
-serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR SNAPSHOT.wasm
+serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR|HINTS SNAPSHOT.wasm
+       serpentarium-image hints SNAPSHOT.wasm HINTS
        serpentarium-image compile SNAPSHOT.wasm MANIFEST.json PYTHON.cwasm";
 
 fn main() -> Result<()> {
@@ -44,8 +46,13 @@ fn main() -> Result<()> {
         (Some("snapshot"), [module, guest, packages, training, out]) => {
             let guest = guest::bundle(guest, packages)?;
             let started = timed("snapshot", || snapshot::take(&read(module)?, guest))?;
-            write(out, timed("training", || training::hints(&started, training))?)
+            if training.is_dir() {
+                write(out, timed("training", || training::hints(&started, training))?)
+            } else {
+                write(out, hints::put(&started, &read(training)?)?)
+            }
         }
+        (Some("hints"), [snapshot, out]) => write(out, hints::of(&read(snapshot)?)?),
         (Some("compile"), [snapshot, manifest, out]) => {
             let (snapshot, manifest) = (read(snapshot)?, read(manifest)?);
             let code = timed("compile", || compile::native(&snapshot))?;

@@ -122,6 +122,16 @@ fn only_branches_with_a_rare_path_get_hints() {
 }
 
 #[test]
+fn hints_move_to_another_module_with_the_same_functions() {
+    let module = module(STACK);
+    let functions = blocks::functions(&module).unwrap();
+    let hinted = hints::add(&module, &functions, &counted(&module, &[7])).unwrap();
+    let section = hints::of(&hinted).unwrap();
+    assert_eq!(hints::put(&module, &section).unwrap(), hinted);
+    assert!(hints::of(&module).unwrap_err().to_string().contains("has no branch hints"));
+}
+
+#[test]
 fn a_function_without_counts_gets_no_hints() {
     assert_eq!(hinted(&module(STACK), &[]), []);
 }

@@ -31,15 +31,15 @@ def ensure_verified(store: Store, wasm: Path, image: Path, module: Path | None) 
     sums = [file_sha256(path) for path in (image, module) if path]
     key = hash_of(sums, *_sources(wasm))
 
-    def build(directory: Path) -> None:
-        if platform.machine() != VERIFIED_MACHINE:
+    def prove(directory: Path) -> None:
+        if not has_rules():
             summary = f"not verified: the verifier has no rules for {platform.machine()}"
             (directory / COUNTS).write_text(json.dumps({"summary": summary}), encoding="utf-8")
             say(f"    {summary}")
             return
         program = directory / NAME
         with step("Building the verifier"):
-            _build(store, wasm, program)
+            build(store, wasm, program)
         with step("Verifying the native code"):
             advice = "find the change of the code generator or of the verifier behind these lines"
             command = [program, image, directory / COUNTS, *([module] if module else [])]
@@ -50,7 +50,12 @@ def ensure_verified(store: Store, wasm: Path, image: Path, module: Path | None) 
         program.unlink()
         say(f"    {_summary(directory / COUNTS)}")
 
-    return store.stage("verified", key, build) / COUNTS
+    return store.stage("verified", key, prove) / COUNTS
+
+
+def has_rules() -> bool:
+    """Whether the verifier knows the architecture of this machine."""
+    return platform.machine() == VERIFIED_MACHINE
 
 
 def _sources(wasm: Path) -> list[Path]:
@@ -67,7 +72,7 @@ def _summary(counts: Path) -> str:
     return str(json.loads(counts.read_text(encoding="utf-8"))["summary"])
 
 
-def _build(store: Store, wasm: Path, copy: Path) -> None:
+def build(store: Store, wasm: Path, copy: Path) -> None:
     """Builds the verifier unless it is current, and copies it before another build replaces it."""
     target = store.root.parent / "verifier"
     mark, sources = target / "sources", hash_of(*_sources(wasm))
