@@ -78,15 +78,9 @@ static void start_interpreter(void)
 
 static void load_guest(void)
 {
-    struct bytes records = {};
-    if (!read_standard_input(&records)) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        fail("reading the guest package");
+    if (!frozen_add_guest()) {
+        fail("reading and compiling the guest package");
     }
-    if (!frozen_add_guest(&records)) {
-        fail("compiling the guest package");
-    }
-    bytes_free(&records);
 
     PyObject *package = PyImport_ImportModule(GUEST_PACKAGE);
     if (package == nullptr) {

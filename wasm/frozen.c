@@ -10,11 +10,13 @@
 
 #include "image.h"
 
+#include <errno.h>
 #include <marshal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 alignas(16) static const unsigned char stdlib_blob[] = {
 #embed "stdlib.bin"
@@ -37,54 +39,82 @@ void frozen_install(void)
 // What a record holds (wasm/ABI.md).
 enum kind { MODULE, PACKAGE, FILE_OF_PACKAGE };
 
-// One record. The texts point into the records and end without a NUL. The name of a file is its path.
+// One record. Both texts end with a NUL. The name of a file is its path.
 struct record {
-    const char *name;
+    char *name;
     uint32_t name_length;
     enum kind kind;
-    const char *content;
+    char *content;
     uint32_t content_length;
 };
 
-// Removes the first `length` bytes of `rest` and returns them, or returns null if `rest` is
-// shorter.
-static const char *take(struct bytes *rest, size_t length)
+// Reads all `length` bytes of standard input. On failure returns false with errno set. `ended`: the
+// input had ended before, which is no failure.
+static bool read_bytes(void *into, size_t length, bool *ended)
 {
-    if (length > rest->length) {
-        return nullptr;
+    for (size_t done = 0; done < length;) {
+        ssize_t got = read(STDIN_FILENO, (char *)into + done, length - done);
+        if (got == 0 && done == 0 && ended != nullptr) {
+            return *ended = true;
+        }
+        if (got == 0) {
+            errno = EBADMSG;
+        }
+        if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) {
+            return false;
+        }
+        done += got > 0 ? (size_t)got : 0;
     }
-    const char *piece = rest->data;
-    rest->data += length;
-    rest->length -= length;
-    return piece;
-}
-
-static bool take_length(struct bytes *rest, uint32_t *length)
-{
-    const unsigned char *piece = (const unsigned char *)take(rest, 4);
-    if (piece == nullptr) {
-        return false;
-    }
-    *length =
-        piece[0] | (uint32_t)piece[1] << 8 | (uint32_t)piece[2] << 16 | (uint32_t)piece[3] << 24;
     return true;
 }
 
-// Record: u32le name length, name, u8 kind, u32le content length, content.
-static bool take_record(struct bytes *rest, struct record *record)
+static uint32_t number(const uint8_t bytes[4])
 {
-    if (!take_length(rest, &record->name_length)
-        || (record->name = take(rest, record->name_length)) == nullptr) {
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+// Reads `length` bytes into memory of their own, and a NUL.
+static char *read_text(uint32_t length)
+{
+    char *text = malloc((size_t)length + 1);
+    if (text != nullptr) {
+        text[length] = '\0';
+        if (!read_bytes(text, length, nullptr)) {
+            free(text);
+            text = nullptr;
+        }
+    }
+    return text;
+}
+
+static void record_free(struct record *record)
+{
+    free(record->name);
+    free(record->content);
+    *record = (struct record){};
+}
+
+// Reads the next record: u32le name length, name, u8 kind, u32le content length, content. One by
+// one, so that the snapshot does not hold them all. Returns false with errno set if it is truncated.
+static bool read_record(struct record *record, bool *ended)
+{
+    uint8_t length[4], head[5];
+    *ended = false;
+    if (!read_bytes(length, sizeof length, ended) || *ended) {
+        return *ended;
+    }
+    record->name_length = number(length);
+    record->name = read_text(record->name_length);
+    if (record->name != nullptr && read_bytes(head, sizeof head, nullptr)) {
+        record->kind = (enum kind)head[0];
+        record->content_length = number(head + 1);
+        record->content = read_text(record->content_length);
+    }
+    if (record->content == nullptr) {
+        record_free(record);
         return false;
     }
-    const char *kind = take(rest, 1);
-    if (kind == nullptr || *kind < MODULE || *kind > FILE_OF_PACKAGE
-        || !take_length(rest, &record->content_length)) {
-        return false;
-    }
-    record->kind = (enum kind) * kind;
-    record->content = take(rest, record->content_length);
-    return record->content != nullptr;
+    return true;
 }
 
 // Returns a copy that ends with a NUL and is never freed.
@@ -135,38 +165,29 @@ static PyObject *compile_foreign(const char *path, const char *source)
     return code;
 }
 
-static PyObject *compile_record(const struct record *record, const char *name)
+// Adds the code of a record to the table.
+static bool freeze_record(struct record *record, struct _frozen *into)
 {
-    char *source = keep_text(record->content, record->content_length);
-    if (source == nullptr) {
-        return nullptr;
-    }
-    PyObject *code =
-        record->kind == FILE_OF_PACKAGE ? compile_foreign(name, source) : compile_own(name, source);
-    free(source);
+    PyObject *code = record->kind == FILE_OF_PACKAGE
+                         ? compile_foreign(record->name, record->content)
+                         : compile_own(record->name, record->content);
     if (code == nullptr) {
-        return nullptr;
+        return false;
     }
     PyObject *marshalled = PyMarshal_WriteObjectToString(code, Py_MARSHAL_VERSION);
     Py_DECREF(code);
-    return marshalled;
-}
-
-static bool freeze_record(const struct record *record, struct _frozen *into)
-{
+    if (marshalled == nullptr) {
+        return false;
+    }
+    size_t size = (size_t)PyBytes_GET_SIZE(marshalled);
     char *name = keep_text(record->name, record->name_length);
-    PyObject *marshalled = name == nullptr ? nullptr : compile_record(record, name);
-    char *code = marshalled == nullptr ? nullptr
-                                       : keep_text(PyBytes_AS_STRING(marshalled),
-                                                   (size_t)PyBytes_GET_SIZE(marshalled));
-    if (code == nullptr) {
-        Py_XDECREF(marshalled);
+    char *kept = name == nullptr ? nullptr : keep_text(PyBytes_AS_STRING(marshalled), size);
+    Py_DECREF(marshalled);
+    if (kept == nullptr) {
         free(name);
         return false;
     }
-    *into = (struct _frozen){name, (const unsigned char *)code, (int)PyBytes_GET_SIZE(marshalled),
-                             record->kind == PACKAGE};
-    Py_DECREF(marshalled);
+    *into = (struct _frozen){name, (const unsigned char *)kept, (int)size, record->kind == PACKAGE};
     return true;
 }
 
@@ -180,12 +201,9 @@ static bool is_module(const struct record *record)
 }
 
 // Makes the file of a record, with its directories.
-static bool write_file(const struct record *record)
+static bool write_file(struct record *record)
 {
-    char *path = keep_text(record->name, record->name_length);
-    if (path == nullptr) {
-        return false;
-    }
+    char *path = record->name;
     for (char *end = strchr(path + 1, '/'); end != nullptr; end = strchr(end + 1, '/')) {
         *end = '\0';
         // One that exists is no error; any other shows when the file is opened.
@@ -201,53 +219,80 @@ static bool write_file(const struct record *record)
     if (!done) {
         PyErr_SetFromErrnoWithFilename(PyExc_OSError, path);
     }
-    free(path);
     return done;
 }
 
-// Counts the modules of the guest package, and those of packages, so that the table is allocated
-// once. Returns false if a record is invalid.
-static bool count_modules(struct bytes rest, size_t *own, size_t *foreign)
+// A growing table of modules.
+struct table {
+    struct _frozen *modules;
+    size_t count, capacity;
+};
+
+static struct _frozen *next_module(struct table *table)
 {
-    struct record record;
-    for (*own = *foreign = 0; rest.length > 0;) {
-        if (!take_record(&rest, &record)) {
-            return false;
+    if (table->count == table->capacity) {
+        size_t capacity = table->capacity ? table->capacity * 2 : 64;
+        struct _frozen *modules = realloc(table->modules, capacity * sizeof *modules);
+        if (modules == nullptr) {
+            PyErr_NoMemory();
+            return nullptr;
         }
-        *(record.kind == FILE_OF_PACKAGE ? foreign : own) += is_module(&record);
+        *table = (struct table){modules, table->count, capacity};
     }
-    return true;
+    return &table->modules[table->count++];
 }
 
-bool frozen_add_guest(const struct bytes *records)
+static bool add_record(struct record *record, struct table *own, struct table *foreign)
 {
-    size_t own, foreign;
-    if (!count_modules(*records, &own, &foreign) || own == 0) {
-        PyErr_Format(PyExc_ValueError,
-                     "%zu bytes on standard input are not the modules of a guest package",
-                     records->length);
+    bool is_file = record->kind == FILE_OF_PACKAGE;
+    if (is_file && !write_file(record)) {
         return false;
     }
-    struct _frozen *table = calloc(own + STDLIB_MODULES + foreign + 1, sizeof *table);
-    if (table == nullptr) {
-        PyErr_NoMemory();
-        return false;
+    if (!is_module(record)) {
+        return true;
     }
-    // CPython searches linearly. The guest's modules come first, because it imports them most often,
-    // and those of packages last: packages.py finds them by their path.
-    struct _frozen *next_own = table, *next_foreign = table + own + STDLIB_MODULES;
-    memcpy(table + own, stdlib_table, STDLIB_MODULES * sizeof *table);
-    struct bytes rest = *records;
-    struct record record;
-    while (take_record(&rest, &record)) {
-        bool is_file = record.kind == FILE_OF_PACKAGE;
-        if ((is_file && !write_file(&record))
-            || (is_module(&record)
-                && !freeze_record(&record, is_file ? next_foreign++ : next_own++))) {
-            free(table);
+    struct _frozen *into = next_module(is_file ? foreign : own);
+    return into != nullptr && freeze_record(record, into);
+}
+
+static bool read_records(struct table *own, struct table *foreign)
+{
+    for (;;) {
+        bool ended;
+        struct record record = {};
+        if (!read_record(&record, &ended)) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            return false;
+        }
+        if (ended) {
+            return true;
+        }
+        bool added = add_record(&record, own, foreign);
+        record_free(&record);
+        if (!added) {
             return false;
         }
     }
-    PyImport_FrozenModules = table;
-    return true;
+}
+
+bool frozen_add_guest(void)
+{
+    struct table own = {}, foreign = {};
+    struct _frozen *all = nullptr;
+    if (read_records(&own, &foreign)) {
+        all = calloc(own.count + STDLIB_MODULES + foreign.count + 1, sizeof *all);
+        if (all == nullptr) {
+            PyErr_NoMemory();
+        } else {
+            // CPython searches linearly. The guest's modules come first, because it imports them
+            // most often, and those of packages last: packages.py finds them by their path.
+            memcpy(all, own.modules, own.count * sizeof *all);
+            memcpy(all + own.count, stdlib_table, STDLIB_MODULES * sizeof *all);
+            memcpy(all + own.count + STDLIB_MODULES, foreign.modules, foreign.count * sizeof *all);
+            PyImport_FrozenModules = all;
+        }
+    }
+    free(own.modules);
+    free(foreign.modules);
+    return all != nullptr;
 }

@@ -34,9 +34,6 @@ struct bytes {
     size_t capacity;
 };
 
-// Reads the rest of standard input. On failure returns false with errno set and leaves `into`
-// empty.
-bool read_standard_input(struct bytes *into);
 void bytes_free(struct bytes *bytes);
 
 // Appends a copy of `data`. If memory is short, returns false with errno set and appends nothing.
@@ -79,9 +76,9 @@ PyObject *buffer_from_json(PyObject *text, Py_ssize_t start);
 // Makes the standard library importable. The interpreter must not have started.
 void frozen_install(void);
 
-// Compiles the modules in `records` (format: frozen.c) and makes them importable, and makes the files
-// of packages. On failure returns false with a Python exception set.
-bool frozen_add_guest(const struct bytes *records);
+// Reads the records on standard input (format: frozen.c), makes their modules importable, and makes
+// the files of packages. On failure returns false with a Python exception set.
+bool frozen_add_guest(void);
 
 // Sets the function that returns the data of the local time zone, or None for UTC (zone.c). The
 // first use of local time calls it. Returns false with a Python exception set for other objects.

@@ -42,28 +42,6 @@ bool bytes_append(struct bytes *bytes, const void *data, size_t length)
     return true;
 }
 
-bool read_standard_input(struct bytes *into)
-{
-    for (;;) {
-        if (into->length == into->capacity && !bytes_grow(into)) {
-            break;
-        }
-        ssize_t got = read(STDIN_FILENO, into->data + into->length, into->capacity - into->length);
-        if (got == 0) {
-            return true;
-        }
-        if (got > 0) {
-            into->length += (size_t)got;
-        } else if (errno != EINTR && errno != EAGAIN) {
-            break;
-        }
-    }
-    int reason = errno;
-    bytes_free(into);
-    errno = reason;
-    return false;
-}
-
 // Returns the bytes left on standard input, or 0 if the host does not report them.
 static size_t bytes_left(void)
 {

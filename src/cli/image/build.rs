@@ -134,6 +134,13 @@ fn join(
     let fetched = fetch(&wanted, site, work, wheels)?;
     let names: Vec<_> = fetched.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
     progress.done(format_args!("{}", names.join(", ")));
+    for one in fetched.iter().filter(|one| one.may_be_old) {
+        console.note(format_args!(
+            "serpentarium: {} {} may be an old version: newer ones may need native code. Ask for a version to see why: \
+             `{}>{}`",
+            one.name, one.version, one.name, one.version
+        ));
+    }
     Ok(fetched)
 }
 

@@ -142,10 +142,28 @@ impl Kit {
             .with_context(|| format!("cannot run {tool} of the image kit"))?;
         if !done.status.success() {
             let text = String::from_utf8_lossy(&done.stderr);
-            bail!("{tool} failed ({}); no image was written\n{}", done.status, text.trim());
+            match traceback(&text) {
+                Some(traceback) => bail!(
+                    "a package cannot be imported, and no image was written; --import names the modules to \
+                     import\n{traceback}"
+                ),
+                None => {
+                    bail!("{tool} failed ({}); no image was written\n{}", done.status, text.trim())
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// Returns the traceback in the output of the tool, without its warnings and the frames of the import
+/// system.
+fn traceback(text: &str) -> Option<String> {
+    const START: &str = "Traceback (most recent call last):";
+    let (_, rest) = text.split_once("warming up the guest package failed\n")?;
+    let rest = rest.split("\nError: ").next()?.trim();
+    let is_kept = |line: &&str| !line.trim_start().starts_with("File \"<frozen ");
+    rest.starts_with(START).then(|| rest.lines().filter(is_kept).collect::<Vec<_>>().join("\n"))
 }
 
 /// Returns the directory of the kit for a base, from that of the kit for `base`.
@@ -184,6 +202,14 @@ fn is_kit(directory: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_import_shows_the_traceback_of_the_package() {
+        let text = "x.py:1: SyntaxWarning: odd\npython image: warming up the guest package failed\nTraceback (most recent call last):\n  File \"<frozen importlib>\", line 8, in import_module\n  File \"/a/b.py\", line 1\n    1/0\nZeroDivisionError: division by zero\n\nError: the step failed\n";
+        let expected = "Traceback (most recent call last):\n  File \"/a/b.py\", line 1\n    1/0\nZeroDivisionError: division by zero";
+        assert_eq!(traceback(text).as_deref(), Some(expected));
+        assert_eq!(traceback("Error: the step failed"), None);
+    }
 
     #[test]
     fn a_base_has_a_kit_of_its_own_beside_that_of_base() {

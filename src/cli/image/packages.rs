@@ -33,6 +33,8 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Fetched {
     pub name: String,
     pub version: String,
+    /// Whether this may be an old version, because newer ones need what an image cannot take.
+    pub may_be_old: bool,
     sha256: String,
     licence: String,
     /// Files of the package, relative to the directory of all packages.
@@ -81,17 +83,20 @@ pub(crate) fn fetch(
         python: wanted.python,
     };
     let mut tried = Vec::new();
-    let installed = loop {
+    let done = loop {
         let refused = match pip.install(&request, site, &report)? {
-            Ok(installed) => break installed,
+            Ok(done) => break done,
             Err(refused) => refused,
         };
         if !wanted.allow_sdist || !build_lacking(&pip, &request, &refused, &mut tried, built)? {
             bail!("{}", refused.explain(wanted.allow_sdist));
         }
     };
-    let mut packages =
-        installed.into_iter().map(|one| fetched(one, site)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut packages = Vec::new();
+    for one in done.packages {
+        let may_be_old = done.searched.contains(&one.metadata.name.to_lowercase());
+        packages.push(Fetched { may_be_old, ..fetched(one, site)? });
+    }
     // The order of imports: a lock file then makes the same image as the command that wrote it.
     packages.sort_by_key(|one| normal(&one.name));
     Ok(packages)
@@ -156,10 +161,10 @@ fn fetched(one: Installed, site: &Path) -> anyhow::Result<Fetched> {
         ensure!(!native, "{name} {version} has native code ({file}), which an image cannot take");
     }
     let licence = directory.map_or_else(String::new, |directory| metadata::licence(&directory));
-    Ok(Fetched { name, version, sha256, licence, files })
+    Ok(Fetched { name, version, may_be_old: false, sha256, licence, files })
 }
 
-/// Returns the top-level modules of a package, without private ones.
+/// Returns the top-level modules of a package, without private ones and tests.
 pub(crate) fn modules(package: &Fetched) -> Vec<String> {
     let mut names: Vec<String> = package
         .files
@@ -169,7 +174,8 @@ pub(crate) fn modules(package: &Fetched) -> Vec<String> {
             Some(_) => None,
             None => file.strip_suffix(".py"),
         })
-        .filter(|name| !name.starts_with('_'))
+        // Some packages put their tests beside themselves. An image takes none.
+        .filter(|name| !name.starts_with('_') && *name != "tests")
         .map(Into::into)
         .collect();
     names.sort();
@@ -194,7 +200,7 @@ mod tests {
     fn package(files: &[&str]) -> Fetched {
         let files = files.iter().map(|file| (*file).into()).collect();
         let (name, version, licence) = ("a.b".into(), "1".into(), "MIT".into());
-        Fetched { name, version, sha256: "0f".into(), licence, files }
+        Fetched { name, version, may_be_old: false, sha256: "0f".into(), licence, files }
     }
 
     #[test]
@@ -206,6 +212,7 @@ mod tests {
             "six.py",
             "a-1.dist-info/RECORD",
             "bin/tool",
+            "tests/__init__.py",
             "data/x.json",
             "space/inner/__init__.py",
         ];

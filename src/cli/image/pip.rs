@@ -65,6 +65,13 @@ pub(crate) struct Request<'a> {
     pub python: &'a str,
 }
 
+/// What pip installed.
+pub(crate) struct Done {
+    pub packages: Vec<Installed>,
+    /// Names of packages of which it tried several versions: it may have taken an old one.
+    pub searched: Vec<String>,
+}
+
 /// pip could not install the packages: what it printed.
 pub(crate) struct Refused(pub String);
 
@@ -116,7 +123,7 @@ impl Pip {
         request: &Request,
         site: &Path,
         report: &Path,
-    ) -> anyhow::Result<Result<Vec<Installed>, Refused>> {
+    ) -> anyhow::Result<Result<Done, Refused>> {
         let mut command = self.with_index("install", request);
         command
             .args(["--ignore-installed", "--no-compile", "--only-binary=:all:"])
@@ -133,13 +140,14 @@ impl Pip {
         }
         command.arg("--").args(request.packages);
         let done = command.output().context("cannot run pip")?;
+        let printed = [done.stdout, done.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed).into_owned();
         if !done.status.success() {
-            let printed = [done.stdout, done.stderr].concat();
-            return Ok(Err(Refused(String::from_utf8_lossy(&printed).into_owned())));
+            return Ok(Err(Refused(printed)));
         }
         let report: Report = serde_json::from_slice(&fs::read(report)?)
             .context("the report of pip cannot be read: a newer pip may help (22.2 or later)")?;
-        Ok(Ok(report.install))
+        Ok(Ok(Done { packages: report.install, searched: searched(&printed) }))
     }
 
     /// Builds a wheel from the source of a package, without what needs a compiler. Runs the build
@@ -165,6 +173,16 @@ impl Pip {
             ),
         }
     }
+}
+
+/// Returns the packages of which pip tried several versions.
+fn searched(printed: &str) -> Vec<String> {
+    const SEARCH: &str = "looking at multiple versions of ";
+    let names = printed.lines().filter_map(|line| line.split_once(SEARCH));
+    let mut names: Vec<_> = names.map(|(_, rest)| name_of(rest).to_lowercase()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Returns the name of the package in a requirement, such as `MarkupSafe>=2.0`.
@@ -246,6 +264,12 @@ mod tests {
         assert!(text.starts_with("no versions go together: MarkupSafe>=2.0 is needed"), "{text}");
         let text = refused("WARNING: x\nERROR: Cannot install a and b\n").explain(false);
         assert_eq!(text, "pip cannot fetch the packages: ERROR: Cannot install a and b");
+    }
+
+    #[test]
+    fn packages_of_which_pip_tried_versions_are_known() {
+        let text = "INFO: pip is looking at multiple versions of Jsonschema to determine which\nINFO: pip is still looking at multiple versions of jsonschema to\nCollecting a\n";
+        assert_eq!(searched(text), ["jsonschema"]);
     }
 
     #[test]

@@ -14,8 +14,11 @@ const PACKAGE: &str = "_serpentarium";
 /// Directory of packages in the guest's file system, where Python expects it.
 const SITE: &str = "/usr/lib/python3.13/site-packages";
 
-/// Files of `NAME.dist-info` that name places of the machine that installed the package.
-const OF_THE_MACHINE: [&str; 4] = ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"];
+/// Files of `NAME.dist-info` that tell of the machine that built or installed the package.
+const OF_THE_MACHINE: [&str; 5] = ["RECORD", "INSTALLER", "REQUESTED", "WHEEL", "direct_url.json"];
+
+/// Directories that nothing needs to run: caches, and tests of packages, which are up to half of one.
+const LEFT_OUT: [&str; 2] = ["__pycache__", "tests"];
 
 /// What a record holds.
 #[derive(Clone, Copy)]
@@ -60,7 +63,7 @@ fn add_files(bundle: &mut Vec<u8>, parent: &str, path: &Path) -> Result<()> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
     let place = format!("{parent}/{name}");
     let is_info = parent.ends_with(".dist-info");
-    if name == "__pycache__" || is_info && OF_THE_MACHINE.contains(&name) {
+    if is_info && OF_THE_MACHINE.contains(&name) || path.is_dir() && LEFT_OUT.contains(&name) {
         return Ok(());
     }
     if !path.is_dir() {
