@@ -31,9 +31,10 @@ const LARGE_INPUT: usize = 1 << 20;
 /// the reply (measured on n8n items; at least this many).
 const GROWTH_PER_INPUT_BYTE: usize = 8;
 
-/// Bytes of memory from which an instance is reset on another thread: 10 ms for each 100 MiB, and
-/// other guests would wait.
-const LARGE_RESET: usize = 64 << 20;
+/// Bytes that a task has added to the memory of its image, from which the instance is reset on
+/// another thread: 10 ms for each 100 MiB, and other guests would wait. The memory of the image does
+/// not count: a task writes to few of its pages, and large images would reset small tasks slowly.
+const LARGE_GROWTH: usize = 24 << 20;
 
 /// An instance in which nothing has run yet.
 pub(crate) struct ReadyInstance {
@@ -72,6 +73,8 @@ struct Instance(Option<InstanceParts>);
 struct InstanceParts {
     store: Store<GuestState>,
     memory: Option<Memory>,
+    /// Bytes of the memory before the task.
+    initial_size: usize,
     pool: Option<Arc<PoolMemory>>,
     _slot: OwnedSemaphorePermit,
 }
@@ -94,7 +97,8 @@ impl Drop for InstanceParts {
 impl Drop for Instance {
     fn drop(&mut self) {
         let Some(parts) = self.0.take() else { return };
-        if parts.memory.is_none_or(|memory| memory.data_size(&parts.store) < LARGE_RESET) {
+        let size = parts.memory.map_or(0, |memory| memory.data_size(&parts.store));
+        if size < parts.initial_size + LARGE_GROWTH {
             return;
         }
         // Outside a runtime, or while it shuts down, the parts are dropped here.
@@ -131,9 +135,10 @@ impl ReadyInstance {
         if let (Some(memory), Some(pool)) = (memory, &pool) {
             pool.suppressor.add(memory.data(&store));
         }
+        let initial_size = memory.map_or(0, |memory| memory.data_size(&store));
         store.data_mut().memory = memory;
         let entry = instance.get_typed_func::<(), i32>(&mut store, ENTRY_EXPORT)?;
-        let parts = InstanceParts { store, memory, pool, _slot: slot };
+        let parts = InstanceParts { store, memory, initial_size, pool, _slot: slot };
         Ok(Self { store: Instance(Some(parts)), entry })
     }
 
