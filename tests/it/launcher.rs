@@ -123,6 +123,8 @@ fn the_lines_for_the_launcher_are_bare_messages() {
     broker.submit("t1", settings("return []"));
     let mut lines =
         std::iter::from_fn(|| launcher.reports.next("said").as_str().map(str::to_owned));
+    let image = lines.next().unwrap();
+    assert!(image.starts_with("image base ") && image.contains("requests 2."), "{image}");
     let health = lines.next().unwrap();
     assert!(health.starts_with("Health check server listening on 127.0.0.1, port "), "{health}");
     let done = lines.find(|line| line.contains("task t1")).unwrap();
