@@ -24,6 +24,7 @@ import table
 import tool
 import toolchain as tools
 from compile import Flavour, compile_library
+from data_image import image as data
 from inputs import Fetcher, Inputs, architecture, load
 from report import BuildError, fail_line, say, step
 from store import Store, hash_of, place
@@ -58,6 +59,11 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         "--fast",
         action="store_true",
         help="omit link-time optimisation (tasks run slower)",
+    )
+    parser.add_argument(
+        "--data",
+        action="store_true",
+        help="build the image with numpy and pandas too (wasm/build/data/data.cwasm)",
     )
     parser.add_argument(
         "--locked",
@@ -168,6 +174,14 @@ def ensure_built(store: Store, flavour: Flavour, jobs: int, locked: bool) -> Pat
     return directory
 
 
+def _build_data(store: Store, options: argparse.Namespace, base: Path) -> None:
+    inputs = Fetcher(store).settle(load(WASM / "recipe" / "inputs.toml"), options.locked)
+    jobs = max(1, options.jobs)
+    products = data.ensure(store, inputs, Flavour(lto=not options.fast), jobs, base, WASM)
+    size = (products / data.IMAGE).stat().st_size / MEGABYTE
+    say(f"{products / data.IMAGE}: {size:.1f} MB")
+
+
 def main(argv: list[str]) -> int:
     """Builds the image and copies it to wasm/build; returns the exit status, 0 or 1."""
     options = arguments(argv)
@@ -181,6 +195,8 @@ def main(argv: list[str]) -> int:
             store, Flavour(lto=not options.fast), max(1, options.jobs), options.locked
         )
         image = native.ensure_native(store, WASM, directory / "python.wasm")
+        if options.data:
+            _build_data(store, options, directory)
     except BuildError as error:
         fail_line(str(error))
         return 1

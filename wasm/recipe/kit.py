@@ -17,17 +17,23 @@ _KEY = "key"
 
 
 def place(
-    store: Store, wasm: Path, module: Path, native: Path, snapshot: Path, verified: Path
+    store: Store,
+    wasm: Path,
+    module: Path,
+    native: Path,
+    snapshot: Path,
+    verified: Path,
+    name: str = KIT,
 ) -> None:
     """Writes the kit of the image in `native` to wasm/build, unless it is current.
 
     `verified` is the directory of the proof, whose name changes with the verifier.
     """
-    target = wasm / "build" / KIT
+    target = wasm / "build" / name
     key = f"{native.name} {verified.name}"
     if (target / _KEY).is_file() and (target / _KEY).read_text(encoding="utf-8") == key:
         return
-    unfinished = target.with_name(f".{KIT}")
+    unfinished = target.with_name(f".{name}")
     for old in (unfinished, target):
         shutil.rmtree(old, ignore_errors=True)
     unfinished.mkdir(parents=True)

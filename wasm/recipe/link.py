@@ -1,6 +1,7 @@
 """Compiles the image's own C files and links all objects and libraries into one module."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import table
@@ -122,7 +123,9 @@ def replaced_here(wasm: Path) -> list[str]:
 class Linker:
     """Links objects with the libraries into a module."""
 
-    def __init__(self, wasm: Path, tree: Tree, toolchain: Toolchain, log: Path) -> None:
+    def __init__(
+        self, wasm: Path, tree: Tree, toolchain: Toolchain, log: Path, stack: int = STACK_BYTES
+    ) -> None:
         self._toolchain, self._log = toolchain, log
         wrapped = [f"-Wl,--wrap=__wasi_{name}" for name in answered_here(wasm)]
         # wasi-libc's offset of local time from UTC, which zone.c replaces.
@@ -131,7 +134,7 @@ class Linker:
         libraries = [f"-L{tree.library(one.source)}" for one in LIBRARIES]
         libraries += [*(f"-l{one.name}" for one in LIBRARIES), "-lm"]
         libraries += ["-lwasi-emulated-signal", "-lwasi-emulated-getpid", "-ldl", "-lpthread"]
-        memory = [f"-Wl,-z,stack-size={STACK_BYTES}", "-Wl,--stack-first"]
+        memory = [f"-Wl,-z,stack-size={stack}", "-Wl,--stack-first"]
         self._last = [*libraries, *memory, *wrapped]
 
     def run(self, inputs: list[Path], options: list[str], output: Path) -> None:
@@ -154,21 +157,23 @@ def link(
     flavour: Flavour,
     target: Path,
     log: Path,
+    more: Sequence[Path] = (),
+    stack: int = STACK_BYTES,
 ) -> None:
-    """Links the module into `target`."""
+    """Links the module into `target`, with `more` objects and archives of machine code."""
     own = [objects / f"{name}.o" for name in OWN_FILES]
     archives = [tree.build / archive for archive in ARCHIVES]
-    linker = Linker(wasm, tree, toolchain, log)
+    linker = Linker(wasm, tree, toolchain, log, stack)
     if not flavour.lto:
-        linker.run([*own, *archives], [STRIP], target)
+        linker.run([*own, *archives, *more], [STRIP], target)
         return
     # The first link only optimises: its bitcode (--save-temps) is used, its code (-O0) is not.
     whole = objects / "whole.wasm"
     kept = ["-Wl,--save-temps", f"-Wl,-mllvm,{WITHOUT_LOOP_PASS}", "-Wl,--lto-CGO0", STRIP]
-    linker.run([*own, *archives], ["-flto=full", "-Wl,--lto-O3", *kept], whole)
+    linker.run([*own, *archives, *more], ["-flto=full", "-Wl,--lto-O3", *kept], whole)
     bitcode = whole.with_name(f"{whole.name}.0.5.precodegen.bc")
     generate(bitcode, wasm / table.LIST, Code(toolchain, objects, log))
-    linker.run(generated(objects), [STRIP], target)
+    linker.run([*generated(objects), *more], [STRIP], target)
     for left in objects.glob(f"{whole.name}*"):
         left.unlink()
 

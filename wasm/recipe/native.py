@@ -28,12 +28,12 @@ NAME = "base"
 
 def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
     """Returns the directory with the native image of a linked module, built and verified."""
-    snapshot, key = _ensure_snapshot(store, wasm, module)
-    manifest = _manifest(store, wasm)
-    key = hash_of(key, "stock" if tool.is_stock() else "patched", manifest, *tool.patches(wasm))
+    snapshot, key = ensure_snapshot(store, wasm, module)
+    own = manifest(store, wasm)
+    key = hash_of(key, "stock" if tool.is_stock() else "patched", own, *tool.patches(wasm))
 
     def build(directory: Path) -> None:
-        (directory / MANIFEST).write_text(manifest, encoding="utf-8")
+        (directory / MANIFEST).write_text(own, encoding="utf-8")
         with tool.built(store, wasm, directory) as program, step("Compiling to native code"):
             command = [program, "compile", snapshot, directory / MANIFEST, directory / IMAGE]
             run(command, log=store.log("native"))
@@ -52,7 +52,7 @@ def _metadata(wheel: Wheel) -> str:
 
 
 def _licence(wheel: Path, metadata: str) -> str:
-    """The licence that a package states, in one line; src/cli/image/licence.rs does the same."""
+    """The licence that a package states, in one line; src/cli/image/metadata.rs does the same."""
     with zipfile.ZipFile(wheel) as archive:
         fields = email.message_from_bytes(archive.read(metadata))
     stated = [fields.get("License-Expression", ""), fields.get("License", "")]
@@ -62,7 +62,7 @@ def _licence(wheel: Path, metadata: str) -> str:
     return next((text for text in short if text), "unknown")
 
 
-def _manifest(store: Store, wasm: Path) -> str:
+def manifest(store: Store, wasm: Path) -> str:
     """What the image says of itself; the tool adds hashes and the target (wasm/ABI.md)."""
     inputs = load(wasm / "recipe" / "inputs.toml")
     cargo = tomllib.loads((wasm.parent / "Cargo.toml").read_text(encoding="utf-8"))
@@ -77,17 +77,17 @@ def _manifest(store: Store, wasm: Path) -> str:
         for wheel in inputs.wheels
         if wheel.joins
     ]
-    manifest = {
+    content = {
         "name": NAME,
         "release": cargo["package"]["version"],
         "python": inputs.python_version,
         "codegen": "stock" if tool.is_stock() else "patched",
         "packages": packages,
     }
-    return json.dumps(manifest)
+    return json.dumps(content)
 
 
-def _ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]:
+def ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]:
     """Returns the module with the started interpreter in memory and branch hints, and its key."""
     joining = [w for w in load(wasm / "recipe" / "inputs.toml").wheels if w.joins]
     package = wasm / "guest" / "_serpentarium"

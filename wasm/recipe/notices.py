@@ -24,7 +24,8 @@ def _first_comment(path: Path) -> str:
     return re.sub(r"(?m)^ \*? ?", "", comment[1]).strip()
 
 
-def _wheel_licence(wheel: Path) -> str:
+def wheel_licence(wheel: Path) -> str:
+    """Returns the licences in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = sorted(
             name for name in archive.namelist() if "/licenses/" in name or "LICENSE" in name
@@ -58,7 +59,7 @@ def write(
         "HACL*": _first_comment(source / "Modules/_hacl/Hacl_Hash_SHA2.c"),
         **dict(_library(inputs.source(one.source), one, tree) for one in LIBRARIES),
         **{
-            f"{wheel.name} {wheel.version}": _wheel_licence(wheels[wheel.name])
+            f"{wheel.name} {wheel.version}": wheel_licence(wheels[wheel.name])
             for wheel in inputs.wheels
         },
     }
@@ -66,5 +67,10 @@ def write(
         if package.notice:
             title = f"{package.notice} {package.version}"
             sections[title] = toolchain.licence(package.name).read_text(encoding="utf-8")
+    target.write_text(_INTRODUCTION + "\n" + joined(sections), encoding="utf-8")
+
+
+def joined(sections: dict[str, str]) -> str:
+    """Returns the notices of works: their titles and licences."""
     parts = [f"{_RULE}\n{title}\n{_RULE}\n\n{text.strip()}\n" for title, text in sections.items()]
-    target.write_text(_INTRODUCTION + "\n" + "\n".join(parts), encoding="utf-8")
+    return "\n".join(parts)
