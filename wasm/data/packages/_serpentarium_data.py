@@ -14,6 +14,7 @@ import pandas as pd
 from _serpentarium.core import seeding
 from pandas._libs import lib
 from pandas.core.dtypes.common import ensure_platform_int
+from pandas.core.internals.managers import BlockManager
 
 # Runs after which code is specialised and caches are full: numpy's loops by types, pandas' by
 # names, and those of the interpreter.
@@ -38,6 +39,17 @@ def _positions_as_slice(positions: object, length: int) -> object:
     return _as_slice(ensure_platform_int(positions), length)
 
 
+_insert_column = BlockManager._insert_update_blklocs_and_blknos
+
+
+def _insert_column_narrow(manager: BlockManager, position: int) -> None:
+    """Keeps the positions of columns narrow: a number appended to them makes them wide."""
+    _insert_column(manager, position)
+    manager._blklocs = ensure_platform_int(manager._blklocs)
+    manager._blknos = ensure_platform_int(manager._blknos)
+
+
+BlockManager._insert_update_blklocs_and_blknos = _insert_column_narrow
 lib.maybe_indices_to_slice = _positions_as_slice
 _install = seeding.install
 
