@@ -76,15 +76,17 @@ fn is_vector(mnemonic: Mnemonic) -> bool {
     use Mnemonic::*;
     matches!(
         mnemonic,
-            Addpd | Addps | Addsd | Addss | Andnpd | Andnps | Andpd | Andps | Cmppd | Cmpps | Cmpsd
+            Addpd | Addps | Addsd | Addss | Andnpd | Andnps | Andpd | Andps | Blendvpd
+            | Blendvps | Cmppd | Cmpps | Cmpsd
             | Cmpss | Cvtdq2pd | Cvtdq2ps | Cvtpd2ps | Cvtps2pd | Cvtsd2ss | Cvtsi2sd | Cvtsi2ss
             | Cvtss2sd | Cvttpd2dq | Cvttps2dq | Cvttsd2si | Cvttss2si | Divpd | Divps | Divsd
             | Divss | Insertps | Maxpd | Maxps | Maxsd | Maxss | Minpd | Minps | Minsd | Minss
-            | Movaps | Movapd | Movd | Movdqa | Movdqu | Movhps | Movlhps | Movhlps | Movlps
+            | Movaps | Movapd | Movd | Movddup | Movdqa | Movdqu | Movhps | Movlhps | Movhlps | Movlps
             | Movmskpd | Movmskps | Movq | Movsd | Movss | Movupd | Movups | Mulpd | Mulps | Mulsd
             | Mulss | Orpd | Orps | Pabsb | Pabsd | Pabsw | Packssdw | Packsswb | Packusdw
             | Packuswb | Paddb | Paddd | Paddq | Paddsb | Paddsw | Paddusb | Paddusw | Paddw
-            | Palignr | Pand | Pandn | Pavgb | Pavgw | Pblendvb | Pcmpeqb | Pcmpeqd | Pcmpeqq
+            | Palignr | Pand | Pandn | Pavgb | Pavgw | Pblendvb | Pblendw | Pcmpeqb | Pcmpeqd
+            | Pcmpeqq
             | Pcmpeqw | Pcmpgtb | Pcmpgtd | Pcmpgtq | Pcmpgtw | Pextrb | Pextrd | Pextrq | Pextrw
             | Pinsrb | Pinsrd | Pinsrq | Pinsrw | Pmaddubsw | Pmaddwd | Pmaxsb | Pmaxsd | Pmaxsw
             | Pmaxub | Pmaxud | Pmaxuw | Pminsb | Pminsd | Pminsw | Pminub | Pminud | Pminuw
