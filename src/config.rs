@@ -30,5 +30,5 @@ pub(crate) use files::SettingFiles;
 pub(crate) use image::{EMBEDDED, ImageChoice, file_name, image, image_directories, user_images};
 pub(crate) use sentry::SentryConfig;
 pub(crate) use terminal::colour;
-pub(crate) use values::{local_timezone, memory};
+pub(crate) use values::{local_timezone, memory, size};
 pub(crate) use variables::{EXTERNAL_ALLOW_VAR, MAY_BE_EMPTY, SECRET_VARS, STDLIB_ALLOW_VAR};

@@ -36,8 +36,23 @@ __wasi_errno_t find_place(__wasi_fd_t fd, const char *path, bool follow, struct 
     if (from == nullptr) {
         return __WASI_ERRNO_BADF;
     }
-    return from->node->kind == DIRECTORY ? files_find(from->node, path, follow, place)
-                                         : __WASI_ERRNO_NOTDIR;
+    if (from->node->kind != DIRECTORY) {
+        return __WASI_ERRNO_NOTDIR;
+    }
+    __wasi_errno_t error = files_find(from->node, path, follow, place);
+    bool is_missing =
+        error == __WASI_ERRNO_NOENT || (error == __WASI_ERRNO_SUCCESS && place->node == nullptr);
+    if (!is_missing || fd != FIRST) {
+        return error;
+    }
+    switch (appear(path)) {
+    case __WASI_ERRNO_SUCCESS:
+        return files_find(from->node, path, follow, place);
+    case __WASI_ERRNO_IO:
+        return __WASI_ERRNO_IO;
+    default:
+        return error;
+    }
 }
 
 // --- Opening and closing -------------------------------------------------------------------------
@@ -65,6 +80,10 @@ static __wasi_errno_t open_node(struct place *place, __wasi_oflags_t how, __wasi
     }
     if (is_directory && ((rights & __WASI_RIGHTS_FD_WRITE) || (how & __WASI_OFLAGS_CREAT))) {
         return __WASI_ERRNO_ISDIR;
+    }
+    if (files_is_fixed(place->node)
+        && ((rights & __WASI_RIGHTS_FD_WRITE) || (how & __WASI_OFLAGS_TRUNC))) {
+        return __WASI_ERRNO_ROFS;
     }
     bool empties = (how & __WASI_OFLAGS_TRUNC) && place->node->kind == REGULAR;
     return empties ? files_resize(place->node, 0) : __WASI_ERRNO_SUCCESS;
@@ -354,8 +373,12 @@ WRAP(fd_filestat_get, __wasi_fd_t fd, __wasi_filestat_t *status)
     return __WASI_ERRNO_SUCCESS;
 }
 
-void set_times(struct node *node, uint64_t accessed, uint64_t modified, __wasi_fstflags_t which)
+__wasi_errno_t set_times(struct node *node, uint64_t accessed, uint64_t modified,
+                         __wasi_fstflags_t which)
 {
+    if (files_is_fixed(node)) {
+        return __WASI_ERRNO_ROFS;
+    }
     node->changed = files_now();
     if (files_changed_mode != 0) {
         node->mode = files_changed_mode & ~FILES_MODE_IS_SET;
@@ -366,6 +389,7 @@ void set_times(struct node *node, uint64_t accessed, uint64_t modified, __wasi_f
     if (which & (__WASI_FSTFLAGS_MTIM | __WASI_FSTFLAGS_MTIM_NOW)) {
         node->modified = which & __WASI_FSTFLAGS_MTIM ? modified : node->changed;
     }
+    return __WASI_ERRNO_SUCCESS;
 }
 
 WRAP(fd_filestat_set_times, __wasi_fd_t fd, __wasi_timestamp_t accessed,
@@ -375,6 +399,5 @@ WRAP(fd_filestat_set_times, __wasi_fd_t fd, __wasi_timestamp_t accessed,
     if (open == nullptr) {
         return __WASI_ERRNO_BADF;
     }
-    set_times(open->node, accessed, modified, which);
-    return __WASI_ERRNO_SUCCESS;
+    return set_times(open->node, accessed, modified, which);
 }

@@ -19,5 +19,10 @@ struct descriptor *opened(__wasi_fd_t fd);
 // Looks a path up, from the directory of a descriptor (`files_find`).
 __wasi_errno_t find_place(__wasi_fd_t fd, const char *path, bool follow, struct place *place);
 
+// Makes the files that a missing path below the root names, if they are such as appear when code
+// looks for them (appear.c). NOENT: there are none. IO: they cannot be made.
+__wasi_errno_t appear(const char *path);
+
 // Sets the times that `which` names.
-void set_times(struct node *node, uint64_t accessed, uint64_t modified, __wasi_fstflags_t which);
+__wasi_errno_t set_times(struct node *node, uint64_t accessed, uint64_t modified,
+                         __wasi_fstflags_t which);

@@ -19,6 +19,18 @@ static __wasi_errno_t find_free(__wasi_fd_t fd, const char *path, struct place *
     return error == __WASI_ERRNO_SUCCESS && place->node != nullptr ? __WASI_ERRNO_EXIST : error;
 }
 
+// As `find_node`, for a name that goes away.
+static __wasi_errno_t find_removable(__wasi_fd_t fd, const char *path, struct place *place)
+{
+    __wasi_errno_t error = find_node(fd, path, false, place);
+    if (error != __WASI_ERRNO_SUCCESS) {
+        return error;
+    }
+    bool is_fixed = files_is_fixed(place->directory)
+                    || (place->node->kind == DIRECTORY && files_is_fixed(place->node));
+    return is_fixed ? __WASI_ERRNO_ROFS : __WASI_ERRNO_SUCCESS;
+}
+
 // --- Status --------------------------------------------------------------------------------------
 
 WRAP(path_filestat_get, __wasi_fd_t fd, __wasi_lookupflags_t lookup, const char *path,
@@ -37,10 +49,7 @@ WRAP(path_filestat_set_times, __wasi_fd_t fd, __wasi_lookupflags_t lookup, const
 {
     struct place place;
     __wasi_errno_t error = find_node(fd, path, lookup & __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW, &place);
-    if (error == __WASI_ERRNO_SUCCESS) {
-        set_times(place.node, accessed, modified, which);
-    }
-    return error;
+    return error == __WASI_ERRNO_SUCCESS ? set_times(place.node, accessed, modified, which) : error;
 }
 
 // --- Directories ---------------------------------------------------------------------------------
@@ -90,7 +99,7 @@ WRAP(path_create_directory, __wasi_fd_t fd, const char *path)
 WRAP(path_remove_directory, __wasi_fd_t fd, const char *path)
 {
     struct place place;
-    __wasi_errno_t error = find_node(fd, path, false, &place);
+    __wasi_errno_t error = find_removable(fd, path, &place);
     if (error != __WASI_ERRNO_SUCCESS) {
         return error;
     }
@@ -110,7 +119,7 @@ WRAP(path_remove_directory, __wasi_fd_t fd, const char *path)
 WRAP(path_unlink_file, __wasi_fd_t fd, const char *path)
 {
     struct place place;
-    __wasi_errno_t error = find_node(fd, path, false, &place);
+    __wasi_errno_t error = find_removable(fd, path, &place);
     if (error != __WASI_ERRNO_SUCCESS) {
         return error;
     }
@@ -188,7 +197,7 @@ WRAP(path_rename, __wasi_fd_t old_fd, const char *old_path, __wasi_fd_t new_fd,
      const char *new_path)
 {
     struct place from, to;
-    __wasi_errno_t error = find_node(old_fd, old_path, false, &from);
+    __wasi_errno_t error = find_removable(old_fd, old_path, &from);
     if (error == __WASI_ERRNO_SUCCESS) {
         error = find_place(new_fd, new_path, false, &to);
     }
@@ -208,7 +217,8 @@ WRAP(path_rename, __wasi_fd_t old_fd, const char *old_path, __wasi_fd_t new_fd,
         above = above->parent;
     }
     if (to.node != nullptr) {
-        error = check_replaced(from.node, to.node);
+        error =
+            files_is_fixed(to.directory) ? __WASI_ERRNO_ROFS : check_replaced(from.node, to.node);
         if (error != __WASI_ERRNO_SUCCESS) {
             return error;
         }

@@ -37,6 +37,11 @@ static struct node *new_node(enum node_kind kind)
     return node;
 }
 
+bool files_is_fixed(const struct node *node)
+{
+    return files_serve_task && node->is_fixed;
+}
+
 void files_release(struct node *node)
 {
     if (node->names > 0 || node->users > 0) {
@@ -120,6 +125,9 @@ __wasi_errno_t files_link(struct place *place, struct node *node)
     if (directory->names == 0) {
         return __WASI_ERRNO_NOENT;
     }
+    if (files_is_fixed(directory)) {
+        return __WASI_ERRNO_ROFS;
+    }
     char *name = reserve_entry(directory) ? malloc(place->length + 1) : nullptr;
     if (name == nullptr) {
         return __WASI_ERRNO_NOMEM;
@@ -136,6 +144,7 @@ __wasi_errno_t files_link(struct place *place, struct node *node)
         node->parent = directory;
     }
     node->names++;
+    node->is_fixed |= directory->is_fixed;
     node->changed = touch(directory);
     place->node = node;
     return __WASI_ERRNO_SUCCESS;
@@ -278,8 +287,12 @@ struct node *files_root(void)
                && make("dev/zero", ZERO_DEVICE) && make("dev/random", RANDOM_DEVICE)
                && make("dev/urandom", RANDOM_DEVICE) && make("dev/stdin", NULL_DEVICE)
                && make("dev/stdout", ERROR_DEVICE) && make("dev/stderr", ERROR_DEVICE)
-               && make("usr", DIRECTORY) && make("usr/lib", DIRECTORY)
-               && make("usr/lib/python3.13", DIRECTORY));
+               && make("usr", DIRECTORY));
+        struct place usr;
+        if (find(root, "usr", true, 0, &usr) == __WASI_ERRNO_SUCCESS && usr.node != nullptr) {
+            usr.node->is_fixed = true;
+            (void)(make("usr/lib", DIRECTORY) && make("usr/lib/python3.13", DIRECTORY));
+        }
     }
     return root;
 }

@@ -16,8 +16,12 @@ extern uint32_t files_new_mode, files_changed_mode;
 // Marks such bits as given, because 0 is a mode.
 enum { FILES_MODE_IS_SET = 1 << 16 };
 
-// Whether files leave a reserve of memory to Python. Not before the snapshot, which would hold it.
-extern bool files_leave_reserve;
+// Lets files take this many bytes more than they have now. Only lowers the limit.
+void files_limit(uint64_t more);
+
+// Whether a task uses the files: they leave a reserve of memory to Python, and fixed ones stay as they
+// are. Not before the snapshot, which makes fixed ones and would hold the reserve.
+extern bool files_serve_task;
 
 struct node;
 
@@ -39,6 +43,8 @@ struct node {
     uint64_t accessed, modified, changed;
     // Permission bits.
     uint32_t mode;
+    // The node is /usr or below it, from before the snapshot.
+    bool is_fixed;
     // Bytes of a regular file or of a link's target.
     uint64_t size;
     union {
@@ -83,6 +89,9 @@ void files_unlink(struct place *place);
 
 // Puts a node in the place of another, which loses this name.
 void files_replace(struct place *place, struct node *node);
+
+// Whether a task may not change a node.
+bool files_is_fixed(const struct node *node);
 
 // Frees a node that has neither names nor users.
 void files_release(struct node *node);

@@ -3,6 +3,7 @@
 // Text crosses as UTF-8 in the guest's memory. The host keeps an answer until `take` fetches it:
 // the guest learns the length, and so how much memory to allocate, only when the call returns.
 
+#include "files.h"
 #include "image.h"
 
 #include <errno.h>
@@ -258,6 +259,11 @@ static PyObject *method_set_zone(PyObject *, PyObject *source)
     return set_zone(source) ? Py_NewRef(Py_None) : nullptr;
 }
 
+static PyObject *method_set_maker(PyObject *, PyObject *function)
+{
+    return set_maker(function) ? Py_NewRef(Py_None) : nullptr;
+}
+
 // For sqlite3 (wasm/patches/0017).
 extern unsigned long _PySqlite_running_thread;
 
@@ -268,6 +274,16 @@ static PyObject *method_set_thread(PyObject *, PyObject *number)
         return nullptr;
     }
     _PySqlite_running_thread = running;
+    Py_RETURN_NONE;
+}
+
+static PyObject *method_limit_files(PyObject *, PyObject *more)
+{
+    unsigned long long bytes = PyLong_AsUnsignedLongLong(more);
+    if (bytes == (unsigned long long)-1 && PyErr_Occurred()) {
+        return nullptr;
+    }
+    files_limit(bytes);
     Py_RETURN_NONE;
 }
 
@@ -307,6 +323,14 @@ static PyMethodDef methods[] = {
      "buffer_from_json(text: str, start: int) -> tuple[bytes, int]\n\n"
      "Decode that form from the index `start`. Returns the bytes and the end index. Raises\n"
      "ValueError if the form does not start there."},
+    {"limit_files", method_limit_files, METH_O,
+     "limit_files(more: int) -> None\n\n"
+     "Let files take this many bytes more than they have. Only lowers the limit."},
+    {"set_maker", method_set_maker, METH_O,
+     "set_maker(function: Callable[[str], bool]) -> None\n\n"
+     "Set the function that makes files when code looks for a missing path below /data. The path "
+     "is\n"
+     "relative to the root. Returns whether it made any."},
     {"set_thread", method_set_thread, METH_O,
      "set_thread(number: int) -> None\n\n"
      "Set the number of the running thread, for modules that compare threads."},

@@ -1,5 +1,6 @@
 // Interfaces between the C files of the image: CPython with its standard library, and
 //
+//   appear.c         files that appear when code looks for them
 //   buffer.c         binary data to n8n's JSON form, and back
 //   decode*.c        JSON to plain Python values
 //   descriptors.c    WASI calls on open files, and directories.c on paths
@@ -83,6 +84,11 @@ bool frozen_add_guest(void);
 // Sets the function that returns the data of the local time zone, or None for UTC (zone.c). The
 // first use of local time calls it. Returns false with a Python exception set for other objects.
 bool set_zone(PyObject *source);
+
+// Sets the function that makes files when code looks for them (appear.c). It takes a path relative to
+// the root, and returns whether it made any. Returns false with a Python exception set for other
+// objects.
+bool set_maker(PyObject *function);
 
 // The initialiser of the built-in module `_host`.
 PyObject *host_module_init(void);

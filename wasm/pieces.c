@@ -11,16 +11,24 @@ enum { PIECE = 4096 };
 // time that files have taken SPAN pieces, 1 MiB, so a task with small files does not pay for it.
 enum { RESERVE = 16 << 20, SPAN = 256 };
 
-bool files_leave_reserve;
+bool files_serve_task;
 
 // Pieces taken since the last look.
 static unsigned taken;
 
-// More than a linear memory holds, and less than a size_t counts.
-static const uint64_t MOST_BYTES = (uint64_t)1 << 31;
+// The most bytes of all files. At first more than a linear memory holds, and less than a size_t
+// counts.
+static uint64_t most = (uint64_t)1 << 31;
 
 // Bytes of all files.
 static uint64_t used;
+
+void files_limit(uint64_t more)
+{
+    if (used < most && more < most - used) {
+        most = used + more;
+    }
+}
 
 size_t files_read(struct node *node, uint64_t offset, uint8_t *into, size_t length)
 {
@@ -88,7 +96,7 @@ static void cut(struct node *file, uint64_t size)
 
 __wasi_errno_t files_resize(struct node *file, uint64_t size)
 {
-    if (size > file->size && (size > MOST_BYTES || used - file->size > MOST_BYTES - size)) {
+    if (size > file->size && (size > most || used - file->size > most - size)) {
         return __WASI_ERRNO_NOSPC;
     }
     if (size < file->size) {
@@ -105,7 +113,7 @@ __wasi_errno_t files_resize(struct node *file, uint64_t size)
 // Allocates a piece of zeros.
 static uint8_t *new_piece(void)
 {
-    if (files_leave_reserve && ++taken >= SPAN) {
+    if (files_serve_task && ++taken >= SPAN) {
         // Volatile: compilers drop allocations that nothing uses.
         void *volatile reserve = malloc(RESERVE);
         if (reserve == nullptr) {

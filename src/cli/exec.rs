@@ -183,6 +183,9 @@ impl ExecTask {
         let files = args.files.read(limits.memory, console)?;
         let files = args.out.iter().try_fold(files, |files, out| out.ask(files))?;
         let out = files.directories().to_vec();
+        if let Some(bytes) = limits.guest_file_bytes() {
+            settings.serpentarium.get_or_insert_default().file_bytes = Some(bytes);
+        }
         if files != TaskFiles::default() {
             settings.serpentarium.get_or_insert_default().files = Some(files);
         }

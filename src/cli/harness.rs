@@ -16,7 +16,7 @@ use super::{
     program::{ProgramImage, name_flag},
 };
 use crate::{
-    protocol::TaskSettings,
+    protocol::{HostSettings, TaskSettings},
     sandbox::{
         self, Answer, HostCalls, Job, Limits, METHOD_NOT_ALLOWED, PendingAnswer, Sandbox,
         SandboxError,
@@ -160,19 +160,25 @@ pub(crate) struct CompletedRun {
     pub took: std::time::Duration,
 }
 
+/// The settings of the host that a measured program gets.
+#[derive(Serialize)]
+struct Measured<'a> {
+    #[serde(flatten)]
+    host: HostSettings,
+    measure: Measure<'a>,
+}
+
 /// Returns the settings for the guest, with the measurement.
 fn input(settings: &TaskSettings, measure: Option<Measure>) -> serde_json::Result<Bytes> {
     let Some(measure) = measure else { return settings.to_input() };
     let mut settings = settings.clone();
-    let files = settings.serpentarium.take().and_then(|host| host.files);
+    let HostSettings { files, file_bytes, .. } = settings.serpentarium.take().unwrap_or_default();
+    let host = HostSettings { files, file_bytes, ..HostSettings::default() };
     let mut text = serde_json::to_string(&settings)?;
     // Remove the closing brace, to append one more member.
     text.pop();
-    text.push_str(r#","serpentarium":{"#);
-    if let Some(files) = files {
-        text.push_str(&format!(r#""files":{},"#, serde_json::to_string(&files)?));
-    }
-    text.push_str(&format!(r#""measure":{}}}}}"#, serde_json::to_string(&measure)?));
+    let host = serde_json::to_string(&Measured { host, measure })?;
+    text.push_str(&format!(r#","serpentarium":{host}}}"#));
     Ok(text.into())
 }
 

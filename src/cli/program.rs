@@ -14,7 +14,7 @@ use crate::{
     config::{self, EMBEDDED, ImageChoice},
     fuel::parse_fuel,
     protocol::{NodeMode, TaskSettings},
-    sandbox::{Exceeded, FUEL_PER_SECOND, Failure, Limits, Sandbox, SandboxError},
+    sandbox::{Exceeded, FUEL_PER_SECOND, Failure, Limits, MAX_MEMORY, Sandbox, SandboxError},
     workers::while_dumpable,
 };
 
@@ -119,6 +119,10 @@ pub(crate) struct LimitArgs {
     /// The time limit.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_timeout)]
     timeout: Duration,
+    /// The most bytes of all files of the program together, beside those of `--file` [default: its
+    /// memory].
+    #[arg(long, value_name = "SIZE", value_parser = config::size)]
+    max_file_bytes: Option<u64>,
 }
 
 impl LimitArgs {
@@ -132,6 +136,7 @@ impl LimitArgs {
             calls: u32::MAX,
             notified: MAX_PRINTED,
             stderr: MAX_STDERR,
+            file_bytes: self.max_file_bytes.unwrap_or(MAX_MEMORY),
             ..Limits::default()
         }
     }

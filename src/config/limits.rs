@@ -8,10 +8,10 @@ use super::values::{calls, memory, seconds, size, stderr};
 use crate::{
     fuel::parse_fuel,
     runner::variables::{
-        FUEL_VAR, MAX_CALL_BYTES_VAR, MAX_CALLS_IN_FLIGHT_VAR, MAX_CALLS_VAR, MAX_INPUT_VAR,
-        MAX_OUTPUT_VAR, MAX_PRINT_VAR, MAX_STDERR_VAR, MEMORY_VAR, TASK_TIMEOUT_VAR,
+        FUEL_VAR, MAX_CALL_BYTES_VAR, MAX_CALLS_IN_FLIGHT_VAR, MAX_CALLS_VAR, MAX_FILE_BYTES_VAR,
+        MAX_INPUT_VAR, MAX_OUTPUT_VAR, MAX_PRINT_VAR, MAX_STDERR_VAR, MEMORY_VAR, TASK_TIMEOUT_VAR,
     },
-    sandbox::{FUEL_PER_SECOND, Limits},
+    sandbox::{FUEL_PER_SECOND, Limits, MAX_MEMORY},
 };
 
 /// The limits of one task, as flags or environment variables.
@@ -122,6 +122,10 @@ pub(crate) struct TaskLimitArgs {
         value_parser = size
     )]
     pub(crate) max_print: u64,
+
+    /// Maximum size of all files of a task together [default: its memory]
+    #[arg(long, env = MAX_FILE_BYTES_VAR, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_file_bytes: Option<u64>,
 }
 
 impl TaskLimitArgs {
@@ -140,6 +144,7 @@ impl TaskLimitArgs {
             call_time: self.call_timeout,
             call_bytes: self.max_call_bytes,
             notified: self.max_print,
+            file_bytes: self.max_file_bytes.unwrap_or(MAX_MEMORY),
             // No task of a broker hands files back.
             ..Limits::default()
         }

@@ -74,6 +74,7 @@ impl RunnerArgs {
                 calls_in_flight: Some(limits.in_flight)
                     .filter(|most| *most != Limits::default().in_flight),
                 last: false,
+                file_bytes: limits.guest_file_bytes(),
                 files: None,
             })?,
         })

@@ -76,6 +76,10 @@ pub struct HostSettings {
     /// `return` outside functions runs unchanged.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub last: bool,
+    /// Limit of the bytes of files ([`Limits::file_bytes`](field@crate::sandbox::Limits::file_bytes)).
+    /// `None`: the task's memory.
+    #[serde(rename = "fileBytes", skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
     /// Files that the task gets, and directories whose files it hands back. The job must accept
     /// those ([`Job::out`](crate::sandbox::Job::out)).
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,7 +18,8 @@ use super::{
 pub struct Job {
     /// The settings JSON that the guest reads on standard input (wasm/ABI.md).
     pub input: Bytes,
-    /// The limits of the task.
+    /// The limits of the task. The guest learns [`Limits::file_bytes`](field@Limits::file_bytes)
+    /// from the settings, as `serpentarium.fileBytes`.
     pub limits: Limits,
     /// Seed of the deterministic mode; see [`Job::seed`].
     pub seed: Option<u64>,
@@ -183,26 +184,30 @@ struct Settings<'a> {
 }
 
 /// What the host adds to the settings of a program.
-#[derive(Serialize)]
+#[derive(Default, PartialEq, Serialize)]
 struct HostAddition<'a> {
     #[serde(rename = "localTimezone", skip_serializing_if = "Option::is_none")]
     local_timezone: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<bool>,
+    #[serde(rename = "fileBytes", skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<&'a TaskFiles>,
 }
 
 impl From<Program> for Job {
     fn from(program: Program) -> Self {
-        let local_timezone = program.timezone.as_deref();
-        let last = program.last.then_some(true);
-        let files = (!program.files.is_empty()).then_some(&program.files);
-        let is_plain = local_timezone.is_none() && last.is_none() && files.is_none();
+        let addition = HostAddition {
+            local_timezone: program.timezone.as_deref(),
+            last: program.last.then_some(true),
+            file_bytes: program.limits.guest_file_bytes(),
+            files: (!program.files.is_empty()).then_some(&program.files),
+        };
         let settings = Settings {
             code: &program.code,
             input: program.input.as_deref(),
-            serpentarium: (!is_plain).then_some(HostAddition { local_timezone, last, files }),
+            serpentarium: Some(addition).filter(|added| *added != HostAddition::default()),
         };
         let input = serde_json::to_vec(&settings).expect("a string and raw JSON always serialise");
         let out = program.files.directories().to_vec();

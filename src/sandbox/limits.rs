@@ -61,6 +61,10 @@ pub struct Limits {
     /// Bytes of all notifications (prints) together. They have no answer that would slow the guest
     /// down, so an unbounded number could fill the host's memory. Default 16 MiB.
     pub notified: u64,
+    /// Bytes that all files of the task's file system can take, beside those that come with the
+    /// task. A write of more raises an `OSError` with `ENOSPC`, so the code may handle it. Default
+    /// [`MAX_MEMORY`]: files have no limit but the task's memory.
+    pub file_bytes: u64,
     /// Number of files that the task hands back ([`Program::out`](super::Program::out)). Default
     /// 1,000.
     pub out_files: u32,
@@ -98,6 +102,7 @@ setters! {
     call_time: Duration,
     call_bytes: u64,
     notified: u64,
+    file_bytes: u64,
     out_files: u32,
     out_bytes: u64,
 }
@@ -105,6 +110,11 @@ setters! {
 impl Limits {
     /// The largest useful fuel limit: wasmtime counts fuel in an `i64`.
     pub const MAX_FUEL: u64 = i64::MAX as u64;
+
+    /// Returns the limit of files for the guest, which keeps to it. `None`: it has none.
+    pub(crate) fn guest_file_bytes(&self) -> Option<u64> {
+        Some(self.file_bytes).filter(|bytes| *bytes < MAX_MEMORY)
+    }
 }
 
 impl Default for Limits {
@@ -122,6 +132,7 @@ impl Default for Limits {
             call_time: Duration::from_secs(60),
             call_bytes: ByteSize::mib(64).as_u64(),
             notified: ByteSize::mib(16).as_u64(),
+            file_bytes: MAX_MEMORY,
             out_files: 1_000,
             out_bytes: ByteSize::mib(128).as_u64(),
         }

@@ -113,6 +113,7 @@ fn n8ns_settings_have_the_keys_of_the_tables() {
         local_timezone: Some("Asia/Tokyo".into()),
         calls_in_flight: Some(1),
         last: true,
+        file_bytes: Some(1),
         files: Some(TaskFiles::default()),
     };
     let mut task =

@@ -64,6 +64,7 @@ fn answer(name: &str, params: &Value) -> Answer {
             let text = format!(r#"{{"type":"Buffer","data":{}}}"#, json!(large()));
             return Ok(RawValue::from_string(text).expect("an answer is JSON"));
         }
+        "helpers.getBinaryDataBuffer" if params[1] == "broken" => return Err("no such file".into()),
         "helpers.getBinaryDataBuffer" => buffer(b"hello"),
         "helpers.prepareBinaryData" => {
             let size = params[0]["data"].as_array().map(Vec::len);

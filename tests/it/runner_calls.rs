@@ -246,6 +246,21 @@ fn a_lost_connection_ends_the_calls_in_flight() {
 }
 
 #[test]
+fn files_are_limited_by_the_operator() {
+    let mut broker = Broker::start();
+    let _runner =
+        Runner::start_with(broker.port, &[TOKEN, ("SERPENTARIUM_MAX_FILE_BYTES", "1KiB")]);
+    broker.register();
+    for (bytes, result) in [(1024, json!(1024)), (1025, json!("No space left on device"))] {
+        let code = format!(
+            "try: return open('f', 'wb', 0).write(bytes({bytes}))\nexcept OSError as error: return error.strerror"
+        );
+        broker.submit("t1", settings(&code));
+        assert_eq!(broker.message("runner:taskdone")["data"]["result"], result);
+    }
+}
+
+#[test]
 fn calls_in_flight_are_limited_by_the_operator() {
     let mut broker = Broker::start();
     let _runner =

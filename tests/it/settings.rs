@@ -257,8 +257,15 @@ fn every_setting_is_documented_with_its_flag_and_default() {
     let shown: serde_json::Map<String, Value> = serde_json::from_str(&out).unwrap();
     assert_eq!(rows.len(), shown.len(), "a row for each setting");
     // The document describes these defaults; `config` shows their values.
-    let words =
-        ["", "random", "everything", "none", "one per core", "32G per second of the timeout"];
+    let words = [
+        "",
+        "random",
+        "everything",
+        "none",
+        "one per core",
+        "32G per second of the timeout",
+        "the task's memory",
+    ];
     for (variable, setting) in shown {
         let row = rows.iter().find(|row| row[1] == format!("`{variable}`"));
         let row = row.unwrap_or_else(|| panic!("{variable} is not in docs/settings.md"));

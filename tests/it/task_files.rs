@@ -224,3 +224,49 @@ async fn a_task_without_files_consumes_the_same_fuel() {
     let with_empty = fuel(Program::new("return 1").out("/out").unwrap()).await;
     assert!(with_empty.abs_diff(plain) < 200_000, "{plain} {with_empty}");
 }
+
+/// Writes 1,000 bytes beside a file that came with the task, in two files, and tries one more.
+const FILLS: &str = "
+import errno, os
+open('a', 'wb').write(b'a' * 600)
+open('b', 'wb').write(b'b' * 400)
+try:
+    os.truncate('b', 401)
+except OSError as error:
+    full = errno.errorcode[error.errno]
+else:
+    full = None
+os.remove('a')
+open('c', 'w').write('c' * 600)
+return [full, os.stat('b').st_size, os.stat('c').st_size]";
+
+fn with_file_bytes(code: &str, bytes: u64) -> Program {
+    let limits = Limits::default().file_bytes(bytes);
+    Program::new(code).file("given", vec![0; 5_000]).unwrap().limits(limits)
+}
+
+#[tokio::test]
+async fn file_bytes_obeyed() {
+    let outcome = run(with_file_bytes(FILLS, 1_001)).await;
+    assert_eq!(returned(&outcome), json!([null, 401, 600]));
+}
+
+#[tokio::test]
+async fn file_bytes_violated() {
+    let outcome = run(with_file_bytes(FILLS, 1_000)).await;
+    assert_eq!(returned(&outcome), json!(["ENOSPC", 400, 600]));
+    let raising = "open('large', 'wb', 0).write(b'x' * 1_001)";
+    let outcome = run(with_file_bytes(raising, 1_000)).await;
+    let message = raised(&outcome).message.clone();
+    assert_eq!(message, "[Errno 51] No space left on device");
+    // Code that calls `_host` itself can only lower the limit.
+    let lifting = "
+import _host
+_host.limit_files(1 << 40)
+try:
+    open('large', 'wb', 0).write(b'x' * 1_001)
+except OSError as error:
+    return error.strerror";
+    let outcome = run(with_file_bytes(lifting, 1_000)).await;
+    assert_eq!(returned(&outcome), "No space left on device");
+}

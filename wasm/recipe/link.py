@@ -17,6 +17,7 @@ from toolchain import Toolchain
 # The C stack in linear memory. Deep recursion must reach CPython's recursion limit before its end.
 STACK_BYTES = 8 * 1024 * 1024
 OWN_FILES = (
+    "appear",
     "buffer",
     "decode",
     "decode_dict",

@@ -169,6 +169,13 @@ fn bytes_of_files_violated() {
 }
 
 #[test]
+fn bytes_that_the_program_writes_obeyed_and_violated() {
+    let code = "try:\n    return open('new', 'wb', 0).write(bytes(2_000))\nexcept OSError as error:\n    return error.strerror";
+    assert_eq!(result(code, &["--max-file-bytes", "2000"]), 2000);
+    assert_eq!(result(code, &["--max-file-bytes", "1999"]), "No space left on device");
+}
+
+#[test]
 fn an_endless_file_is_too_large() {
     let out = exec("", &["--file", "/dev/zero", "--memory", "64MiB"]);
     assert_fails(&out, 1, "/dev/zero is too large: files and code share --memory 64.0 MiB");

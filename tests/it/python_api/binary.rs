@@ -2,7 +2,13 @@
 
 use serde_json::json;
 
-use super::{LARGE, run};
+use crate::support::{job_with, returned, sandbox};
+use serpentarium::{
+    protocol::NodeMode,
+    sandbox::{NoHost, Program},
+};
+
+use super::{LARGE, Ran, run, run_job};
 
 #[tokio::test]
 async fn binary_data_goes_both_ways() {
@@ -37,6 +43,77 @@ return paths, [open(path).read() for path in paths]";
     let ran = run(code).await;
     let paths = ["/data/0/data/file", "/data/0/y/file", "/data/other/ab"];
     assert_eq!(ran.value(), json!([paths, ["hello", "hello", "hello"]]));
+}
+
+/// Runs code on three items: with two files of one name, without, and with a file that n8n cannot
+/// give.
+async fn run_with_files(code: &str) -> Ran {
+    let items = json!([
+        { "json": {}, "binary": { "data": { "fileName": "a.txt" }, "more": { "fileName": "a.txt" } } },
+        { "json": {} },
+        { "json": {}, "binary": { "broken": { "fileName": "b.txt" } } },
+    ]);
+    run_job(job_with(code, NodeMode::AllItems, &items.to_string())).await
+}
+
+#[tokio::test]
+async fn files_of_an_item_appear_when_code_looks_for_one() {
+    let code = "
+import glob, os
+none = [os.path.exists(f'/data/{name}') for name in ('1', '00', '3', '-1', 'x/a.txt', '0x')]
+os.chdir('/')
+return none, open('data/0/a.txt').read(), sorted(glob.glob('/data/0/**', recursive=True))";
+    let ran = run_with_files(code).await;
+    let found = json!([
+        "/data/0/",
+        "/data/0/a.txt",
+        "/data/0/data",
+        "/data/0/data/a.txt",
+        "/data/0/more",
+        "/data/0/more/a.txt"
+    ]);
+    assert_eq!(ran.value(), json!([vec![false; 6], "hello", found]));
+    assert_eq!(
+        ran.n8n.asked("helpers.getBinaryDataBuffer"),
+        [json!([0, "data"]), json!([0, "more"])],
+        "the files of one item, each once"
+    );
+}
+
+#[tokio::test]
+async fn files_that_nobody_looks_for_are_not_fetched() {
+    let code = "
+import os
+os.makedirs('/tmp/data')
+open('/tmp/data/0', 'w').close()
+return [os.path.exists('/database'), os.listdir('/home'), len(_items)]";
+    let ran = run_with_files(code).await;
+    assert_eq!(ran.value(), json!([false, ["task"], 3]));
+    assert!(ran.n8n.asked("helpers.getBinaryDataBuffer").is_empty());
+}
+
+#[tokio::test]
+async fn a_look_at_all_files_fetches_all() {
+    let code = "
+import errno, os
+try:
+    raise KeyError('handled')
+except KeyError:
+    try:
+        os.listdir('/data')
+    except OSError as error:
+        # Of the third item; those of the first are there.
+        return [errno.errorcode[error.errno], str(error.__context__), os.listdir('/data/0/data')]";
+    let ran = run_with_files(code).await;
+    assert_eq!(ran.value(), json!(["EIO", "'handled'", ["a.txt"]]));
+    assert_eq!(ran.n8n.asked("helpers.getBinaryDataBuffer").len(), 3);
+}
+
+#[tokio::test]
+async fn a_program_has_no_files_of_items() {
+    let program = Program::new("import os\nreturn os.path.exists('/data/0')").input(json!([{}]));
+    let outcome = sandbox().run(program.expect("JSON"), NoHost).await;
+    assert_eq!(returned(&outcome), false);
 }
 
 #[tokio::test]

@@ -150,6 +150,31 @@ async fn modules_and_the_program_have_a_place() {
 }
 
 #[tokio::test]
+async fn the_library_is_read_only() {
+    let code = "
+import os
+site = '/usr/lib/python3.13/site-packages'
+source = site + '/requests/api.py'
+os.link(source, '/tmp/link')
+def refused(function, *args):
+    try:
+        function(*args)
+    except OSError as error:
+        return error.strerror == 'Read-only file system'
+return [refused(*call) for call in [
+    (open, source, 'w'), (open, source, 'a'), (open, source, 'r+'), (open, '/tmp/link', 'w'),
+    (open, site + '/new.py', 'w'), (os.mkdir, '/usr/new'), (os.remove, source), (os.rename, '/usr', '/u'),
+    (os.rmdir, site + '/requests'), (os.rename, source, '/tmp/api.py'), (os.link, '/tmp/link', '/usr/link'),
+    (os.symlink, '/tmp', '/usr/tmp'), (os.truncate, source, 0), (os.chmod, source, 0), (os.utime, source),
+    (os.replace, '/tmp/link', site + '/requests/models.py'),
+]] + [os.path.isfile(source), open(source).read() == open('/tmp/link').read(), os.remove('/tmp/link')]";
+    let ran = run(code).await;
+    let mut expected = vec![json!(true); 18];
+    expected.push(json!(null));
+    assert_eq!(ran.value(), json!(expected));
+}
+
+#[tokio::test]
 async fn files_of_one_task_are_not_seen_by_the_next() {
     run("open('/tmp/left', 'w').write('1')").await.value();
     all_return(&[("import os\nreturn os.path.exists('/tmp/left')", json!(false))]).await;

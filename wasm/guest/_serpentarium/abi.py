@@ -26,6 +26,7 @@ LOCAL_TIMEZONE = "localTimezone"
 POLICY = "policy"
 LAST = "last"
 FILES = "files"
+FILE_BYTES = "fileBytes"
 MEASURE = "measure"
 
 # Files: those that come with the task, and the directories of those that it hands back.

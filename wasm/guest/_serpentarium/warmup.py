@@ -37,7 +37,7 @@ from _serpentarium.core.task import run
 from _serpentarium.core.threads import schedule
 from _serpentarium.http import opener, sockets, transport
 from _serpentarium.n8n import help as help_
-from _serpentarium.n8n import stored
+from _serpentarium.n8n import input_files, stored
 from _serpentarium.n8n.running import running
 from _serpentarium.policy import guards
 
@@ -194,6 +194,7 @@ def warm() -> None:
     loop.install()
     threads.install()
     help_.install()
+    input_files.install()
     _load_packages()
     _rehearse()
     _forget()

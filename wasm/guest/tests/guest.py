@@ -61,6 +61,12 @@ class FakeHost(types.ModuleType):
         """Set the number of the running thread."""
         self.thread = number
 
+    def set_maker(self, function: Any) -> None:
+        self.maker = function
+
+    def limit_files(self, more: int) -> None:
+        self.most_file_bytes = more
+
     def set_zone(self, source: Any) -> None:
         self.zone_source = source
 

@@ -47,6 +47,7 @@ NAMES = {
         abi.POLICY,
         abi.LAST,
         abi.FILES,
+        abi.FILE_BYTES,
         abi.MEASURE,
     ],
     "files": [abi.FILES_IN, abi.FILES_OUT],

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
+import _host
+
 from _serpentarium.abi import (
     AS_TEXT,
     CALLS_IN_FLIGHT,
     CODE,
     ENV,
+    FILE_BYTES,
     FILES,
     HOST,
     INPUT,
@@ -33,6 +36,7 @@ from _serpentarium.core.wire import Reply
 
 # User code can replace members of modules, so the object is bound here.
 _task = current.task
+_limit_files = _host.limit_files
 _count_exit_functions = atexit._ncallbacks
 _run_exit_functions = atexit._run_exitfuncs
 
@@ -84,6 +88,8 @@ def _execute(task: Task) -> Reply:
         host = settings[HOST]
         if FILES in host:
             mode = exchange.with_files(mode, host[FILES])
+        if FILE_BYTES in host:
+            _limit_files(host[FILE_BYTES])
         if MEASURE in host:
             return extensions.measure(task, mode)
         check = _apply(task, host)

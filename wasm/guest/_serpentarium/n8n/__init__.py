@@ -8,6 +8,7 @@
 - `plans`: the HTTP requests behind `_helpers`; `multipart`: bodies with files
 - `binary_plans`: its requests for binary data
 - `response`: an HTTP answer
+- `input_files`: binary data of items as files
 - `stored`: files whose data is not in the item
 - `nodes`: `_input`, `_node`, `_prev_node`
 - `pairing`: outputs of other nodes, and links between items

@@ -45,15 +45,20 @@ def save(data: bytes, index: int, property: Any) -> str:
     The property is a name, or the value of another node's item.
     """
     if isinstance(property, Mapping):
-        metadata, directory = property, "other"
+        metadata, directory = property, "/data/other"
     else:
         items = running.items
         item = as_dict(items[index]) if 0 <= index < len(items) else {}
         metadata = as_dict(as_dict(item.get("binary")).get(property))
-        directory = f"{index}/{_safe(property) or 'data'}"
-    path = f"/data/{directory}/{_safe(metadata.get('fileName')) or 'file'}"
+        directory = directory_of(index, property)
+    path = f"{directory}/{_safe(metadata.get('fileName')) or 'file'}"
     make_file(path, [data])
     return path
+
+
+def directory_of(index: int, property: Any) -> str:
+    """Returns the directory for the file of an item's property."""
+    return f"/data/{index}/{_safe(property) or 'data'}"
 
 
 def _safe(name: Any) -> str:

@@ -16,8 +16,8 @@ def _no_file(error: Any, clue: Clue) -> str | None:
         return None
     where = {
         NODE: (
-            " The file of an item is its binary data: _helpers.get_binary_data(index, property) "
-            "returns its bytes, and _helpers.binary_path(index, property) a path."
+            " The files of an item are its binary data: /data/<index>/<file name>, or "
+            "_helpers.get_binary_data(index, property) for the bytes."
         ),
         EXEC: " Give it with --file.",
     }
