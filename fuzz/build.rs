@@ -5,12 +5,15 @@ use std::{env, fs, path::Path};
 #[path = "../src/sandbox/codegen.rs"]
 mod codegen;
 
+use codegen::target::HOST;
+
 fn main() {
     println!("cargo:rerun-if-changed=guest.wat");
     println!("cargo:rerun-if-changed=../src/sandbox/codegen.rs");
-    let mut config = codegen::config();
-    config.target(&format!("{}-unknown-linux-gnu", env::consts::ARCH)).unwrap();
-    for feature in codegen::BASELINE {
+    println!("cargo:rerun-if-changed=../src/sandbox/target.rs");
+    let mut config = codegen::config(HOST);
+    config.target(HOST.triple).unwrap();
+    for feature in HOST.features {
         // SAFETY: the features are names of Cranelift's settings, and `Sandbox` checks the CPU.
         unsafe { config.cranelift_flag_enable(&format!("has_{}", feature.replace('.', ""))) };
     }

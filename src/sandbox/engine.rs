@@ -14,7 +14,8 @@ use wasmtime::{
 };
 
 use super::{
-    calls, codegen,
+    calls,
+    codegen::{self, target::HOST},
     error::SandboxError,
     image::{self, ImageFile, ImageInfo},
     limits::MAX_MEMORY,
@@ -51,14 +52,6 @@ static IN_PLACE: AtomicBool = AtomicBool::new(false);
 #[repr(C, align(65536))]
 struct Aligned<T: ?Sized>(T);
 
-/// The name of the CPU level, for error texts.
-#[cfg(target_arch = "x86_64")]
-const BASELINE_NAME: &str = "x86-64-v2";
-
-/// The name of the CPU level, for error texts.
-#[cfg(target_arch = "aarch64")]
-const BASELINE_NAME: &str = "armv8-a";
-
 /// Checks the CPU, builds the engine and links the image: `file`, or the embedded one. `scans`: the
 /// pool asks the kernel for the written pages.
 pub(crate) fn load(
@@ -73,7 +66,7 @@ pub(crate) fn load(
 /// Links an image for instances that map their own memory.
 pub(crate) fn load_without_pool(file: Option<ImageFile>) -> Result<LinkedImage, SandboxError> {
     check_cpu()?;
-    let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
+    let engine = Engine::new(&codegen::config(HOST)).map_err(SandboxError::Engine)?;
     link(file, &engine, InPlace::Forbidden)
 }
 
@@ -84,7 +77,7 @@ pub(crate) fn load_without_pool(file: Option<ImageFile>) -> Result<LinkedImage, 
 #[cfg(fuzzing)]
 pub(crate) unsafe fn load_guest(code: &[u8]) -> Result<InstancePre<GuestState>, SandboxError> {
     check_cpu()?;
-    let engine = Engine::new(&codegen::config()).map_err(SandboxError::Engine)?;
+    let engine = Engine::new(&codegen::config(HOST)).map_err(SandboxError::Engine)?;
     // SAFETY: the caller promises it.
     let module = unsafe { Module::deserialize(&engine, code) }.map_err(SandboxError::Image)?;
     with_imports(&module)
@@ -164,7 +157,7 @@ fn engine(slots: usize, scans: bool) -> wasmtime::Result<Engine> {
         // call through an entry that another left.
         pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
     }
-    let mut config = codegen::config();
+    let mut config = codegen::config(HOST);
     config
         .with_custom_code_memory(Some(Arc::new(InExecutable)))
         // A page of a file costs more to map than one of a memory file: 0.15 ms instead of 0.11 ms for
@@ -198,15 +191,15 @@ impl CustomCodeMemory for InExecutable {
     }
 }
 
-/// Refuses a CPU that lacks a feature of [`codegen::BASELINE`]: native code would die with `SIGILL`
-/// on it.
+/// Refuses a CPU that lacks a feature of the target's level: native code would die with `SIGILL` on
+/// it.
 fn check_cpu() -> Result<(), SandboxError> {
     let missing: Vec<&str> =
-        codegen::BASELINE.iter().copied().filter(|feature| !has(feature)).collect();
+        HOST.features.iter().copied().filter(|feature| !has(feature)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(SandboxError::Cpu { baseline: BASELINE_NAME, missing: missing.join(", ") })
+    Err(SandboxError::Cpu { baseline: HOST.level, missing: missing.join(", ") })
 }
 
 #[cfg(target_arch = "x86_64")]

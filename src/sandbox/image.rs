@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::codegen;
+use super::codegen::target::HOST;
 
 /// Last bytes of an image file.
 const MAGIC: &[u8; 8] = b"SERPIMG1";
@@ -108,7 +108,7 @@ pub enum ImageError {
     /// The image was made for another kind of machine.
     #[error(
         "the image {} holds code for {theirs}, and this machine runs {}: build it here",
-        path.display(), codegen::TARGET
+        path.display(), HOST.triple
     )]
     #[non_exhaustive]
     Target {
@@ -142,7 +142,7 @@ impl ImageFile {
         if info.release != env!("CARGO_PKG_VERSION") {
             return Err(ImageError::Release { path: path.into(), theirs: info.release });
         }
-        if info.target != codegen::TARGET {
+        if info.target != HOST.triple {
             return Err(ImageError::Target { path: path.into(), theirs: info.target });
         }
         Ok(Self { info, file })

@@ -21,6 +21,7 @@ import native
 import notices
 import stdlib
 import table
+import targets
 import tool
 import toolchain as tools
 from compile import Flavour, compile_library
@@ -38,6 +39,7 @@ NOT_INPUTS = (
     "native.py",
     "report.py",
     "store.py",
+    "targets.py",
     "tool.py",
     "train.py",
     "train_table.py",
@@ -59,6 +61,13 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         "--fast",
         action="store_true",
         help="omit link-time optimisation (tasks run slower)",
+    )
+    parser.add_argument(
+        "--target",
+        choices=targets.triples(),
+        default=targets.host(),
+        help="compile for this kind of machine, from the same snapshot (default: this machine's; "
+        "others are written to wasm/build/TARGET)",
     )
     parser.add_argument(
         "--data",
@@ -194,7 +203,7 @@ def main(argv: list[str]) -> int:
         directory = ensure_built(
             store, Flavour(lto=not options.fast), max(1, options.jobs), options.locked
         )
-        image = native.ensure_native(store, WASM, directory / "python.wasm")
+        image = native.ensure_native(store, WASM, directory / "python.wasm", options.target)
         if options.data:
             _build_data(store, options, directory)
     except BuildError as error:
@@ -203,7 +212,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         fail_line("interrupted; finished steps stay in the cache")
         return 1
-    products = PLACE / "stock" if tool.is_stock() else PLACE
+    products = targets.place(PLACE, options.target, tool.is_stock())
     for source in (*(directory / name for name in PRODUCTS), image / native.IMAGE):
         place(source, products / source.name)
     size = (products / native.IMAGE).stat().st_size / MEGABYTE

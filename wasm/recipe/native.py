@@ -7,13 +7,13 @@ generator is for comparison only and is not verified.
 
 import email
 import json
-import os
 import shutil
 import tomllib
 import zipfile
 from pathlib import Path
 
 import kit
+import targets
 import tool
 import verification
 from inputs import Fetcher, Wheel, load
@@ -26,23 +26,29 @@ MANIFEST = "manifest.json"
 NAME = "base"
 
 
-def ensure_native(store: Store, wasm: Path, module: Path) -> Path:
-    """Returns the directory with the native image of a linked module, built and verified."""
+def ensure_native(store: Store, wasm: Path, module: Path, target: str) -> Path:
+    """Returns the directory with a linked module's image for a target, built and verified."""
     snapshot, key = ensure_snapshot(store, wasm, module)
     own = manifest(store, wasm)
-    key = hash_of(key, "stock" if tool.is_stock() else "patched", own, *tool.patches(wasm))
+    generator = "stock" if tool.is_stock() else "patched"
+    key = hash_of(key, generator, target, own, *tool.patches(wasm))
 
     def build(directory: Path) -> None:
         (directory / MANIFEST).write_text(own, encoding="utf-8")
-        with tool.built(store, wasm, directory) as program, step("Compiling to native code"):
-            command = [program, "compile", snapshot, directory / MANIFEST, directory / IMAGE]
-            run(command, log=store.log("native"))
+        with (
+            tool.built(store, wasm, directory, targets.is_foreign(target)) as program,
+            step(f"Compiling to native code for {target}"),
+        ):
+            products = [directory / MANIFEST, directory / IMAGE]
+            run([program, "compile", snapshot, *products, target], log=store.log("native"))
 
     directory = store.stage("native", key, build)
     if not tool.is_stock():
-        counts = verification.ensure_verified(store, wasm, directory / IMAGE, snapshot)
-        place(counts, wasm / "build" / verification.COUNTS)
-        kit.place(store, wasm, module, directory, snapshot, counts.parent)
+        counts = verification.ensure_verified(store, wasm, directory / IMAGE, snapshot, target)
+        place(counts, targets.place(wasm / "build", target, False) / verification.COUNTS)
+        # The kit has programs for this machine.
+        if target == targets.host():
+            kit.place(store, wasm, module, directory, snapshot, counts.parent)
     return directory
 
 
@@ -96,7 +102,7 @@ def ensure_snapshot(store: Store, wasm: Path, module: Path) -> tuple[Path, str]:
     training = sorted(p for p in (wasm / "train").rglob("*") if p.suffix in (".py", ".json"))
     places = [path.relative_to(wasm).as_posix() for path in (*guest, *training)]
     files = [Path(__file__), *tool.sources(wasm), *guest, *training]
-    key = hash_of(module.parent.name, os.uname().machine, joining, places, *files)
+    key = hash_of(module.parent.name, joining, places, *files)
 
     def build(directory: Path) -> None:
         packages = directory / "packages"

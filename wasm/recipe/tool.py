@@ -7,7 +7,6 @@ native code is slower and consumes the same fuel.
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import targets
 from report import BuildError, run, step
 from store import Store, hash_of
 
@@ -51,6 +51,7 @@ def sources(wasm: Path) -> list[Path]:
         compiler / "Cargo.toml",
         compiler / "Cargo.lock",
         wasm.parent / "src" / "sandbox" / "codegen.rs",
+        wasm.parent / "src" / "sandbox" / "target.rs",
     ]
 
 
@@ -69,14 +70,15 @@ def built_beside(store: Store, wasm: Path) -> Iterator[None]:
 
 
 @contextmanager
-def built(store: Store, wasm: Path, directory: Path) -> Iterator[Path]:
+def built(store: Store, wasm: Path, directory: Path, foreign: bool = False) -> Iterator[Path]:
     """Yields a copy of the built tool in `directory`, and removes it afterwards.
 
+    A `foreign` one compiles for other architectures too.
     A copy, because other checkouts build their tool in the same target directory.
     """
     copy = directory / NAME
     with step("Building the image tool"):
-        _build(store, wasm, copy)
+        _build(store, wasm, copy, foreign)
     yield copy
     copy.unlink()
 
@@ -84,13 +86,13 @@ def built(store: Store, wasm: Path, directory: Path) -> Iterator[Path]:
 def test(store: Store, wasm: Path) -> None:
     """Runs the tool's own tests."""
     with store.locked("tool-stock" if is_stock() else "tool"):
-        _cargo(store, wasm, "test", "testing")
+        _cargo(store, wasm, "test", "testing", foreign=False)
 
 
-def _build(store: Store, wasm: Path, copy: Path | None = None) -> None:
+def _build(store: Store, wasm: Path, copy: Path | None = None, foreign: bool = False) -> None:
     """Builds the tool unless it is current, and copies it while no other build can replace it."""
     with store.locked("tool-stock" if is_stock() else "tool"):
-        _cargo(store, wasm, "build", "building")
+        _cargo(store, wasm, "build", "building", foreign)
         if copy:
             shutil.copy2(_target(store) / "release" / NAME, copy)
 
@@ -100,13 +102,14 @@ def _target(store: Store) -> Path:
     return store.root.parent / ("compiler-stock" if is_stock() else "compiler")
 
 
-def _cargo(store: Store, wasm: Path, command: str, doing: str) -> None:
+def _cargo(store: Store, wasm: Path, command: str, doing: str, foreign: bool) -> None:
     """Runs `cargo COMMAND` on the tool."""
     target = _target(store)
     manifest = _manifest(store, wasm, target / "manifest")
     words = [located("cargo"), command, "--release", "--offline"]
     words += ["--manifest-path", str(manifest), "--target-dir", str(target)]
-    words += ["--features", "stock"] if is_stock() else []
+    features = [name for name, on in {"stock": is_stock(), "cross": foreign}.items() if on]
+    words += ["--features", ",".join(features)]
     run(
         words,
         log=store.log("compiler"),
@@ -163,8 +166,7 @@ def patched_crates(store: Store, wasm: Path) -> list[Path]:
 
 def _fetched(compiler: Path, crates: list[str]) -> dict[str, Path]:
     """Fetches all crates of the lock file and returns the directories of these ones."""
-    machine = f"{platform.machine()}-unknown-linux-gnu"
-    words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", machine]
+    words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", targets.host()]
     command = [located("cargo"), *words, "--manifest-path", str(compiler / "Cargo.toml")]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0:

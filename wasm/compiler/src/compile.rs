@@ -3,27 +3,24 @@
 use wasmparser::{Parser, Payload, TypeRef};
 use wasmtime::{Engine, OptLevel, Result, bail, ensure};
 
-use crate::codegen;
+use crate::codegen::{self, target::Target};
 
 /// Symbol of the call for fuel that preserves all registers. Only the patched code generator
 /// (`patches/`) emits it. Its patches compile only together, so one symbol proves all of them.
 const PATCHED: &[u8] = b"wasmtime_patchable_builtin_out_of_gas";
 
-/// Compiles a module for [`codegen::BASELINE`], not for the CPU that runs this tool.
+/// Compiles a module for the target's CPU level, not for the CPU that runs this tool.
 ///
 /// # Errors
 /// The module imports anything but functions, or the code generator is not the requested one.
-pub fn native(module: &[u8]) -> Result<Vec<u8>> {
+pub fn native(module: &[u8], target: &Target) -> Result<Vec<u8>> {
     check_imports(module)?;
-    let mut config = codegen::config();
-    config
-        .cranelift_opt_level(OptLevel::Speed)
-        .wasm_branch_hinting(true)
-        .target(codegen::TARGET)?;
+    let mut config = codegen::config(target);
+    config.cranelift_opt_level(OptLevel::Speed).wasm_branch_hinting(true).target(target.triple)?;
     // wasmtime-wasi enables it by default. The runtime is built without it, and refuses code whose
     // configuration differs.
     config.wasm_component_model(false);
-    for feature in codegen::BASELINE {
+    for feature in target.features {
         let flag = format!("has_{}", feature.replace('.', ""));
         // SAFETY: each flag promises a CPU feature. The runtime checks all of them before it loads
         // the code (`check_cpu` in src/sandbox/engine.rs).

@@ -12,8 +12,10 @@
 //! ```text
 //! serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR|HINTS SNAPSHOT.wasm
 //! serpentarium-image hints SNAPSHOT.wasm HINTS
-//! serpentarium-image compile SNAPSHOT.wasm MANIFEST.json PYTHON.cwasm
+//! serpentarium-image compile SNAPSHOT.wasm MANIFEST.json PYTHON.cwasm [TARGET]
 //! ```
+//!
+//! TARGET is a triple of `src/sandbox/target.rs`, by default this machine's.
 
 mod blocks;
 #[path = "../../../src/sandbox/codegen.rs"]
@@ -31,12 +33,13 @@ mod training;
 
 use std::{env, ffi::OsString, fs, path::Path, time::Instant};
 
+use codegen::target::{HOST, TARGETS, Target};
 use wasmtime::{Result, bail, error::Context};
 
 const USAGE: &str = "usage: \
 serpentarium-image snapshot PYTHON.wasm GUEST_DIR PACKAGES_DIR TRAINING_DIR|HINTS SNAPSHOT.wasm
        serpentarium-image hints SNAPSHOT.wasm HINTS
-       serpentarium-image compile SNAPSHOT.wasm MANIFEST.json PYTHON.cwasm";
+       serpentarium-image compile SNAPSHOT.wasm MANIFEST.json PYTHON.cwasm [TARGET]";
 
 fn main() -> Result<()> {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
@@ -53,13 +56,22 @@ fn main() -> Result<()> {
             }
         }
         (Some("hints"), [snapshot, out]) => write(out, hints::of(&read(snapshot)?)?),
-        (Some("compile"), [snapshot, manifest, out]) => {
+        (Some("compile"), [snapshot, manifest, out, target @ ..]) if target.len() <= 1 => {
+            let target = target.first().map_or(Ok(HOST), |triple| named(triple))?;
             let (snapshot, manifest) = (read(snapshot)?, read(manifest)?);
-            let code = timed("compile", || compile::native(&snapshot))?;
-            write(out, manifest::append(code, &snapshot, &manifest)?)
+            let code = timed("compile", || compile::native(&snapshot, target))?;
+            write(out, manifest::append(code, &snapshot, &manifest, target)?)
         }
         _ => bail!("{USAGE}"),
     }
+}
+
+/// The target of this triple.
+fn named(triple: &Path) -> Result<&'static Target> {
+    TARGETS
+        .into_iter()
+        .find(|target| Path::new(target.triple) == triple)
+        .with_context(|| format!("there is no target {}", triple.display()))
 }
 
 /// Runs one step, and prints its time and the size of its product.

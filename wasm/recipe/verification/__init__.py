@@ -7,33 +7,34 @@ because the files of wasm/recipe itself are inputs of the module.
 
 import argparse
 import json
-import platform
 import shutil
 import sys
 from pathlib import Path
 
+import targets
 import tool
 from report import BuildError, fail_line, run, say, step
 from store import Store, file_sha256, hash_of
 
 NAME = "serpentarium-verify"
 COUNTS = "verified.json"
-# Images are made for the machine that builds them. wasm/verifier/src/x64 has the only rules.
-VERIFIED_MACHINE = "x86_64"
 WASM = Path(__file__).resolve().parent.parent.parent
 
 
-def ensure_verified(store: Store, wasm: Path, image: Path, module: Path | None) -> Path:
+def ensure_verified(
+    store: Store, wasm: Path, image: Path, module: Path | None, target: str | None = None
+) -> Path:
     """Returns the file with the counts of a verified image, and verifies the image if needed.
 
-    `module` is the WebAssembly that the image was made of.
+    `module` is the WebAssembly that the image was made of, for `target` (default: this machine).
     """
+    target = target or targets.host()
     sums = [file_sha256(path) for path in (image, module) if path]
     key = hash_of(sums, *_sources(wasm))
 
     def prove(directory: Path) -> None:
-        if not has_rules():
-            summary = f"not verified: the verifier has no rules for {platform.machine()}"
+        if not has_rules(target):
+            summary = f"not verified: the verifier has no rules for {target}"
             (directory / COUNTS).write_text(json.dumps({"summary": summary}), encoding="utf-8")
             say(f"    {summary}")
             return
@@ -53,9 +54,12 @@ def ensure_verified(store: Store, wasm: Path, image: Path, module: Path | None) 
     return store.stage("verified", key, prove) / COUNTS
 
 
-def has_rules() -> bool:
-    """Whether the verifier knows the architecture of this machine."""
-    return platform.machine() == VERIFIED_MACHINE
+def has_rules(target: str) -> bool:
+    """Whether the verifier knows code for a target: x86-64 with the calls of System V's ABI.
+
+    Windows passes arguments of the trampolines in other registers.
+    """
+    return targets.architecture(target) == "x86_64" and "windows" not in target
 
 
 def _sources(wasm: Path) -> list[Path]:

@@ -8,7 +8,7 @@ use wasm_encoder::{
 };
 use wasmtime::{Caller, Config, Engine, Func, Instance, Store, Trap};
 
-use crate::compile;
+use crate::{codegen::target::HOST, compile};
 
 const PAGE: MemoryType =
     MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
@@ -139,6 +139,6 @@ fn a_module_that_imports_a_memory_is_refused() {
     imports.import("other", "memory", EntityType::Memory(PAGE));
     let mut module = Module::new();
     module.section(&imports);
-    let refused = compile::native(&module.finish()).unwrap_err().to_string();
+    let refused = compile::native(&module.finish(), HOST).unwrap_err().to_string();
     assert!(refused.contains("other.memory"), "{refused}");
 }
