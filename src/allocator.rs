@@ -8,15 +8,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-use rustix::{
-    mm::{Advice, madvise},
-    param::page_size,
-};
+use crate::platform::memory::{advise_huge_pages, page_size};
 
 /// Bytes from which a block gets the advice: the size of one huge page on x86-64 and Arm.
 const LARGE: usize = 2 << 20;
 
-/// The system's allocator, with `MADV_HUGEPAGE` for blocks of 2 MiB or more.
+/// The system's allocator, with `MADV_HUGEPAGE` for blocks of 2 MiB or more on Linux.
 ///
 /// The advice has no effect if huge pages are off
 /// (`/sys/kernel/mm/transparent_hugepage/enabled`).
@@ -60,16 +57,13 @@ unsafe impl GlobalAlloc for LargePages {
 fn advised(block: *mut u8, size: usize) -> *mut u8 {
     if size >= LARGE && !block.is_null() {
         let before = block.addr() % page_size();
-        // Best effort: without huge pages the block works as before.
-        // SAFETY: the pages are mapped, and advice does not change their content.
-        let _refused = unsafe {
-            madvise(block.wrapping_sub(before).cast(), before + size, Advice::LinuxHugepage)
-        };
+        // SAFETY: the pages are those of the block.
+        unsafe { advise_huge_pages(block.wrapping_sub(before), before + size, true) };
     }
     block
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

@@ -80,6 +80,7 @@ pub mod fuzzing;
 mod logging;
 #[cfg(feature = "network")]
 mod net;
+mod platform;
 #[cfg(feature = "network")]
 pub mod protocol;
 #[cfg(feature = "runner")]

@@ -35,20 +35,26 @@ mod functions;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod host;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod hygiene;
 mod image;
+#[cfg(target_os = "linux")]
 mod image_data;
 mod instance;
 mod job;
 mod limits;
 mod offload;
 mod outcome;
+#[cfg(target_os = "linux")]
 mod pages;
 mod pending;
 mod random;
 mod raw_outcome;
 mod reply;
+#[cfg(target_os = "linux")]
+mod restore;
+#[cfg(not(target_os = "linux"))]
+#[path = "sandbox/no_restore.rs"]
 mod restore;
 mod returned_files;
 mod state;

@@ -4,7 +4,6 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, Read},
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -29,6 +28,11 @@ pub(crate) struct GivenArg {
     target: Option<TaskPath>,
 }
 
+/// Returns whether a colon ends a drive of Windows, as in `C:/data.csv`.
+fn is_drive(before: &[u8]) -> bool {
+    matches!(before, [letter] if letter.is_ascii_alphabetic())
+}
+
 impl GivenArg {
     /// Returns the parser of the flag's values.
     pub(crate) fn parser() -> impl TypedValueParser<Value = Self> {
@@ -37,12 +41,14 @@ impl GivenArg {
 
     /// Splits a value at its last `:/`.
     fn parse(value: OsString) -> Result<Self, String> {
-        let bytes = value.as_bytes();
+        let bytes = value.as_encoded_bytes();
         // The parser of the command line lets `-:/data/name` pass, and so flags without a value.
         if bytes.starts_with(b"-") && value != "-" && !bytes.starts_with(b"-:/") {
             return Err("write ./ before a name that begins with -".into());
         }
-        let Some(colon) = bytes.windows(2).rposition(|pair| pair == b":/") else {
+        let colon = bytes.windows(2).rposition(|pair| pair == b":/");
+        let Some(colon) = colon.filter(|colon| !(cfg!(windows) && is_drive(&bytes[..*colon])))
+        else {
             if value == "-" {
                 return Err("standard input needs a path in the task: -:/data/name".into());
             }
@@ -50,7 +56,8 @@ impl GivenArg {
         };
         let target = str::from_utf8(&bytes[colon + 1..]).map_err(|_| "the path is not UTF-8")?;
         let target = TaskPath::new(target).map_err(|error| reason(&error))?;
-        match OsStr::from_bytes(&bytes[..colon]) {
+        // SAFETY: the bytes are those of an `OsStr`, up to a character of ASCII.
+        match unsafe { OsStr::from_encoded_bytes_unchecked(&bytes[..colon]) } {
             source if source.is_empty() => Err("write FILE, or FILE:/data/name".into()),
             source => Ok(Self { source: source.into(), target: Some(target) }),
         }

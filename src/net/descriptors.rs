@@ -1,6 +1,8 @@
 //! File descriptors: how many are free, and how many a part of the program may take.
 
-use rustix::process::{Resource, getrlimit};
+use crate::platform::open_files::limit;
+#[cfg(feature = "cli")]
+pub(crate) use crate::platform::open_files::raise_limit;
 
 /// Descriptors taken to be open if `/proc` cannot be read.
 const UNKNOWN_OPEN: usize = 64;
@@ -14,16 +16,6 @@ pub struct TooFewDescriptors {
     pub limit: usize,
     /// The least limit that suffices.
     pub needed: usize,
-}
-
-/// Raises the soft limit to the hard one. For programs only: a library must not change the limits
-/// of its process.
-#[cfg(feature = "cli")]
-pub(crate) fn raise_limit() {
-    use rustix::process::{Rlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Fails for a hard limit that the kernel no longer allows; the soft one then stays.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// Returns how many descriptors the process may still open.
@@ -51,11 +43,6 @@ pub(crate) fn require(more: usize) -> Result<(), TooFewDescriptors> {
         }
         needed = more_open;
     }
-}
-
-fn limit() -> usize {
-    let limit = getrlimit(Resource::Nofile).current;
-    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Returns the number of open descriptors below the limit. One above it, which a parent opened

@@ -2,10 +2,11 @@
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-/// Catches SIGTERM and SIGINT from now on.
+use crate::platform::signals::EndSignals;
+
+/// Catches SIGTERM and SIGINT, or the events of a Windows console, from now on.
 ///
 /// The future completes at the first signal. A second one exits the process with status 128 plus
 /// the signal's number, the convention of shells.
@@ -13,8 +14,7 @@ use tracing::{info, warn};
 /// # Errors
 /// The signal handlers cannot be installed.
 pub fn requested() -> io::Result<impl Future<Output = ()>> {
-    let mut signals =
-        Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
+    let mut signals = EndSignals::catch()?;
     Ok(async move {
         let (name, _) = signals.next().await;
         info!("{name}: shutting down");
@@ -24,18 +24,4 @@ pub fn requested() -> io::Result<impl Future<Output = ()>> {
             std::process::exit(128 + number);
         });
     })
-}
-
-struct Signals {
-    term: Signal,
-    int: Signal,
-}
-
-impl Signals {
-    async fn next(&mut self) -> (&'static str, i32) {
-        tokio::select! {
-            _ = self.term.recv() => ("SIGTERM", SignalKind::terminate().as_raw_value()),
-            _ = self.int.recv() => ("SIGINT", SignalKind::interrupt().as_raw_value()),
-        }
-    }
 }

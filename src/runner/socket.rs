@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -180,7 +179,10 @@ impl AsyncWrite for UpgradingStream {
 /// to a vanished machine looks idle for a quarter of an hour.
 #[cfg(target_os = "linux")]
 fn detect_dead_peer(stream: &TcpStream) -> rustix::io::Result<()> {
+    use std::time::Duration;
+
     use rustix::net::sockopt;
+
     /// The kernel closes a connection whose sent data stays unacknowledged for this long.
     const USER_TIMEOUT: Duration = Duration::from_secs(30);
     /// Interval of the probes on an idle connection: three fit in [`USER_TIMEOUT`].

@@ -22,6 +22,7 @@ use super::{
     state::GuestState,
     wasi,
 };
+use crate::platform::memory::{Access, page_size, protect};
 
 /// The version of the Python image in this executable: 16 hexadecimal digits. See
 /// [`ImageInfo::version`].
@@ -48,8 +49,11 @@ static IMAGE: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"),
 /// address, so every further engine needs a copy.
 static IN_PLACE: AtomicBool = AtomicBool::new(false);
 
-/// Aligns native code to a page, for page sizes up to 64 KiB: `mprotect(2)` acts on whole pages.
-#[repr(C, align(65536))]
+/// Aligns native code to a page, for page sizes up to 64 KiB: `mprotect(2)` acts on whole pages. The
+/// formats of executables on macOS and Windows allow less, and pages there are no larger.
+#[cfg_attr(target_os = "linux", repr(C, align(65536)))]
+#[cfg_attr(target_os = "macos", repr(C, align(16384)))]
+#[cfg_attr(windows, repr(C, align(4096)))]
 struct Aligned<T: ?Sized>(T);
 
 /// Checks the CPU, builds the engine and links the image: `file`, or the embedded one. `scans`: the
@@ -172,22 +176,18 @@ struct InExecutable;
 
 impl CustomCodeMemory for InExecutable {
     fn required_alignment(&self) -> usize {
-        rustix::param::page_size()
+        page_size()
     }
 
     fn publish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
-        use rustix::mm::{MprotectFlags, mprotect};
         // SAFETY: the range is the code section of an image: whole pages that hold nothing else and
         // are never written.
-        Ok(unsafe {
-            mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ | MprotectFlags::EXEC)
-        }?)
+        Ok(unsafe { protect(ptr, len, Access::Execute) }?)
     }
 
     fn unpublish_executable(&self, ptr: *const u8, len: usize) -> wasmtime::Result<()> {
-        use rustix::mm::{MprotectFlags, mprotect};
         // SAFETY: as above. wasmtime calls this when no code of the range runs any more.
-        Ok(unsafe { mprotect(ptr.cast_mut().cast(), len, MprotectFlags::READ) }?)
+        Ok(unsafe { protect(ptr, len, Access::Read) }?)
     }
 }
 

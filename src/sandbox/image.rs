@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::codegen::target::HOST;
+use crate::platform::owner;
 
 /// Last bytes of an image file.
 const MAGIC: &[u8; 8] = b"SERPIMG1";
@@ -161,16 +162,7 @@ pub(crate) fn image_info(path: &Path) -> Result<ImageInfo, ImageError> {
 /// Checks that nobody but root and the user of this process can write to a file. Who can write to
 /// its directory cannot put a file of that owner there.
 fn trust(metadata: &std::fs::Metadata, path: &Path) -> Result<(), ImageError> {
-    use std::os::unix::fs::MetadataExt;
-    let refuse = |reason: String| Err(ImageError::Trust { path: path.into(), reason });
-    let user = rustix::process::geteuid().as_raw();
-    if metadata.uid() != 0 && metadata.uid() != user {
-        return refuse(format!("it belongs to user {}", metadata.uid()));
-    }
-    if metadata.mode() & 0o022 != 0 {
-        return refuse(format!("others may write to it (mode {:o})", metadata.mode() & 0o7777));
-    }
-    Ok(())
+    owner::check(metadata).map_err(|reason| ImageError::Trust { path: path.into(), reason })
 }
 
 /// Reads the manifest at the end of a file; `None` if the file has none.

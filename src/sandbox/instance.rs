@@ -6,7 +6,6 @@ use std::{
     time::Instant,
 };
 
-use rustix::mm::{Advice, madvise};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{InstancePre, Memory, Store, Trap, TypedFunc};
 
@@ -22,6 +21,7 @@ use super::{
     turns::Turns,
     wasi,
 };
+use crate::platform::memory::advise_huge_pages;
 
 /// Bytes of input from which a task's memory grows in huge pages. A smaller task would have the
 /// kernel clear 2 MiB for the few KiB that it needs.
@@ -89,7 +89,7 @@ impl InstanceParts {
 impl Drop for InstanceParts {
     fn drop(&mut self) {
         if let (Some(pool), Some(memory)) = (&self.pool, self.memory) {
-            pool.reset.restore(memory.data_mut(&mut self.store));
+            pool.restore(memory.data_mut(&mut self.store));
         }
     }
 }
@@ -130,10 +130,12 @@ impl ReadyInstance {
     ) -> wasmtime::Result<Self> {
         let mut store = Store::new(image.module().engine(), GuestState::idle());
         store.limiter(|state| &mut state.limiter);
+        // Where memory cannot be mapped from the image, start-up code of the module copies it.
+        store.set_fuel(Limits::MAX_FUEL)?;
         let instance = image.instantiate_async(&mut store).await?;
         let memory = instance.get_memory(&mut store, MEMORY_EXPORT);
         if let (Some(memory), Some(pool)) = (memory, &pool) {
-            pool.suppressor.add(memory.data(&store));
+            pool.add(memory.data(&store));
         }
         let initial_size = memory.map_or(0, |memory| memory.data_size(&store));
         store.data_mut().memory = memory;
@@ -217,22 +219,20 @@ impl HugePageGrowth {
             address: memory.data_ptr(store).addr() + begin,
             length: end.saturating_sub(begin),
         };
-        this.advise(Advice::LinuxHugepage);
+        this.advise(true);
         this
     }
 
-    /// Advises the kernel. Best effort: a kernel without huge pages refuses.
-    fn advise(&self, advice: Advice) {
-        // SAFETY: the slot's reservation reaches to `MAX_MEMORY` and outlives this value. The
-        // advice does not change the content of memory.
-        let _refused =
-            unsafe { madvise(std::ptr::without_provenance_mut(self.address), self.length, advice) };
+    fn advise(&self, huge: bool) {
+        let address = std::ptr::without_provenance_mut(self.address);
+        // SAFETY: the slot's reservation reaches to `MAX_MEMORY` and outlives this value.
+        unsafe { advise_huge_pages(address, self.length, huge) };
     }
 }
 
 impl Drop for HugePageGrowth {
     fn drop(&mut self) {
-        self.advise(Advice::LinuxNoHugepage);
+        self.advise(false);
     }
 }
 

@@ -7,7 +7,7 @@ use rand_chacha::{
 
 /// The operating system's randomness, or a stream that depends on a seed only.
 pub(crate) enum Random {
-    /// `getrandom(2)`.
+    /// `getrandom(2)` on Linux.
     System,
     /// ChaCha8: its stream is the same on every machine.
     Seeded(Box<ChaCha8Rng>),
@@ -21,19 +21,11 @@ impl Random {
     /// Fills the buffer.
     ///
     /// # Errors
-    /// `getrandom(2)` fails.
-    pub(crate) fn fill(&mut self, mut buffer: &mut [u8]) -> std::io::Result<()> {
+    /// The system has none to give.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> std::io::Result<()> {
         match self {
             Self::Seeded(generator) => generator.fill_bytes(buffer),
-            Self::System => {
-                while !buffer.is_empty() {
-                    let filled = rustix::rand::getrandom(
-                        &mut *buffer,
-                        rustix::rand::GetRandomFlags::empty(),
-                    )?;
-                    buffer = &mut buffer[filled..];
-                }
-            }
+            Self::System => getrandom::fill(buffer)?,
         }
         Ok(())
     }

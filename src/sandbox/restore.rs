@@ -111,6 +111,16 @@ pub(crate) struct PoolMemory {
 }
 
 impl PoolMemory {
+    /// Prepares the memory of a slot for its first instance.
+    pub(crate) fn add(&self, memory: &[u8]) {
+        self.suppressor.add(memory);
+    }
+
+    /// Resets an instance's memory to the state before anything ran in it.
+    pub(crate) fn restore(&self, memory: &mut [u8]) {
+        self.reset.restore(memory);
+    }
+
     /// Occupies one slot of the pool permanently.
     pub(crate) fn new(image: &InstancePre<GuestState>) -> wasmtime::Result<Self> {
         let suppressor = FaultAroundSuppressor::new();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::lockdown::Lockdown;
+use crate::platform::process::own_program;
 
 /// Number of workers, of concurrent tasks in each, and how the system locks them in.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ impl Default for PoolConfig {
         Self {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             slots: 64,
-            program: "/proc/self/exe".into(),
+            program: own_program(),
             lockdown: Lockdown::default(),
             image: None,
         }

@@ -14,20 +14,34 @@
 //! | `filter` | compiles them to a seccomp filter |
 //! | `landlock` | file system, network and signals |
 //! | `dumpable` | core dumps and tracing |
+//! | `nothing` | the lockdown of systems for which there is none yet |
 //! | `watch` | the parent's record of the reports |
 
+#[cfg(target_os = "linux")]
 mod calls;
+#[cfg(target_os = "linux")]
 mod dumpable;
+#[cfg(target_os = "linux")]
 mod filter;
+#[cfg(target_os = "linux")]
 mod landlock;
 mod mode;
+#[cfg(not(target_os = "linux"))]
+mod nothing;
 mod report;
+#[cfg(target_os = "linux")]
 mod steps;
 mod watch;
 
-#[cfg(feature = "cli")]
+#[cfg(not(target_os = "linux"))]
+pub(crate) use nothing::lock_down;
+#[cfg(all(feature = "cli", not(target_os = "linux")))]
+pub(crate) use nothing::{set_dumpable, while_dumpable};
+
+#[cfg(all(feature = "cli", target_os = "linux"))]
 pub(crate) use dumpable::{set_dumpable, while_dumpable};
 pub use mode::{Lockdown, UnknownLockdown};
 pub(crate) use report::LockdownReport;
+#[cfg(target_os = "linux")]
 pub(crate) use steps::lock_down;
 pub(crate) use watch::LockdownWatch;

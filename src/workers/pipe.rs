@@ -7,11 +7,12 @@
 use std::{io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use tokio::{io::AsyncWriteExt, net::unix::OwnedWriteHalf, sync::mpsc};
+use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use super::lockdown::LockdownReport;
 use crate::{
     net::Backlog,
+    platform::process::PipeWriter,
     sandbox::{Exit, Limits, Usage},
 };
 
@@ -158,7 +159,7 @@ pub(crate) fn frame_queue() -> (FrameSender, FrameQueue) {
 ///
 /// # Errors
 /// The pipe is broken.
-pub(crate) async fn write_frames(unsent: FrameQueue, mut out: OwnedWriteHalf) -> io::Result<()> {
+pub(crate) async fn write_frames(unsent: FrameQueue, mut out: PipeWriter) -> io::Result<()> {
     let FrameQueue { mut queue, backlog } = unsent;
     let mut frames = Vec::new();
     let mut buffer = Vec::new();
@@ -182,14 +183,14 @@ pub(crate) async fn write_frames(unsent: FrameQueue, mut out: OwnedWriteHalf) ->
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
-    use tokio::net::{UnixStream, unix::OwnedReadHalf};
+    use tokio::net::UnixStream;
 
     use super::*;
-    use crate::workers::frame_reader::FrameReader;
+    use crate::{platform::process::PipeReader, workers::frame_reader::FrameReader};
 
-    fn ends() -> (OwnedReadHalf, OwnedWriteHalf) {
+    fn ends() -> (PipeReader, PipeWriter) {
         let (a, b) = UnixStream::pair().unwrap();
         (a.into_split().0, b.into_split().1)
     }

@@ -3,7 +3,6 @@
 use std::{
     ffi::OsStr,
     io,
-    os::{fd::OwnedFd, unix::process::ExitStatusExt},
     panic::AssertUnwindSafe,
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -13,7 +12,6 @@ use std::{
 use futures_util::FutureExt;
 use tokio::{
     io::AsyncRead,
-    net::UnixStream,
     process::{Child, Command},
     task::JoinHandle,
     time::{Instant, timeout},
@@ -29,7 +27,10 @@ use super::{
     slot::{Admission, WorkerSlot},
     stderr,
 };
-use crate::text::brief;
+use crate::{
+    platform::process::{Pipe, detach, is_killed_by_filter},
+    text::brief,
+};
 
 /// Pause before the restart of a worker that lived for less. A broken machine must not start
 /// processes in a tight loop.
@@ -44,7 +45,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// A running worker process and the parent's end of its pipe. Dropping it kills the process.
 pub(crate) struct WorkerProcess {
     child: Child,
-    pipe: UnixStream,
+    pipe: Pipe,
     queue: FrameQueue,
     /// Logs the standard error of the process.
     stderr: Option<JoinHandle<()>>,
@@ -112,7 +113,7 @@ struct ProcessEnd {
 
 impl ProcessEnd {
     fn new(status: io::Result<ExitStatus>, stopped: Result<(), WorkerFault>) -> Self {
-        if status.as_ref().is_ok_and(|status| is_violation(*status)) {
+        if status.as_ref().is_ok_and(|status| is_killed_by_filter(*status)) {
             let how = "the worker process was killed by SIGSYS: it made a system call that its \
                        lockdown forbids";
             return Self { how: how.into(), is_violation: true };
@@ -145,30 +146,22 @@ impl ProcessEnd {
     }
 }
 
-/// Returns whether the filter of system calls killed the process.
-fn is_violation(status: ExitStatus) -> bool {
-    status.signal() == Some(libc::SIGSYS)
-}
-
-/// Starts a process with one end of a socket pair as its standard input.
-fn spawn(config: &PoolConfig) -> io::Result<(Child, UnixStream)> {
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    let child = Command::new(&config.program)
+/// Starts a process with one end of a pipe as its standard input.
+fn spawn(config: &PoolConfig) -> io::Result<(Child, Pipe)> {
+    let (ours, theirs) = Pipe::pair()?;
+    let mut command = Command::new(&config.program);
+    command
         .args(["worker", "--slots", &config.slots.to_string()])
         .args(["--lockdown", &config.lockdown.to_string()])
         .args(config.image.iter().flat_map(|path| [OsStr::new("--image"), path.as_os_str()]))
         // The environment holds the runner's tokens, which a compromised worker must not read.
         .env_clear()
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdin(theirs)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        // In the parent's group a terminal's Ctrl-C would kill the workers. The parent shuts down
-        // gracefully and lets running tasks finish.
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()?;
-    Ok((child, UnixStream::from_std(ours)?))
+        .kill_on_drop(true);
+    detach(&mut command);
+    Ok((command.spawn()?, ours))
 }
 
 /// Receives the first event: the process is set up and locked in. Returns false if it closed the
@@ -261,8 +254,10 @@ pub(crate) async fn supervise(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     #[test]

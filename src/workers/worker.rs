@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     io,
-    os::{fd::AsFd, unix::net::UnixStream as StdUnixStream},
     panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{
@@ -15,7 +14,7 @@ use std::{
 
 use futures_util::FutureExt;
 use serde_json::value::RawValue;
-use tokio::{net::UnixStream, sync::oneshot, task::AbortHandle};
+use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
     error::WorkersError,
@@ -24,19 +23,13 @@ use super::{
     pipe::{FrameSender, WorkerEvent, WorkerRequest, frame_queue, write_frames},
 };
 use crate::{
+    platform::process::{Pipe, yield_to_others},
     sandbox::{
         Answer, Exit, HostCalls, Job, PendingAnswer, RawOutcome, ReadyInstance, Sandbox,
         parse_offloaded,
     },
     sync::lock,
 };
-
-/// `oom_score_adj` (proc(5)) of a worker: the out-of-memory killer takes a worker before its
-/// parent. 500 adds half of the machine's memory to its score.
-const OOM_SCORE: &str = "500";
-
-/// nice(2) increment of a worker: on a busy machine the parent, which answers pings, runs first.
-const NICENESS: i32 = 5;
 
 /// Runs as a worker until the parent closes the pipe: the body of the hidden subcommand `worker`.
 ///
@@ -63,12 +56,8 @@ async fn serve(
     lockdown: Lockdown,
     image: Option<PathBuf>,
 ) -> Result<(), WorkersError> {
-    // Both are best effort: a container may forbid them.
-    let _ = rustix::process::nice(NICENESS);
-    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
-    let pipe = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    pipe.set_nonblocking(true)?;
-    let (input, output) = UnixStream::from_std(pipe)?.into_split();
+    yield_to_others();
+    let (input, output) = Pipe::of_standard_input()?.into_split();
     let (sender, queue) = frame_queue();
     let writer = tokio::spawn(write_frames(queue, output));
     // One more slot, for the spare instance.
@@ -88,7 +77,7 @@ async fn serve(
     }
     let report = match lockdown {
         Lockdown::Off => LockdownReport::default(),
-        Lockdown::Required | Lockdown::BestEffort => lock_down(input.as_ref().as_fd()),
+        Lockdown::Required | Lockdown::BestEffort => lock_down(&input),
     };
     worker.sender.send(&WorkerEvent::Ready { lockdown: report }, [])?;
     if lockdown == Lockdown::Required && report.missing().is_some() {

@@ -1,24 +1,18 @@
 //! `--out`: writes the files that a task handed back.
 //!
 //! The paths have been checked: a part of one is never `..`, empty, or a control character. The
-//! files system is not trusted either: another process could put a link below the directory. So each
-//! part is opened by its directory's descriptor, and no link is followed.
+//! file system is not trusted either, so no link below the directory is followed
+//! (`platform::directory`).
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    io::{self, Write},
-    os::fd::{AsFd, OwnedFd},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
 use bytesize::ByteSize;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use rustix::{
-    fs::{AtFlags, CWD, FileType, Mode, OFlags},
-    io::Errno,
-};
 use serde::Serialize;
 
 use crate::{
@@ -26,6 +20,7 @@ use crate::{
         console::{Console, print_error},
         files_in::reason,
     },
+    platform::{directory::Directory, found::Found},
     sandbox::{Limits, TaskFile, TaskFiles, TaskPath},
 };
 
@@ -143,8 +138,7 @@ impl FilesOut {
             let directory = &out.directory;
             let failed = || format!("cannot write to {}", directory.display());
             fs::create_dir_all(directory).with_context(failed)?;
-            let root = rustix::fs::openat(CWD, directory, DIRECTORY, Mode::empty())
-                .with_context(failed)?;
+            let root = Directory::open(directory).with_context(failed)?;
             for target in targets {
                 target
                     .write(&root, overwrite)
@@ -192,17 +186,6 @@ impl FilesOut {
     }
 }
 
-/// Opens a directory, and no link to one.
-const BELOW: OFlags = DIRECTORY.union(OFlags::NOFOLLOW);
-/// The user's own choice of a directory may be a link.
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// Makes a file, and never opens one.
-const NEW_FILE: OFlags = OFlags::WRONLY
-    .union(OFlags::CREATE)
-    .union(OFlags::EXCL)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
-
 /// A file to write.
 struct Target<'a> {
     file: &'a TaskFile,
@@ -225,69 +208,46 @@ impl<'a> Target<'a> {
     /// Checks that nothing is in the way. A missing directory is fine.
     fn check(&self, root: &Path, overwrite: bool) -> anyhow::Result<()> {
         match self.find(root) {
-            Ok(None) => Ok(()),
-            Ok(Some(FileType::Directory)) => bail!("{} is a directory", self.path.display()),
-            Ok(Some(_)) if overwrite => Ok(()),
-            Ok(Some(_)) => bail!("{} exists; --overwrite replaces it", self.path.display()),
-            Err(error) => Err(describe(error))
-                .with_context(|| format!("cannot write {}", self.path.display())),
+            Ok(Found::Nothing) => Ok(()),
+            Ok(Found::Directory) => bail!("{} is a directory", self.path.display()),
+            Ok(Found::Other) if overwrite => Ok(()),
+            Ok(Found::Other) => bail!("{} exists; --overwrite replaces it", self.path.display()),
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot write {}", self.path.display()))
+            }
         }
     }
 
     /// Returns what has the file's name.
-    fn find(&self, root: &Path) -> rustix::io::Result<Option<FileType>> {
-        let found = (|| {
-            let mut directory = rustix::fs::openat(CWD, root, DIRECTORY, Mode::empty())?;
-            for name in &self.directories {
-                directory = rustix::fs::openat(&directory, *name, BELOW, Mode::empty())?;
-            }
-            rustix::fs::statat(&directory, self.name, AtFlags::SYMLINK_NOFOLLOW)
-        })();
-        match found {
-            Ok(status) => Ok(Some(FileType::from_raw_mode(status.st_mode))),
-            Err(Errno::NOENT) => Ok(None),
+    fn find(&self, root: &Path) -> io::Result<Found> {
+        let directory = Directory::open(root);
+        let directory = self.directories.iter().fold(directory, |above, name| above?.below(name));
+        match directory.and_then(|directory| directory.find(self.name)) {
+            Ok(found) => Ok(found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(error) => Err(error),
         }
     }
 
-    fn write(&self, root: &OwnedFd, overwrite: bool) -> io::Result<()> {
-        let mut opened: Option<OwnedFd> = None;
+    fn write(&self, root: &Directory, overwrite: bool) -> io::Result<()> {
+        let mut opened: Option<Directory> = None;
         for name in &self.directories {
-            let directory = opened.as_ref().map_or(root.as_fd(), AsFd::as_fd);
-            match rustix::fs::mkdirat(directory, *name, Mode::from_raw_mode(0o777)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let next = rustix::fs::openat(directory, *name, BELOW, Mode::empty());
-            opened = Some(next.map_err(describe)?);
+            opened = Some(opened.as_ref().unwrap_or(root).make_below(name)?);
         }
-        let directory = opened.as_ref().map_or(root.as_fd(), AsFd::as_fd);
-        let make = |name: &str| {
-            let file = rustix::fs::openat(directory, name, NEW_FILE, Mode::from_raw_mode(0o666))?;
-            File::from(file).write_all(&self.file.bytes)
-        };
+        let directory = opened.as_ref().unwrap_or(root);
         if !overwrite {
-            return make(self.name);
+            return directory.make_file(self.name, &self.file.bytes);
         }
         // Replaces the name, not the content: a link stays whole, and so does the old file if the
         // disk is full.
         let new = format!(".serpentarium-{}.new", std::process::id());
-        let replace = make(&new)
-            .and_then(|()| Ok(rustix::fs::renameat(directory, &*new, directory, self.name)?));
+        let replace = directory
+            .make_file(&new, &self.file.bytes)
+            .and_then(|()| directory.rename(&new, self.name));
         if replace.is_err() {
-            let _ = rustix::fs::unlinkat(directory, &*new, AtFlags::empty());
+            directory.remove(&new);
         }
         replace
-    }
-}
-
-/// Says what the system's texts leave open: a link is no directory here.
-fn describe(error: Errno) -> io::Error {
-    match error {
-        Errno::LOOP | Errno::NOTDIR => {
-            io::Error::other("a link, or a file, is in the place of a directory")
-        }
-        error => error.into(),
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     cli::{bench::store, console::Console},
     config::{EMBEDDED, file_name, user_images},
+    platform::owner,
     sandbox::image_info,
 };
 
@@ -193,9 +194,7 @@ fn keep(wheels: &Path, place: &Path) -> anyhow::Result<()> {
 
 /// Gives a finished image its name, if it can be used.
 fn publish(unfinished: &Path, file: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    // Whoever runs tasks may be another user than who builds images.
-    fs::set_permissions(unfinished, fs::Permissions::from_mode(0o644))?;
+    owner::allow_reading(unfinished)?;
     image_info(unfinished)?;
     fs::rename(unfinished, file).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use crate::config::EMBEDDED;
+use crate::{config::EMBEDDED, platform::directory};
 
 /// Names the directory of the kit.
 pub(crate) const KIT_VAR: &str = "SERPENTARIUM_IMAGE_KIT";
@@ -89,7 +89,7 @@ impl Kit {
             } else if target.exists() {
                 fs::remove_file(&target)?;
             }
-            std::os::unix::fs::symlink(entry.path(), target)?;
+            directory::link(&entry.path(), &target)?;
         }
         Ok(())
     }

@@ -19,15 +19,18 @@ pub(crate) fn flamegraph(profile: &Profile, name: &str) -> anyhow::Result<Vec<u8
     for (nodes, own) in profile.stacks() {
         let mut stack = String::new();
         for node in &nodes {
+            // A line that begins with "# " is a comment.
+            let name = profile.codes[node.code].name.replace(';', ",").replace("# ", "#");
             // Writing to a String cannot fail.
-            let _ = write!(stack, "{};", profile.codes[node.code].name.replace(';', ","));
+            let _ = write!(stack, "{name};");
         }
         if let Some(node) = nodes.last() {
             let _ = write!(stack, "line {}", node.line);
         }
         *stacks.entry(stack).or_default() += own;
     }
-    stacks.insert(OUTSIDE.into(), profile.outside());
+    // A graph without any unit is an error of inferno.
+    stacks.insert(OUTSIDE.into(), profile.outside().max(1));
     let lines: Vec<String> = stacks.iter().map(|(stack, own)| format!("{stack} {own}")).collect();
     let mut options = flamegraph::Options::default();
     options.title = format!("{name}: {} units of fuel", display_fuel(profile.fuel));

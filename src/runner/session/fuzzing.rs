@@ -1,6 +1,9 @@
 //! Door for fuzz/: a session that takes frames without a connection.
 
-use std::time::{Duration, Instant};
+use std::{
+    ptr::NonNull,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -15,12 +18,14 @@ use crate::{
         incoming::{IncomingQueue, IncomingReader},
         message_queue::{QueuedFrame, text_of},
     },
-    workers::fuzzing::FuzzSlot,
+    workers::{Pool, fuzzing::FuzzSlot},
 };
 
 /// A session over a worker slot without a process.
 pub struct FuzzSession {
+    // Fields drop in order: the session borrows the settings.
     session: Session<'static>,
+    _settings: Settings,
     incoming: IncomingQueue,
     sent: UnboundedReceiver<QueuedFrame>,
     /// The slot of its one worker.
@@ -28,8 +33,18 @@ pub struct FuzzSession {
     passed: Duration,
 }
 
+/// What a session borrows. Each execution of a fuzzer makes one, so it must not leak.
+struct Settings(NonNull<(RunnerConfig, Pool, Health)>);
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        // SAFETY: `FuzzSession::new` leaked the box, and the session is gone.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
 impl FuzzSession {
-    /// Leaks its settings, a few hundred bytes: `Session` borrows them.
+    /// Makes a session before its registration.
     pub fn new(max_payload: usize) -> Self {
         let slot = FuzzSlot::default();
         let (queue, sent) = MessageQueue::new(max_payload);
@@ -37,10 +52,14 @@ impl FuzzSession {
         let config = RunnerConfig::new(broker, Credentials { grant: None, auth: None });
         let reader = IncomingReader::new(config.addition.clone(), config.limits.call_bytes);
         let pool = slot.pool();
-        let health = Box::leak(Box::new(Health::new(pool.clone())));
+        let health = Health::new(pool.clone());
+        let settings = Settings(NonNull::from(Box::leak(Box::new((config, pool, health)))));
+        // SAFETY: the allocation lives until `settings` drops, after the session, and nothing
+        // writes to it.
+        let (config, pool, health) = unsafe { settings.0.as_ref() };
         let session = Session {
-            config: Box::leak(Box::new(config)),
-            pool: Box::leak(Box::new(pool)),
+            config,
+            pool,
             health,
             queue,
             offers: Offers::default(),
@@ -49,7 +68,14 @@ impl FuzzSession {
             registered: None,
             last_activity: Instant::now(),
         };
-        Self { session, incoming: IncomingQueue::new(reader), sent, slot, passed: Duration::ZERO }
+        Self {
+            session,
+            _settings: settings,
+            incoming: IncomingQueue::new(reader),
+            sent,
+            slot,
+            passed: Duration::ZERO,
+        }
     }
 
     /// Handles a frame of the broker, and what follows from it. Returns false at the session's end.

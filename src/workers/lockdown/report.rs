@@ -31,6 +31,9 @@ impl fmt::Display for Part {
     }
 }
 
+/// In the place of an error number: the system has no such part.
+const UNSUPPORTED: i32 = -1;
+
 /// Which parts hold. It has no text, because the worker that sends it may be compromised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct LockdownReport {
@@ -43,7 +46,7 @@ pub(crate) struct LockdownReport {
 impl LockdownReport {
     /// Records the outcome of one part.
     pub(crate) fn record(&mut self, part: Part, outcome: io::Result<()>) {
-        let refused = outcome.err().map(|error| error.raw_os_error().unwrap_or(libc::EINVAL));
+        let refused = outcome.err().map(|error| error.raw_os_error().unwrap_or(UNSUPPORTED));
         if let Some(slot) = self.refused.get_mut(part as usize) {
             *slot = refused;
         }
@@ -57,9 +60,12 @@ impl LockdownReport {
     pub(crate) fn missing(&self) -> Option<String> {
         let missing: Vec<_> = self
             .parts()
-            .filter_map(|(part, refused)| {
-                let error = io::Error::from_raw_os_error(refused?);
-                Some(format!("{part} ({error})"))
+            .filter_map(|(part, refused)| match refused? {
+                UNSUPPORTED => Some(format!("{part} (not on this system)")),
+                number => {
+                    let error = io::Error::from_raw_os_error(number);
+                    Some(format!("{part} ({error})"))
+                }
             })
             .collect();
         (!missing.is_empty()).then(|| missing.join(", "))

@@ -1,9 +1,6 @@
 //! Applies the parts of the lockdown.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, BorrowedFd},
-};
+use std::{io, os::fd::AsRawFd};
 
 use rustix::{
     process::{Resource, Rlimit, setrlimit},
@@ -15,6 +12,7 @@ use super::{
     filter, landlock,
     report::{LockdownReport, Part},
 };
+use crate::platform::process::PipeReader;
 
 /// Limits of resources, for as much as the other parts do not hold:
 ///
@@ -37,7 +35,7 @@ const NONE_LEFT: [Resource; 3] = [Resource::Fsize, Resource::Core, Resource::Nof
 /// 3. Landlock needs a descriptor, which 4 forbids.
 /// 4. Limits of resources.
 /// 5. The filter of system calls, which forbids all of the above.
-pub(crate) fn lock_down(pipe: BorrowedFd<'_>) -> LockdownReport {
+pub(crate) fn lock_down(pipe: &PipeReader) -> LockdownReport {
     let mut report = LockdownReport::default();
     let alone = has_one_thread();
     report.record(Part::Undumpable, set_dumpable(false));
@@ -46,7 +44,7 @@ pub(crate) fn lock_down(pipe: BorrowedFd<'_>) -> LockdownReport {
     report.landlock = landlock.as_ref().map_or(0, |version| *version);
     report.record(Part::Landlock, landlock.map(drop));
     report.record(Part::Limits, limit_resources());
-    report.record(Part::SystemCalls, filter::install(pipe.as_raw_fd()));
+    report.record(Part::SystemCalls, filter::install(pipe.as_ref().as_raw_fd()));
     report
 }
 
