@@ -44,7 +44,7 @@ def ensure_native(store: Store, wasm: Path, module: Path, target: str) -> Path:
 
     directory = store.stage("native", key, build)
     if not tool.is_stock():
-        counts = verification.ensure_verified(store, wasm, directory / IMAGE, snapshot, target)
+        counts = verification.ensure_verified(store, wasm, directory / IMAGE, snapshot)
         place(counts, targets.place(wasm / "build", target, False) / verification.COUNTS)
         # The kit has programs for this machine.
         if target == targets.host():

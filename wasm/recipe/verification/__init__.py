@@ -21,18 +21,16 @@ COUNTS = "verified.json"
 WASM = Path(__file__).resolve().parent.parent.parent
 
 
-def ensure_verified(
-    store: Store, wasm: Path, image: Path, module: Path | None, target: str | None = None
-) -> Path:
+def ensure_verified(store: Store, wasm: Path, image: Path, module: Path | None) -> Path:
     """Returns the file with the counts of a verified image, and verifies the image if needed.
 
-    `module` is the WebAssembly that the image was made of, for `target` (default: this machine).
+    `module` is the WebAssembly that the image was made of.
     """
-    target = target or targets.host()
     sums = [file_sha256(path) for path in (image, module) if path]
     key = hash_of(sums, *_sources(wasm))
 
     def prove(directory: Path) -> None:
+        target = targets.of_image(image)
         if not has_rules(target):
             summary = f"not verified: the verifier has no rules for {target}"
             (directory / COUNTS).write_text(json.dumps({"summary": summary}), encoding="utf-8")
