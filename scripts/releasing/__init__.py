@@ -1,0 +1,1 @@
+"""The parts of scripts/release and scripts/setup-targets."""
