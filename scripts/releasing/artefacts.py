@@ -1,0 +1,88 @@
+"""Packs all artefacts of a release."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from releasing import bill, deb, npm, oci, wheel
+from releasing.archives import Entry, directories, program, tar_xz
+from releasing.project import Build, Project
+from releasing.recipe import ROOT, step
+
+SUMS = "SHA256SUMS"
+
+
+def archive(project: Project, one: Build) -> bytes:
+    """The archive with the executable and all that belongs to it."""
+    name = f"{project.name}-{project.version}-{one.target.triple}"
+    files = {f"share/man/man1/{project.name}.1": one.manual.encode()}
+    files |= {"NOTICES.txt": one.notices.encode(), "sbom.cdx.json": bill.of_materials(project, one)}
+    files |= project.own_licences()
+    files |= {"README.md": (ROOT / "README.md").read_bytes()}
+    executable = one.executable.read_bytes()
+    sums = {f"bin/{project.name}": executable} | files
+    entries = [
+        *directories(name, f"{name}/bin", f"{name}/share", f"{name}/share/man"),
+        *directories(f"{name}/share/man/man1"),
+        program(f"{name}/bin/{project.name}", executable),
+        *(Entry(f"{name}/{path}", text) for path, text in files.items()),
+        Entry(f"{name}/{SUMS}", sums_of(sums)),
+    ]
+    return tar_xz(entries, project.time)
+
+
+def sums_of(files: dict[str, bytes]) -> bytes:
+    """The sums of files, as sha256sum(1) reads them."""
+    lines = [
+        f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())
+    ]
+    return "".join(lines).encode()
+
+
+class Names:
+    """The file names of artefacts."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        base = f"{project.name}-{project.version}"
+        self.chooser, self.image, self.origin = (
+            f"{base}.tgz",
+            f"{base}.oci.tar",
+            f"{base}.intoto.json",
+        )
+
+    def archive(self, one: Build) -> str:
+        """The name of an archive."""
+        return f"{self._project.name}-{self._project.version}-{one.target.triple}.tar.xz"
+
+    def wheel(self, one: Build) -> str:
+        """The name of a wheel."""
+        return wheel.file_name(self._project, one)
+
+    def deb(self, one: Build) -> str:
+        """The name of a Debian package."""
+        return deb.file_name(self._project, one)
+
+    def npm(self, one: Build) -> str:
+        """The name of a target's package for npm."""
+        return f"{npm.platform_package(self._project, one.target)}-{self._project.version}.tgz"
+
+
+def pack(project: Project, builds: Sequence[Build]) -> dict[str, bytes]:
+    """All artefacts, by file name."""
+    names, made = Names(project), dict[str, bytes]()
+
+    def add(name: str, content: Callable[[], bytes]) -> None:
+        with step(f"Packing {name}"):
+            made[name] = content()
+
+    for one in builds:
+        add(names.archive(one), partial(archive, project, one))
+        add(names.wheel(one), partial(wheel.pack, project, one))
+        add(names.deb(one), partial(deb.pack, project, one))
+        add(names.npm(one), partial(npm.pack_platform, project, one))
+    add(names.chooser, partial(npm.pack_chooser, project, [one.target for one in builds]))
+    add(names.image, partial(oci.pack, project, builds))
+    add(names.origin, partial(bill.of_origin, project, builds, dict(made)))
+    made[SUMS] = sums_of(made)
+    return made

@@ -1,0 +1,142 @@
+"""Builds static executables, which run on every Linux of their architecture."""
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from releasing import manual
+from releasing.project import Build, Project, Target
+from releasing.recipe import ROOT, BuildError, Store, run, step
+from releasing.root import PrivateRoot, toolchain
+
+LINKER = "aarch64-linux-gnu-gcc"
+ADVICE = "read the log; scripts/setup-targets --again makes the private system again"
+
+
+class Machine:
+    """Runs executables of a target: this machine does, or an emulator in the private system."""
+
+    def __init__(self, target: Target, store: Store) -> None:
+        self.is_native = target.triple.startswith(platform.machine())
+        self.target = target
+        self.log = store.log("release")
+        self.root = PrivateRoot(store)
+
+    def libc(self) -> str:
+        """The version of the C library that executables are linked with."""
+        command = ["ldd", "--version"]
+        if not self.is_native:
+            command = self.root.command(command, binds=[], env={})
+        return _version_of_libc(self._said(command))
+
+    def output(self, program: Path, *words: str) -> str:
+        """Runs a program in an empty environment, and returns what it prints; it must succeed."""
+        command = [str(program), *words]
+        if not self.is_native:
+            command = self.root.command(command, binds=[program.parent], env={}, emulated=True)
+        return self._said(command)
+
+    @staticmethod
+    def _said(command: Sequence[str]) -> str:
+        done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BuildError(f"  {' '.join(command)} failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+
+def _version_of_libc(said: str) -> str:
+    """The version in the first line of `ldd --version`; Debian's revision, if it says one."""
+    line = said.partition("\n")[0]
+    revision = re.search(r"GLIBC ([^)]+)\)", line)
+    return revision[1] if revision else line.split()[-1]
+
+
+def build(project: Project, machine: Machine) -> Build:
+    """Builds the executable for a machine."""
+    triple = machine.target.triple
+    image = image_of(machine)
+    with step(f"Building {project.name} for {triple}"):
+        words = ["build", "--bin", project.name]
+        if machine.is_native:
+            # With --target, the flags do not reach build scripts.
+            command = ["cargo", *words, "--release", "--locked", "--target", triple]
+            env = os.environ | {"RUSTFLAGS": _flags()}
+            run(command, log=machine.log, cwd=ROOT, env=env)
+            directory = _target_directory()
+        else:
+            command, directory = in_root(machine, image, words)
+            run(command, log=machine.log, env={}, advice=ADVICE)
+    return described(project, directory / triple / "release" / project.name, machine)
+
+
+def image_of(machine: Machine) -> Path:
+    """Builds the Python image for a machine, and returns its path."""
+    triple = machine.target.triple
+    with step(f"Building the Python image for {triple}"):
+        run([ROOT / "scripts/build-python", "--target", triple], log=machine.log)
+    return ROOT / "wasm" / "build" / ("" if machine.is_native else triple) / "python.cwasm"
+
+
+def described(project: Project, executable: Path, machine: Machine) -> Build:
+    """Asks an executable for its licence notices and its help."""
+
+    def ask(*words: str) -> str:
+        return machine.output(executable, *words)
+
+    if executable.name != project.name:
+        raise BuildError(f"  {executable} must be named {project.name}: its manual says its name")
+    version = ask("--version").split()[-1]
+    if version != project.version:
+        raise BuildError(
+            f"  {executable} is version {version}, and Cargo.toml says {project.version}"
+        )
+    page = manual.page(project, ask)
+    return Build(machine.target, executable, ask("notices"), page, machine.libc())
+
+
+def _flags() -> str:
+    """Flags for a static executable that does not name the directories of this machine."""
+    places = {_cargo_home(): "/cargo", ROOT: "/serpentarium"}
+    names = [f"--remap-path-prefix={place}={name}" for place, name in places.items()]
+    return " ".join(["-C target-feature=+crt-static", *names])
+
+
+def _cargo_home() -> Path:
+    return Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+
+
+def _target_directory() -> Path:
+    return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
+
+
+def in_root(
+    machine: Machine, image: Path, words: Sequence[str], emulated: bool = False
+) -> tuple[list[str], Path]:
+    """The cargo command in the private system, for which the image is ready, and its target
+    directory.
+    """
+    triple = machine.target.triple
+    machine.root.ensure()
+    run(["cargo", "fetch", "--locked", "--target", triple], log=machine.log, cwd=ROOT)
+    # Its compiler is another one, whose products this machine's cargo would not reuse.
+    directory = _target_directory() / "foreign"
+    directory.mkdir(parents=True, exist_ok=True)
+    variable = triple.replace("-", "_")
+    env = {
+        "CARGO_HOME": str(_cargo_home()),
+        "CARGO_TARGET_DIR": str(directory),
+        "RUSTC": "/usr/bin/rustc",
+        "RUSTFLAGS": _flags(),
+        f"CARGO_TARGET_{variable.upper()}_LINKER": LINKER,
+        f"CC_{variable}": LINKER,
+        "SERPENTARIUM_BUILD_IMAGE": str(image),
+    }
+    passed = ("CARGO_PROFILE_RELEASE_LTO", "CARGO_BUILD_JOBS", "CARGO_INCREMENTAL")
+    env |= {name: os.environ[name] for name in passed if name in os.environ}
+    command = [str(toolchain() / "bin" / "cargo"), words[0], "--release", "--locked", "--offline"]
+    command += ["--manifest-path", str(ROOT / "Cargo.toml"), "--target", triple, *words[1:]]
+    binds = [ROOT, directory, _cargo_home(), toolchain()]
+    return machine.root.command(command, binds=binds, env=env, emulated=emulated), directory

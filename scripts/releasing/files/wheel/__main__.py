@@ -1,0 +1,5 @@
+"""`python -m serpentarium` is the command `serpentarium`."""
+
+from . import main
+
+main()

@@ -1,0 +1,79 @@
+"""Packs the executable as a Python wheel: `pip install` puts it on the PATH.
+
+The format: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+"""
+
+import base64
+import hashlib
+import io
+import time
+import zipfile
+
+from releasing.project import FILES, Build, Project
+from releasing.recipe import ROOT
+
+# Zip files have no earlier time.
+FIRST_TIME = 315_532_800
+
+
+def file_name(project: Project, build: Build) -> str:
+    """The name, by which pip knows the machines that a wheel is for."""
+    return f"{project.name}-{project.version}-py3-none-{'.'.join(build.target.wheel)}.whl"
+
+
+def pack(project: Project, build: Build) -> bytes:
+    """The wheel."""
+    base = f"{project.name}-{project.version}"
+    info, script = f"{base}.dist-info", f"{base}.data/scripts/{project.name}"
+    files = {
+        f"{project.name}/__init__.py": (FILES / "wheel" / "__init__.py").read_bytes(),
+        f"{project.name}/__main__.py": (FILES / "wheel" / "__main__.py").read_bytes(),
+        f"{project.name}/py.typed": b"",
+        script: build.executable.read_bytes(),
+        f"{info}/METADATA": _metadata(project).encode(),
+        f"{info}/WHEEL": _wheel(build).encode(),
+        f"{info}/licenses/NOTICES.txt": build.notices.encode(),
+    }
+    files |= {f"{info}/licenses/{name}": text for name, text in project.own_licences().items()}
+    record = "".join(f"{path},{_digest(data)},{len(data)}\n" for path, data in files.items())
+    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    return _zip(files, project.time)
+
+
+def _metadata(project: Project) -> str:
+    lines = [
+        "Metadata-Version: 2.4",
+        f"Name: {project.name}",
+        f"Version: {project.version}",
+        f"Summary: {project.description}",
+        f"License-Expression: {project.licence}",
+        *(f"License-File: {name}" for name in (*project.own_licences(), "NOTICES.txt")),
+        "Requires-Python: >=3.8",
+        "Description-Content-Type: text/markdown",
+    ]
+    if project.homepage:
+        lines.append(f"Project-URL: Homepage, {project.homepage}")
+    return "\n".join(lines) + "\n\n" + (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _wheel(build: Build) -> str:
+    tags = "".join(f"Tag: py3-none-{tag}\n" for tag in build.target.wheel)
+    return f"Wheel-Version: 1.0\nGenerator: scripts/release\nRoot-Is-Purelib: false\n{tags}"
+
+
+def _digest(data: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
+    return f"sha256={digest.decode()}"
+
+
+def _zip(files: dict[str, bytes], seconds: int) -> bytes:
+    buffer = io.BytesIO()
+    moment = time.gmtime(max(seconds, FIRST_TIME))[:6]
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path, data in files.items():
+            member = zipfile.ZipInfo(path, moment)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.create_system = 3  # Unix: pip keeps the mode of scripts.
+            member.external_attr = (0o100755 if ".data/scripts/" in path else 0o100644) << 16
+            archive.writestr(member, data, compresslevel=9)
+    return buffer.getvalue()
