@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from releasing import manual
-from releasing.project import Build, Project, Target
+from releasing.project import TARGETS, Build, Project, Target
 from releasing.recipe import ROOT, BuildError, Store, run, step
 from releasing.root import PrivateRoot, toolchain
 
@@ -32,17 +32,28 @@ class Machine:
             command = self.root.command(command, binds=[], env={})
         return _version_of_libc(self._said(command))
 
-    def output(self, program: Path, *words: str) -> str:
-        """Runs a program in an empty environment, and returns what it prints; it must succeed."""
+    @classmethod
+    def of_host(cls, store: Store) -> "Machine":
+        """This machine."""
+        return cls(TARGETS[f"{platform.machine()}-unknown-linux-gnu"], store)
+
+    def output(
+        self, program: Path, *words: str, reads: Path | None = None, failing: bool = False
+    ) -> str:
+        """Runs a program in an empty environment, and returns what it prints.
+
+        It must succeed, or with `failing` end with status 1. `reads` is a directory that it reads.
+        """
         command = [str(program), *words]
         if not self.is_native:
-            command = self.root.command(command, binds=[program.parent], env={}, emulated=True)
-        return self._said(command)
+            binds = [program.parent, *([reads] if reads else [])]
+            command = self.root.command(command, binds=binds, env={}, emulated=True)
+        return self._said(command, failing)
 
     @staticmethod
-    def _said(command: Sequence[str]) -> str:
+    def _said(command: Sequence[str], failing: bool = False) -> str:
         done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+        if done.returncode not in range(2 if failing else 1):
             raise BuildError(f"  {' '.join(command)} failed:\n{done.stderr.strip()}")
         return done.stdout
 
@@ -57,22 +68,22 @@ def _version_of_libc(said: str) -> str:
 def build(project: Project, machine: Machine) -> Build:
     """Builds the executable for a machine."""
     triple = machine.target.triple
-    image = image_of(machine)
+    image = _image_of(machine)
     with step(f"Building {project.name} for {triple}"):
         words = ["build", "--bin", project.name]
         if machine.is_native:
             # With --target, the flags do not reach build scripts.
             command = ["cargo", *words, "--release", "--locked", "--target", triple]
-            env = os.environ | {"RUSTFLAGS": _flags()}
+            env = os.environ | {"RUSTFLAGS": _flags(), "SERPENTARIUM_BUILD_IMAGE": str(image)}
             run(command, log=machine.log, cwd=ROOT, env=env)
             directory = _target_directory()
         else:
-            command, directory = in_root(machine, image, words)
+            command, directory = _in_root(machine, image, words)
             run(command, log=machine.log, env={}, advice=ADVICE)
     return described(project, directory / triple / "release" / project.name, machine)
 
 
-def image_of(machine: Machine) -> Path:
+def _image_of(machine: Machine) -> Path:
     """Builds the Python image for a machine, and returns its path."""
     triple = machine.target.triple
     with step(f"Building the Python image for {triple}"):
@@ -112,12 +123,8 @@ def _target_directory() -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
 
 
-def in_root(
-    machine: Machine, image: Path, words: Sequence[str], emulated: bool = False
-) -> tuple[list[str], Path]:
-    """The cargo command in the private system, for which the image is ready, and its target
-    directory.
-    """
+def _in_root(machine: Machine, image: Path, words: Sequence[str]) -> tuple[list[str], Path]:
+    """The cargo command in the private system, for a ready image, and its target directory."""
     triple = machine.target.triple
     machine.root.ensure()
     run(["cargo", "fetch", "--locked", "--target", triple], log=machine.log, cwd=ROOT)
@@ -139,4 +146,4 @@ def in_root(
     command = [str(toolchain() / "bin" / "cargo"), words[0], "--release", "--locked", "--offline"]
     command += ["--manifest-path", str(ROOT / "Cargo.toml"), "--target", triple, *words[1:]]
     binds = [ROOT, directory, _cargo_home(), toolchain()]
-    return machine.root.command(command, binds=binds, env=env, emulated=emulated), directory
+    return machine.root.command(command, binds=binds, env=env), directory
