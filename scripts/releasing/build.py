@@ -10,7 +10,7 @@ from pathlib import Path
 from releasing import manual
 from releasing.project import TARGETS, Build, Project, Target
 from releasing.recipe import ROOT, BuildError, Store, run, step
-from releasing.root import PrivateRoot, toolchain
+from releasing.root import LIBC, PrivateRoot, toolchain
 
 LINKER = "aarch64-linux-gnu-gcc"
 ADVICE = "read the log; scripts/setup-targets --again makes the private system again"
@@ -27,10 +27,10 @@ class Machine:
 
     def libc(self) -> str:
         """The version of the C library that executables are linked with."""
-        command = ["ldd", "--version"]
-        if not self.is_native:
-            command = self.root.command(command, binds=[], env={})
-        return _version_of_libc(self._said(command))
+        if self.is_native:
+            return _version_of_libc(self._said(["ldd", "--version"]))
+        query = ["dpkg-query", "--show", "--showformat", "${Version}", LIBC]
+        return self._said(self.root.command(query, binds=[], env={}))
 
     @classmethod
     def of_host(cls, store: Store) -> "Machine":

@@ -19,13 +19,14 @@ SUITE = "trixie"
 # `rustc-web` is the newest stable compiler that Debian keeps for browsers.
 COMPILER = "rustc-web"
 LIBRARY = "libstd-rust-web-dev"
+LIBC = "libc6-dev-arm64-cross"
 PACKAGES = (
     COMPILER,
     LIBRARY,
     "gcc",
     "libc6-dev",
     "gcc-aarch64-linux-gnu",
-    "libc6-dev-arm64-cross",
+    LIBC,
     "qemu-user",
 )
 # Architectures whose standard library is unpacked beside that of this machine.
