@@ -100,7 +100,7 @@ pub(crate) fn run(args: ExecArgs) -> anyhow::Result<ExitCode> {
         print_error("only one of code, items and files can come from standard input");
         return Ok(USAGE.into());
     }
-    let sandbox = args.image.sandbox()?;
+    let sandbox = args.image.sandbox_for_one()?;
     let host = Arc::new(PrintHost::new(!args.json, &args.allow_net));
     let task = ExecTask::read(&args, &host.console)?;
     if let Some(notice) = args.input.notice() {

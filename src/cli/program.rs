@@ -105,6 +105,17 @@ impl ProgramImage {
         let builder = self.image.builder().slots(1);
         while_dumpable(|| builder.build())
     }
+
+    /// Builds the sandbox of one program alone.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub(crate) fn sandbox_for_one(&self) -> Result<Sandbox, SandboxError> {
+        // A pool first copies the initial memory of an image file, which many tasks make up for
+        // (`engine` in src/sandbox/engine.rs). Without one the file itself is mapped.
+        let builder = self.image.builder().slots(1).pooled(self.image.path().is_none());
+        while_dumpable(|| builder.build())
+    }
 }
 
 /// The limits of a program.

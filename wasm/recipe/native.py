@@ -57,15 +57,19 @@ def _metadata(wheel: Wheel) -> str:
     return f"{wheel.name}-{wheel.version}.dist-info/METADATA"
 
 
-def _licence(wheel: Path, metadata: str) -> str:
+def licence(metadata: bytes) -> str:
     """The licence that a package states, in one line; src/cli/image/metadata.rs does the same."""
-    with zipfile.ZipFile(wheel) as archive:
-        fields = email.message_from_bytes(archive.read(metadata))
+    fields = email.message_from_bytes(metadata)
     stated = [fields.get("License-Expression", ""), fields.get("License", "")]
     classes = [text.split(" :: ") for text in fields.get_all("Classifier", [])]
     stated.append(", ".join(parts[-1] for parts in classes if parts[0] == "License"))
     short = (text.strip() for text in stated if "\n" not in text.strip())
     return next((text for text in short if text), "unknown")
+
+
+def _read(wheel: Path, name: str) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(name)
 
 
 def manifest(store: Store, wasm: Path) -> str:
@@ -78,7 +82,7 @@ def manifest(store: Store, wasm: Path) -> str:
             "name": wheel.name,
             "version": wheel.version,
             "sha256": wheel.sha256,
-            "license": _licence(fetcher.wheel(wheel), _metadata(wheel)),
+            "license": licence(_read(fetcher.wheel(wheel), _metadata(wheel))),
         }
         for wheel in inputs.wheels
         if wheel.joins
