@@ -70,6 +70,8 @@ impl Kit {
             directory.display(),
             theirs.unwrap_or("unknown")
         );
+        // Absolute: links to its packages are made in another directory.
+        let directory = fs::canonicalize(directory).context("cannot read the image kit")?;
         Ok(Self { directory, manifest })
     }
 

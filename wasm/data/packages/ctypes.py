@@ -45,9 +45,7 @@ _CODES = {
     "c_int64": "q",
     "c_uint64": "Q",
 }
-globals().update(
-    {name: type(name, (_Simple,), {"_type_": code}) for name, code in _CODES.items()}
-)
+globals().update({name: type(name, (_Simple,), {"_type_": code}) for name, code in _CODES.items()})
 
 
 def sizeof(what: type[_Simple] | _Simple) -> int:

@@ -124,13 +124,15 @@ def _manifest(base: str, chosen: Pins, packages: Unpacked) -> str:
     """What the image says of itself: the manifest of the base, with more packages."""
     manifest = json.loads(base)
     manifest["name"] = NAME
+    pinned = [(one.name, one.version, one.sha256) for one in chosen.sdists]
+    pinned += [(one.name, one.version, one.sha256) for one in (*chosen.wheels, *pure.sources())]
     manifest["packages"] += [
         {
-            "name": one.name,
-            "version": one.version,
-            "sha256": one.sha256,
-            "license": packages.licence(one.name, one.version),
+            "name": name,
+            "version": version,
+            "sha256": sha256,
+            "license": packages.licence(name, version),
         }
-        for one in (*chosen.sdists, *chosen.wheels, *pure.sources())
+        for name, version, sha256 in pinned
     ]
     return json.dumps(manifest)

@@ -127,9 +127,9 @@ def _built(store: Store, fetcher: Fetcher, source: Wheel, work: Path) -> Path:
         _extract(fetcher.wheel(_builder()), tools)
     pinned.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
     options = ["--no-deps", "--no-binary=:all:", "--no-build-isolation", "--require-hashes"]
-    options += ["--disable-pip-version-check", "--requirement", pinned, "--wheel-dir", wheels]
+    options += ["--disable-pip-version-check", "--requirement", str(pinned)]
     run(
-        [sys.executable, "-m", "pip", "wheel", *options],
+        [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", wheels],
         log=store.log("fetch"),
         env=os.environ | _WITHOUT_NATIVE | {"PYTHONPATH": str(tools)},
         advice="check the network; if pip is missing, install python3-pip",
