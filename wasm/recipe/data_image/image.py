@@ -12,10 +12,9 @@ import tool
 import toolchain as tools
 import verification
 from compile import Flavour, compile_library
-from data_image import extensions, linking, pins, pure
+from data_image import extensions, linking, pins, plain, pure
 from data_image.extensions import Built
 from data_image.linking import Parts
-from data_image.pins import Pins
 from data_image.pure import Unpacked
 from inputs import Fetcher, Inputs
 from report import run, step
@@ -34,10 +33,9 @@ def ensure(
     parts = _parts(store, inputs, flavour, jobs, wasm)
     module = linking.linked(store, parts, flavour, base, wasm)
     with step("Unpacking the packages of the data image"):
-        natives = list(zip(parts.pins.sdists, parts.built, strict=True))
-        packages = pure.unpack(store, parts.pins.wheels, natives)
+        packages = pure.unpack(store, parts.pins.wheels, parts.natives)
     snapshot, key = _snapshot(store, packages, module, base, wasm)
-    manifest = _manifest(native.manifest(store, wasm), parts.pins, packages)
+    manifest = _manifest(native.manifest(store, wasm), parts, packages)
     key = hash_of(key, "stock" if tool.is_stock() else "patched", manifest, *tool.patches(wasm))
 
     def build(directory: Path) -> None:
@@ -60,7 +58,8 @@ def ensure(
 
 def _parts(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, wasm: Path) -> Parts:
     """Builds the native code of the packages; the steps of the base are in the store."""
-    chosen = pins.load(Path(__file__).with_name("data.toml"))
+    listed = Path(__file__).with_name("data.toml")
+    chosen = pins.load(listed)
     fetcher = Fetcher(store)
     toolchain, key = tools.prepare(store, inputs, fetcher)
     configured, key = configure.configure(store, inputs, fetcher, toolchain, key, wasm)
@@ -73,14 +72,18 @@ def _parts(store: Store, inputs: Inputs, flavour: Flavour, jobs: int, wasm: Path
         with step(f"Compiling {sdist.name}"):
             args = (store, sdist, tree, toolchain, own, key, patches, list(built), jobs)
             built.append(extensions.build(*args))
-    return Parts(toolchain, tree, own, built, chosen)
+    natives = list(zip(chosen.sdists, built, strict=True))
+    for one in plain.load(listed):
+        with step(f"Compiling {one.sdist.name}"):
+            natives.append((one.sdist, plain.build(store, one, tree, own, key)))
+    return Parts(toolchain, tree, own, natives, chosen)
 
 
 def _write_notices(parts: Parts, packages: Unpacked, base: Path, target: Path) -> None:
     """Adds the licences of the packages to those of the base."""
     sections = {
         f"{sdist.name} {sdist.version}": one.licences.read_text(encoding="utf-8")
-        for sdist, one in zip(parts.pins.sdists, parts.built, strict=True)
+        for sdist, one in parts.natives
     }
     for wheel in (*parts.pins.wheels, *pure.sources()):
         sections[f"{wheel.name} {wheel.version}"] = packages.licences(wheel.name, wheel.version)
@@ -120,12 +123,13 @@ def _snapshot(
     return store.stage("data-snapshot", key, build) / native.SNAPSHOT, key
 
 
-def _manifest(base: str, chosen: Pins, packages: Unpacked) -> str:
+def _manifest(base: str, parts: Parts, packages: Unpacked) -> str:
     """What the image says of itself: the manifest of the base, with more packages."""
     manifest = json.loads(base)
     manifest["name"] = NAME
-    pinned = [(one.name, one.version, one.sha256) for one in chosen.sdists]
-    pinned += [(one.name, one.version, one.sha256) for one in (*chosen.wheels, *pure.sources())]
+    pinned = [(one.name, one.version, one.sha256) for one, _ in parts.natives]
+    wheels = (*parts.pins.wheels, *pure.sources())
+    pinned += [(one.name, one.version, one.sha256) for one in wheels]
     manifest["packages"] += [
         {
             "name": name,

@@ -8,7 +8,7 @@ import libraries
 import link
 from compile import Flavour
 from data_image.extensions import Built, Tools
-from data_image.pins import Pins
+from data_image.pins import Pins, Sdist
 from report import run, step
 from sources import Tree, environment
 from store import Store, hash_of
@@ -27,19 +27,19 @@ class Parts:
     toolchain: Toolchain
     tree: Tree
     tools: Tools
-    built: list[Built]
+    natives: list[tuple[Sdist, Built]]
     pins: Pins
 
 
 def linked(store: Store, parts: Parts, flavour: Flavour, base: Path, wasm: Path) -> Path:
     """Returns the module with the packages' native code."""
     files = [wasm / "data" / f"{name}.c" for name in _OWN_FILES]
-    names = [one.root.name for one in parts.built]
+    names = [one.root.name for _, one in parts.natives]
     key = hash_of(base.name, flavour, names, parts.tools.root.name, Path(__file__), *files)
 
     def build(directory: Path) -> None:
         tree, toolchain, log = parts.tree, parts.toolchain, store.log("data-link")
-        modules = [entry for one in parts.built for entry in one.modules()]
+        modules = [entry for _, one in parts.natives for entry in one.modules()]
         lines = [f'MODULE("{name}", {start})\n' for name, start, _ in modules]
         (directory / "extensions.h").write_text("".join(lines), encoding="utf-8")
         with step("Linking the data image"):

@@ -121,17 +121,29 @@ def _add_files(source: Path, sdist: Sdist, target: Path) -> None:
 
 def _built(store: Store, fetcher: Fetcher, source: Wheel, work: Path) -> Path:
     """Builds a wheel from the source of a package, without its native part."""
-    tools, wheels, pinned = work / "tools", work / source.name, work / f"{source.name}.txt"
-    wheels.mkdir(parents=True)
+    wheels = work / source.name
+    pip(store, fetcher, "wheel", source, work, ["--wheel-dir", wheels])
+    return next(iter(wheels.glob("*.whl")))
+
+
+def pip(
+    store: Store,
+    fetcher: Fetcher,
+    verb: str,
+    source: Wheel | Sdist,
+    work: Path,
+    options: list[object],
+) -> None:
+    """Runs pip on the source archive of a package, with the pinned build tool."""
+    tools, pinned = work / "tools", work / f"{source.name}.txt"
     if not tools.exists():
         _extract(fetcher.wheel(_builder()), tools)
     pinned.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n", "utf-8")
-    options = ["--no-deps", "--no-binary=:all:", "--no-build-isolation", "--require-hashes"]
-    options += ["--disable-pip-version-check", "--requirement", str(pinned)]
+    words = ["--no-deps", "--no-binary=:all:", "--no-build-isolation", "--require-hashes"]
+    words += ["--disable-pip-version-check", "--requirement", str(pinned)]
     run(
-        [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", wheels],
+        [sys.executable, "-m", "pip", verb, *words, *options],
         log=store.log("fetch"),
         env=os.environ | _WITHOUT_NATIVE | {"PYTHONPATH": str(tools)},
         advice="check the network; if pip is missing, install python3-pip",
     )
-    return next(iter(wheels.glob("*.whl")))
