@@ -1,0 +1,69 @@
+"""Runs in the sandbox: the tests of one file with pytest. It prints a line for each test."""
+
+import os
+import sys
+import warnings
+from types import ModuleType
+
+import pytest
+
+SITE = "/usr/lib/python3.13/site-packages"
+# Extension modules of C that the tests alone use. The image lacks them.
+HELPERS = """
+    numpy._core._multiarray_tests numpy._core._umath_tests numpy._core._rational_tests
+    numpy._core._operand_flag_tests numpy._core._struct_ufunc_tests
+""".split()
+
+
+class Helper(ModuleType):
+    """Skips the tests that call it."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def function(*_args: object, **_options: object) -> None:
+            pytest.skip(f"{self.__name__} is not in the image")
+
+        # WebAssembly has one mode of floating-point numbers.
+        return (lambda: 0) if name == "get_fpu_mode" else function
+
+
+class Reporter:
+    """Prints the name of each test before it starts, and its outcome."""
+
+    def __init__(self, known: list[str]) -> None:
+        self.known = set(known)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        print(f"start {nodeid}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            outcome = report.outcome
+            if hasattr(report, "wasxfail"):
+                outcome = "skipped" if report.skipped else "passed"
+            crash = getattr(report.longrepr, "reprcrash", None)
+            text = str(crash.message if crash else report.longrepr or "")
+            lines = [line for line in text.splitlines() if line.strip()]
+            print(f"{outcome} {report.nodeid}\t{' | '.join(lines)[:300]}")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.outcome != "passed":
+            lines = [line for line in str(report.longrepr or "").splitlines() if line.strip()]
+            outcome = "skipped" if report.skipped else "failed"
+            print(f"{outcome} {report.nodeid}\t{' | '.join(lines[-3:])[:300]}")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid not in self.known]
+
+
+def main(arguments: list[str], known: list[str]) -> int:
+    """Runs the tests but those that are `known`, and returns pytest's exit status."""
+    for name in HELPERS:
+        sys.modules[name] = Helper(name)
+    os.chdir(SITE)
+    warnings.simplefilter("default")
+    options = ["-q", "--capture=sys", "-p", "no:cacheprovider"]
+    options += ["-p", "no:faulthandler", "-p", "no:terminalreporter", "-o", "xfail_strict=false"]
+    return int(pytest.main([*options, *arguments], plugins=[Reporter(known)]))
