@@ -1,15 +1,17 @@
 //! The cost of one task in process (fresh instance, small Python program, drop), and fuel per
-//! second.
+//! second. Private memory is that of the first task, which finds its slot unused; later tasks of the
+//! same process reuse pages.
 //!
 //! `cargo bench --bench fresh_task`, with `-- --json` for JSON.
 
 use std::{
+    fs,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -106,6 +108,8 @@ struct Measured {
     median_ms: f64,
     p95_ms: f64,
     fuel: u64,
+    page_faults: u64,
+    private_kib: u64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -152,8 +156,15 @@ fn measure(
     tasks: usize,
 ) -> anyhow::Result<Measured> {
     let (mut times, mut fuel) = (Vec::with_capacity(tasks), 0);
+    let unused = private_kib()?;
+    let (mut private_kib_of_first, mut page_faults) = (0, 0);
     for run in 0..tasks + tasks / 10 {
+        let before = faults()?;
         let (outcome, time) = timed(runtime, sandbox, job.clone());
+        page_faults = faults()? - before;
+        if run == 0 {
+            private_kib_of_first = private_kib()?.saturating_sub(unused);
+        }
         if !matches!(outcome.result, Ok(_) | Err(Failure::Raised(_))) {
             bail!("{name}: {:?}", outcome.result);
         }
@@ -164,7 +175,29 @@ fn measure(
     }
     times.sort();
     let percentile = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1e3;
-    Ok(Measured { name: name.into(), median_ms: percentile(50), p95_ms: percentile(95), fuel })
+    Ok(Measured {
+        name: name.into(),
+        median_ms: percentile(50),
+        p95_ms: percentile(95),
+        fuel,
+        page_faults,
+        private_kib: private_kib_of_first,
+    })
+}
+
+/// Returns the page faults of this thread so far.
+fn faults() -> anyhow::Result<u64> {
+    let stat = fs::read_to_string("/proc/thread-self/stat")?;
+    // The name in brackets may have spaces.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    Ok(fields.split_whitespace().nth(7).context("no page faults")?.parse()?)
+}
+
+/// Returns the memory of this process that no file has.
+fn private_kib() -> anyhow::Result<u64> {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+    Ok(line.and_then(|line| line.split_whitespace().next()).context("no memory")?.parse()?)
 }
 
 fn timed(runtime: &Runtime, sandbox: &Sandbox, job: Job) -> (Outcome, Duration) {
@@ -187,13 +220,17 @@ fn table(report: &Report) -> String {
         "median ms",
         "p95 ms",
         "fuel",
+        "page faults",
+        "private KiB",
     ]);
-    for Measured { name, median_ms, p95_ms, fuel } in &report.tasks {
+    for Measured { name, median_ms, p95_ms, fuel, page_faults, private_kib } in &report.tasks {
         table.add_row([
             name.clone(),
             format!("{median_ms:.3}"),
             format!("{p95_ms:.3}"),
             display_fuel(*fuel),
+            page_faults.to_string(),
+            private_kib.to_string(),
         ]);
     }
     table

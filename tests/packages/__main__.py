@@ -3,7 +3,7 @@
 python3 tests/packages --program FILE --image FILE --sources DIRECTORY [--only PATTERN]
 
 `sources` has a directory for each package, as its source archive has it. A failure without a reason
-in NAME.toml is an error, and so is a reason without a failure in a whole run.
+in NAME.toml is an error.
 """
 
 import argparse
@@ -23,32 +23,41 @@ from sandboxed import Result, Runner
 HERE = Path(__file__).resolve().parent
 
 
-@dataclass
+@dataclass(frozen=True)
 class Golden:
-    """The known failures of a package: patterns of names of tests, each with a reason."""
+    """What is known of a package's tests: patterns of their names, each with a reason.
 
-    reasons: dict[str, str]
+    `ending` are the tests that end their task, `omitted` the files that are left out.
+    """
+
+    failures: dict[str, str]
+    ending: dict[str, str]
     omitted: dict[str, str]
 
     @classmethod
     def read(cls, package: str) -> "Golden":
-        """Reads NAME.toml."""
+        """Reads NAME.toml. Names of tests have brackets, which are no sets of characters."""
         data = tomllib.loads((HERE / f"{package}.toml").read_text(encoding="utf-8"))
-        reasons = {test: one["reason"] for one in data.get("failure", []) for test in one["tests"]}
-        omitted = {file: one["reason"] for one in data.get("omitted", []) for file in one["files"]}
-        return cls(reasons, omitted)
+
+        def patterns(kind: str) -> dict[str, str]:
+            groups = data.get(kind, [])
+            pairs = ((test, one["reason"]) for one in groups for test in one["tests"])
+            return {test.replace("[", "[[]"): reason for test, reason in pairs}
+
+        return cls(patterns("failure"), patterns("ending"), patterns("omitted"))
 
     def reason(self, test: str) -> str | None:
         """The reason why a test fails."""
-        # Names of tests have brackets, which are no sets of characters.
-        for pattern, reason in self.reasons.items():
-            if fnmatch.fnmatchcase(test, pattern.replace("[", "[[]")):
-                return reason
-        return None
+        return _first(test, {**self.failures, **self.ending})
 
     def is_omitted(self, file: str) -> bool:
         """Whether the tests of a file are left out."""
-        return any(fnmatch.fnmatchcase(file, pattern) for pattern in self.omitted)
+        return _first(file, self.omitted) is not None
+
+
+def _first(name: str, patterns: dict[str, str]) -> str | None:
+    found = (reason for each, reason in patterns.items() if fnmatch.fnmatchcase(name, each))
+    return next(found, None)
 
 
 def files_of(sources: Path, package: str, only: str) -> list[str]:
@@ -84,6 +93,7 @@ def main() -> int:
         parser.add_argument(f"--{option}", required=True, type=Path)
     parser.add_argument("--package", action="append", choices=["numpy", "pandas"])
     parser.add_argument("--only", default="*", metavar="PATTERN", help="files to run")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="run each Nth file")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--report", type=Path, help="write all outcomes as JSON")
     options = parser.parse_args()
@@ -92,8 +102,9 @@ def main() -> int:
     for package in options.package or ["numpy", "pandas"]:
         golden = Golden.read(package)
         files = files_of(options.sources, package, options.only)
-        wanted = [file for file in files if not golden.is_omitted(file)]
-        runner = Runner(options.program, options.image, options.sources / package)
+        wanted = [file for file in files if not golden.is_omitted(file)][:: options.every]
+        ending = list(golden.ending)
+        runner = Runner(options.program, options.image, options.sources / package, ending)
         results: dict[str, Result] = {}
 
         def run(file: str, runner: Runner = runner) -> tuple[str, dict[str, Result], float]:

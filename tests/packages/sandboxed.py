@@ -35,7 +35,7 @@ class _Seen:
             kind, _, rest = line.partition(" ")
             if kind == "start":
                 self.running = rest
-            elif kind in ("passed", "failed", "skipped"):
+            elif kind in ("passed", "failed", "skipped", "ended"):
                 test, _, text = rest.partition("\t")
                 # A failure of a fixture's end comes after the outcome of the test.
                 if self.results.get(test, Result("passed")).outcome == "passed":
@@ -44,11 +44,15 @@ class _Seen:
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs tests with a program on an image. `package` are the files of the package."""
+    """Runs tests with a program on an image.
+
+    `package` are the files of the package, `ending` patterns of tests that end their task.
+    """
 
     program: Path
     image: Path
     package: Path
+    ending: list[str]
 
     def run(self, file: str) -> dict[str, Result]:
         """Returns the outcomes of the tests in a file, by their names."""
@@ -67,7 +71,7 @@ class Runner:
 
     def _task(self, file: str, known: list[str]) -> subprocess.CompletedProcess[str]:
         text = (HERE / "inside.py").read_text(encoding="utf-8")
-        text += f"\nreturn main({['-m', MARKS, file]!r}, {known!r})\n"
+        text += f"\nreturn main({['-m', MARKS, file]!r}, {known!r}, {self.ending!r})\n"
         with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as program:
             program.write(text)
             program.flush()

@@ -6,7 +6,15 @@ Packages import it to ask for the size of a type.
 import struct
 
 
-class _Simple:
+class _Type(type):
+    """A type of C. Times a number, it is that of an array."""
+
+    def __mul__(cls, length: int) -> type:
+        name = f"{cls.__name__}_Array_{length}"
+        return _Type(name, (_Array,), {"_type_": cls, "_length_": length})
+
+
+class _Simple(metaclass=_Type):
     """A number of C. `_type_` is its code in `struct`."""
 
     _type_ = ""
@@ -16,6 +24,16 @@ class _Simple:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.value!r})"
+
+
+class _Array(list, metaclass=_Type):
+    """An array of numbers."""
+
+    _type_: type = _Simple
+    _length_ = 0
+
+    def __init__(self, *values: object) -> None:
+        super().__init__([*values, *[0] * (self._length_ - len(values))])
 
 
 _CODES = {
@@ -45,15 +63,21 @@ _CODES = {
     "c_int64": "q",
     "c_uint64": "Q",
 }
-globals().update({name: type(name, (_Simple,), {"_type_": code}) for name, code in _CODES.items()})
+globals().update({name: _Type(name, (_Simple,), {"_type_": code}) for name, code in _CODES.items()})
 
 
-def sizeof(what: type[_Simple] | _Simple) -> int:
+def sizeof(what: object) -> int:
     """Returns the bytes of a type, or of an object of it."""
-    return struct.calcsize(what._type_)
+    kind = what if isinstance(what, _Type) else type(what)
+    if issubclass(kind, _Array):
+        return kind._length_ * sizeof(kind._type_)
+    return struct.calcsize(kind._type_)
 
 
-alignment = sizeof
+def alignment(what: object) -> int:
+    """Returns the alignment of a type, or of an object of it."""
+    kind = what if isinstance(what, _Type) else type(what)
+    return alignment(kind._type_) if issubclass(kind, _Array) else sizeof(kind)
 
 
 def __getattr__(name: str) -> object:
