@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from releasing import bill, deb, npm, oci, wheel
-from releasing.archives import Entry, directories, program, tar_xz
+from releasing.archives import Entry, directories, program, tar_xz, zipped
 from releasing.project import Build, Project
 from releasing.recipe import ROOT, step
 
@@ -15,20 +15,21 @@ SUMS = "SHA256SUMS"
 def archive(project: Project, one: Build) -> bytes:
     """The archive with the executable and all that belongs to it."""
     name = f"{project.name}-{project.version}-{one.target.triple}"
-    files = {f"share/man/man1/{project.name}.1": one.manual.encode()}
+    target = one.target
+    files = {} if target.is_windows else {f"share/man/man1/{project.name}.1": one.manual.encode()}
     files |= {"NOTICES.txt": one.notices.encode(), "sbom.cdx.json": bill.of_materials(project, one)}
     files |= project.own_licences()
     files |= {"README.md": (ROOT / "README.md").read_bytes()}
     executable = one.executable.read_bytes()
-    sums = {f"bin/{project.name}": executable} | files
+    sums = {f"bin/{target.program}": executable} | files
+    manual = ("share", "share/man", "share/man/man1") if not target.is_windows else ()
     entries = [
-        *directories(name, f"{name}/bin", f"{name}/share", f"{name}/share/man"),
-        *directories(f"{name}/share/man/man1"),
-        program(f"{name}/bin/{project.name}", executable),
+        *directories(name, f"{name}/bin", *(f"{name}/{path}" for path in manual)),
+        program(f"{name}/bin/{target.program}", executable),
         *(Entry(f"{name}/{path}", text) for path, text in files.items()),
         Entry(f"{name}/{SUMS}", sums_of(sums)),
     ]
-    return tar_xz(entries, project.time)
+    return (zipped if target.is_windows else tar_xz)(entries, project.time)
 
 
 def sums_of(files: dict[str, bytes]) -> bytes:
@@ -53,7 +54,8 @@ class Names:
 
     def archive(self, one: Build) -> str:
         """The name of an archive."""
-        return f"{self._project.name}-{self._project.version}-{one.target.triple}.tar.xz"
+        kind = "zip" if one.target.is_windows else "tar.xz"
+        return f"{self._project.name}-{self._project.version}-{one.target.triple}.{kind}"
 
     def wheel(self, one: Build) -> str:
         """The name of a wheel."""
@@ -79,10 +81,12 @@ def pack(project: Project, builds: Sequence[Build]) -> dict[str, bytes]:
     for one in builds:
         add(names.archive(one), partial(archive, project, one))
         add(names.wheel(one), partial(wheel.pack, project, one))
-        add(names.deb(one), partial(deb.pack, project, one))
+        if one.target.debian:
+            add(names.deb(one), partial(deb.pack, project, one))
         add(names.npm(one), partial(npm.pack_platform, project, one))
     add(names.chooser, partial(npm.pack_chooser, project, [one.target for one in builds]))
-    add(names.image, partial(oci.pack, project, builds))
+    if contained := [one for one in builds if one.target.container]:
+        add(names.image, partial(oci.pack, project, contained))
     add(names.origin, partial(bill.of_origin, project, builds, dict(made)))
     made[SUMS] = sums_of(made)
     return made

@@ -21,7 +21,10 @@ BUILD_TYPE = "scripts/release"
 def of_materials(project: Project, build: Build) -> bytes:
     """The CycloneDX bill of an executable: crates, and the works in the Python image."""
     crates = _crates(build.target.triple)
-    libc = _component("generic", "glibc", build.libc, "LGPL-2.1-or-later", {})
+    name, licence = ("glibc", "LGPL-2.1-or-later")
+    if build.target.is_windows:
+        name, licence = ("mingw-w64", "ZPL-2.1")
+    libc = _component("generic", name, build.libc, licence, {})
     components = [*_works(), libc, *crates]
     reference = f"{project.name}@{project.version}"
     serial = uuid.uuid5(uuid.NAMESPACE_OID, f"{project.commit} {build.target.triple}")

@@ -10,9 +10,15 @@ from pathlib import Path
 from releasing import manual
 from releasing.project import TARGETS, Build, Project, Target
 from releasing.recipe import ROOT, BuildError, Store, run, step
-from releasing.root import LIBC, PrivateRoot, toolchain
+from releasing.root import LIBC, LIBRARY_SOURCES, PrivateRoot, toolchain
 
-LINKER = "aarch64-linux-gnu-gcc"
+LINKERS = {
+    "aarch64-unknown-linux-gnu": "aarch64-linux-gnu-gcc",
+    "x86_64-pc-windows-gnu": "x86_64-w64-mingw32-gcc",
+}
+# The package with the C library of Windows executables.
+MINGW = "mingw-w64-common"
+WINE = "wine"
 ADVICE = "read the log; scripts/setup-targets --again makes the private system again"
 
 
@@ -20,7 +26,7 @@ class Machine:
     """Runs executables of a target: this machine does, or an emulator in the private system."""
 
     def __init__(self, target: Target, store: Store) -> None:
-        self.is_native = target.triple.startswith(platform.machine())
+        self.is_native = target.triple == f"{platform.machine()}-unknown-linux-gnu"
         self.target = target
         self.log = store.log("release")
         self.root = PrivateRoot(store)
@@ -29,7 +35,8 @@ class Machine:
         """The version of the C library that executables are linked with."""
         if self.is_native:
             return _version_of_libc(self._said(["ldd", "--version"]))
-        query = ["dpkg-query", "--show", "--showformat", "${Version}", LIBC]
+        package = MINGW if self.target.is_windows else LIBC
+        query = ["dpkg-query", "--show", "--showformat", "${Version}", package]
         return self._said(self.root.command(query, binds=[], env={}))
 
     @classmethod
@@ -47,7 +54,11 @@ class Machine:
         command = [str(program), *words]
         if not self.is_native:
             binds = [program.parent, *([reads] if reads else [])]
-            command = self.root.command(command, binds=binds, env={}, emulated=True)
+            if self.target.is_windows:
+                env = {"WINEDEBUG": "-all"}
+                command = self.root.command([WINE, *command], binds=binds, env=env)
+            else:
+                command = self.root.command(command, binds=binds, env={}, emulated=True)
         return self._said(command, failing)
 
     @staticmethod
@@ -80,7 +91,7 @@ def build(project: Project, machine: Machine) -> Build:
         else:
             command, directory = _in_root(machine, image, words)
             run(command, log=machine.log, env={}, advice=ADVICE)
-    return described(project, directory / triple / "release" / project.name, machine)
+    return described(project, directory / triple / "release" / machine.target.program, machine)
 
 
 def _image_of(machine: Machine) -> Path:
@@ -97,8 +108,9 @@ def described(project: Project, executable: Path, machine: Machine) -> Build:
     def ask(*words: str) -> str:
         return machine.output(executable, *words)
 
-    if executable.name != project.name:
-        raise BuildError(f"  {executable} must be named {project.name}: its manual says its name")
+    name = machine.target.program
+    if executable.name != name:
+        raise BuildError(f"  {executable} must be named {name}: its manual says its name")
     version = ask("--version").split()[-1]
     if version != project.version:
         raise BuildError(
@@ -127,7 +139,14 @@ def _in_root(machine: Machine, image: Path, words: Sequence[str]) -> tuple[list[
     """The cargo command in the private system, for a ready image, and its target directory."""
     triple = machine.target.triple
     machine.root.ensure()
+    # This machine has the network's settings, so it fetches.
     run(["cargo", "fetch", "--locked", "--target", triple], log=machine.log, cwd=ROOT)
+    library = machine.root.directory / LIBRARY_SOURCES
+    more = []
+    if machine.target.is_windows:
+        # Cargo takes this option of the stable compiler only with RUSTC_BOOTSTRAP.
+        more = ["-Zbuild-std=std,panic_unwind"]
+        run(["cargo", "fetch", "--locked"], log=machine.log, cwd=library)
     # Its compiler is another one, whose products this machine's cargo would not reuse.
     directory = _target_directory() / "foreign"
     directory.mkdir(parents=True, exist_ok=True)
@@ -137,13 +156,14 @@ def _in_root(machine: Machine, image: Path, words: Sequence[str]) -> tuple[list[
         "CARGO_TARGET_DIR": str(directory),
         "RUSTC": "/usr/bin/rustc",
         "RUSTFLAGS": _flags(),
-        f"CARGO_TARGET_{variable.upper()}_LINKER": LINKER,
-        f"CC_{variable}": LINKER,
+        f"CARGO_TARGET_{variable.upper()}_LINKER": LINKERS[triple],
+        f"CC_{variable}": LINKERS[triple],
         "SERPENTARIUM_BUILD_IMAGE": str(image),
     }
+    env |= {"RUSTC_BOOTSTRAP": "1"} if machine.target.is_windows else {}
     passed = ("CARGO_PROFILE_RELEASE_LTO", "CARGO_BUILD_JOBS", "CARGO_INCREMENTAL")
     env |= {name: os.environ[name] for name in passed if name in os.environ}
     command = [str(toolchain() / "bin" / "cargo"), words[0], "--release", "--locked", "--offline"]
-    command += ["--manifest-path", str(ROOT / "Cargo.toml"), "--target", triple, *words[1:]]
+    command += ["--manifest-path", str(ROOT / "Cargo.toml"), "--target", triple, *more, *words[1:]]
     binds = [ROOT, directory, _cargo_home(), toolchain()]
     return machine.root.command(command, binds=binds, env=env), directory

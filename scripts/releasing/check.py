@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,8 +41,12 @@ def says_hello(command: Sequence[object]) -> None:
 
 def archive(path: Path, work: Path) -> Path:
     """Unpacks an archive, checks its sums, and returns the directory of its files."""
-    with tarfile.open(path) as tar:
-        tar.extractall(work, filter="data")
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as zipped:
+            zipped.extractall(work)
+    else:
+        with tarfile.open(path) as tar:
+            tar.extractall(work, filter="data")
     [directory] = work.iterdir()
     ran(["sh", "-c", 'cd "$0" && sha256sum --quiet --check SHA256SUMS', directory])
     return directory

@@ -29,7 +29,7 @@ def pack_platform(project: Project, build: Build) -> bytes:
     licences = project.own_licences() | {"NOTICES.txt": build.notices.encode()}
     entries = [
         Entry("package/package.json", as_json(manifest)),
-        program(f"package/bin/{project.name}", build.executable.read_bytes()),
+        program(f"package/bin/{target.program}", build.executable.read_bytes()),
         *(Entry(f"package/{name}", text) for name, text in licences.items()),
     ]
     return tar_gz(entries, project.time)

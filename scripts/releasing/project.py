@@ -9,6 +9,7 @@ from typing import Any
 
 from releasing.recipe import ROOT, BuildError
 
+NAME = "serpentarium"
 # A placeholder address in Cargo.toml, which no artefact repeats.
 PLACEHOLDER = "example.invalid"
 LICENCES = ("LICENSE-MIT", "LICENSE-APACHE", "NOTICES.md")
@@ -24,8 +25,19 @@ class Target:
     wheel: tuple[str, ...]
     node_os: str
     node_cpu: str
-    debian: str
-    container: str
+    # Empty: there are no Debian packages and no containers for it.
+    debian: str = ""
+    container: str = ""
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether the executable is one of Windows."""
+        return self.node_os == "win32"
+
+    @property
+    def program(self) -> str:
+        """The file name of the executable."""
+        return f"{NAME}.exe" if self.is_windows else NAME
 
 
 TARGETS = {
@@ -47,6 +59,7 @@ TARGETS = {
             "arm64",
             "arm64",
         ),
+        Target("x86_64-pc-windows-gnu", ("win_amd64",), "win32", "x64"),
     )
 }
 
@@ -55,7 +68,7 @@ TARGETS = {
 class Build:
     """An executable for a target, with its licence notices and its manual page.
 
-    `libc` is the version of the GNU C Library in it.
+    `libc` is the version of the C library in it: GNU's, or MinGW-w64's on Windows.
     """
 
     target: Target
@@ -80,7 +93,7 @@ class Project:
     @property
     def name(self) -> str:
         """The name of the executable and of all packages."""
-        return "serpentarium"
+        return NAME
 
     @classmethod
     def read(cls) -> "Project":

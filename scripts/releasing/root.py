@@ -28,7 +28,14 @@ PACKAGES = (
     "gcc-aarch64-linux-gnu",
     LIBC,
     "qemu-user",
+    "rust-web-src",
+    "gcc-mingw-w64-x86-64-win32",
+    "wine",
+    "wine64",
 )
+# The sources of the standard library, for targets that Debian has no library of.
+LIBRARY_SOURCES = "usr/lib/rustlib/src/rust/library"
+
 # Architectures whose standard library is unpacked beside that of this machine.
 FOREIGN = ("arm64",)
 # Bytes that identify an executable for 64-bit Arm, and those of them that count (binfmt_misc).

@@ -21,7 +21,7 @@ def verify(project: Project, out: Path, builds: Sequence[tuple[Build, Machine]])
     for one, machine in builds:
         with _work(f"Unpacking {names.archive(one)}, and running its {DEMO}") as work:
             directory = check.archive(out / names.archive(one), work)
-            machine.output(directory / "bin" / project.name, DEMO)
+            machine.output(directory / "bin" / one.target.program, DEMO)
         if not machine.is_native:
             say(f"    other artefacts for {one.target.triple} are not run here")
             continue

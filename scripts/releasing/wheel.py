@@ -5,15 +5,10 @@ The format: https://packaging.python.org/en/latest/specifications/binary-distrib
 
 import base64
 import hashlib
-import io
-import time
-import zipfile
 
+from releasing.archives import Entry, zipped
 from releasing.project import FILES, Build, Project
 from releasing.recipe import ROOT
-
-# Zip files have no earlier time.
-FIRST_TIME = 315_532_800
 
 
 def file_name(project: Project, build: Build) -> str:
@@ -24,7 +19,7 @@ def file_name(project: Project, build: Build) -> str:
 def pack(project: Project, build: Build) -> bytes:
     """The wheel."""
     base = f"{project.name}-{project.version}"
-    info, script = f"{base}.dist-info", f"{base}.data/scripts/{project.name}"
+    info, script = f"{base}.dist-info", f"{base}.data/scripts/{build.target.program}"
     files = {
         f"{project.name}/__init__.py": (FILES / "wheel" / "__init__.py").read_bytes(),
         f"{project.name}/__main__.py": (FILES / "wheel" / "__main__.py").read_bytes(),
@@ -37,7 +32,9 @@ def pack(project: Project, build: Build) -> bytes:
     files |= {f"{info}/licenses/{name}": text for name, text in project.own_licences().items()}
     record = "".join(f"{path},{_digest(data)},{len(data)}\n" for path, data in files.items())
     files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
-    return _zip(files, project.time)
+    modes = {script: 0o755}
+    entries = [Entry(path, data, modes.get(path, 0o644)) for path, data in files.items()]
+    return zipped(entries, project.time)
 
 
 def _metadata(project: Project) -> str:
@@ -64,16 +61,3 @@ def _wheel(build: Build) -> str:
 def _digest(data: bytes) -> str:
     digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
     return f"sha256={digest.decode()}"
-
-
-def _zip(files: dict[str, bytes], seconds: int) -> bytes:
-    buffer = io.BytesIO()
-    moment = time.gmtime(max(seconds, FIRST_TIME))[:6]
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for path, data in files.items():
-            member = zipfile.ZipInfo(path, moment)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.create_system = 3  # Unix: pip keeps the mode of scripts.
-            member.external_attr = (0o100755 if ".data/scripts/" in path else 0o100644) << 16
-            archive.writestr(member, data, compresslevel=9)
-    return buffer.getvalue()

@@ -6,6 +6,7 @@ import sys
 import tarfile
 import tempfile
 import unittest
+import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -85,6 +86,19 @@ class Artefacts(unittest.TestCase):
         names = {component["name"] for component in bill["components"]}
         self.assertLessEqual({"glibc", "wasmtime", "sqlite3", "requests"}, names)
 
+    def test_windows_gets_what_it_can_use(self) -> None:
+        [windows] = [one for one in self.builds if one.target.is_windows]
+        directory = check.archive(self.out / self.names.archive(windows), self.work())
+        self.assertEqual((directory / "bin/serpentarium.exe").read_text(), PROGRAM)
+        self.assertFalse((directory / "share").exists())
+        bill = json.loads((directory / "sbom.cdx.json").read_text())
+        names = {component["name"] for component in bill["components"]}
+        self.assertLessEqual({"mingw-w64", "windows-sys"}, names)
+        with zipfile.ZipFile(self.out / self.names.wheel(windows)) as wheel:
+            scripts = [name for name in wheel.namelist() if ".data/scripts/" in name]
+        self.assertEqual([Path(name).name for name in scripts], ["serpentarium.exe"])
+        self.assertFalse([name for name in self.made if name.endswith("_.deb")])
+
     def test_the_wheel_installs(self) -> None:
         check.wheel(self.out / self.names.wheel(self.native()), self.work())
 
@@ -98,7 +112,7 @@ class Artefacts(unittest.TestCase):
             self.skipTest("no npm")
 
     def test_the_image_has_each_architecture(self) -> None:
-        for build in self.builds:
+        for build in (one for one in self.builds if one.target.container):
             work = self.work()
             config = check_image.unpack(self.out / self.names.image, build.target.container, work)
             self.assertEqual(config["architecture"], build.target.container)

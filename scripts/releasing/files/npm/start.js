@@ -7,10 +7,11 @@ const os = require("node:os");
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 const name = `serpentarium-${process.platform}-${process.arch}`;
+const program = process.platform === "win32" ? "serpentarium.exe" : "serpentarium";
 
 let executable;
 try {
-  executable = require.resolve(`${name}/bin/serpentarium`);
+  executable = require.resolve(`${name}/bin/${program}`);
 } catch {
   console.error(`error: npm has not installed ${name}: this machine is not supported, or optional packages are off`);
   process.exit(1);

@@ -1,10 +1,12 @@
 """Serpentarium runs untrusted Python in a sandbox. The package carries the executable."""
 
 import os
+import subprocess
 import sys
 import sysconfig
 
-NAME = "serpentarium"
+IS_WINDOWS = os.name == "nt"
+NAME = "serpentarium.exe" if IS_WINDOWS else "serpentarium"
 
 
 def find_executable() -> str:
@@ -25,5 +27,8 @@ def find_executable() -> str:
 
 def main() -> None:
     """Becomes the executable."""
-    path = find_executable()
-    os.execv(path, [path, *sys.argv[1:]])
+    command = [find_executable(), *sys.argv[1:]]
+    if IS_WINDOWS:
+        # `os.execv` would return to the console at once.
+        sys.exit(subprocess.run(command, check=False).returncode)
+    os.execv(command[0], command)
