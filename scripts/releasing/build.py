@@ -146,7 +146,8 @@ def _in_root(machine: Machine, image: Path, words: Sequence[str]) -> tuple[list[
     if machine.target.is_windows:
         # Cargo takes this option of the stable compiler only with RUSTC_BOOTSTRAP.
         more = ["-Zbuild-std=std,panic_unwind"]
-        run(["cargo", "fetch", "--locked"], log=machine.log, cwd=library)
+        env = os.environ | {"RUSTC_BOOTSTRAP": "1"}
+        run(["cargo", "fetch", "--locked"], log=machine.log, cwd=library, env=env)
     # Its compiler is another one, whose products this machine's cargo would not reuse.
     directory = _target_directory() / "foreign"
     directory.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,8 @@ use super::values::{calls, memory, seconds, size, stderr};
 use crate::{
     fuel::parse_fuel,
     runner::variables::{
-        FUEL_VAR, MAX_CALL_BYTES_VAR, MAX_CALLS_IN_FLIGHT_VAR, MAX_CALLS_VAR, MAX_FILE_BYTES_VAR,
-        MAX_INPUT_VAR, MAX_OUTPUT_VAR, MAX_PRINT_VAR, MAX_STDERR_VAR, MEMORY_VAR, TASK_TIMEOUT_VAR,
+        FUEL_VAR, MAX_CALL_BYTES_VAR, MAX_CALLS_IN_FLIGHT_VAR, MAX_CALLS_VAR, MAX_INPUT_VAR,
+        MAX_OUTPUT_VAR, MAX_PRINT_VAR, MAX_STDERR_VAR, MEMORY_VAR, TASK_TIMEOUT_VAR,
     },
     sandbox::{FUEL_PER_SECOND, Limits, MAX_MEMORY},
 };
@@ -124,7 +124,7 @@ pub(crate) struct TaskLimitArgs {
     pub(crate) max_print: u64,
 
     /// Maximum size of all files of a task together [default: its memory]
-    #[arg(long, env = MAX_FILE_BYTES_VAR, value_name = "SIZE", value_parser = size)]
+    #[arg(long, env = "SERPENTARIUM_MAX_FILE_BYTES", value_name = "SIZE", value_parser = size)]
     pub(crate) max_file_bytes: Option<u64>,
 }
 

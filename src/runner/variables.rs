@@ -14,8 +14,6 @@ pub(crate) const MAX_CALLS_VAR: &str = "SERPENTARIUM_MAX_CALLS";
 pub(crate) const MAX_CALLS_IN_FLIGHT_VAR: &str = "SERPENTARIUM_MAX_CALLS_IN_FLIGHT";
 /// The largest parameters, and the largest answer, of one host call.
 pub(crate) const MAX_CALL_BYTES_VAR: &str = "SERPENTARIUM_MAX_CALL_BYTES";
-/// The size of all files of a task together.
-pub(crate) const MAX_FILE_BYTES_VAR: &str = "SERPENTARIUM_MAX_FILE_BYTES";
 /// The size of all prints of a task together.
 pub(crate) const MAX_PRINT_VAR: &str = "SERPENTARIUM_MAX_PRINT";
 
