@@ -18,7 +18,7 @@ def archive(project: Project, one: Build) -> bytes:
     target = one.target
     files = {} if target.is_windows else {f"share/man/man1/{project.name}.1": one.manual.encode()}
     files |= {"NOTICES.txt": one.notices.encode(), "sbom.cdx.json": bill.of_materials(project, one)}
-    files |= project.own_licences()
+    files |= project.licences(one.target)
     files |= {"README.md": (ROOT / "README.md").read_bytes()}
     executable = one.executable.read_bytes()
     sums = {f"bin/{target.program}": executable} | files

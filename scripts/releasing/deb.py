@@ -56,7 +56,7 @@ def _data(project: Project, build: Build) -> list[Entry]:
     ]
     places += [f"{DOC}/", "./usr/share/man/", "./usr/share/man/man1/"]
     manual = gzip.compress(build.manual.encode(), compresslevel=9, mtime=0)
-    licences = project.own_licences()
+    licences = project.licences(build.target)
     licences["copyright"] = _copyright(project).encode()
     licences["NOTICES.txt"] = build.notices.encode()
     return [

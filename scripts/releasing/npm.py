@@ -26,7 +26,7 @@ def pack_platform(project: Project, build: Build) -> bytes:
     manifest = _manifest(project, platform_package(project, target))
     manifest |= {"os": [target.node_os], "cpu": [target.node_cpu]}
     manifest["files"] = ["bin"]
-    licences = project.own_licences() | {"NOTICES.txt": build.notices.encode()}
+    licences = project.licences(target) | {"NOTICES.txt": build.notices.encode()}
     entries = [
         Entry("package/package.json", as_json(manifest)),
         program(f"package/bin/{target.program}", build.executable.read_bytes()),
@@ -45,7 +45,7 @@ def pack_chooser(project: Project, targets: Sequence[Target]) -> bytes:
         Entry("package/package.json", as_json(manifest)),
         Entry("package/README.md", (ROOT / "README.md").read_bytes()),
         program(f"package/bin/{project.name}.js", (FILES / "npm" / "start.js").read_bytes()),
-        *(Entry(f"package/{name}", text) for name, text in project.own_licences().items()),
+        *(Entry(f"package/{name}", text) for name, text in project.licences().items()),
     ]
     return tar_gz(entries, project.time)
 

@@ -108,7 +108,7 @@ def _manifest(project: Project, build: Build, blobs: Blobs) -> dict[str, Any]:
 
 def _files(project: Project, build: Build) -> list[Entry]:
     users = f"root:x:0:0:root:/:{NO_LOGIN}\nrunner:x:{USER}:{USER}:runner:{HOME}:{NO_LOGIN}\n"
-    licences = project.own_licences() | {"NOTICES.txt": build.notices.encode()}
+    licences = project.licences(build.target) | {"NOTICES.txt": build.notices.encode()}
     doc = f"usr/share/doc/{project.name}"
     return [
         *directories("etc", "home"),

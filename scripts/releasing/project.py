@@ -109,9 +109,11 @@ class Project:
             time=int(_git("show", "--no-patch", "--format=%ct", "HEAD")),
         )
 
-    def own_licences(self) -> dict[str, bytes]:
-        """The texts of the project's own licences and of its C library's, by file name."""
+    def licences(self, target: Target | None = None) -> dict[str, bytes]:
+        """The texts of the project's licences, by file name. `target`: with its C library's."""
         own = {name: (ROOT / name).read_bytes() for name in LICENCES}
+        if target is None or target.is_windows:
+            return own
         return own | {"LICENSE-LGPL-2.1": (FILES / "LGPL-2.1").read_bytes()}
 
 

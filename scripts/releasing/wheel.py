@@ -25,11 +25,13 @@ def pack(project: Project, build: Build) -> bytes:
         f"{project.name}/__main__.py": (FILES / "wheel" / "__main__.py").read_bytes(),
         f"{project.name}/py.typed": b"",
         script: build.executable.read_bytes(),
-        f"{info}/METADATA": _metadata(project).encode(),
+        f"{info}/METADATA": _metadata(project, build).encode(),
         f"{info}/WHEEL": _wheel(build).encode(),
         f"{info}/licenses/NOTICES.txt": build.notices.encode(),
     }
-    files |= {f"{info}/licenses/{name}": text for name, text in project.own_licences().items()}
+    files |= {
+        f"{info}/licenses/{name}": text for name, text in project.licences(build.target).items()
+    }
     record = "".join(f"{path},{_digest(data)},{len(data)}\n" for path, data in files.items())
     files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     modes = {script: 0o755}
@@ -37,14 +39,14 @@ def pack(project: Project, build: Build) -> bytes:
     return zipped(entries, project.time)
 
 
-def _metadata(project: Project) -> str:
+def _metadata(project: Project, build: Build) -> str:
     lines = [
         "Metadata-Version: 2.4",
         f"Name: {project.name}",
         f"Version: {project.version}",
         f"Summary: {project.description}",
         f"License-Expression: {project.licence}",
-        *(f"License-File: {name}" for name in (*project.own_licences(), "NOTICES.txt")),
+        *(f"License-File: {name}" for name in (*project.licences(build.target), "NOTICES.txt")),
         "Requires-Python: >=3.8",
         "Description-Content-Type: text/markdown",
     ]
