@@ -33,20 +33,24 @@ static int make(const char *path)
     return made;
 }
 
-__wasi_errno_t appear(const char *path)
+__wasi_errno_t appear(const char **path)
 {
     size_t length = sizeof PLACE - 1;
     bool is_below =
-        strncmp(path, PLACE, length) == 0 && (path[length] == '\0' || path[length] == '/');
+        strncmp(*path, PLACE, length) == 0 && ((*path)[length] == '\0' || (*path)[length] == '/');
     if (maker == nullptr || is_making || !is_below) {
         return __WASI_ERRNO_NOENT;
     }
+    // The C library has the path in a buffer that the next call on a path overwrites, or moves.
+    static char kept[MAX_PATH + 1];
+    (void)strncpy(kept, *path, MAX_PATH);
+    *path = kept;
     is_making = true;
     // Callers may have released the interpreter, as around each call of the system, and may handle
     // an exception.
     PyGILState_STATE state = PyGILState_Ensure();
     PyObject *handled = PyErr_GetRaisedException();
-    int made = make(path);
+    int made = make(kept);
     // The caller gets an error number: it cannot carry an exception.
     PyErr_SetRaisedException(handled);
     PyGILState_Release(state);

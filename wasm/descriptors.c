@@ -36,23 +36,25 @@ __wasi_errno_t find_place(__wasi_fd_t fd, const char *path, bool follow, struct 
     if (from == nullptr) {
         return __WASI_ERRNO_BADF;
     }
-    if (from->node->kind != DIRECTORY) {
-        return __WASI_ERRNO_NOTDIR;
+    return from->node->kind == DIRECTORY ? files_find(from->node, path, follow, place)
+                                         : __WASI_ERRNO_NOTDIR;
+}
+
+__wasi_errno_t find_node(__wasi_fd_t fd, const char *path, bool follow, struct place *place)
+{
+    __wasi_errno_t error = find_place(fd, path, follow, place);
+    if (error == __WASI_ERRNO_SUCCESS && place->node == nullptr) {
+        error = __WASI_ERRNO_NOENT;
     }
-    __wasi_errno_t error = files_find(from->node, path, follow, place);
-    bool is_missing =
-        error == __WASI_ERRNO_NOENT || (error == __WASI_ERRNO_SUCCESS && place->node == nullptr);
-    if (!is_missing || fd != FIRST) {
+    if (error != __WASI_ERRNO_NOENT || fd != FIRST) {
         return error;
     }
-    switch (appear(path)) {
-    case __WASI_ERRNO_SUCCESS:
-        return files_find(from->node, path, follow, place);
-    case __WASI_ERRNO_IO:
-        return __WASI_ERRNO_IO;
-    default:
+    error = appear(&path);
+    if (error != __WASI_ERRNO_SUCCESS) {
         return error;
     }
+    error = find_place(fd, path, follow, place);
+    return error == __WASI_ERRNO_SUCCESS && place->node == nullptr ? __WASI_ERRNO_NOENT : error;
 }
 
 // --- Opening and closing -------------------------------------------------------------------------
@@ -102,7 +104,8 @@ WRAP(path_open, __wasi_fd_t fd, __wasi_lookupflags_t lookup, const char *path, _
     if (free_one == MAX_DESCRIPTORS - FIRST) {
         return __WASI_ERRNO_MFILE;
     }
-    __wasi_errno_t error = find_place(fd, path, follow, &place);
+    __wasi_errno_t error = how & __WASI_OFLAGS_CREAT ? find_place(fd, path, follow, &place)
+                                                     : find_node(fd, path, follow, &place);
     if (error == __WASI_ERRNO_SUCCESS) {
         error = open_node(&place, how, rights);
     }

@@ -19,9 +19,14 @@ struct descriptor *opened(__wasi_fd_t fd);
 // Looks a path up, from the directory of a descriptor (`files_find`).
 __wasi_errno_t find_place(__wasi_fd_t fd, const char *path, bool follow, struct place *place);
 
+// As `find_place`, for a path that must have a node. Such paths may appear (appear.c), so look them up
+// first: Python then runs, and another path may be in a buffer that it uses.
+__wasi_errno_t find_node(__wasi_fd_t fd, const char *path, bool follow, struct place *place);
+
 // Makes the files that a missing path below the root names, if they are such as appear when code
-// looks for them (appear.c). NOENT: there are none. IO: they cannot be made.
-__wasi_errno_t appear(const char *path);
+// looks for them (appear.c). NOENT: there are none. IO: they cannot be made. Replaces the path by a
+// copy, which lives until the next call.
+__wasi_errno_t appear(const char **path);
 
 // Sets the times that `which` names.
 __wasi_errno_t set_times(struct node *node, uint64_t accessed, uint64_t modified,

@@ -5,13 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// As `find_place`, for a path that must have a node.
-static __wasi_errno_t find_node(__wasi_fd_t fd, const char *path, bool follow, struct place *place)
-{
-    __wasi_errno_t error = find_place(fd, path, follow, place);
-    return error == __WASI_ERRNO_SUCCESS && place->node == nullptr ? __WASI_ERRNO_NOENT : error;
-}
-
 // As `find_place`, for a path that must be free.
 static __wasi_errno_t find_free(__wasi_fd_t fd, const char *path, struct place *place)
 {

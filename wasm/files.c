@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NAME = 255, MAX_PATH = 4096, MAX_LINKS = 40 };
+enum { MAX_NAME = 255, MAX_LINKS = 40 };
 
 static struct node *root;
 static uint64_t last_number;

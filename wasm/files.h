@@ -23,6 +23,9 @@ void files_limit(uint64_t more);
 // are. Not before the snapshot, which makes fixed ones and would hold the reserve.
 extern bool files_serve_task;
 
+// Bytes of the longest path.
+enum { MAX_PATH = 4096 };
+
 struct node;
 
 // An entry of a directory. Cookies grow, so a listing goes on where it was while entries leave.

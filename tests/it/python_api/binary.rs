@@ -93,20 +93,30 @@ return [os.path.exists('/database'), os.listdir('/home'), len(_items)]";
 }
 
 #[tokio::test]
-async fn a_look_at_all_files_fetches_all() {
+async fn a_file_that_n8n_cannot_give_is_an_error() {
     let code = "
 import errno, os
 try:
     raise KeyError('handled')
 except KeyError:
     try:
-        os.listdir('/data')
+        open('/data/2/b.txt')
     except OSError as error:
-        # Of the third item; those of the first are there.
-        return [errno.errorcode[error.errno], str(error.__context__), os.listdir('/data/0/data')]";
+        return [errno.errorcode[error.errno], str(error.__context__), os.listdir('/data/0')]";
     let ran = run_with_files(code).await;
-    assert_eq!(ran.value(), json!(["EIO", "'handled'", ["a.txt"]]));
-    assert_eq!(ran.n8n.asked("helpers.getBinaryDataBuffer").len(), 3);
+    assert_eq!(ran.value(), json!(["EIO", "'handled'", ["data", "a.txt", "more"]]));
+}
+
+#[tokio::test]
+async fn code_makes_its_own_directories_below_data() {
+    let code = "
+import os
+os.makedirs('/data/mine/deep', exist_ok=True)
+open('/data/mine/x', 'w').write('1')
+return [os.path.exists('/data'), os.listdir('/data'), open('/data/mine/x').read()]";
+    let ran = run_with_files(code).await;
+    assert_eq!(ran.value(), json!([true, ["mine"], "1"]));
+    assert!(ran.n8n.asked("helpers.getBinaryDataBuffer").is_empty());
 }
 
 #[tokio::test]

@@ -24,13 +24,10 @@ def install() -> None:
 def _make(path: str) -> bool:
     """Makes the files of an item, if a path such as `data/0/report.csv` names it.
 
-    The path `data` names all items. Returns whether files were made.
+    Returns whether files were made.
     """
-    name = path.removeprefix("data").strip("/").partition("/")[0]
+    name = path.removeprefix("data").lstrip("/").partition("/")[0]
     items: list[Any] = task.settings.get(ITEMS, [])
-    if not name:
-        # All, also after the first that has files.
-        return max([_make_item(index, item) for index, item in enumerate(items)], default=False)
     # Other spellings of a number, such as `00`, name no item.
     index = int(name) if name.isdecimal() else len(items)
     return index < len(items) and str(index) == name and _make_item(index, items[index])
