@@ -33,7 +33,9 @@ static int make(const char *path)
     return made;
 }
 
-__wasi_errno_t appear(const char **path)
+// Makes the files that a missing path names. NOENT: there are none. IO: they cannot be made. Replaces
+// the path by a copy, which lives until the next call.
+static __wasi_errno_t appear(const char **path)
 {
     size_t length = sizeof PLACE - 1;
     bool is_below =
@@ -56,4 +58,21 @@ __wasi_errno_t appear(const char **path)
     PyGILState_Release(state);
     is_making = false;
     return made > 0 ? __WASI_ERRNO_SUCCESS : made == 0 ? __WASI_ERRNO_NOENT : __WASI_ERRNO_IO;
+}
+
+// Looks up a path that must have a node.
+static __wasi_errno_t find(__wasi_fd_t fd, const char *path, bool follow, struct place *place)
+{
+    __wasi_errno_t error = find_place(fd, path, follow, place);
+    return error == __WASI_ERRNO_SUCCESS && place->node == nullptr ? __WASI_ERRNO_NOENT : error;
+}
+
+__wasi_errno_t find_node(__wasi_fd_t fd, const char *path, bool follow, struct place *place)
+{
+    __wasi_errno_t error = find(fd, path, follow, place);
+    if (error == __WASI_ERRNO_NOENT && fd == ROOT_DIRECTORY) {
+        error = appear(&path);
+        error = error == __WASI_ERRNO_SUCCESS ? find(fd, path, follow, place) : error;
+    }
+    return error;
 }

@@ -6,7 +6,7 @@
 #include "descriptors.h"
 
 // The root directory, and how many descriptors there are.
-enum { FIRST = 3, MAX_DESCRIPTORS = 1024 };
+enum { FIRST = ROOT_DIRECTORY, MAX_DESCRIPTORS = 1024 };
 
 static struct descriptor descriptors[MAX_DESCRIPTORS];
 
@@ -38,23 +38,6 @@ __wasi_errno_t find_place(__wasi_fd_t fd, const char *path, bool follow, struct 
     }
     return from->node->kind == DIRECTORY ? files_find(from->node, path, follow, place)
                                          : __WASI_ERRNO_NOTDIR;
-}
-
-__wasi_errno_t find_node(__wasi_fd_t fd, const char *path, bool follow, struct place *place)
-{
-    __wasi_errno_t error = find_place(fd, path, follow, place);
-    if (error == __WASI_ERRNO_SUCCESS && place->node == nullptr) {
-        error = __WASI_ERRNO_NOENT;
-    }
-    if (error != __WASI_ERRNO_NOENT || fd != FIRST) {
-        return error;
-    }
-    error = appear(&path);
-    if (error != __WASI_ERRNO_SUCCESS) {
-        return error;
-    }
-    error = find_place(fd, path, follow, place);
-    return error == __WASI_ERRNO_SUCCESS && place->node == nullptr ? __WASI_ERRNO_NOENT : error;
 }
 
 // --- Opening and closing -------------------------------------------------------------------------
@@ -97,6 +80,12 @@ WRAP(path_open, __wasi_fd_t fd, __wasi_lookupflags_t lookup, const char *path, _
     struct place place;
     bool follow = (lookup & __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW)
                   && !((how & __WASI_OFLAGS_CREAT) && (how & __WASI_OFLAGS_EXCL));
+    __wasi_errno_t error = how & __WASI_OFLAGS_CREAT ? find_place(fd, path, follow, &place)
+                                                     : find_node(fd, path, follow, &place);
+    if (error != __WASI_ERRNO_SUCCESS) {
+        return error;
+    }
+    // After the look-up, in which Python may run and open files.
     size_t free_one = 1;
     while (free_one < MAX_DESCRIPTORS - FIRST && descriptors[free_one].node != nullptr) {
         free_one++;
@@ -104,11 +93,7 @@ WRAP(path_open, __wasi_fd_t fd, __wasi_lookupflags_t lookup, const char *path, _
     if (free_one == MAX_DESCRIPTORS - FIRST) {
         return __WASI_ERRNO_MFILE;
     }
-    __wasi_errno_t error = how & __WASI_OFLAGS_CREAT ? find_place(fd, path, follow, &place)
-                                                     : find_node(fd, path, follow, &place);
-    if (error == __WASI_ERRNO_SUCCESS) {
-        error = open_node(&place, how, rights);
-    }
+    error = open_node(&place, how, rights);
     if (error != __WASI_ERRNO_SUCCESS) {
         return error;
     }

@@ -108,7 +108,7 @@ static void load_guest(void)
     go_home();
     start_interpreter();
     load_guest();
-    files_serve_task = true;
+    files_leave_reserve = files_are_fixed = true;
     if (!snapshot_make_immortal() || !snapshot_fill_heap_gaps()) {
         fail("preparing the memory for a snapshot");
     }

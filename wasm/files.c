@@ -12,6 +12,8 @@ static uint64_t last_number;
 
 uint32_t files_new_mode, files_changed_mode;
 
+bool files_are_fixed;
+
 uint64_t files_now(void)
 {
     __wasi_timestamp_t now = 0;
@@ -39,7 +41,7 @@ static struct node *new_node(enum node_kind kind)
 
 bool files_is_fixed(const struct node *node)
 {
-    return files_serve_task && node->is_fixed;
+    return files_are_fixed && node->is_fixed;
 }
 
 void files_release(struct node *node)

@@ -19,9 +19,10 @@ enum { FILES_MODE_IS_SET = 1 << 16 };
 // Lets files take this many bytes more than they have now. Only lowers the limit.
 void files_limit(uint64_t more);
 
-// Whether a task uses the files: they leave a reserve of memory to Python, and fixed ones stay as they
-// are. Not before the snapshot, which makes fixed ones and would hold the reserve.
-extern bool files_serve_task;
+// Whether files leave a reserve of memory to Python. Not before the snapshot, which would hold it.
+extern bool files_leave_reserve;
+// Whether fixed files stay as they are. Not before the snapshot, nor while files come with a task.
+extern bool files_are_fixed;
 
 // Bytes of the longest path.
 enum { MAX_PATH = 4096 };
@@ -46,7 +47,7 @@ struct node {
     uint64_t accessed, modified, changed;
     // Permission bits.
     uint32_t mode;
-    // The node is /usr or below it, from before the snapshot.
+    // The node is /usr or below it.
     bool is_fixed;
     // Bytes of a regular file or of a link's target.
     uint64_t size;

@@ -277,6 +277,16 @@ static PyObject *method_set_thread(PyObject *, PyObject *number)
     Py_RETURN_NONE;
 }
 
+static PyObject *method_fix_files(PyObject *, PyObject *fixed)
+{
+    int are_fixed = PyObject_IsTrue(fixed);
+    if (are_fixed < 0) {
+        return nullptr;
+    }
+    files_are_fixed = are_fixed;
+    Py_RETURN_NONE;
+}
+
 static PyObject *method_limit_files(PyObject *, PyObject *more)
 {
     unsigned long long bytes = PyLong_AsUnsignedLongLong(more);
@@ -323,6 +333,9 @@ static PyMethodDef methods[] = {
      "buffer_from_json(text: str, start: int) -> tuple[bytes, int]\n\n"
      "Decode that form from the index `start`. Returns the bytes and the end index. Raises\n"
      "ValueError if the form does not start there."},
+    {"fix_files", method_fix_files, METH_O,
+     "fix_files(fixed: bool) -> None\n\n"
+     "Set whether the files below /usr stay as they are."},
     {"limit_files", method_limit_files, METH_O,
      "limit_files(more: int) -> None\n\n"
      "Let files take this many bytes more than they have. Only lowers the limit."},

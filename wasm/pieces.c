@@ -11,7 +11,7 @@ enum { PIECE = 4096 };
 // time that files have taken SPAN pieces, 1 MiB, so a task with small files does not pay for it.
 enum { RESERVE = 16 << 20, SPAN = 256 };
 
-bool files_serve_task;
+bool files_leave_reserve;
 
 // Pieces taken since the last look.
 static unsigned taken;
@@ -113,7 +113,7 @@ __wasi_errno_t files_resize(struct node *file, uint64_t size)
 // Allocates a piece of zeros.
 static uint8_t *new_piece(void)
 {
-    if (files_serve_task && ++taken >= SPAN) {
+    if (files_leave_reserve && ++taken >= SPAN) {
         // Volatile: compilers drop allocations that nothing uses.
         void *volatile reserve = malloc(RESERVE);
         if (reserve == nullptr) {

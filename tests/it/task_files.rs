@@ -225,6 +225,19 @@ async fn a_task_without_files_consumes_the_same_fuel() {
     assert!(with_empty.abs_diff(plain) < 200_000, "{plain} {with_empty}");
 }
 
+#[tokio::test]
+async fn a_module_given_to_the_library_is_imported_and_read_only() {
+    let site = "/usr/lib/python3.13/site-packages/mine.py";
+    let code = "
+import mine
+try:
+    open(mine.__file__, 'a')
+except OSError as error:
+    return [mine.NAME, error.strerror]";
+    let program = Program::new(code).file(site, "NAME = __name__").unwrap();
+    assert_eq!(returned(&run(program).await), json!(["mine", "Read-only file system"]));
+}
+
 /// Writes 1,000 bytes beside a file that came with the task, in two files, and tries one more.
 const FILLS: &str = "
 import errno, os

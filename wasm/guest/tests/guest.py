@@ -64,6 +64,9 @@ class FakeHost(types.ModuleType):
     def set_maker(self, function: Any) -> None:
         self.maker = function
 
+    def fix_files(self, fixed: bool) -> None:
+        self.files_are_fixed = fixed
+
     def limit_files(self, more: int) -> None:
         self.most_file_bytes = more
 

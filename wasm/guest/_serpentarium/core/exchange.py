@@ -11,6 +11,8 @@ from stat import S_ISDIR, S_ISREG
 from types import CodeType
 from typing import Any
 
+import _host
+
 from _serpentarium.abi import DATA, FILES, FILES_IN, FILES_OUT, PATH, RESULT
 from _serpentarium.core import wire
 from _serpentarium.core.current import Task
@@ -40,6 +42,7 @@ _BUFFERED = (
     (io.BufferedRandom, io.BufferedRandom.flush),
 )
 _send = wire.send
+_fix_files = _host.fix_files
 
 _HEAD = f'{{"{RESULT}":'
 _HEAD_BYTES = _HEAD.encode()
@@ -47,8 +50,11 @@ _HEAD_BYTES = _HEAD.encode()
 
 def with_files(mode: Mode, files: Mapping[str, Any]) -> Mode:
     """Makes the files that came with the task. Returns the mode that hands others back."""
+    # The caller may add files to the library.
+    _fix_files(False)
     for file in files.get(FILES_IN, ()):
         _place(file[PATH], file.pop(DATA))
+    _fix_files(True)
     directories: list[str] = files.get(FILES_OUT, [])
     if not directories:
         return mode
