@@ -4,7 +4,6 @@ python3 benches/data --program FILE --image FILE --native PYTHON
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,35 +21,31 @@ def run():
     a @ b
 """
 PRODUCT_GOAL = 5.0
-REPEATED = """
+TIMED = """
+from time import perf_counter
 names = {{"__name__": "program"}}
 exec(compile({text!r}, "program", "exec"), names)
-for _ in range({repetitions}):
-    names["run"]()
+run = names["run"]
+run()
+best, end = float("inf"), perf_counter() + {seconds}
+while perf_counter() < end:
+    begin = perf_counter()
+    run()
+    best = min(best, perf_counter() - begin)
+print(best)
 """
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
-def consumed(command: list[str], text: str, repetitions: int) -> float:
-    """Seconds of processor time of a process that runs a program some times."""
+def timed(command: list[str], text: str, seconds: float) -> float:
+    """Seconds of the fastest run of a program, in a process that repeats it for `seconds`."""
     with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
-        file.write(REPEATED.format(text=text, repetitions=repetitions))
+        file.write(TIMED.format(text=text, seconds=seconds))
         file.flush()
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([*command, file.name], capture_output=True, text=True, check=False)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-
-def timed(command: list[str], text: str, repetitions: int) -> float:
-    """Seconds of one run, without the start of the process and the first run.
-
-    Processor time, so that other load on the machine matters less.
-    """
-    first = consumed(command, text, 1)
-    return (consumed(command, text, 1 + repetitions) - first) / repetitions
+    return float(done.stdout)
 
 
 def main() -> int:
@@ -59,6 +54,7 @@ def main() -> int:
     for option in ("program", "image", "native"):
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--rounds", type=int, default=3, help="starts of each program")
+    parser.add_argument("--seconds", type=float, default=1, help="of each start")
     options = parser.parse_args()
     ours = [options.program, "exec", "--timeout", "10m", "--memory", "2GiB"]
     ours += ["--image", options.image]
@@ -67,12 +63,11 @@ def main() -> int:
     ratios: dict[str, float] = {}
     print("| program | native ms | sandbox ms | times native |\n|---|---|---|---|")
     for name, text in {**texts, "a @ b, 200 x 200": PRODUCT}.items():
-        repetitions = 100 if text is PRODUCT else 5
-        best = [1e9, 1e9]
+        best = [float("inf")] * 2
         # In turns, so that other load affects both alike.
         for _ in range(options.rounds):
             for index, command in enumerate((native, ours)):
-                best[index] = min(best[index], timed(command, text, repetitions))
+                best[index] = min(best[index], timed(command, text, options.seconds))
         ratios[name] = best[1] / best[0]
         times = f"{best[0] * 1000:.2f} | {best[1] * 1000:.2f}"
         print(f"| {name} | {times} | {ratios[name]:.2f} |", flush=True)
