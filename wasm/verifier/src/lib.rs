@@ -1,5 +1,6 @@
 //! Proves that the native code of the Python image stays within its sandbox.
 
+mod analysis;
 mod elf;
 mod error;
 mod image;

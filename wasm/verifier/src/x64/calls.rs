@@ -1,13 +1,16 @@
 //! Calls, returns and indirect jumps.
 
 use super::{
-    place::Place,
     popped_by_callee,
-    state::{BASE, FUEL, R12, R13, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP},
+    registers::{BASE, FUEL, R12, R13, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP},
     step::Step,
-    value::{Id, Kind, Sum, Value},
 };
 use crate::{
+    analysis::{
+        calls,
+        place::Place,
+        value::{Id, Kind, Sum, Value},
+    },
     image::{Builtin, Role},
     layout,
 };
@@ -59,19 +62,10 @@ impl Step<'_> {
             return (0, Kind::Any, false);
         };
         let pops = self.world.pops[callee];
-        if self.state.registers[RDI].kind != Kind::Context {
-            self.refuse("the callee's context is not this module's");
-        }
         let role = self.world.image.functions[callee].role;
-        match role {
-            Role::Wasm => {
-                self.check_limit();
-                self.count("calls: direct");
-            }
-            Role::Builtin(_) if self.role() == Role::Wasm => {
-                self.count("calls: functions of the runtime")
-            }
-            _ => self.refuse("it calls a trampoline"),
+        self.note(calls::direct(self.role(), role, self.state.registers[RDI].kind));
+        if role == Role::Wasm {
+            self.check_limit();
         }
         self.check_base();
         match role {
@@ -101,62 +95,32 @@ impl Step<'_> {
         }
     }
 
-    /// The host copies or fills as many bytes as `rcx` says, and does not check them.
+    /// The host copies or fills as many bytes as `rcx` says.
     fn check_copy(&mut self, pointers: &[usize]) {
         let length = self.state.registers[RCX];
         for pointer in pointers {
-            let pointer = self.state.registers[*pointer];
-            if pointer.kind == Kind::RuntimeData {
-                self.count("copies: from data of the runtime (length not proved)");
-                continue;
-            }
-            // The length as a sum, or as the term that `lea` adds if it is a sum of two.
-            let is_end_in_memory = |length: Option<Sum>| match (pointer.kind, length) {
-                (Kind::Memory(start), Some(length)) => {
-                    start.add(length).is_some_and(|end| self.state.is_in_memory(end))
-                }
-                _ => false,
-            };
-            if is_end_in_memory(length.sum()) || is_end_in_memory(length.term()) {
-                self.count("copies: ranges compared with the length of memory");
-            } else {
-                self.refuse(
-                    "the range that it copies or fills was not compared with the length of memory",
-                );
-            }
+            let checked = calls::copy(self.state, self.state.registers[*pointer], length);
+            self.note(checked);
         }
     }
 
     /// A call through a pointer.
     fn call_indirect(&mut self, place: Option<Place>, top: i32) {
-        let callee = self.operand(0, place);
+        let callee = self.operand(0, place).kind;
         let (context, caller) = (self.state.registers[RDI].kind, self.state.registers[RSI].kind);
-        match (callee.kind, self.role()) {
-            (Kind::Code(of, Some(signature)), Role::Wasm) => {
-                if context != Kind::CodeContext(of) || caller != Kind::Context {
-                    return self.refuse("the callee's context is another function's");
-                }
+        let checked = calls::indirect(callee, self.role(), context, caller);
+        self.note(checked);
+        match callee {
+            _ if checked.is_err() => {}
+            Kind::Code(_, Some(signature)) => {
                 self.check_limit();
-                self.count("calls: indirect, signature compared");
                 let pops = popped_by_callee(&self.flow.instructions, self.index);
                 if let Some(record) = &mut self.record {
                     record.signature_pops.insert((signature, pops));
                 }
             }
-            (Kind::Code(_, None), Role::Wasm) => {
-                self.refuse("the signature of the callee was not compared");
-            }
-            (Kind::ImportCode(import), Role::Wasm) => {
-                if context != Kind::ImportContext(import) || caller != Kind::Context {
-                    return self.refuse("the callee's context is another function's");
-                }
-                self.count("calls: imported functions");
-            }
-            (Kind::HostFunction, Role::Exit | Role::Builtin(_)) => {
-                self.count("calls: the host, by trampolines");
-                self.forget_values(top);
-            }
-            _ => self.refuse("it calls an unknown address"),
+            Kind::HostFunction => self.forget_values(top),
+            _ => {}
         }
     }
 

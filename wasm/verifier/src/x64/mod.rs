@@ -9,27 +9,21 @@ mod flow;
 mod operands;
 mod padding;
 mod place;
-mod record;
+mod registers;
 mod solve;
-mod state;
 mod step;
 #[cfg(test)]
 mod tests;
-mod value;
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
-};
+use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 
-use iced_x86::{Instruction, Mnemonic, OpKind, Register};
-
-use self::{
-    flow::{Broken, Flow},
-    record::Record,
-};
+use self::flow::Flow;
 use crate::{
-    image::{Image, Role},
+    analysis::{
+        flow::Broken, padding as unused, parallel::in_parallel, record::Record, solve as fixpoint,
+        value,
+    },
+    image::Image,
     report::{Finding, Report},
 };
 
@@ -75,11 +69,13 @@ impl<'a> World<'a> {
         record.report.counts.insert("code: instructions", count);
         for instruction in &flow.instructions {
             if let Some(reason) = allowed::forbidden(instruction, self.text) {
-                record.refuse(function, instruction, reason);
+                step::refuse(&mut record, function, instruction, reason);
             }
         }
-        padding::check(self.text, function, flow, &mut record);
-        solve::examine(self, function, flow, &mut record);
+        unused::check(self.text, function, flow, padding::classify, &mut record);
+        let info = InstructionInfoFactory::new();
+        let rules = solve::Rules { world: self, function, flow, info };
+        fixpoint::examine(rules, flow, &mut record);
         record
     }
 }
@@ -91,7 +87,7 @@ pub(crate) fn verify(image: &Image<'_>) -> Report {
     for record in in_parallel(flows.len(), |index| world.examine(index, &flows[index])) {
         all.absorb(record);
     }
-    padding::check_between(image, &mut all);
+    unused::check_between(image, padding::classify, &mut all);
     all.finish(image);
     all.report
 }
@@ -105,8 +101,7 @@ fn follow(image: &Image<'_>, text: &[u8], index: usize) -> Followed {
         instruction: String::new(),
         reason: broken.reason.to_owned(),
     };
-    let has_handlers = function.role == Role::Entry;
-    let flow = flow::follow(text, function.start..function.end, has_handlers).map_err(finding)?;
+    let flow = flow::follow(text, function).map_err(finding)?;
     if flow.instructions.len() > value::MOST_INSTRUCTIONS {
         return Err(finding(Broken { at: function.start, reason: "the function is too large" }));
     }
@@ -156,30 +151,4 @@ fn pops(image: &Image<'_>, flows: &[Followed]) -> Vec<u16> {
     own.zip(said)
         .map(|(own, said)| own.unwrap_or(if said == u16::MAX { 0 } else { said }))
         .collect()
-}
-
-/// Calls a function for each index, on all cores, and returns the results in order.
-fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(count));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count {
-                        break;
-                    }
-                    let result = work(index);
-                    if let Ok(mut done) = done.lock() {
-                        done.push((index, result));
-                    }
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.sort_unstable_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
 }

@@ -4,12 +4,17 @@ use iced_x86::{Mnemonic, OpKind, Register};
 
 use super::{
     allowed,
-    place::Place,
-    state::{BASE, FUEL, RSP},
+    registers::{BASE, FUEL, RSP},
     step::Step,
-    value::{Id, Kind, MAX_32, Sum, Value},
 };
-use crate::{image::Role, layout};
+use crate::{
+    analysis::{
+        place::Place,
+        value::{Id, Kind, MAX_32, STORED, Sum, Value},
+    },
+    image::Role,
+    layout,
+};
 
 /// The deepest that a function may use the stack without comparing it with its limit, in bytes. The
 /// host has 512 KiB below the limit (`async_stack_size` in src/sandbox/codegen.rs).
@@ -126,7 +131,7 @@ impl Step<'_> {
                 self.state.unwound[1] = kind
             }
             (Place::Runtime(Kind::Store, layout::STORE_HANDLER), Kind::Own(at))
-                if self.is_handler(at) => {}
+                if self.flow.is_handler(at) => {}
             (Place::Runtime(Kind::Store, layout::STORE_HANDLER), _) => {
                 self.refuse("traps would lead to an unknown address");
             }
@@ -134,21 +139,12 @@ impl Step<'_> {
         }
         if let Place::Stack(at) = place {
             if size == 8 {
-                let id = if value.id == Id::NONE { Id::made(self.index, 18) } else { value.id };
+                let id = if value.id == Id::NONE { Id::made(self.index, STORED) } else { value.id };
                 self.state.set_slot(at, Value::new(id, value.kind));
             } else {
                 self.state.forget_slots(at..at.saturating_add(size as i32));
             }
         }
-    }
-
-    /// Whether the unwinder may jump to an address: it is examined as such.
-    pub(super) fn is_handler(&self, at: u32) -> bool {
-        let begins = |block: &usize| {
-            let first = self.flow.blocks[*block].instructions.start;
-            self.flow.instructions.get(first).is_some_and(|instruction| instruction.ip32() == at)
-        };
-        self.flow.handlers.iter().any(begins)
     }
 
     /// A register that the instruction writes, in the size in which it does: `iced-x86` names the

@@ -1,18 +1,19 @@
 //! One instruction: which rules it must keep, and how it changes what is known.
 
 use iced_x86::{
-    ConditionCode, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    ConditionCode, Formatter, Instruction, InstructionInfoFactory, IntelFormatter, Mnemonic,
+    OpAccess, OpKind, Register,
 };
 
-use super::{
-    World, allowed,
-    flow::Flow,
-    place::{Access, Place},
-    record::Record,
-    state::{Flags, State},
-    value::{Id, Kind, Sum, Value, join},
-};
+use super::{World, allowed, flow::Flow, registers::State};
 use crate::{
+    analysis::{
+        arithmetic,
+        compare::{self, Flags, Outcome},
+        place::{Access, Checked, Place},
+        record::Record,
+        value::{Id, Kind, Value},
+    },
     image::{Function, Role},
     layout::Layout,
 };
@@ -60,7 +61,15 @@ impl Step<'_> {
     /// Reports a rule that is not proved.
     pub(super) fn refuse(&mut self, reason: &str) {
         if let Some(record) = &mut self.record {
-            record.refuse(self.function, self.instruction, reason);
+            refuse(record, self.function, self.instruction, reason);
+        }
+    }
+
+    /// Counts what is proved, or reports what is not.
+    pub(super) fn note(&mut self, checked: Checked) {
+        match checked {
+            Ok(name) => self.count(name),
+            Err(reason) => self.refuse(reason),
         }
     }
 
@@ -105,22 +114,7 @@ impl Step<'_> {
         if size < 4 {
             return Some(Flags::Unknown);
         }
-        let (one, other) = (self.operand(0, place), self.operand(1, place));
-        Some(match (one.kind, other.kind) {
-            (Kind::Signature(of), Kind::Expected(index))
-            | (Kind::Expected(index), Kind::Signature(of)) => Flags::Signature(of, index),
-            (Kind::StackLimit(more), Kind::Stack(at)) => Flags::StackLimit(more, at),
-            (Kind::MemoryLength, _) => {
-                other.sum().map_or(Flags::Unknown, |sum| Flags::Length(sum, true))
-            }
-            (_, Kind::MemoryLength) => {
-                one.sum().map_or(Flags::Unknown, |sum| Flags::Length(sum, false))
-            }
-            _ => match other.as_constant() {
-                Some(constant) if one.id != Id::NONE => Flags::Number(one.id, constant),
-                _ => Flags::Unknown,
-            },
-        })
+        Some(compare::compared(self.operand(0, place), self.operand(1, place)))
     }
 
     /// Applies the instruction to registers and stack.
@@ -130,7 +124,7 @@ impl Step<'_> {
             Mnemonic::Mov => self.assign(place, self.operand(1, place)),
             Mnemonic::Lea => {
                 let value = Value::new(Id::NONE, self.address_value());
-                self.set_sized(instruction.op0_register(), self.named(value));
+                self.set_sized(instruction.op0_register(), arithmetic::named(value));
             }
             Mnemonic::Push => self.push(self.operand(0, place)),
             Mnemonic::Pop => self.pop(),
@@ -209,39 +203,40 @@ impl Step<'_> {
 
     /// The value that a conditional move leaves.
     fn conditional(&mut self, place: Option<Place>) -> Value {
-        let (old, mut new) = (self.operand(0, place), self.operand(1, place));
-        let condition = self.instruction.condition_code();
-        if let (Flags::Number(id, bound), ConditionCode::ae | ConditionCode::b) =
-            (self.state.flags, condition)
-        {
-            let (below, not_below) =
-                if condition == ConditionCode::b { (new, old) } else { (old, new) };
-            if below.kind == Kind::Element(id) && not_below.as_constant() == Some(0) {
-                if let Some(record) = &mut self.record {
-                    record.table_lengths.insert(bound);
-                }
-                self.count("table: indices compared with the length");
-                return Value::new(Id::NONE, Kind::Slot);
+        let (old, new) = (self.operand(0, place), self.operand(1, place));
+        let outcome = outcome(self.instruction.condition_code(), true);
+        let (value, length) = compare::choose(self.state.flags, outcome, new, old, self.index);
+        if let Some(length) = length {
+            if let Some(record) = &mut self.record {
+                record.table_lengths.insert(length);
             }
-            if new.id == id && condition == ConditionCode::b && bound > 0 {
-                new.kind = Kind::Number(new.high().map_or(bound - 1, |high| high.min(bound - 1)));
-            }
+            self.count("table: indices compared with the length");
         }
-        let kind = match (old.high(), new.high()) {
-            (Some(one), Some(other)) if old.kind != new.kind => Kind::Number(one.max(other)),
-            _ => join(old.kind, new.kind, Id::made(self.index, 19)),
-        };
-        let id = if old.id == new.id { old.id } else { Id::NONE };
-        self.named(Value::new(id, kind))
+        value
     }
+}
 
-    /// Gives a sum of one term that term's identity: they are equal.
-    pub(super) fn named(&self, value: Value) -> Value {
-        match value.kind {
-            Kind::Sum(Sum { a, b: Id::NONE, plus: 0, high }) if a != Id::NONE => {
-                Value::new(a, Kind::Number(high))
-            }
-            _ => value,
-        }
+/// What a condition says of a comparison if it holds, or does not.
+pub(super) fn outcome(condition: ConditionCode, holds: bool) -> Outcome {
+    use ConditionCode::{a, ae, b, be, e, ne};
+    match (condition, holds) {
+        (e, true) | (ne, false) => Outcome::Equal,
+        (b, true) | (ae, false) => Outcome::Below,
+        (ae, true) | (b, false) => Outcome::NotBelow,
+        (a, true) | (be, false) => Outcome::Above,
+        (be, true) | (a, false) => Outcome::NotAbove,
+        _ => Outcome::Other,
     }
+}
+
+/// Reports a rule that is not proved for an instruction.
+pub(super) fn refuse(
+    record: &mut Record,
+    function: &Function,
+    instruction: &Instruction,
+    reason: &str,
+) {
+    let mut text = String::new();
+    IntelFormatter::new().format(instruction, &mut text);
+    record.refuse(function, instruction.ip32(), text, reason);
 }

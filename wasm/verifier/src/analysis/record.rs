@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use iced_x86::{Formatter, Instruction, IntelFormatter};
-
 use crate::{
     image::{Function, Image},
     report::{Finding, Report},
@@ -11,29 +9,33 @@ use crate::{
 
 /// Counts and findings of functions, and facts that must agree in the whole image.
 #[derive(Default)]
-pub(super) struct Record {
-    pub(super) report: Report,
+pub(crate) struct Record {
+    pub(crate) report: Report,
     /// The lengths that indices of the table are compared with.
-    pub(super) table_lengths: BTreeSet<u64>,
+    pub(crate) table_lengths: BTreeSet<u64>,
     /// Indices of signatures, and the bytes that callees with them take off the stack.
-    pub(super) signature_pops: BTreeSet<(u32, u16)>,
+    pub(crate) signature_pops: BTreeSet<(u32, u16)>,
 }
 
 impl Record {
-    /// Notes a finding about an instruction.
-    pub(super) fn refuse(&mut self, function: &Function, instruction: &Instruction, reason: &str) {
-        let mut text = String::new();
-        IntelFormatter::new().format(instruction, &mut text);
+    /// Notes a finding about the instruction at an offset of the code.
+    pub(crate) fn refuse(
+        &mut self,
+        function: &Function,
+        offset: u32,
+        instruction: String,
+        reason: &str,
+    ) {
         self.report.findings.push(Finding {
             function: function.name.clone(),
-            offset: instruction.ip32(),
-            instruction: text,
+            offset,
+            instruction,
             reason: reason.to_owned(),
         });
     }
 
     /// Checks what must agree in the whole image.
-    pub(super) fn finish(&mut self, image: &Image<'_>) {
+    pub(crate) fn finish(&mut self, image: &Image<'_>) {
         let mut refuse = |reason: String| {
             self.report.findings.push(Finding {
                 function: "the whole image".to_owned(),
@@ -59,7 +61,7 @@ impl Record {
     }
 
     /// Adds another record to this one.
-    pub(super) fn absorb(&mut self, other: Record) {
+    pub(crate) fn absorb(&mut self, other: Record) {
         self.report.absorb(other.report);
         self.table_lengths.extend(other.table_lengths);
         self.signature_pops.extend(other.signature_pops);

@@ -1,9 +1,9 @@
 //! What is known of a value: the domain of the abstract interpretation.
 
 /// Numbers from here on are not tracked: sums of tracked numbers cannot wrap.
-pub(super) const LARGEST: u64 = 1 << 48;
+pub(crate) const LARGEST: u64 = 1 << 48;
 /// The largest value of a 32-bit register.
-pub(super) const MAX_32: u64 = u32::MAX as u64;
+pub(crate) const MAX_32: u64 = u32::MAX as u64;
 /// Set in the identity of the low 32 bits of a value.
 const LOW: u32 = 1 << 31;
 /// Set in the identity of a value that has several makers.
@@ -11,63 +11,69 @@ const MERGED: u32 = 1 << 30;
 /// Added to the index of an instruction: smaller numbers identify what a function is entered with.
 const FIRST: u32 = 1;
 /// Functions may have fewer instructions than this, for identities to be distinct.
-pub(super) const MOST_INSTRUCTIONS: usize = (1 << 25) - 2;
+pub(crate) const MOST_INSTRUCTIONS: usize = (1 << 24) - 2;
+/// Numbers of what an instruction makes beside its results in registers: a scaled index, a sum of
+/// many terms, what it stores first and second, and one of two values.
+pub(crate) const SCALED: usize = 59;
+pub(crate) const SUMMED: usize = 60;
+pub(crate) const STORED: usize = 61;
+pub(crate) const CHOSEN: usize = 63;
 
 /// Identifies a value within a function: equal identities mean equal values.
 ///
 /// A value is identified by where it was made. Making it again gives it the same identity, so a
 /// state that enters a block forgets all identities that the block makes (`state.rs`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub(super) struct Id(u32);
+pub(crate) struct Id(u32);
 
 impl Id {
     /// No value.
-    pub(super) const NONE: Id = Id(0);
+    pub(crate) const NONE: Id = Id(0);
 
     /// What a register held when the function was entered.
-    pub(super) fn entry(register: usize) -> Id {
+    pub(crate) fn entry(register: usize) -> Id {
         Id(1 + register as u32)
     }
 
     /// What the instruction of this index left in a register.
-    pub(super) fn made(instruction: usize, register: usize) -> Id {
-        Id((instruction as u32 + FIRST) << 5 | register as u32)
+    pub(crate) fn made(instruction: usize, register: usize) -> Id {
+        Id((instruction as u32 + FIRST) << 6 | register as u32)
     }
 
     /// What is in a place when a block is entered over different ways; `number` stands for both.
-    pub(super) fn merged(number: u32) -> Id {
+    pub(crate) fn merged(number: u32) -> Id {
         Id(MERGED | number)
     }
 
     /// The instruction that made the value, or its low half.
-    pub(super) fn maker(self) -> Option<usize> {
+    pub(crate) fn maker(self) -> Option<usize> {
         let id = self.0 & !LOW;
-        (id & MERGED == 0 && id >> 5 >= FIRST).then(|| ((id >> 5) - FIRST) as usize)
+        (id & MERGED == 0 && id >> 6 >= FIRST).then(|| ((id >> 6) - FIRST) as usize)
     }
 
     /// The low 32 bits of the value, as a number.
-    pub(super) fn low(self) -> Id {
+    pub(crate) fn low(self) -> Id {
         if self == Id::NONE { self } else { Id(self.0 | LOW) }
     }
 }
 
 /// The number `a + b + plus`, at most `high`. `a` and `b` are numbers, or [`Id::NONE`] for 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Sum {
-    pub(super) a: Id,
-    pub(super) b: Id,
-    pub(super) plus: u64,
-    pub(super) high: u64,
+pub(crate) struct Sum {
+    pub(crate) a: Id,
+    pub(crate) b: Id,
+    pub(crate) plus: u64,
+    pub(crate) high: u64,
 }
 
 impl Sum {
     /// A constant.
-    pub(super) fn constant(number: u64) -> Sum {
+    pub(crate) fn constant(number: u64) -> Sum {
         Sum { plus: number, high: number, ..Sum::default() }
     }
 
     /// The sum of two sums, if it has two terms at most and is small.
-    pub(super) fn add(self, other: Sum) -> Option<Sum> {
+    pub(crate) fn add(self, other: Sum) -> Option<Sum> {
         let high = self.high.checked_add(other.high).filter(|high| *high < LARGEST)?;
         let mut ids = [self.a, self.b, other.a, other.b];
         ids.sort_unstable_by(|x, y| y.cmp(x));
@@ -76,25 +82,27 @@ impl Sum {
     }
 
     /// This sum and a constant, which may be negative if the sum stays positive for sure.
-    pub(super) fn offset(self, by: i64) -> Option<Sum> {
+    pub(crate) fn offset(self, by: i64) -> Option<Sum> {
         let plus = self.plus.checked_add_signed(by)?;
         let high = self.high.checked_add_signed(by).filter(|high| *high < LARGEST)?;
         Some(Sum { plus, high, ..self })
     }
 
     /// Whether the sum is a constant.
-    pub(super) fn is_constant(self) -> bool {
+    pub(crate) fn is_constant(self) -> bool {
         self.a == Id::NONE
     }
 }
 
 /// The kind of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Anything.
     Any,
     /// A number of 64 bits, at most this.
     Number(u64),
+    /// Anything whose low 32 bits are a number, at most this.
+    Low(u64),
     /// A sum of numbers.
     Sum(Sum),
     /// An address in linear memory: its base and a sum.
@@ -153,24 +161,24 @@ pub(super) enum Kind {
 
 /// A value: its kind and its identity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Value {
-    pub(super) id: Id,
-    pub(super) kind: Kind,
+pub(crate) struct Value {
+    pub(crate) id: Id,
+    pub(crate) kind: Kind,
 }
 
 impl Value {
-    pub(super) fn new(id: Id, kind: Kind) -> Self {
+    pub(crate) fn new(id: Id, kind: Kind) -> Self {
         Self { id, kind }
     }
 
     /// A constant. Negative ones are large numbers, which are not tracked.
-    pub(super) fn constant(number: u64) -> Self {
+    pub(crate) fn constant(number: u64) -> Self {
         let kind = if number < LARGEST { Kind::Sum(Sum::constant(number)) } else { Kind::Any };
         Self { id: Id::NONE, kind }
     }
 
     /// The value as a sum, if it is a number.
-    pub(super) fn sum(self) -> Option<Sum> {
+    pub(crate) fn sum(self) -> Option<Sum> {
         match self.kind {
             Kind::Number(high) if self.id != Id::NONE => {
                 Some(Sum { a: self.id, b: Id::NONE, plus: 0, high })
@@ -181,7 +189,7 @@ impl Value {
     }
 
     /// The value as a sum of one term, which stands for a sum of two.
-    pub(super) fn term(self) -> Option<Sum> {
+    pub(crate) fn term(self) -> Option<Sum> {
         match self.kind {
             Kind::Sum(sum) if sum.b != Id::NONE && self.id != Id::NONE => {
                 Some(Sum { a: self.id, b: Id::NONE, plus: 0, high: sum.high })
@@ -191,7 +199,7 @@ impl Value {
     }
 
     /// The largest number that it can be.
-    pub(super) fn high(self) -> Option<u64> {
+    pub(crate) fn high(self) -> Option<u64> {
         match self.kind {
             Kind::Number(high) | Kind::Sum(Sum { high, .. }) => Some(high),
             Kind::Signature(_) | Kind::Expected(_) => Some(MAX_32),
@@ -201,7 +209,7 @@ impl Value {
     }
 
     /// The value as a constant.
-    pub(super) fn as_constant(self) -> Option<u64> {
+    pub(crate) fn as_constant(self) -> Option<u64> {
         match self.kind {
             Kind::Sum(sum) if sum.is_constant() => Some(sum.plus),
             _ => None,
@@ -209,9 +217,10 @@ impl Value {
     }
 
     /// The low 32 bits, extended with zeros.
-    pub(super) fn low(self) -> Value {
-        match self.high() {
-            Some(high) if high <= MAX_32 => self,
+    pub(crate) fn low(self) -> Value {
+        match (self.high(), self.kind) {
+            (Some(high), _) if high <= MAX_32 => self,
+            (_, Kind::Low(high)) => Value::new(self.id.low(), Kind::Number(high)),
             _ => Value::new(self.id.low(), Kind::Number(MAX_32)),
         }
     }
@@ -224,7 +233,7 @@ fn widened(high: u64) -> Option<u64> {
 }
 
 /// The kind of a value that has one of two kinds, and then the identity `id`.
-pub(super) fn join(one: Kind, other: Kind, id: Id) -> Kind {
+pub(crate) fn join(one: Kind, other: Kind, id: Id) -> Kind {
     match (one, other) {
         _ if one == other => one,
         (Kind::Memory(x), Kind::Memory(y)) => match widened(x.high.max(y.high)) {

@@ -2,58 +2,31 @@
 
 use std::{collections::HashMap, ops::Range, rc::Rc};
 
-use super::value::{Id, Kind, Sum, Value, join};
-
-/// Indices of registers with a purpose.
-pub(super) const RAX: usize = 0;
-pub(super) const RCX: usize = 1;
-pub(super) const RDX: usize = 2;
-pub(super) const RBX: usize = 3;
-pub(super) const RSP: usize = 4;
-pub(super) const RBP: usize = 5;
-pub(super) const RSI: usize = 6;
-pub(super) const RDI: usize = 7;
-pub(super) const R12: usize = 12;
-pub(super) const R13: usize = 13;
-/// The base of linear memory.
-pub(super) const BASE: usize = 14;
-/// Fuel.
-pub(super) const FUEL: usize = 15;
-
-/// What the flags compare.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Flags {
-    Unknown,
-    /// A value with a constant, as unsigned numbers.
-    Number(Id, u64),
-    /// The signature of a `VMFuncRef` with the one of an index.
-    Signature(Id, u32),
-    /// A sum with the length of linear memory; `true`: the length comes first.
-    Length(Sum, bool),
-    /// The lowest address that wasm may use plus this, with an address of the stack.
-    StackLimit(u64, i32),
-}
+use super::{
+    compare::Flags,
+    value::{Id, Kind, Sum, Value, join},
+};
 
 /// A stack slot of eight bytes, by its distance from the return address.
 type Slot = (i32, Value);
 
 /// What is known at a point.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct State {
-    pub(super) registers: [Value; 16],
+pub(crate) struct State<const REGISTERS: usize> {
+    pub(crate) registers: [Value; REGISTERS],
     slots: Rc<Vec<Slot>>,
-    pub(super) flags: Flags,
+    pub(crate) flags: Flags,
     /// Sums that are at most the length of linear memory, which never shrinks.
     in_memory: Rc<Vec<Sum>>,
     /// The lowest address of the stack that was compared with its limit.
-    pub(super) stack_checked: Option<i64>,
+    pub(crate) stack_checked: Option<i64>,
     /// The stack pointer and the frame pointer that the unwinder sets after a trap.
-    pub(super) unwound: [Kind; 2],
+    pub(crate) unwound: [Kind; 2],
 }
 
-impl State {
+impl<const REGISTERS: usize> State<REGISTERS> {
     /// The state at a function's entry.
-    pub(super) fn new(registers: [Value; 16]) -> Self {
+    pub(crate) fn new(registers: [Value; REGISTERS]) -> Self {
         Self {
             registers,
             slots: Rc::default(),
@@ -65,20 +38,20 @@ impl State {
     }
 
     /// What eight bytes of the stack hold, if they were written as a whole.
-    pub(super) fn slot(&self, at: i32) -> Option<Value> {
+    pub(crate) fn slot(&self, at: i32) -> Option<Value> {
         let index = self.slots.binary_search_by_key(&at, |slot| slot.0).ok()?;
         Some(self.slots[index].1)
     }
 
     /// Writes eight bytes of the stack.
-    pub(super) fn set_slot(&mut self, at: i32, value: Value) {
+    pub(crate) fn set_slot(&mut self, at: i32, value: Value) {
         self.forget_slots(at..at.saturating_add(8));
         let index = self.slots.partition_point(|slot| slot.0 < at);
         Rc::make_mut(&mut self.slots).insert(index, (at, value));
     }
 
     /// Forgets the slots that these bytes overlap.
-    pub(super) fn forget_slots(&mut self, bytes: Range<i32>) {
+    pub(crate) fn forget_slots(&mut self, bytes: Range<i32>) {
         let first = self.slots.partition_point(|slot| slot.0.saturating_add(8) <= bytes.start);
         let end = self.slots.partition_point(|slot| slot.0 < bytes.end);
         if first < end {
@@ -87,21 +60,21 @@ impl State {
     }
 
     /// Notes that a sum is at most the length of linear memory.
-    pub(super) fn note_in_memory(&mut self, sum: Sum) {
+    pub(crate) fn note_in_memory(&mut self, sum: Sum) {
         if !self.is_in_memory(sum) {
             Rc::make_mut(&mut self.in_memory).push(sum);
         }
     }
 
     /// Whether a sum is known to be at most the length of linear memory.
-    pub(super) fn is_in_memory(&self, sum: Sum) -> bool {
+    pub(crate) fn is_in_memory(&self, sum: Sum) -> bool {
         self.in_memory
             .iter()
             .any(|known| (known.a, known.b) == (sum.a, sum.b) && sum.plus <= known.plus)
     }
 
     /// Changes all places that hold a value of this identity.
-    pub(super) fn refine(&mut self, id: Id, change: impl Fn(Kind) -> Kind) {
+    pub(crate) fn refine(&mut self, id: Id, change: impl Fn(Kind) -> Kind) {
         for value in self.registers.iter_mut().filter(|value| value.id == id) {
             value.kind = change(value.kind);
         }
@@ -112,13 +85,16 @@ impl State {
         }
     }
 
-    /// What is known after a trap: no registers but those of the stack.
-    pub(super) fn after_unwinding(&self, id: impl Fn(usize) -> Id) -> Self {
+    /// What is known after a trap: no registers but the stack pointer and the frame pointer, which
+    /// have these indices.
+    pub(crate) fn after_unwinding(&self, pointers: [usize; 2], id: impl Fn(usize) -> Id) -> Self {
         let mut state = self.clone();
         for (register, value) in state.registers.iter_mut().enumerate() {
             *value = Value::new(id(register), Kind::Any);
         }
-        [state.registers[RSP].kind, state.registers[RBP].kind] = self.unwound;
+        for (register, kind) in pointers.into_iter().zip(self.unwound) {
+            state.registers[register].kind = kind;
+        }
         state.flags = Flags::Unknown;
         state
     }
@@ -126,7 +102,7 @@ impl State {
 
 /// Gives an identity to each place of each block where values of several makers meet.
 #[derive(Default)]
-pub(super) struct Merges {
+pub(crate) struct Merges {
     numbers: HashMap<(usize, i32), u32>,
 }
 
@@ -138,17 +114,17 @@ impl Merges {
 }
 
 /// The entry of a block, for states that come to it.
-pub(super) struct Arrival<'a> {
-    pub(super) block: usize,
+pub(crate) struct Arrival<'a> {
+    pub(crate) block: usize,
     /// The block's instructions.
-    pub(super) makes: Range<usize>,
-    pub(super) merges: &'a mut Merges,
+    pub(crate) makes: Range<usize>,
+    pub(crate) merges: &'a mut Merges,
 }
 
 impl Arrival<'_> {
     /// Prepares the first state that comes to the block.
-    pub(super) fn first(&mut self, mut state: State) -> State {
-        for register in 0..16 {
+    pub(crate) fn first<const N: usize>(&mut self, mut state: State<N>) -> State<N> {
+        for register in 0..N {
             state.registers[register] =
                 self.forget(state.registers[register], register_place(register));
         }
@@ -170,10 +146,10 @@ impl Arrival<'_> {
     }
 
     /// Merges another state into the one of the block.
-    pub(super) fn merge(&mut self, into: &mut State, from: State) {
+    pub(crate) fn merge<const N: usize>(&mut self, into: &mut State<N>, from: State<N>) {
         let from = self.first(from);
         let before = into.clone();
-        for register in 0..16 {
+        for register in 0..N {
             let (one, other) = (before.registers[register], from.registers[register]);
             let joined = self.join(one, other, register_place(register));
             into.registers[register] = self.related(joined, [one, other], [&before, &from]);
@@ -216,7 +192,12 @@ impl Arrival<'_> {
 
     /// An address that is, on both ways, the base of memory and the number in one same place: it is
     /// that still.
-    fn related(&mut self, joined: Value, values: [Value; 2], states: [&State; 2]) -> Value {
+    fn related<const N: usize>(
+        &mut self,
+        joined: Value,
+        values: [Value; 2],
+        states: [&State<N>; 2],
+    ) -> Value {
         let [Kind::Memory(one), Kind::Memory(other)] = values.map(|value| value.kind) else {
             return joined;
         };
@@ -232,7 +213,7 @@ impl Arrival<'_> {
         let is_slot = |slot: &&Slot| {
             slot.1.id == one.a && states[1].slot(slot.0).is_some_and(|value| value.id == other.a)
         };
-        let place = (0..16)
+        let place = (0..N)
             .find(|register| holds(*register))
             .map(register_place)
             .or_else(|| states[0].slots.iter().find(is_slot).map(|slot| slot.0));
