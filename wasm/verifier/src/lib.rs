@@ -12,6 +12,7 @@ mod x64;
 pub use error::Error;
 pub use report::{Counts, Finding, Report};
 
+use analysis::world::World;
 use image::{Image, Machine};
 use module::Module;
 
@@ -25,7 +26,7 @@ const TABLE_LENGTH: &str = "image: length of the table";
 pub fn verify(file: &[u8], module: Option<&[u8]>) -> Result<Report, Error> {
     let image = Image::parse(file)?;
     let mut report = match image.machine {
-        Machine::X86_64 => x64::verify(&image),
+        Machine::X86_64 => World::verify::<x64::Instruction>(&image),
     };
     if let Some(module) = module {
         compare(&image, &module::parse(module)?, &mut report);
@@ -64,7 +65,9 @@ pub fn with_changes<R>(
     attempt: impl FnOnce(Changes<'_, '_>) -> R,
 ) -> Result<R, Error> {
     let image = Image::parse(file)?;
-    let (world, _) = x64::World::new(&image);
+    let world = match image.machine {
+        Machine::X86_64 => World::new::<x64::Instruction>(&image).0,
+    };
     Ok(attempt(Changes { image: &image, world: &world }))
 }
 
@@ -72,7 +75,7 @@ pub fn with_changes<R>(
 #[doc(hidden)]
 pub struct Changes<'a, 'b> {
     image: &'a Image<'b>,
-    world: &'a x64::World<'b>,
+    world: &'a World<'b>,
 }
 
 impl Changes<'_, '_> {
@@ -89,6 +92,8 @@ impl Changes<'_, '_> {
 
     /// Examines a function, by its place in the list, in changed code.
     pub fn examine(&self, text: &[u8], function: usize) -> Report {
-        self.world.examine_changed(text, function)
+        match self.image.machine {
+            Machine::X86_64 => self.world.examine_changed::<x64::Instruction>(text, function),
+        }
     }
 }

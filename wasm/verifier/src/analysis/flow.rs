@@ -39,7 +39,7 @@ pub(crate) enum Reference {
 /// An instruction, as far as the control flow depends on it.
 pub(crate) trait Instruction: Sized {
     /// What a conditional branch depends on.
-    type Condition: Copy;
+    type Condition: Copy + Send + Sync;
 
     /// Its address in the code, and that of the next instruction.
     fn at(&self) -> u32;

@@ -10,5 +10,7 @@ pub(crate) mod parallel;
 pub(crate) mod place;
 pub(crate) mod record;
 pub(crate) mod solve;
+pub(crate) mod stack;
 pub(crate) mod state;
 pub(crate) mod value;
+pub(crate) mod world;

@@ -1,7 +1,7 @@
 //! Calls, returns and indirect jumps.
 
 use super::{
-    popped_by_callee,
+    Instruction,
     registers::{BASE, FUEL, R12, R13, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP},
     step::Step,
 };
@@ -9,10 +9,11 @@ use crate::{
     analysis::{
         calls,
         place::Place,
+        stack,
         value::{Id, Kind, Sum, Value},
+        world::Code as _,
     },
     image::{Builtin, Role},
-    layout,
 };
 
 /// Registers that a function preserves: the System V ABI's, without the two that are reserved.
@@ -28,7 +29,7 @@ impl Step<'_> {
             self.call_direct()
         } else {
             self.call_indirect(place, top);
-            (popped_by_callee(&self.flow.instructions, self.index), Kind::Any, false)
+            (Instruction::popped_by_callee(&self.flow.instructions, self.index), Kind::Any, false)
         };
         self.state.forget_slots(i32::MIN..top.saturating_add(i32::from(pops)));
         if i32::from(pops) > -top {
@@ -114,33 +115,17 @@ impl Step<'_> {
             _ if checked.is_err() => {}
             Kind::Code(_, Some(signature)) => {
                 self.check_limit();
-                let pops = popped_by_callee(&self.flow.instructions, self.index);
+                let pops = Instruction::popped_by_callee(&self.flow.instructions, self.index);
                 if let Some(record) = &mut self.record {
                     record.signature_pops.insert((signature, pops));
                 }
             }
-            Kind::HostFunction => self.forget_values(top),
-            _ => {}
-        }
-    }
-
-    /// The host writes results to the array that it is given.
-    fn forget_values(&mut self, top: i32) {
-        if self.role() != Role::Exit {
-            return;
-        }
-        let (array, count) =
-            (self.state.registers[RDX].kind, self.state.registers[RCX].as_constant());
-        match (array, count) {
-            (Kind::Stack(at), Some(count)) if at >= top && count < 64 => {
-                let end = i64::from(at) + layout::VALUE * count as i64;
-                if end > 0 {
-                    self.refuse("the host's array of values reaches out of the frame");
-                }
-                self.state.forget_slots(at..i32::try_from(end).unwrap_or(i32::MAX));
+            Kind::HostFunction if self.role() == Role::Exit => {
+                let [array, count] = [RDX, RCX].map(|register| self.state.registers[register]);
+                let kept = stack::forget_values(self.state, top, array, count);
+                self.require(kept);
             }
-            // The call that raises a trap has no array, and does not return.
-            _ => self.state.forget_slots(i32::MIN..i32::MAX),
+            _ => {}
         }
     }
 

@@ -10,15 +10,11 @@ use super::{
 use crate::{
     analysis::{
         place::Place,
+        stack,
         value::{Id, Kind, MAX_32, STORED, Sum, Value},
     },
     image::Role,
-    layout,
 };
-
-/// The deepest that a function may use the stack without comparing it with its limit, in bytes. The
-/// host has 512 KiB below the limit (`async_stack_size` in src/sandbox/codegen.rs).
-const UNCHECKED_STACK: i64 = 1024;
 
 impl Step<'_> {
     /// The value of an operand, extended with zeros to 64 bits.
@@ -88,22 +84,8 @@ impl Step<'_> {
     }
 
     pub(super) fn set_stack_pointer(&mut self, value: Value) {
-        match value.kind {
-            Kind::Stack(at) if at <= 0 => {
-                let at = i64::from(at);
-                if self.state.stack_checked.map_or(at < -UNCHECKED_STACK, |lowest| at < lowest) {
-                    self.refuse("it uses more stack than was compared with the limit");
-                }
-            }
-            _ => self.refuse("it sets the stack pointer to an unknown address"),
-        }
-        if let (Kind::Stack(old), Kind::Stack(new)) = (self.state.registers[RSP].kind, value.kind)
-            && new > old
-        {
-            // A signal may overwrite what is below the stack pointer.
-            self.state.forget_slots(i32::MIN..new);
-        }
-        self.state.registers[RSP] = value;
+        let kept = stack::move_pointer(self.state, RSP, value, 0);
+        self.require(kept);
     }
 
     /// Writes to a general register of any size what `kind` says of its new content.
@@ -123,20 +105,8 @@ impl Step<'_> {
 
     /// Writes to memory.
     pub(super) fn write(&mut self, place: Place, size: u64, value: Value) {
-        match (place, value.kind) {
-            (Place::Runtime(Kind::Store, layout::STORE_STACK_POINTER), kind) => {
-                self.state.unwound[0] = kind
-            }
-            (Place::Runtime(Kind::Store, layout::STORE_FRAME_POINTER), kind) => {
-                self.state.unwound[1] = kind
-            }
-            (Place::Runtime(Kind::Store, layout::STORE_HANDLER), Kind::Own(at))
-                if self.flow.is_handler(at) => {}
-            (Place::Runtime(Kind::Store, layout::STORE_HANDLER), _) => {
-                self.refuse("traps would lead to an unknown address");
-            }
-            _ => {}
-        }
+        let kept = stack::note_handler(self.state, self.flow, place, value.kind);
+        self.require(kept);
         if let Place::Stack(at) = place {
             if size == 8 {
                 let id = if value.id == Id::NONE { Id::made(self.index, STORED) } else { value.id };

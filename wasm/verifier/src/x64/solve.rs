@@ -3,7 +3,6 @@
 use iced_x86::{ConditionCode, Instruction, InstructionInfoFactory};
 
 use super::{
-    World,
     flow::Flow,
     registers::{BASE, FUEL, RBP, RDI, RDX, RSI, RSP, State},
     step::{self, Step},
@@ -14,6 +13,7 @@ use crate::{
         record::Record,
         solve,
         value::{Id, Kind, Sum, Value},
+        world::{Code as _, World},
     },
     image::{Function, Role},
 };
@@ -81,6 +81,7 @@ impl solve::Rules<16> for Rules<'_> {
     }
 
     fn refuse(&self, record: &mut Record, index: usize, reason: &str) {
-        step::refuse(record, self.function, &self.flow.instructions[index], reason);
+        let instruction = &self.flow.instructions[index];
+        record.refuse(self.function, instruction.ip32(), instruction.words(), reason);
     }
 }

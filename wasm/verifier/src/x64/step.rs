@@ -1,18 +1,19 @@
 //! One instruction: which rules it must keep, and how it changes what is known.
 
 use iced_x86::{
-    ConditionCode, Formatter, Instruction, InstructionInfoFactory, IntelFormatter, Mnemonic,
-    OpAccess, OpKind, Register,
+    ConditionCode, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::{World, allowed, flow::Flow, registers::State};
+use super::{allowed, flow::Flow, registers::State};
 use crate::{
     analysis::{
         arithmetic,
         compare::{self, Flags, Outcome},
         place::{Access, Checked, Place},
         record::Record,
+        stack::Kept,
         value::{Id, Kind, Value},
+        world::{Code as _, World},
     },
     image::{Function, Role},
     layout::Layout,
@@ -55,13 +56,14 @@ impl Step<'_> {
 
     /// Bytes of arguments on the stack, which this function takes off.
     pub(super) fn pops(&self) -> u16 {
-        self.world.pops[self.world.image.function_at(self.function.start).unwrap_or(0)]
+        self.world.popped_by(self.function)
     }
 
     /// Reports a rule that is not proved.
     pub(super) fn refuse(&mut self, reason: &str) {
         if let Some(record) = &mut self.record {
-            refuse(record, self.function, self.instruction, reason);
+            let instruction = self.instruction;
+            record.refuse(self.function, instruction.ip32(), instruction.words(), reason);
         }
     }
 
@@ -70,6 +72,13 @@ impl Step<'_> {
         match checked {
             Ok(name) => self.count(name),
             Err(reason) => self.refuse(reason),
+        }
+    }
+
+    /// Reports a rule that is not kept.
+    pub(super) fn require(&mut self, kept: Kept) {
+        if let Err(reason) = kept {
+            self.refuse(reason);
         }
     }
 
@@ -227,16 +236,4 @@ pub(super) fn outcome(condition: ConditionCode, holds: bool) -> Outcome {
         (be, true) | (a, false) => Outcome::NotAbove,
         _ => Outcome::Other,
     }
-}
-
-/// Reports a rule that is not proved for an instruction.
-pub(super) fn refuse(
-    record: &mut Record,
-    function: &Function,
-    instruction: &Instruction,
-    reason: &str,
-) {
-    let mut text = String::new();
-    IntelFormatter::new().format(instruction, &mut text);
-    record.refuse(function, instruction.ip32(), text, reason);
 }

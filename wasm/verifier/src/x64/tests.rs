@@ -2,8 +2,9 @@
 
 use iced_x86::code_asm::*;
 
-use super::World;
+use super::Instruction;
 use crate::{
+    analysis::world::World,
     image::{Builtin, Function, Image, Machine, Role},
     layout::Layout,
 };
@@ -80,8 +81,8 @@ fn refused_whole(role: Role, code: impl FnOnce(&mut CodeAssembler) -> Assembled)
         functions.push(function("callee", role, start, start as u32 + 1));
     }
     let image = Image { machine: Machine::X86_64, text: &text, functions, layout: Layout::new(0) };
-    let (world, _) = World::new(&image);
-    let report = world.examine_changed(&text, 0);
+    let (world, _) = World::new::<Instruction>(&image);
+    let report = world.examine_changed::<Instruction>(&text, 0);
     report.findings.into_iter().map(|finding| finding.reason).collect()
 }
 
