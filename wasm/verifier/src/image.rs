@@ -2,13 +2,15 @@
 
 use crate::{elf, error::Error, layout::Layout};
 
-/// `e_machine` of x86-64.
+/// `e_machine` of x86-64 and of aarch64.
 const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
 
 /// The architecture of the code. Each has a module of this crate with its rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Machine {
     X86_64,
+    Aarch64,
 }
 
 /// What a function is for. The role says what it may rely on, and what it must keep to.
@@ -63,6 +65,7 @@ impl<'a> Image<'a> {
         let elf = elf::parse(file)?;
         let machine = match elf.machine {
             X86_64 => Machine::X86_64,
+            AARCH64 => Machine::Aarch64,
             other => return Err(Error::Machine(other)),
         };
         let mut functions = Vec::with_capacity(elf.functions.len());

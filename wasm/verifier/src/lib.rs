@@ -1,5 +1,6 @@
 //! Proves that the native code of the Python image stays within its sandbox.
 
+mod aarch64;
 mod analysis;
 mod elf;
 mod error;
@@ -26,6 +27,7 @@ const TABLE_LENGTH: &str = "image: length of the table";
 pub fn verify(file: &[u8], module: Option<&[u8]>) -> Result<Report, Error> {
     let image = Image::parse(file)?;
     let mut report = match image.machine {
+        Machine::Aarch64 => World::verify::<aarch64::Instruction>(&image),
         Machine::X86_64 => World::verify::<x64::Instruction>(&image),
     };
     if let Some(module) = module {
@@ -66,6 +68,7 @@ pub fn with_changes<R>(
 ) -> Result<R, Error> {
     let image = Image::parse(file)?;
     let world = match image.machine {
+        Machine::Aarch64 => World::new::<aarch64::Instruction>(&image).0,
         Machine::X86_64 => World::new::<x64::Instruction>(&image).0,
     };
     Ok(attempt(Changes { image: &image, world: &world }))
@@ -93,6 +96,7 @@ impl Changes<'_, '_> {
     /// Examines a function, by its place in the list, in changed code.
     pub fn examine(&self, text: &[u8], function: usize) -> Report {
         match self.image.machine {
+            Machine::Aarch64 => self.world.examine_changed::<aarch64::Instruction>(text, function),
             Machine::X86_64 => self.world.examine_changed::<x64::Instruction>(text, function),
         }
     }

@@ -29,7 +29,13 @@ pub(crate) fn add(one: Value, other: Value, index: usize) -> Kind {
             (Kind::Memory(base), _, _, Some(sum)) | (_, Some(sum), Kind::Memory(base), _) => {
                 add_sums(base, sum, index).map_or(Kind::Any, Kind::Memory)
             }
-            (_, Some(x), _, Some(y)) => add_sums(x, y, index).map_or(Kind::Any, Kind::Sum),
+            // Three terms: one of the sums stays a term, so that the sum is known again in a copy.
+            (_, Some(x), _, Some(y)) => x
+                .add(y)
+                .or_else(|| x.add(other.term()?))
+                .or_else(|| one.term()?.add(y))
+                .or_else(|| add_sums(x, y, index))
+                .map_or(Kind::Any, Kind::Sum),
             _ => Kind::Any,
         },
     }
@@ -105,7 +111,9 @@ pub(crate) fn or(one: Value, other: Value) -> Kind {
 
 pub(crate) fn shift_left(one: Value, by: Value) -> Kind {
     match (one.high(), by.as_constant()) {
-        (Some(high), Some(by)) if by < 16 && high << by < LARGEST => Kind::Number(high << by),
+        (Some(high), Some(by)) if by < 16 && high < LARGEST && high << by < LARGEST => {
+            Kind::Number(high << by)
+        }
         _ => Kind::Any,
     }
 }

@@ -61,6 +61,18 @@ impl Place {
         }
     }
 
+    /// The place so many bytes behind this one.
+    pub(crate) fn moved(self, by: u64) -> Self {
+        let by = by.cast_signed();
+        match self {
+            Place::Memory(sum) => Place::of(Kind::Memory(sum), by),
+            Place::Stack(at) => Place::of(Kind::Stack(at), by),
+            Place::Runtime(kind, offset) => Place::Runtime(kind, offset.saturating_add(by)),
+            Place::Table(..) if by != 0 => Place::Unproved("it reads a jump table in pairs"),
+            other => other,
+        }
+    }
+
     /// What a load yields. `of` identifies the pointer that it goes through.
     pub(crate) fn loaded(self, size: u64, of: Id, layout: Layout) -> Kind {
         let number = match size {

@@ -85,6 +85,20 @@ impl<const REGISTERS: usize> State<REGISTERS> {
         }
     }
 
+    /// Forgets fuel of another identity than the one that was put into its register: that would be
+    /// less than what the register holds.
+    pub(crate) fn forget_other_fuel(&mut self, id: Id) {
+        let is_old = |value: &Value| value.kind == Kind::Fuel && value.id != id;
+        for value in self.registers.iter_mut().filter(|value| is_old(value)) {
+            value.kind = Kind::Any;
+        }
+        if self.slots.iter().any(|slot| is_old(&slot.1)) {
+            for slot in Rc::make_mut(&mut self.slots).iter_mut().filter(|slot| is_old(&slot.1)) {
+                slot.1.kind = Kind::Any;
+            }
+        }
+    }
+
     /// What is known after a trap: no registers but the stack pointer and the frame pointer, which
     /// have these indices.
     pub(crate) fn after_unwinding(&self, pointers: [usize; 2], id: impl Fn(usize) -> Id) -> Self {
@@ -190,8 +204,8 @@ impl Arrival<'_> {
         Value::new(id, join(one.kind, other.kind, id))
     }
 
-    /// An address that is, on both ways, the base of memory and the number in one same place: it is
-    /// that still.
+    /// An address that is, on both ways, the base of memory and the number in one same place, or in
+    /// the low half of it: it is that still.
     fn related<const N: usize>(
         &mut self,
         joined: Value,
@@ -207,23 +221,23 @@ impl Arrival<'_> {
         if one.a == other.a || !is_one_term {
             return joined;
         }
-        let holds = |place: usize| {
-            states[0].registers[place].id == one.a && states[1].registers[place].id == other.a
+        // Whether the terms are these values (then `false`), or the low halves of larger ones.
+        let is_half = |values: [Value; 2]| {
+            let terms = [one.a, other.a];
+            let is_whole = values.map(|value| value.id) == terms;
+            (is_whole || values.map(|value| value.low().id) == terms).then_some(!is_whole)
         };
-        let is_slot = |slot: &&Slot| {
-            slot.1.id == one.a && states[1].slot(slot.0).is_some_and(|value| value.id == other.a)
+        let in_register = |register: usize| {
+            let half = is_half([0, 1].map(|way| states[way].registers[register]))?;
+            Some((register_place(register), half))
         };
-        let place = (0..N)
-            .find(|register| holds(*register))
-            .map(register_place)
-            .or_else(|| states[0].slots.iter().find(is_slot).map(|slot| slot.0));
-        match place {
-            Some(place) => {
-                let a = self.merges.id(self.block, place);
-                Value::new(joined.id, Kind::Memory(Sum { a, ..sum }))
-            }
-            None => joined,
-        }
+        let in_slot = |slot: &Slot| Some((slot.0, is_half([slot.1, states[1].slot(slot.0)?])?));
+        let place =
+            (0..N).find_map(in_register).or_else(|| states[0].slots.iter().find_map(in_slot));
+        let Some((place, half)) = place else { return joined };
+        let id = self.merges.id(self.block, place);
+        let a = if half { id.low() } else { id };
+        Value::new(joined.id, Kind::Memory(Sum { a, ..sum }))
     }
 
     /// Whether the block makes the value of this identity anew.

@@ -13,7 +13,7 @@ const FIRST: u32 = 1;
 /// Functions may have fewer instructions than this, for identities to be distinct.
 pub(crate) const MOST_INSTRUCTIONS: usize = (1 << 24) - 2;
 /// Numbers of what an instruction makes beside its results in registers: a scaled index, a sum of
-/// many terms, what it stores first and second, and one of two values.
+/// many terms, what it stores (a second time in the next number), and one of two values.
 pub(crate) const SCALED: usize = 59;
 pub(crate) const SUMMED: usize = 60;
 pub(crate) const STORED: usize = 61;
@@ -167,6 +167,9 @@ pub(crate) struct Value {
 }
 
 impl Value {
+    /// A value of which nothing is known.
+    pub(crate) const UNKNOWN: Value = Value { id: Id::NONE, kind: Kind::Any };
+
     pub(crate) fn new(id: Id, kind: Kind) -> Self {
         Self { id, kind }
     }

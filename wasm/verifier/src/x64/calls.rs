@@ -48,6 +48,7 @@ impl Step<'_> {
                     Value::new(Id::made(self.index, register), Kind::Any);
             }
         }
+        self.state.forget_other_fuel(Id::made(self.index, FUEL));
         if result != Kind::Any {
             self.state.registers[RAX].kind = result;
         }
@@ -68,7 +69,7 @@ impl Step<'_> {
         if role == Role::Wasm {
             self.check_limit();
         }
-        self.check_base();
+        self.check_entry();
         match role {
             Role::Builtin(Builtin::Copy) => self.check_copy(&[RSI, RDX]),
             Role::Builtin(Builtin::Fill) => self.check_copy(&[RSI]),
@@ -87,12 +88,16 @@ impl Step<'_> {
         }
     }
 
-    /// The callee needs the base of memory in its register.
-    fn check_base(&mut self) {
-        if self.role() == Role::Entry
-            && self.state.registers[BASE].kind != Kind::Memory(Sum::default())
-        {
+    /// The callee needs the base of memory and fuel in their registers.
+    fn check_entry(&mut self) {
+        if self.role() != Role::Entry {
+            return;
+        }
+        if self.state.registers[BASE].kind != Kind::Memory(Sum::default()) {
             self.refuse("the register of the base of memory does not hold it");
+        }
+        if self.state.registers[FUEL].kind != Kind::Fuel {
+            self.refuse("the register of fuel does not hold it");
         }
     }
 

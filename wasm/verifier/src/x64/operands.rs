@@ -81,6 +81,9 @@ impl Step<'_> {
         }
         let id = if value.id == Id::NONE { Id::made(self.index, register) } else { value.id };
         self.state.registers[register] = Value::new(id, value.kind);
+        if register == FUEL {
+            self.state.forget_other_fuel(id);
+        }
     }
 
     pub(super) fn set_stack_pointer(&mut self, value: Value) {
