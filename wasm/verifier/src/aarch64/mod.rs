@@ -12,6 +12,8 @@ mod operands;
 mod registers;
 mod solve;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use instruction::Instruction;
 use instruction::{Operand, Operation, SP};
@@ -84,8 +86,8 @@ impl Code for Instruction {
     /// Zeros align data and functions. Instructions are aligned: zeros may be part of one.
     fn classify(bytes: &[u8], at: u32) -> Unused {
         match *bytes {
-            [0, 0, 0, 0, ..] if at % 4 == 0 => Unused::Padding(4),
-            [0, ..] if at % 4 != 0 => Unused::Padding(1),
+            [0, 0, 0, 0, ..] if at.is_multiple_of(4) => Unused::Padding(4),
+            [0, ..] if !at.is_multiple_of(4) => Unused::Padding(1),
             [a, b, c, d, ..] => {
                 let decoded = decode::decode(u32::from_le_bytes([a, b, c, d]), at);
                 match decoded.map(|decoded| decoded.operation) {
