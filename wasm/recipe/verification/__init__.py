@@ -53,11 +53,11 @@ def ensure_verified(store: Store, wasm: Path, image: Path, module: Path | None) 
 
 
 def has_rules(target: str) -> bool:
-    """Whether the verifier knows code for a target: x86-64 with the calls of System V's ABI.
+    """Whether the verifier knows code for a target: Linux and macOS, on both architectures.
 
     Windows passes arguments of the trampolines in other registers.
     """
-    return targets.architecture(target) == "x86_64" and "windows" not in target
+    return targets.architecture(target) in ("x86_64", "aarch64") and "windows" not in target
 
 
 def _sources(wasm: Path) -> list[Path]:
