@@ -148,12 +148,21 @@ pub(super) struct Memory {
     pub(super) writes: bool,
     /// Bytes of each register.
     pub(super) size: u64,
-    /// Whether a load extends with the sign.
-    pub(super) signed: bool,
+    pub(super) form: Form,
     /// What is loaded or stored; the second for pairs.
     pub(super) one: Target,
     pub(super) other: Option<Target>,
     pub(super) address: Address,
+}
+
+/// What a load makes of the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    /// A number without a sign.
+    Plain,
+    Signed,
+    /// The same number in each element of a vector.
+    Replicated,
 }
 
 /// A register that is loaded or stored.

@@ -1,7 +1,7 @@
 //! Loads and stores: the place that each addresses, and what it yields.
 
 use super::{
-    instruction::{Address, Memory, SP, Target},
+    instruction::{Address, Form, Memory, SP, Target},
     registers::{FUEL, low_half},
     step::Step,
 };
@@ -31,7 +31,7 @@ impl Step<'_> {
         } else {
             // Both are read before the first register is written.
             let values =
-                [place, second].map(|place| self.read(place, memory.size, memory.signed, of));
+                [place, second].map(|place| self.read(place, memory.size, memory.form, of));
             self.load(memory.one, values[0]);
             if let Some(other) = memory.other {
                 self.load(other, values[1]);
@@ -115,16 +115,19 @@ impl Step<'_> {
     }
 
     /// What memory holds.
-    fn read(&self, place: Place, size: u64, signed: bool, of: Id) -> Value {
-        if let (Place::Table(at, last), 4, true) = (place, size, signed) {
-            return Value::new(Id::NONE, Kind::Offset(at, last));
+    fn read(&self, place: Place, size: u64, form: Form, of: Id) -> Value {
+        match (form, place, size) {
+            (Form::Plain, ..) => {}
+            (Form::Signed, Place::Table(at, last), 4) => {
+                return Value::new(Id::NONE, Kind::Offset(at, last));
+            }
+            _ => return Value::UNKNOWN,
         }
         let value = match place {
             Place::Stack(at) if size >= 4 => self.state.slot(at).unwrap_or(Value::UNKNOWN),
             _ => Value::UNKNOWN,
         };
         match (value.kind, size) {
-            _ if signed => Value::UNKNOWN,
             _ if value != Value::UNKNOWN && size == 4 => value.low(),
             _ if value != Value::UNKNOWN => value,
             _ => Value::new(Id::NONE, place.loaded(size, of, self.layout())),

@@ -213,6 +213,12 @@ fn fuel_may_grow_only() {
         a.mov(r15, rax)
     });
     assert!(grown.is_empty(), "{grown:?}");
+    let put_aside = refused(|a| {
+        a.mov(rax, r15)?;
+        a.add(r15, 7)?;
+        a.mov(r15, rax)
+    });
+    assert_refused(&put_aside, "what is no fuel");
     assert_refused(&refused(|a| a.add(r15, -1)), "what is no fuel");
     assert_refused(&refused(|a| a.mov(r15, rdx)), "what is no fuel");
 }

@@ -1,17 +1,31 @@
 //! Loads and stores.
 
 use super::{bits, or_zero, relative, signed};
-use crate::aarch64::instruction::{Address, Memory, Operation, SP, Target};
+use crate::aarch64::instruction::{Address, Form, Memory, Operation, SP, Target};
 
 /// The operation, and whether a loaded general register has 64 bits.
 pub(super) fn decode(word: u32, at: u32) -> Option<(bool, Operation)> {
     let (wide, memory) = match bits(word, 27, 3) {
+        0b001 => replicated(word)?,
         0b011 => constant(word, at)?,
         0b101 => pair(word)?,
         0b111 => one(word)?,
         _ => return None,
     };
     Some((wide, Operation::Memory(memory)))
+}
+
+/// `ld1r`.
+fn replicated(word: u32) -> Option<(bool, Memory)> {
+    let memory = Memory {
+        writes: false,
+        size: 1 << bits(word, 10, 2),
+        form: Form::Replicated,
+        one: Target::Vector(bits(word, 0, 5) as usize),
+        other: None,
+        address: Address::Base(bits(word, 5, 5) as usize, 0),
+    };
+    (word & 0xbfff_f000 == 0x0d40_c000).then_some((true, memory))
 }
 
 /// Constants in the code are vectors; a general register is made by `movz`.
@@ -23,7 +37,7 @@ fn constant(word: u32, at: u32) -> Option<(bool, Memory)> {
     let memory = Memory {
         writes: false,
         size: 4 << opc,
-        signed: false,
+        form: Form::Plain,
         one: target(word, 0),
         other: None,
         address: Address::Code(relative(at, signed(word, 5, 19) * 4)?),
@@ -55,7 +69,7 @@ fn pair(word: u32) -> Option<(bool, Memory)> {
     let memory = Memory {
         writes,
         size: size.cast_unsigned(),
-        signed: false,
+        form: Form::Plain,
         one,
         other: Some(other),
         address: predictable(address, &[one, other])?,
@@ -99,7 +113,7 @@ fn one(word: u32) -> Option<(bool, Memory)> {
     let memory = Memory {
         writes,
         size: bytes.cast_unsigned(),
-        signed: signed_to.is_some(),
+        form: if signed_to.is_some() { Form::Signed } else { Form::Plain },
         one: target,
         other: None,
         address: predictable(address, &[target])?,

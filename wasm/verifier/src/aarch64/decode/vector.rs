@@ -63,37 +63,48 @@ fn writes(word: u32) -> Option<Writes> {
 const VECTOR: &[(u32, &[u32])] = &[
     // Vectors of a constant: `movi`, `mvni`.
     (0x9ff8_0c00, &[0x0f00_0400]),
-    // Shifts by a constant: `sshr`, `shl`, `sshll`, `ushr`, `ushll`; of one element, `ushr`, `sli`.
-    // Without an element size these are vectors of a constant.
-    (0xbf80_fc00, &[0x0f00_0400, 0x0f00_5400, 0x0f00_a400, 0x2f00_0400, 0x2f00_a400]),
+    // Shifts by a constant: `sshr`, `shl`, `sshll`, `ushr`, `sli`, `ushll`; of one element, `ushr`,
+    // `sli`. Without an element size these are vectors of a constant.
+    (0xbf80_fc00, &[
+        0x0f00_0400, 0x0f00_5400, 0x0f00_a400, 0x2f00_0400, 0x2f00_5400, 0x2f00_a400,
+    ]),
     (0xffc0_fc00, &[0x7f40_0400, 0x7f40_5400]),
     // Copies of elements: `dup`, `ins`; of one element, `dup`.
     (0xbfe0_fc00, &[0x0e00_0400, 0x0e00_0c00]),
     (0xffe0_fc00, &[0x4e00_1c00, 0x5e00_0400]),
     (0xffe0_8400, &[0x6e00_0400]),
-    // Permutations: `tbl`, `uzp1`, `zip1`, `ext`.
+    // Permutations: `tbl`; `uzp1`, `trn1`, `zip1`, `uzp2`, `trn2`, `zip2`; `ext`.
     (0xbfe0_fc00, &[0x0e00_0000, 0x0e00_2000]),
-    (0xbf20_fc00, &[0x0e00_1800, 0x0e00_3800]),
-    (0xbfe0_8400, &[0x2e00_0000]),
-    // Of one vector: `rev64`, `cnt`, `cmeq`, `fabs`, `xtn`, `mvn`, `fneg`, `sqxtun`, `shll`;
-    // `addv`, `uminv`.
-    (0xbf3f_fc00, &[
-        0x0e20_0800, 0x0e20_5800, 0x0e20_9800, 0x0e20_f800, 0x0e21_2800, 0x2e20_5800, 0x2e20_f800,
-        0x2e21_2800, 0x2e21_3800, 0x0e31_b800, 0x2e31_a800,
-    ]),
-    // Of two vectors: logic, `cmgt`, `smax`, `smin`, `add`, `mul`, `addp`, `fadd`, `fcmeq`;
-    // logic, `cmhi`, `cmhs`, `umax`, `sub`, `cmeq`, `umaxp`, `fmul`, `fcmgt`, `fdiv`; `umlal`.
     (0xbf20_fc00, &[
-        0x0e20_1c00, 0x0e20_3400, 0x0e20_6400, 0x0e20_6c00, 0x0e20_8400, 0x0e20_9c00, 0x0e20_bc00,
-        0x0e20_d400, 0x0e20_e400, 0x2e20_1c00, 0x2e20_3400, 0x2e20_3c00, 0x2e20_6400, 0x2e20_8400,
-        0x2e20_8c00, 0x2e20_a400, 0x2e20_dc00, 0x2e20_e400, 0x2e20_fc00, 0x2e20_8000,
+        0x0e00_1800, 0x0e00_2800, 0x0e00_3800, 0x0e00_5800, 0x0e00_6800, 0x0e00_7800,
+    ]),
+    (0xbfe0_8400, &[0x2e00_0000]),
+    // Of one vector: `rev64`, `rev16`, `cnt`, `cmeq`, `abs`, `fabs`, `xtn`, `rev32`, `mvn`, `neg`,
+    // `fneg`, `sqxtun`, `shll`; `fcvtl`, `fcvtzs`, `scvtf`, `fcvtzu`, `ucvtf`, `fsqrt`; `addv`,
+    // `uminv`.
+    (0xbf3f_fc00, &[
+        0x0e20_0800, 0x0e20_1800, 0x0e20_5800, 0x0e20_9800, 0x0e20_b800, 0x0e20_f800, 0x0e21_2800,
+        0x2e20_0800, 0x2e20_5800, 0x2e20_b800, 0x2e20_f800, 0x2e21_2800, 0x2e21_3800, 0x0e21_7800,
+        0x0e21_b800, 0x0e21_d800, 0x2e21_b800, 0x2e21_d800, 0x2e21_f800, 0x0e31_b800, 0x2e31_a800,
+    ]),
+    // Of two vectors: logic, `cmgt`, `sshl`, `smax`, `smin`, `add`, `mul`, `addp`, `fadd`, `fcmeq`;
+    // logic, `cmhi`, `cmhs`, `ushl`, `umax`, `umin`, `sub`, `cmeq`, `umaxp`, `fmul`, `fcmgt`, `fdiv`;
+    // `umlal`.
+    (0xbf20_fc00, &[
+        0x0e20_1c00, 0x0e20_3400, 0x0e20_4400, 0x0e20_6400, 0x0e20_6c00, 0x0e20_8400, 0x0e20_9c00,
+        0x0e20_bc00, 0x0e20_d400, 0x0e20_e400, 0x2e20_1c00, 0x2e20_3400, 0x2e20_3c00, 0x2e20_4400,
+        0x2e20_6400, 0x2e20_6c00, 0x2e20_8400, 0x2e20_8c00, 0x2e20_a400, 0x2e20_dc00, 0x2e20_e400,
+        0x2e20_fc00, 0x2e20_8000,
     ]),
     // Scalars, of single or double precision: `fmov` of a constant; `fmov`, `fabs`, `fneg`,
-    // `fsqrt`, `fcvt`, `frintn`, `frintp`, `frintm`, `frintz`; `fmul`, `fdiv`, `fadd`, `fsub`.
+    // `fsqrt`, `fcvt`, `frintn`, `frintp`, `frintm`, `frintz`; `fmul`, `fdiv`, `fadd`, `fsub`,
+    // `fmax`, `fmin`.
     (0xffa0_1fe0, &[0x1e20_1000]),
     (0xffbf_fc00, &[
         0x1e20_4000, 0x1e20_c000, 0x1e21_4000, 0x1e21_c000, 0x1e22_4000, 0x1e22_c000, 0x1e24_4000,
         0x1e24_c000, 0x1e25_4000, 0x1e25_c000,
     ]),
-    (0xffa0_fc00, &[0x1e20_0800, 0x1e20_1800, 0x1e20_2800, 0x1e20_3800]),
+    (0xffa0_fc00, &[
+        0x1e20_0800, 0x1e20_1800, 0x1e20_2800, 0x1e20_3800, 0x1e20_4800, 0x1e20_5800,
+    ]),
 ];

@@ -47,6 +47,24 @@ fn a_register_that_is_not_restored_is_refused() {
 }
 
 #[test]
+fn a_replicated_number_is_another() {
+    let store_and_load = |load: u32| {
+        refused(&[
+            0x6dbf_27e8, // stp d8, d9, [sp, #-16]!
+            0x9100_03e5, // mov x5, sp
+            load,
+            0x9100_43ff, // add sp, sp, #16
+        ])
+    };
+    let [replicate, whole] = [
+        0x0d40_c8a8, // ld1r {v8.2s}, [x5]
+        0xfd40_00a8, // ldr d8, [x5]
+    ];
+    assert_refused(&store_and_load(replicate), "must preserve");
+    assert_accepted(&store_and_load(whole));
+}
+
+#[test]
 fn another_return_address_is_refused() {
     for change in [
         0xf900_07e4, // str x4, [sp, #8]
