@@ -13,6 +13,14 @@ pub(crate) enum Machine {
     Aarch64,
 }
 
+/// How functions of the host are called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Convention {
+    /// The usual one of Linux and macOS.
+    Unix,
+    Windows,
+}
+
 /// What a function is for. The role says what it may rely on, and what it must keep to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
@@ -53,6 +61,7 @@ pub(crate) struct Function {
 /// An image.
 pub(crate) struct Image<'a> {
     pub(crate) machine: Machine,
+    pub(crate) convention: Convention,
     pub(crate) text: &'a [u8],
     /// In the order of their addresses.
     pub(crate) functions: Vec<Function>,
@@ -68,6 +77,10 @@ impl<'a> Image<'a> {
             AARCH64 => Machine::Aarch64,
             other => return Err(Error::Machine(other)),
         };
+        let convention = convention(file);
+        if (machine, convention) == (Machine::Aarch64, Convention::Windows) {
+            return Err(Error::Malformed("there are no rules for Windows on aarch64"));
+        }
         let mut functions = Vec::with_capacity(elf.functions.len());
         for symbol in &elf.functions {
             let end = symbol.start.checked_add(symbol.size).ok_or(Error::Truncated)?;
@@ -90,12 +103,27 @@ impl<'a> Image<'a> {
             return Err(Error::Stock);
         }
         let layout = Layout::new(imports(&functions)?);
-        Ok(Self { machine, text: elf.text, functions, layout })
+        Ok(Self { machine, convention, text: elf.text, functions, layout })
     }
 
     /// The function that begins at an address.
     pub(crate) fn function_at(&self, address: u32) -> Option<usize> {
         self.functions.binary_search_by_key(&address, |function| function.start).ok()
+    }
+}
+
+/// How the host is called, by the target in the manifest at the end of an image (wasm/ABI.md). The
+/// runtime loads images for its own target only.
+fn convention(file: &[u8]) -> Convention {
+    let target = || {
+        let (rest, length) = file.strip_suffix(b"SERPIMG1")?.split_last_chunk()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let manifest = std::str::from_utf8(rest.get(rest.len().checked_sub(length)?..)?).ok()?;
+        manifest.split_once("\"target\":\"")?.1.split('"').next()
+    };
+    match target() {
+        Some(target) if target.contains("windows") => Convention::Windows,
+        _ => Convention::Unix,
     }
 }
 

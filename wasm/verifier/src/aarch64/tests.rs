@@ -5,7 +5,7 @@
 use super::Instruction;
 use crate::{
     analysis::world::World,
-    image::{Builtin, Function, Image, Machine, Role},
+    image::{Builtin, Convention, Function, Image, Machine, Role},
     layout::Layout,
 };
 
@@ -65,7 +65,13 @@ fn refused_whole(role: Role, code: &[u32]) -> Vec<String> {
         functions.push(function(role, start, start + 4));
     }
     let text: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
-    let image = Image { machine: Machine::Aarch64, text: &text, functions, layout: Layout::new(0) };
+    let image = Image {
+        machine: Machine::Aarch64,
+        convention: Convention::Unix,
+        text: &text,
+        functions,
+        layout: Layout::new(0),
+    };
     let (world, _) = World::new::<Instruction>(&image);
     let report = world.examine_changed::<Instruction>(&text, 0);
     report.findings.into_iter().map(|finding| finding.reason).collect()

@@ -2,7 +2,7 @@
 
 use super::{
     Instruction,
-    registers::{BASE, FUEL, R12, R13, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP},
+    registers::{BASE, COUNT, FUEL, Host, R12, R13, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP},
     step::Step,
 };
 use crate::{
@@ -16,7 +16,8 @@ use crate::{
     image::{Builtin, Role},
 };
 
-/// Registers that a function preserves: the System V ABI's, without the two that are reserved.
+/// Registers that a function of the module preserves: the System V ABI's, without the two that are
+/// reserved.
 const PRESERVED: &[usize] = &[RBX, RBP, R12, R13];
 
 impl Step<'_> {
@@ -25,20 +26,25 @@ impl Step<'_> {
         let Kind::Stack(top) = self.state.registers[RSP].kind else {
             return self.refuse("the stack pointer is unknown");
         };
-        let (pops, result, preserves_all) = if self.instruction.is_call_near() {
+        let is_direct = self.instruction.is_call_near();
+        let is_host = !is_direct && self.operand(0, place).kind == Kind::HostFunction;
+        let host = self.host();
+        let (pops, result, preserves_all) = if is_direct {
             self.call_direct()
         } else {
             self.call_indirect(place, top);
             (Instruction::popped_by_callee(&self.flow.instructions, self.index), Kind::Any, false)
         };
-        self.state.forget_slots(i32::MIN..top.saturating_add(i32::from(pops)));
-        if i32::from(pops) > -top {
+        let written = if is_host { host.shadow } else { i32::from(pops) };
+        self.state.forget_slots(i32::MIN..top.saturating_add(written));
+        if written > -top {
             self.refuse("its arguments on the stack reach out of the frame");
         }
         self.state.registers[RSP].kind = Kind::Stack(top.saturating_add(i32::from(pops)));
-        for register in 0..16 {
-            let is_kept = preserves_all
+        for register in 0..COUNT {
+            let is_kept = (preserves_all && register < 16)
                 || PRESERVED.contains(&register)
+                || (is_host && host.preserves(register))
                 || register == BASE
                 || register == RSP;
             if register == FUEL {
@@ -52,6 +58,10 @@ impl Step<'_> {
         if result != Kind::Any {
             self.state.registers[RAX].kind = result;
         }
+    }
+
+    fn host(&self) -> Host {
+        Host::new(self.world.image.convention)
     }
 
     /// A call of a function of the image: what it takes off the stack, what it returns, and whether
@@ -126,7 +136,8 @@ impl Step<'_> {
                 }
             }
             Kind::HostFunction if self.role() == Role::Exit => {
-                let [array, count] = [RDX, RCX].map(|register| self.state.registers[register]);
+                let [_, _, array, count] =
+                    self.host().arguments.map(|register| self.state.registers[register]);
                 let kept = stack::forget_values(self.state, top, array, count);
                 self.require(kept);
             }
@@ -139,14 +150,17 @@ impl Step<'_> {
         if self.state.registers[RSP].kind != Kind::Stack(0) {
             return self.refuse("it returns with another stack pointer than it was called with");
         }
-        let preserved: &[usize] = match self.role() {
-            Role::Entry => &[RBX, RBP, R12, R13, BASE, FUEL],
-            Role::Builtin(Builtin::OutOfFuel) => &[0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
-            _ => &[RBX, RBP, R12, R13, BASE],
+        let host = self.host();
+        let is_expected = |register: usize| match self.role() {
+            Role::Entry => host.preserves(register),
+            Role::Builtin(Builtin::OutOfFuel) => register < 16 && ![RSP, FUEL].contains(&register),
+            _ => PRESERVED.contains(&register) || register == BASE,
         };
-        if preserved
-            .iter()
-            .any(|register| self.state.registers[*register].id != Id::entry(*register))
+        let is_changed =
+            |register: &usize| self.state.registers[*register].id != Id::entry(*register);
+        if (0..COUNT)
+            .filter(|register| is_expected(*register))
+            .any(|register| is_changed(&register))
         {
             self.refuse("it returns without the registers that it must preserve");
         } else {

@@ -4,7 +4,7 @@ use iced_x86::{ConditionCode, Instruction, InstructionInfoFactory};
 
 use super::{
     flow::Flow,
-    registers::{BASE, FUEL, RBP, RDI, RDX, RSI, RSP, State},
+    registers::{BASE, COUNT, FUEL, Host, RBP, RDI, RSI, RSP, State},
     step::{self, Step},
 };
 use crate::{
@@ -26,12 +26,12 @@ pub(super) struct Rules<'a> {
     pub(super) info: InstructionInfoFactory,
 }
 
-impl solve::Rules<16> for Rules<'_> {
+impl solve::Rules<COUNT> for Rules<'_> {
     type Instruction = Instruction;
     const POINTERS: [usize; 2] = [RSP, RBP];
 
     fn entry(&self) -> State {
-        let mut registers = [Value::new(Id::NONE, Kind::Any); 16];
+        let mut registers = [Value::UNKNOWN; COUNT];
         for (register, value) in registers.iter_mut().enumerate() {
             value.id = Id::entry(register);
         }
@@ -39,8 +39,9 @@ impl solve::Rules<16> for Rules<'_> {
         match self.function.role {
             Role::Wasm | Role::Builtin(_) => registers[RDI].kind = Kind::Context,
             Role::Entry => {
-                registers[RDI].kind = Kind::Context;
-                registers[RDX].kind = Kind::Values;
+                let [context, _, values, _] = Host::new(self.world.image.convention).arguments;
+                registers[context].kind = Kind::Context;
+                registers[values].kind = Kind::Values;
             }
             Role::Exit => {
                 registers[RDI].kind = Kind::HostContext;

@@ -4,7 +4,11 @@ use iced_x86::{
     ConditionCode, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::{allowed, flow::Flow, registers::State};
+use super::{
+    allowed,
+    flow::Flow,
+    registers::{State, halves},
+};
 use crate::{
     analysis::{
         arithmetic,
@@ -152,6 +156,10 @@ impl Step<'_> {
                 let value = self.conditional(place);
                 self.set_sized(instruction.op0_register(), value);
             }
+            Mnemonic::Movdqu | Mnemonic::Movups => {
+                self.other(place);
+                self.move_vector(place);
+            }
             _ => match self.computed(place) {
                 Some(value) => self.assign(place, value),
                 None => self.other(place),
@@ -172,6 +180,12 @@ impl Step<'_> {
 
     /// Any other instruction: what it writes is unknown.
     fn other(&mut self, place: Option<Place>) {
+        for used in self.info.info(self.instruction).used_registers() {
+            let is_read = matches!(used.access(), OpAccess::Read | OpAccess::CondRead);
+            for half in halves(used.register()).into_iter().flatten().filter(|_| !is_read) {
+                self.state.registers[half] = Value::new(Id::made(self.index, half), Kind::Any);
+            }
+        }
         let mut registers = [Register::None; 8];
         let mut count = 0;
         for used in self.info.info(self.instruction).used_registers() {
@@ -194,6 +208,22 @@ impl Step<'_> {
             let operand_0_is_read = self.info.info(self.instruction).op0_access() == OpAccess::Read;
             if self.instruction.op0_kind() == OpKind::Memory && !operand_0_is_read {
                 self.state.forget_slots(at..at.saturating_add(size));
+            }
+        }
+    }
+
+    /// Moves both halves of a vector register to the stack, or back.
+    fn move_vector(&mut self, place: Option<Place>) {
+        let instruction = self.instruction;
+        let Some(Place::Stack(at)) = place else { return };
+        let is_load = instruction.op1_kind() == OpKind::Memory;
+        let register =
+            if is_load { instruction.op0_register() } else { instruction.op1_register() };
+        for (half, at) in halves(register).into_iter().flatten().zip([at, at.saturating_add(8)]) {
+            match self.state.slot(at) {
+                Some(value) if is_load => self.state.registers[half] = value,
+                None if is_load => {}
+                _ => self.state.set_slot(at, self.state.registers[half]),
             }
         }
     }

@@ -5,7 +5,7 @@ use iced_x86::code_asm::*;
 use super::Instruction;
 use crate::{
     analysis::world::World,
-    image::{Builtin, Function, Image, Machine, Role},
+    image::{Builtin, Convention, Function, Image, Machine, Role},
     layout::Layout,
 };
 
@@ -80,7 +80,13 @@ fn refused_whole(role: Role, code: impl FnOnce(&mut CodeAssembler) -> Assembled)
         text[start as usize] = 0xc3;
         functions.push(function("callee", role, start, start as u32 + 1));
     }
-    let image = Image { machine: Machine::X86_64, text: &text, functions, layout: Layout::new(0) };
+    let image = Image {
+        machine: Machine::X86_64,
+        convention: Convention::Unix,
+        text: &text,
+        functions,
+        layout: Layout::new(0),
+    };
     let (world, _) = World::new::<Instruction>(&image);
     let report = world.examine_changed::<Instruction>(&text, 0);
     report.findings.into_iter().map(|finding| finding.reason).collect()
