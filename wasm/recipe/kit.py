@@ -7,7 +7,6 @@ image, the branch hints of its training and the manifest.
 import shutil
 from pathlib import Path
 
-import targets
 import tool
 import verification
 from report import run, step
@@ -48,7 +47,6 @@ def place(
             run([program, "hints", snapshot, unfinished / "hints"], log=store.log("kit"))
             shutil.copy(program, unfinished / "tool")
         (unfinished / "tool").rename(unfinished / tool.NAME)
-        if verification.has_rules(targets.host()):
-            verification.build(store, wasm, unfinished / verification.NAME)
+        verification.build(store, wasm, unfinished / verification.NAME)
         (unfinished / _KEY).write_text(key, encoding="utf-8")
     unfinished.rename(target)

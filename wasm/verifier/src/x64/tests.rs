@@ -20,6 +20,7 @@ const GLOBAL: i32 = 96;
 const LENGTH: i32 = 64;
 
 mod calls;
+mod windows;
 
 type Assembled = Result<(), iced_x86::IcedError>;
 
@@ -59,6 +60,15 @@ fn refused_checked(body: impl FnOnce(&mut CodeAssembler) -> Assembled) -> Vec<St
 
 /// What is not proved of a function with this code.
 fn refused_whole(role: Role, code: impl FnOnce(&mut CodeAssembler) -> Assembled) -> Vec<String> {
+    refused_by(Convention::Unix, role, code)
+}
+
+/// What is not proved of a function with this code, by the convention for calls of the host.
+fn refused_by(
+    convention: Convention,
+    role: Role,
+    code: impl FnOnce(&mut CodeAssembler) -> Assembled,
+) -> Vec<String> {
     let mut assembler = CodeAssembler::new(64).unwrap();
     code(&mut assembler).unwrap();
     let mut text = assembler.assemble(0).unwrap();
@@ -82,7 +92,7 @@ fn refused_whole(role: Role, code: impl FnOnce(&mut CodeAssembler) -> Assembled)
     }
     let image = Image {
         machine: Machine::X86_64,
-        convention: Convention::Unix,
+        convention,
         text: &text,
         functions,
         layout: Layout::new(0),
