@@ -9,7 +9,8 @@ pub struct Finding {
     pub function: String,
     /// Offset in the section `.text`.
     pub offset: u32,
-    /// The instruction in Intel's syntax; empty if the finding concerns none.
+    /// The instruction: of x86-64 in Intel's syntax, of aarch64 as the decoder reads it. Empty if the
+    /// finding concerns none.
     pub instruction: String,
     /// Which rule does not hold.
     pub reason: String,
