@@ -1,6 +1,6 @@
 //! The image as the verifier sees it: code, and functions with the role that each has.
 
-use crate::{elf, error::Error, layout::Layout};
+use crate::{elf, error::Error, layout::Layout, module::Module};
 
 /// `e_machine` of x86-64 and of aarch64.
 const X86_64: u16 = 62;
@@ -56,6 +56,24 @@ pub(crate) struct Function {
     /// Offsets in the code: its instructions, jump tables and constants.
     pub(crate) start: u32,
     pub(crate) end: u32,
+}
+
+impl Function {
+    /// The index of its signature: of functions of the module by the module, of trampolines to the
+    /// host by their names.
+    pub(crate) fn signature(&self, imports: u64, module: Option<&Module>) -> Option<u32> {
+        if let Some(number) = between(&self.name, "signatures[", "]::wasm_to_array_trampoline") {
+            return Some(number);
+        }
+        let number = between(&self.name, "wasm[0]::function[", "]")?;
+        let defined = usize::try_from(u64::from(number).checked_sub(imports)?).ok()?;
+        u32::try_from(*module?.functions.get(defined)?).ok()
+    }
+}
+
+/// The number in a name.
+fn between(name: &str, before: &str, behind: &str) -> Option<u32> {
+    name.strip_prefix(before)?.strip_suffix(behind)?.parse().ok()
 }
 
 /// An image.
@@ -129,9 +147,8 @@ fn convention(file: &[u8]) -> Convention {
 
 /// The number of imported functions: those of the module are numbered behind them.
 fn imports(functions: &[Function]) -> Result<u32, Error> {
-    let number =
-        |name: &str| name.strip_prefix("wasm[0]::function[")?.strip_suffix(']')?.parse().ok();
-    let least = functions.iter().filter_map(|function| number(&function.name)).min();
+    let number = |function: &Function| between(&function.name, "wasm[0]::function[", "]");
+    let least = functions.iter().filter_map(number).min();
     least.ok_or(Error::Malformed("it has no functions"))
 }
 
@@ -158,5 +175,37 @@ fn role(name: &str) -> Option<Role> {
         Some(Role::Exit)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signature(name: &str) -> Option<u32> {
+        let function = Function { name: name.to_owned(), role: Role::Wasm, start: 0, end: 1 };
+        let module = Module { imports: 11, functions: vec![3, 5], ..Module::default() };
+        function.signature(11, Some(&module))
+    }
+
+    #[test]
+    fn signatures_of_functions_are_found() {
+        assert_eq!(signature("wasm[0]::function[12]"), Some(5));
+        assert_eq!(signature("wasm[0]::function[13]"), None);
+        assert_eq!(signature("wasm[0]::function[10]"), None);
+        assert_eq!(signature("signatures[7]::wasm_to_array_trampoline"), Some(7));
+        assert_eq!(signature("wasmtime_builtin_memory_copy"), None);
+    }
+
+    #[test]
+    fn the_convention_is_the_targets() {
+        let image = |target: &str| {
+            let manifest = format!("{{\"target\":\"{target}\",\"version\":\"1\"}}");
+            let length = (manifest.len() as u32).to_le_bytes();
+            [b"code", manifest.as_bytes(), &length, b"SERPIMG1"].concat()
+        };
+        assert_eq!(convention(&image("x86_64-pc-windows-gnu")), Convention::Windows);
+        assert_eq!(convention(&image("x86_64-unknown-linux-gnu")), Convention::Unix);
+        assert_eq!(convention(b"windows"), Convention::Unix);
     }
 }

@@ -23,15 +23,17 @@ const TABLE_LENGTH: &str = "image: length of the table";
 /// Examines an image: the content of a file `python.cwasm`.
 ///
 /// With the WebAssembly module that it was made of, the numbers of imports, functions and globals
-/// and the length of the table must be the module's. Without, they are trusted.
+/// and the length of the table must be the module's, and functions must take off the stack what callers
+/// expect of their signature. Without, that is trusted.
 pub fn verify(file: &[u8], module: Option<&[u8]>) -> Result<Report, Error> {
     let image = Image::parse(file)?;
+    let module = module.map(module::parse).transpose()?;
     let mut report = match image.machine {
-        Machine::Aarch64 => World::verify::<aarch64::Instruction>(&image),
-        Machine::X86_64 => World::verify::<x64::Instruction>(&image),
+        Machine::Aarch64 => World::verify::<aarch64::Instruction>(&image, module.as_ref()),
+        Machine::X86_64 => World::verify::<x64::Instruction>(&image, module.as_ref()),
     };
     if let Some(module) = module {
-        compare(&image, &module::parse(module)?, &mut report);
+        compare(&image, &module, &mut report);
     }
     Ok(report)
 }
@@ -41,7 +43,7 @@ fn compare(image: &Image<'_>, module: &Module, report: &mut Report) {
     let functions = image.functions.iter().filter(|f| f.name.starts_with("wasm[0]::function["));
     let pairs = [
         ("imported functions", image.layout.imports(), module.imports),
-        ("functions", functions.count() as u64, module.functions),
+        ("functions", functions.count() as u64, module.functions.len() as u64),
         ("globals", image.layout.globals_count(), module.globals),
         ("elements of the table", report.counted(TABLE_LENGTH), module.table),
     ];

@@ -5,10 +5,11 @@
 use crate::error::Error;
 
 /// What a module defines.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Module {
     pub(crate) imports: u64,
-    pub(crate) functions: u64,
+    /// The signature of each function that it defines.
+    pub(crate) functions: Vec<u64>,
     pub(crate) globals: u64,
     /// The length of the only table, which cannot grow.
     pub(crate) table: u64,
@@ -27,7 +28,11 @@ pub(crate) fn parse(file: &[u8]) -> Result<Module, Error> {
         rest = after;
         match section {
             2 => module.imports = number(&mut content)?,
-            3 => module.functions = number(&mut content)?,
+            3 => {
+                let count = number(&mut content)?;
+                module.functions =
+                    (0..count).map(|_| number(&mut content)).collect::<Result<_, _>>()?;
+            }
             4 => module.table = table(content)?,
             5 if number(&mut content)? != 1 => {
                 return Err(Error::Malformed("its module has several memories"));
@@ -75,12 +80,12 @@ mod tests {
     fn the_sections_of_a_module_are_read() {
         let sections = [
             &[2, 2, 0x81, 0x01][..],
-            &[3, 1, 5],
+            &[3, 3, 2, 0, 5],
             &[4, 7, 1, 0x70, 1, 0x9a, 0x23, 0x9a, 0x23],
             &[6, 1, 2],
         ];
         let file = [b"\0asm\x01\0\0\0", &sections.concat()[..]].concat();
-        let read = Module { imports: 129, functions: 5, globals: 2, table: 4506 };
+        let read = Module { imports: 129, functions: vec![0, 5], globals: 2, table: 4506 };
         assert_eq!(parse(&file), Ok(read));
         assert_eq!(parse(&file[..file.len() - 1]), Err(Error::Truncated));
     }

@@ -67,3 +67,31 @@ impl Record {
         self.signature_pops.extend(other.signature_pops);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        image::{Convention, Machine},
+        layout::Layout,
+    };
+
+    #[test]
+    fn callees_of_a_signature_take_equal_arguments() {
+        let image = Image {
+            machine: Machine::X86_64,
+            convention: Convention::Unix,
+            text: &[],
+            functions: Vec::new(),
+            layout: Layout::new(0),
+        };
+        let findings = |pairs: &[(u32, u16)]| {
+            let mut record = Record::default();
+            record.signature_pops.extend(pairs);
+            record.finish(&image);
+            record.report.findings.len()
+        };
+        assert_eq!(findings(&[(1, 0), (2, 16), (2, 16)]), 0);
+        assert_eq!(findings(&[(1, 0), (2, 16), (2, 32)]), 1);
+    }
+}

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     image::{Function, Image},
+    module::Module,
     report::{Finding, Report},
 };
 
@@ -52,13 +53,20 @@ impl<'a> World<'a> {
     }
 
     /// Examines all functions of an image.
-    pub(crate) fn verify<C: Code>(image: &'a Image<'a>) -> Report {
+    pub(crate) fn verify<C: Code>(image: &'a Image<'a>, module: Option<&Module>) -> Report {
         let (world, flows) = Self::new::<C>(image);
         let mut all = Record::default();
         for record in in_parallel(flows.len(), |index| world.examine(index, &flows[index])) {
             all.absorb(record);
         }
         padding::check_between(image, C::classify, &mut all);
+        for (function, flow) in image.functions.iter().zip(&flows) {
+            let signature = function.signature(image.layout.imports(), module);
+            if let (Some(signature), Ok((_, Some(pops)))) = (signature, flow) {
+                all.signature_pops.insert((signature, *pops));
+                all.report.count("calls: functions with the stack of their signature");
+            }
+        }
         all.finish(image);
         all.report
     }
