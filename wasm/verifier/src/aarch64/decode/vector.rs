@@ -58,7 +58,7 @@ fn writes(word: u32) -> Option<Writes> {
 }
 
 /// Instructions that write a vector register: the bits that decide, and their values. The other bits
-/// are registers, sizes and constants.
+/// are registers, sizes and constants; a few sizes do not exist, and trap.
 #[rustfmt::skip]
 const VECTOR: &[(u32, &[u32])] = &[
     // Vectors of a constant: `movi`, `mvni`.
