@@ -9,6 +9,10 @@
 // if unused.
 static const size_t LARGEST_STEP = 16 << 20;
 
+// Bytes beyond the heap of the snapshot, all zero, so that no file holds them: enough for a small
+// task, which then never grows its memory.
+static const size_t FREE_AT_START = 768 << 10;
+
 // Bytes of a huge page of the host on x86-64. Linux aligns the linear memory to one. With another
 // size or alignment, steps get fewer huge pages, and nothing else changes.
 static const size_t HUGE_PAGE = 2 << 20;
@@ -19,14 +23,22 @@ static uintptr_t steps_begin;
 // End of the heap. The heap grows up to the end of the linear memory without a call to the host.
 static uintptr_t top;
 
-void heap_grow_in_steps(void)
+static uintptr_t memory_end(void)
 {
-    steps_begin = top = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
+    return (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
 }
 
 static bool grow(size_t bytes)
 {
     return __builtin_wasm_memory_grow(0, (bytes + WASM_PAGE - 1) / WASM_PAGE) != SIZE_MAX;
+}
+
+bool heap_grow_in_steps(void)
+{
+    top = memory_end();
+    bool grown = grow(FREE_AT_START);
+    steps_begin = memory_end();
+    return grown;
 }
 
 // Extends a step that holds a huge page to the next boundary of one: the kernel backs only whole
@@ -41,7 +53,7 @@ static size_t round_to_huge_page(uintptr_t end, size_t step)
 // (https://docs.kernel.org/admin-guide/mm/transhuge.html).
 void *sbrk(intptr_t increment)
 {
-    uintptr_t end = (uintptr_t)__builtin_wasm_memory_size(0) * WASM_PAGE;
+    uintptr_t end = memory_end();
     if (steps_begin == 0) {
         top = end;
     }

@@ -96,8 +96,9 @@ PyObject *host_module_init(void);
 // The initialiser of the built-in module `_scrypt`.
 PyObject *scrypt_module_init(void);
 
-// Makes the heap grow in larger steps than requested from now on (heap.c).
-void heap_grow_in_steps(void);
+// Adds free memory that a small task fits in, and makes the heap grow in larger steps than requested
+// from now on (heap.c). Returns false if memory is short.
+bool heap_grow_in_steps(void);
 
 // The last calls before the snapshot, in this order. On failure return false with a Python
 // exception set.

@@ -142,12 +142,12 @@ bool snapshot_make_immortal(void)
 #define SIZE_CLASSES (SMALL_OBJECT / SMALL_OBJECT_STEP)
 
 // Bytes. The C library serves larger requests, and those of its own functions. Gaps of its heap are
-// filled from LARGEST_GAP down, in sizes that differ by at least FINE_STEP.
-static const size_t LARGEST_GAP = 1024 * 1024;
+// filled by blocks of LARGEST_BLOCK, then of smaller sizes that differ by at least FINE_STEP.
+static const size_t LARGEST_BLOCK = 64 * 1024;
 static const size_t FINE_STEP = 16;
 
-// Bytes of free heap in the snapshot: enough for a small task, which then never grows its memory.
-static const size_t FREE_AT_START = 1024 * 1024;
+// Bytes of free heap in the snapshot: a task that needs no more calls no `sbrk`.
+static const size_t FREE_IN_HEAP = 128 * 1024;
 
 // Allocates blocks of one size until one lies above `used_end`, and returns it. Leaks the others,
 // which fill gaps. Returns null with an exception set if memory is short.
@@ -172,7 +172,7 @@ static size_t next_smaller(size_t size)
 
 static bool fill_malloc_gaps(uintptr_t used_end)
 {
-    for (size_t size = LARGEST_GAP; size > 0; size = next_smaller(size)) {
+    for (size_t size = LARGEST_BLOCK; size > 0; size = next_smaller(size)) {
         void *block = allocate_above(malloc, size, used_end);
         if (block == nullptr) {
             return false;
@@ -208,8 +208,11 @@ bool snapshot_fill_heap_gaps(void)
         return false;
     }
     // Volatile: otherwise the compiler removes the pair of calls.
-    void *volatile unused = malloc(FREE_AT_START);
+    void *volatile unused = malloc(FREE_IN_HEAP);
     free(unused);
-    heap_grow_in_steps();
+    if (!heap_grow_in_steps()) {
+        PyErr_NoMemory();
+        return false;
+    }
     return true;
 }
