@@ -18,11 +18,11 @@ const DATA_SECTION: &[u8] = b".rodata.wasm\0";
 
 /// The initial memory in the image's file.
 ///
-/// wasmtime does not tell to which address it belongs: here, to the end of the initial memory. So
-/// no page is used before it was compared once.
+/// wasmtime does not tell to which address it belongs: here, to the pages that end with the last
+/// one that is not zero. So no page is used before it was compared once.
 pub(crate) struct ImageData {
     bytes: *const [u8],
-    /// Offset of `bytes` in linear memory, which is zero before it.
+    /// Offset of `bytes` in linear memory, which is zero before and after them.
     start: usize,
     /// One bit for each page of memory: it was compared, and is equal.
     equal: Vec<AtomicU64>,
@@ -34,15 +34,16 @@ unsafe impl Send for ImageData {}
 unsafe impl Sync for ImageData {}
 
 impl ImageData {
-    /// Finds the data of a module whose initial memory has `len` bytes. The module must outlive the
+    /// Finds the data of a module whose initial memory is `pristine`. The module must outlive the
     /// result.
-    pub(crate) fn new(module: &Module, len: usize) -> Option<Self> {
+    pub(crate) fn new(module: &Module, pristine: &[u8]) -> Option<Self> {
         let Range { start, end } = module.image_range();
         // SAFETY: the range is the module's file in memory, which nothing writes to.
         let image = unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) };
         let bytes = section(image, DATA_SECTION)?;
-        let start = len.checked_sub(bytes.len())?;
-        let words = len.div_ceil(page_size()).div_ceil(64);
+        let used = pristine.iter().rposition(|byte| *byte != 0)? + 1;
+        let start = used.next_multiple_of(page_size()).checked_sub(bytes.len())?;
+        let words = pristine.len().div_ceil(page_size()).div_ceil(64);
         Some(Self { bytes, start, equal: (0..words).map(|_| AtomicU64::new(0)).collect() })
     }
 

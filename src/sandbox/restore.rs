@@ -168,8 +168,9 @@ impl MemoryReset {
             .ok_or_else(|| wasmtime::format_err!("the image exports no memory"))?;
         let pristine: *const [u8] = memory.data(&store);
         // SAFETY: the store owns the memory and lives.
-        suppressor.add(unsafe { &*pristine });
-        let data = ImageData::new(image.module(), pristine.len());
+        let memory = unsafe { &*pristine };
+        suppressor.add(memory);
+        let data = ImageData::new(image.module(), memory);
         let pagemap = File::open("/proc/self/pagemap")?;
         Ok(Self { pristine, data, pagemap, process: std::process::id(), _store: Mutex::new(store) })
     }
