@@ -68,7 +68,7 @@ impl Step<'_> {
         };
         self.note(calls::direct(self.role(), role, self.state.registers[context].kind));
         if role == Role::Wasm {
-            self.check_limit();
+            self.require(stack::limit_recursion(self.state, self.role()));
         }
         if self.role() == Role::Entry && self.state.registers[FUEL].kind != Kind::Fuel {
             self.refuse("the register of fuel does not hold it");
@@ -81,14 +81,6 @@ impl Step<'_> {
             _ => {}
         }
         (pops, Kind::Any, false)
-    }
-
-    /// Functions that call each other compare the stack with its limit, so that no recursion passes
-    /// it.
-    fn check_limit(&mut self) {
-        if self.role() == Role::Wasm && self.state.stack_checked.is_none() {
-            self.refuse("it calls and has not compared the stack with its limit");
-        }
     }
 
     /// The host copies or fills as many bytes as the last argument says.
@@ -110,7 +102,7 @@ impl Step<'_> {
         match callee {
             _ if checked.is_err() => {}
             Kind::Code(_, Some(signature)) => {
-                self.check_limit();
+                self.require(stack::limit_recursion(self.state, self.role()));
                 if let Some(record) = &mut self.record {
                     record.signature_pops.insert((signature, pops));
                 }

@@ -5,12 +5,9 @@ use super::{
     registers::{FRAME, FUEL},
     step::Step,
 };
-use crate::{
-    analysis::{
-        arithmetic, stack,
-        value::{Id, Kind, LARGEST, Value},
-    },
-    image::Role,
+use crate::analysis::{
+    arithmetic, stack, state,
+    value::{Id, Kind, LARGEST, Value},
 };
 
 impl Step<'_> {
@@ -81,14 +78,7 @@ impl Step<'_> {
                 return self.require(kept);
             }
             FRAME => self.check_frame_pointer(value),
-            FUEL => {
-                let is_callers = self.role() == Role::Entry && value.id == Id::entry(FUEL);
-                if value.kind == Kind::Fuel || is_callers {
-                    self.count("registers: writes of fuel");
-                } else {
-                    self.refuse("it writes to the register of fuel what is no fuel");
-                }
-            }
+            FUEL => self.note(state::write_fuel(self.role(), value, FUEL)),
             _ => {}
         }
         let id = if value.id == Id::NONE { Id::made(self.index, register) } else { value.id };

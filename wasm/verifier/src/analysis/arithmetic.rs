@@ -118,7 +118,7 @@ pub(crate) fn shift_left(one: Value, by: Value) -> Kind {
     }
 }
 
-/// A shift of zeros into a value of so many bits.
+/// The result of a logical shift to the right, of a value of 32 or 64 `bits`.
 pub(crate) fn shift_right(one: Value, by: Value, bits: u64) -> Kind {
     let all = if bits == 64 { u64::MAX } else { MAX_32 };
     match (one.high(), by.as_constant()) {

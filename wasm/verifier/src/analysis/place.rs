@@ -61,7 +61,7 @@ impl Place {
         }
     }
 
-    /// The place so many bytes behind this one.
+    /// The place that is `by` bytes behind this one.
     pub(crate) fn moved(self, by: u64) -> Self {
         let by = by.cast_signed();
         match self {

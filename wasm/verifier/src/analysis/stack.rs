@@ -6,7 +6,7 @@ use super::{
     state::State,
     value::{Kind, Value},
 };
-use crate::layout;
+use crate::{image::Role, layout};
 
 /// The deepest that a function may use the stack without comparing it with its limit, in bytes. The
 /// host has 512 KiB below the limit (`async_stack_size` in src/sandbox/codegen.rs).
@@ -14,6 +14,14 @@ const UNCHECKED_STACK: i64 = 1024;
 
 /// Whether a rule is kept, or why not.
 pub(crate) type Kept = Result<(), &'static str>;
+
+/// Functions that call each other compare the stack with its limit, so that no recursion passes it.
+pub(crate) fn limit_recursion<const N: usize>(state: &State<N>, caller: Role) -> Kept {
+    if caller == Role::Wasm && state.stack_checked.is_none() {
+        return Err("it calls and has not compared the stack with its limit");
+    }
+    Ok(())
+}
 
 /// Moves the stack pointer, which has this index, up to a distance from where it was at the entry.
 pub(crate) fn move_pointer<const N: usize>(

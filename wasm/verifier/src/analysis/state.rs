@@ -4,8 +4,10 @@ use std::{collections::HashMap, ops::Range, rc::Rc};
 
 use super::{
     compare::Flags,
+    place::Checked,
     value::{Id, Kind, Sum, Value, join},
 };
+use crate::image::Role;
 
 /// A stack slot of eight bytes, by its distance from the return address.
 type Slot = (i32, Value);
@@ -22,6 +24,16 @@ pub(crate) struct State<const REGISTERS: usize> {
     pub(crate) stack_checked: Option<i64>,
     /// The stack pointer and the frame pointer that the unwinder sets after a trap.
     pub(crate) unwound: [Kind; 2],
+}
+
+/// Checks a write to the register of fuel: of fuel, or in an entry of what its caller had there.
+pub(crate) fn write_fuel(role: Role, value: Value, register: usize) -> Checked {
+    let is_callers = role == Role::Entry && value.id == Id::entry(register);
+    if value.kind == Kind::Fuel || is_callers {
+        Ok("registers: writes of fuel")
+    } else {
+        Err("it writes to the register of fuel what is no fuel")
+    }
 }
 
 impl<const REGISTERS: usize> State<REGISTERS> {

@@ -77,7 +77,7 @@ impl Step<'_> {
         let role = self.world.image.functions[callee].role;
         self.note(calls::direct(self.role(), role, self.state.registers[RDI].kind));
         if role == Role::Wasm {
-            self.check_limit();
+            self.require(stack::limit_recursion(self.state, self.role()));
         }
         self.check_entry();
         match role {
@@ -88,14 +88,6 @@ impl Step<'_> {
             _ => {}
         }
         (pops, Kind::Any, false)
-    }
-
-    /// Functions that call each other compare the stack with its limit, so that no recursion passes
-    /// it.
-    fn check_limit(&mut self) {
-        if self.role() == Role::Wasm && self.state.stack_checked.is_none() {
-            self.refuse("it calls and has not compared the stack with its limit");
-        }
     }
 
     /// The callee needs the base of memory and fuel in their registers.
@@ -129,7 +121,7 @@ impl Step<'_> {
         match callee {
             _ if checked.is_err() => {}
             Kind::Code(_, Some(signature)) => {
-                self.check_limit();
+                self.require(stack::limit_recursion(self.state, self.role()));
                 let pops = Instruction::popped_by_callee(&self.flow.instructions, self.index);
                 if let Some(record) = &mut self.record {
                     record.signature_pops.insert((signature, pops));

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     analysis::{
         place::Place,
-        stack,
+        stack, state,
         value::{Id, Kind, MAX_32, STORED, Sum, Value},
     },
     image::Role,
@@ -69,14 +69,7 @@ impl Step<'_> {
                     self.count("registers: writes of the base, entry only");
                 }
             }
-            FUEL => {
-                let is_callers = self.role() == Role::Entry && value.id == Id::entry(FUEL);
-                if value.kind == Kind::Fuel || is_callers {
-                    self.count("registers: writes of fuel");
-                } else {
-                    self.refuse("it writes to the register of fuel what is no fuel");
-                }
-            }
+            FUEL => self.note(state::write_fuel(self.role(), value, FUEL)),
             _ => {}
         }
         let id = if value.id == Id::NONE { Id::made(self.index, register) } else { value.id };

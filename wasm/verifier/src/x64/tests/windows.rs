@@ -60,7 +60,8 @@ fn a_call_of_the_module_changes_registers_of_windows() {
     assert_refused(&called, "must preserve");
 }
 
-/// A call of the host by a trampoline with so many bytes of the stack, and a value kept at an offset.
+/// A trampoline that reserves `frame` bytes of the stack, keeps a register at `rbp + kept_at`, and
+/// calls the host.
 fn host_call(frame: i32, kept_at: i32) -> Vec<String> {
     refused_by(Convention::Windows, Role::Exit, |a| {
         a.push(rbp)?;

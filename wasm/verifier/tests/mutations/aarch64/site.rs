@@ -15,7 +15,8 @@ impl Site<'_> {
         self.words[self.index]
     }
 
-    /// The word so many instructions before it, or behind it; 0, which traps, if there is none.
+    /// The word of the instruction that is `by` behind it, or before it if negative. If there is none:
+    /// 0, which traps.
     pub(crate) fn near(&self, by: isize) -> u32 {
         let index = self.index.checked_add_signed(by);
         index.and_then(|index| self.words.get(index)).copied().unwrap_or(0)
