@@ -1,8 +1,10 @@
-//! Rules of the tests themselves: their names are short, and documents name existing tests.
+//! Rules of the repository: names of tests are short, documents name existing tests, and products of
+//! a build are not tracked.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Characters that a test's name may have, by CONTRIBUTING.md.
@@ -82,6 +84,18 @@ fn tests_that_the_security_page_names_exist() {
     assert!(named.len() > 30, "only {} names were found", named.len());
     let missing: Vec<_> = named.into_iter().filter(|name| !exists(name)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn no_file_that_git_ignores_is_tracked() {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--ignored", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let tracked = String::from_utf8_lossy(&listed.stdout);
+    assert!(tracked.is_empty(), "products of a build are tracked:\n{tracked}");
 }
 
 #[test]
