@@ -56,13 +56,21 @@ impl ImageData {
             self.compare(from, pristine);
             return;
         }
-        let (zeroes, rest) =
+        let (before, rest) =
             written.split_at_mut(self.start.saturating_sub(from).min(written.len()));
-        zeroes.fill(0);
-        match self.initial(from + zeroes.len(), rest.len()) {
-            Some(initial) => rest.copy_from_slice(initial),
-            None => rest.copy_from_slice(&pristine[zeroes.len()..]),
+        let (inside, after) =
+            rest.split_at_mut(self.end().saturating_sub(from + before.len()).min(rest.len()));
+        before.fill(0);
+        after.fill(0);
+        match self.initial(from + before.len(), inside.len()) {
+            Some(initial) => inside.copy_from_slice(initial),
+            None => inside.copy_from_slice(&pristine[before.len()..][..inside.len()]),
         }
+    }
+
+    /// Offset in linear memory behind the file's bytes.
+    fn end(&self) -> usize {
+        self.start + self.bytes.len()
     }
 
     /// Returns initial memory that the file has.
@@ -83,7 +91,8 @@ impl ImageData {
     fn compare(&self, from: usize, pristine: &[u8]) {
         for (index, page) in pristine.chunks(page_size()).enumerate() {
             let offset = from + index * page_size();
-            let is_equal = if offset + page.len() <= self.start {
+            let is_outside = offset + page.len() <= self.start || offset >= self.end();
+            let is_equal = if is_outside {
                 page.iter().all(|byte| *byte == 0)
             } else {
                 self.initial(offset, page.len()) == Some(page)
@@ -126,50 +135,51 @@ mod tests {
     use super::*;
     use crate::sandbox::{NoHost, Program, Sandbox};
 
-    /// Memory of 4 pages, of which a file has the last two.
+    /// Memory of 6 pages, of which a file has the third and the fourth.
     fn memory() -> Vec<u8> {
-        let mut memory = vec![0; 4 * page_size()];
-        memory[2 * page_size()..].fill(7);
+        let mut memory = vec![0; 6 * page_size()];
+        memory[2 * page_size()..4 * page_size()].fill(7);
         memory
     }
 
-    fn data(file: &[u8], len: usize) -> ImageData {
-        ImageData { bytes: file, start: len - file.len(), equal: vec![AtomicU64::new(0)] }
+    fn data(file: &[u8]) -> ImageData {
+        ImageData { bytes: file, start: 2 * page_size(), equal: vec![AtomicU64::new(0)] }
     }
 
     #[test]
     fn compared_pages_are_copied_from_the_file() {
         let memory = memory();
-        let file = memory[2 * page_size()..].to_vec();
-        let data = data(&file, memory.len());
-        for range in [0..4, 1..3, 0..1, 3..4] {
+        let file = memory[2 * page_size()..4 * page_size()].to_vec();
+        let data = data(&file);
+        for range in [0..6, 1..3, 0..1, 3..4, 3..5, 4..6, 5..6] {
             let bytes = range.start * page_size()..range.end * page_size();
             let mut written = vec![1; bytes.len()];
             data.copy(bytes.start, &mut written, &memory[bytes.clone()]);
             assert!(written == memory[bytes.clone()], "{range:?}");
             assert!(data.are_equal(range));
         }
-        // The bytes of compared pages come from the file.
-        let mut written = vec![1; 2 * page_size()];
-        data.copy(page_size(), &mut written, &vec![9; 2 * page_size()]);
-        assert!(written == memory[page_size()..3 * page_size()]);
+        // The bytes of compared pages come from the file, and are zero outside.
+        let mut written = vec![1; memory.len()];
+        data.copy(0, &mut written, &vec![9; memory.len()]);
+        assert!(written == memory);
     }
 
     #[test]
     fn pages_that_differ_from_the_file_are_not_copied_from_it() {
         let mut memory = memory();
-        let file = memory[2 * page_size()..].to_vec();
+        let file = memory[2 * page_size()..4 * page_size()].to_vec();
         memory[1] = 1;
         memory[3 * page_size()] = 1;
-        let data = data(&file, memory.len());
+        memory[4 * page_size()] = 1;
+        let data = data(&file);
         for _ in 0..2 {
             let mut written = vec![1; memory.len()];
             data.copy(0, &mut written, &memory);
             assert!(written == memory);
         }
         assert_eq!(
-            [0, 1, 2, 3].map(|page| data.are_equal(page..page + 1)),
-            [false, true, true, false]
+            [0, 1, 2, 3, 4, 5].map(|page| data.are_equal(page..page + 1)),
+            [false, true, true, false, false, true]
         );
     }
 
